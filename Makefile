@@ -1,0 +1,196 @@
+# `make help` lists what there is. Every tool comes from a go.mod under hack/, so a clone and Go are all that is needed.
+
+SHELL := /usr/bin/env bash -o pipefail
+.SHELLFLAGS := -ec
+.DEFAULT_GOAL := help
+
+# The image that deploy, docker-build and build-installer use. LOCAL_IMG is the one `make image` builds without Docker.
+LOCAL_IMG := localhost/drain-operator:dev
+IMG ?= $(LOCAL_IMG)
+# What deploy installs; any folder under config/ with a kustomization that includes the manager.
+OVERLAY ?= config/default
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+PLATFORMS ?= linux/amd64,linux/arm64
+CONTAINER_TOOL ?= docker
+# Nodes of the local cluster.
+NODES ?= 2
+# Where coverage of the whole test run is written.
+COVER ?= cover.out
+# Extra flags for every `go test` of the operator's module, e.g. GOTESTFLAGS='-run TestPlan -count=1'.
+GOTESTFLAGS ?=
+
+GO ?= go
+TOOL := $(GO) tool -modfile=$(CURDIR)/hack/tools/go.mod
+CONTROLLER_GEN := $(TOOL) controller-gen
+KUSTOMIZE := $(TOOL) kustomize
+GOLANGCI_LINT := $(CURDIR)/bin/golangci-lint
+CLUSTER := $(GO) run -C hack ./cluster
+# kubectl for the cluster in question; hack/kubectl.sh says which that is. KUBECTL=kubectl takes the one on PATH.
+KUBECTL ?= hack/kubectl.sh
+
+# The modules of this repository that hold code of ours. Those under hack/cluster/binaries/ only pin what the local cluster builds;
+# every such build checks them (-mod=readonly), and tidying them would download all of Kubernetes' test dependencies.
+MODULES := . hack hack/tools hack/tools/golangci-lint
+
+# Programs for images: static, reproducible, for Linux whatever this machine runs.
+LINUX_BUILD = CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+
+##@ General
+
+.PHONY: help
+help: ## Show this help.
+	@awk 'BEGIN {FS = ":.*## "; printf "Usage: make \033[36m<target>\033[0m [VARIABLE=value]\n"} \
+		/^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
+		/^[a-zA-Z_0-9-]+:.*## / {printf "  \033[36m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Try it
+
+.PHONY: demo
+demo: ## Start a local cluster and show a StatefulSet shrink, its data move and its claim go.
+	hack/demo/demo.sh
+
+##@ Development
+
+.PHONY: generate
+generate: ## Generate DeepCopy methods.
+	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths="./api/..."
+
+.PHONY: manifests
+manifests: ## Generate the CRD and the manager's role from the Go types and markers.
+	$(CONTROLLER_GEN) rbac:roleName=manager-role crd:generateEmbeddedObjectMeta=true \
+		paths="./api/...;./internal/..." \
+		output:crd:artifacts:config=config/crd/bases output:rbac:artifacts:config=config/rbac
+	$(GO) run -C hack/tools ./crdtrim $(CURDIR)/config/crd/bases/*.yaml
+
+.PHONY: fmt
+fmt: $(GOLANGCI_LINT) ## Format the Go code of every module.
+	@for m in $(MODULES); do echo "golangci-lint fmt ($$m)"; (cd $$m && $(GOLANGCI_LINT) fmt -c $(CURDIR)/.golangci.yml); done
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Lint the Go code of every module; the API types by the Kubernetes API linter too.
+	@for m in $(MODULES); do echo "golangci-lint run ($$m)"; (cd $$m && $(GOLANGCI_LINT) run -c $(CURDIR)/.golangci.yml ./...); done
+
+.PHONY: lint-fix
+lint-fix: $(GOLANGCI_LINT) ## Lint and mend what the linters can mend.
+	@for m in $(MODULES); do (cd $$m && $(GOLANGCI_LINT) run -c $(CURDIR)/.golangci.yml --fix ./...); done
+
+.PHONY: tidy
+tidy: ## Tidy the go.mod of every module.
+	@for m in $(MODULES); do echo "go mod tidy ($$m)"; $(GO) mod tidy -C $$m; done
+
+.PHONY: verify
+verify: $(GOLANGCI_LINT) ## Check that generated code, manifests, format, lint and go.mod files are as they should be, and leave no diff.
+	hack/verify.sh
+
+##@ Test
+
+.PHONY: test
+test: ## Run the unit and envtest suites with the race detector.
+	hack/test.sh
+
+.PHONY: test-e2e
+test-e2e: cluster-up images ## Run the end-to-end suite on the local cluster, and leave the cluster up.
+	$(MAKE) cluster-load IMAGE='$(CURDIR)/dist/images/drain-operator.tar $(CURDIR)/dist/images/datastore.tar'
+	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig $(MAKE) apply IMG=$(LOCAL_IMG)
+	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig PATH="$$($(CLUSTER) binaries kubectl):$$PATH" \
+		$(GO) test ./test/e2e/... -tags e2e -v -timeout 50m -count=1 $(GOTESTFLAGS)
+
+##@ Build
+
+.PHONY: build
+build: ## Build the manager for this machine into bin/.
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/manager ./cmd/manager
+
+.PHONY: run
+run: ## Run the manager on this machine against the current cluster, with metrics and probes off.
+	KUBECONFIG=$$(hack/kubectl.sh --kubeconfig-path) $(GO) run ./cmd/manager --leader-elect=false --metrics-bind-address=0 --health-probe-bind-address=0
+
+.PHONY: image
+image: ## Build the operator's image without Docker into dist/images/drain-operator.tar.
+	$(LINUX_BUILD) -o bin/linux/manager ./cmd/manager
+	@mkdir -p dist/images
+	$(GO) run -C hack ./image --name $(LOCAL_IMG) --binary $(CURDIR)/bin/linux/manager=/manager --entrypoint /manager \
+		--user 65532:65532 --output $(CURDIR)/dist/images/drain-operator.tar
+
+.PHONY: images
+images: image ## Build every image of this tree: the operator's and the sample store's.
+	$(LINUX_BUILD) -o bin/linux/datastore ./test/images/datastore
+	$(GO) run -C hack ./image --name localhost/datastore:dev --binary $(CURDIR)/bin/linux/datastore=/datastore --entrypoint /datastore \
+		--user 65532:65532 --output $(CURDIR)/dist/images/datastore.tar
+
+.PHONY: docker-build
+docker-build: ## Build the image IMG with Docker.
+	$(CONTAINER_TOOL) build --build-arg VERSION=$(VERSION) -t $(IMG) .
+
+.PHONY: docker-buildx
+docker-buildx: ## Build and push the image IMG for PLATFORMS with Docker buildx.
+	$(CONTAINER_TOOL) buildx build --push --platform=$(PLATFORMS) --build-arg VERSION=$(VERSION) -t $(IMG) .
+
+.PHONY: build-installer
+build-installer: manifests ## Write everything that installs IMG into dist/install.yaml.
+	@mkdir -p dist
+	hack/render.sh $(OVERLAY) $(IMG) >dist/install.yaml
+
+##@ Local cluster
+
+.PHONY: cluster-up
+cluster-up: ## Start the local cluster with NODES nodes; its kubeconfig is .cluster/kubeconfig.
+	$(CLUSTER) up --nodes $(NODES)
+
+.PHONY: cluster-down
+cluster-down: ## Stop the local cluster and remove all of it.
+	$(CLUSTER) down
+
+.PHONY: cluster-status
+cluster-status: ## Say whether the local cluster is up and what runs in it.
+	$(CLUSTER) status
+
+.PHONY: cluster-load
+cluster-load: ## Load image tarballs onto every node: IMAGE="a.tar b.tar".
+	@[[ -n "$(IMAGE)" ]] || { echo 'cluster-load: say which, e.g. make cluster-load IMAGE=dist/images/drain-operator.tar' >&2; exit 2; }
+	$(CLUSTER) load $(abspath $(IMAGE))
+
+.PHONY: cluster-node
+cluster-node: ## Power off, cut off or heal a node: NODE=2 DO=crash|partition|heal.
+	@[[ -n "$(NODE)" && -n "$(DO)" ]] || { echo 'cluster-node: say which node and what, e.g. make cluster-node NODE=2 DO=crash' >&2; exit 2; }
+	$(CLUSTER) node $(NODE) $(DO)
+
+##@ Deployment
+
+.PHONY: install
+install: ## Install the CRD only.
+	$(KUSTOMIZE) build config/crd | $(KUBECTL) apply -f -
+
+.PHONY: uninstall
+uninstall: ## Remove the CRD and every DrainPolicy with it; the operator must still run, to release its locks.
+	$(KUSTOMIZE) build config/crd | $(KUBECTL) delete --ignore-not-found --timeout=3m -f -
+
+# On the local cluster, deploy installs what this tree builds. On any other, IMG is an image that cluster can pull.
+.PHONY: deploy
+deploy: ## Install the operator: from this tree on the local cluster, else IMG on the cluster of KUBECONFIG.
+	@if [[ "$(IMG)" == "$(LOCAL_IMG)" && "$$(hack/kubectl.sh --kubeconfig-path)" == "$(CURDIR)/.cluster/kubeconfig" ]]; then \
+		$(MAKE) image && $(MAKE) cluster-load IMAGE=dist/images/drain-operator.tar; \
+	fi
+	$(MAKE) apply
+
+.PHONY: apply
+apply: ## Install the operator with an image that is already there, and wait until it runs.
+	hack/render.sh $(OVERLAY) $(IMG) | $(KUBECTL) apply -f -
+	$(KUBECTL) -n drain-operator-system rollout status deployment/drain-operator-controller-manager --timeout=3m
+
+# The CRD goes first, while the operator still runs: it holds finalizers on policies whose drains are under way.
+.PHONY: undeploy
+undeploy: uninstall ## Remove the CRD, every DrainPolicy and the operator.
+	hack/render.sh $(OVERLAY) $(IMG) | $(KUBECTL) delete --ignore-not-found --timeout=3m -f -
+
+##@ Housekeeping
+
+.PHONY: clean
+clean: ## Remove what was built here; the local cluster and the cache outside the checkout stay.
+	rm -rf bin dist cover.out cover.*.out
+
+# golangci-lint with the Kubernetes linters compiled in. It takes minutes to build, so only when its own files changed.
+$(GOLANGCI_LINT): hack/tools/golangci-lint/go.mod hack/tools/golangci-lint/go.sum hack/tools/golangci-lint/main.go
+	@echo "Building golangci-lint with the Kubernetes linters (a few minutes, once)"
+	@v="$$($(GO) list -C hack/tools/golangci-lint -m -f '{{.Version}}' github.com/golangci/golangci-lint/v2)" && \
+		CGO_ENABLED=0 $(GO) build -C hack/tools/golangci-lint -trimpath -ldflags "-s -w -X main.version=$${v#v}" -o $@ .
