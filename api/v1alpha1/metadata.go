@@ -1,0 +1,58 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package v1alpha1
+
+// Labels and annotations on the objects that the operator creates or marks.
+const (
+	// PolicyUIDLabel holds the UID of the DrainPolicy, on its locks, Jobs and drain pods.
+	PolicyUIDLabel = "drain.statefulset.dev/policy-uid"
+	// OrdinalLabel holds the ordinal, in decimal, on locks, Jobs and drain pods.
+	OrdinalLabel = "drain.statefulset.dev/ordinal"
+	// AttemptLabel holds the number of the attempt, from 1, on Jobs and drain pods.
+	AttemptLabel = "drain.statefulset.dev/attempt"
+	// RoleLabel holds RoleLock or RoleDrain.
+	RoleLabel = "drain.statefulset.dev/role"
+
+	// PolicyAnnotation holds the name of the DrainPolicy, which may be longer than a label value.
+	PolicyAnnotation = "drain.statefulset.dev/policy"
+	// LockAnnotation holds, on a Job, the UID of the lock that it runs under.
+	LockAnnotation = "drain.statefulset.dev/lock"
+	// TemplateHashAnnotation holds, on a Job, a hash of what its pod was made from.
+	TemplateHashAnnotation = "drain.statefulset.dev/template-hash"
+	// DrainedAnnotation is the mark on a claim that a drain of it has succeeded.
+	DrainedAnnotation = "drain.statefulset.dev/drained"
+	// SkipAnnotation, with the value "true" on a claim, makes the operator leave the
+	// claim's ordinal alone.
+	SkipAnnotation = "drain.statefulset.dev/skip"
+)
+
+// Values of RoleLabel.
+const (
+	// RoleLock marks the placeholder pod that holds the StatefulSet pod's name.
+	RoleLock = "lock"
+	// RoleDrain marks Jobs and their pods.
+	RoleDrain = "drain"
+)
+
+const (
+	// LockFinalizer keeps a lock in place until the operator releases it.
+	LockFinalizer = "drain.statefulset.dev/lock"
+	// LockSchedulingGate keeps a lock from ever being scheduled.
+	LockSchedulingGate = "drain.statefulset.dev/lock"
+	// PolicyFinalizer keeps a DrainPolicy in place until its last lock is released.
+	PolicyFinalizer = "drain.statefulset.dev/locks"
+)
