@@ -1,0 +1,100 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/statefulset-dev/drain-operator/test/images/datastore/internal/drain"
+)
+
+// maxTerminationMessage is what the kubelet reads of the file.
+const maxTerminationMessage = 4096
+
+func drainVolumes(ctx context.Context, args []string, _ io.Reader, out io.Writer) error {
+	flags := flag.NewFlagSet("drain", flag.ContinueOnError)
+	var dirs listFlag
+	flags.Var(&dirs, "data", "folder of an orphaned volume; repeat it for several volumes (default "+defaultData+")")
+	peers := flags.String("peers", os.Getenv("DRAIN_PEERS"), "host names of the remaining replicas, comma-separated (default $DRAIN_PEERS)")
+	port := flags.Int("peer-port", 8080, "port of the remaining replicas")
+	delay := flags.Duration("delay", 0, "time to wait between two records")
+	peerTimeout := flags.Duration("peer-timeout", time.Minute, "how long to wait for replicas to answer")
+	retryInterval := flags.Duration("retry-interval", time.Second, "time between two tries of a request")
+	failRuns := flags.Int("fail-attempts", 0, "let this many runs on a volume fail half-way, to see what happens then")
+	message := flags.String("termination-log", "/dev/termination-log", "file for the last word, written if it is there")
+	if err := parseOnly(flags, args); err != nil {
+		return err
+	}
+	if len(dirs) == 0 {
+		dirs = listFlag{defaultData}
+	}
+	log := slog.New(slog.NewTextHandler(out, nil))
+	if attempt := os.Getenv("DRAIN_ATTEMPT"); attempt != "" {
+		log = log.With("attempt", attempt)
+	}
+
+	result, err := drain.Run(ctx, drain.Options{
+		Dirs:          dirs,
+		Peers:         splitList(*peers),
+		Port:          *port,
+		Holder:        holder("drain"),
+		Delay:         *delay,
+		PeerTimeout:   *peerTimeout,
+		RetryInterval: *retryInterval,
+		FailRuns:      *failRuns,
+		Log:           log,
+	})
+	if err != nil {
+		return errors.Join(err, lastWord(*message, err.Error()))
+	}
+	log.Info("Drained", "summary", result.String())
+	return lastWord(*message, result.String())
+}
+
+// lastWord leaves the termination message where the kubelet looks for it; outside a Pod there is no such file.
+func lastWord(path, message string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("writing the termination message: %w", err)
+	}
+	_, err = file.WriteString(message[:min(len(message), maxTerminationMessage)])
+	if err := errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("writing the termination message: %w", err)
+	}
+	return nil
+}
+
+func splitList(list string) []string {
+	var items []string
+	for item := range strings.SplitSeq(list, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}
