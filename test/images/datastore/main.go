@@ -35,14 +35,14 @@ var version = "dev"
 
 const usage = `datastore keeps records as files on its volumes.
 
-  datastore serve     serve the records under --data over HTTP
+  datastore serve     answer over HTTP for the records under --data
   datastore drain     move the records under --data to the replicas in DRAIN_PEERS
-  datastore inspect   show what is under --data, beside a server or a drain
+  datastore inspect   show what is under --data, also beside a server or a drain
 
   datastore put KEY VALUE [KEY VALUE]...    store records; the value - is read from standard input
   datastore get KEY                         print a record
   datastore delete KEY...                   delete records
-  datastore list                            list the records: key, size, checksum
+  datastore list                            key, size and checksum of every record
   datastore stats                           counts, volumes, violations
 
 "datastore COMMAND --help" shows a command's flags.

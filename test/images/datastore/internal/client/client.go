@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -121,13 +122,15 @@ func (c *Client) Delete(ctx context.Context, key string) error {
 // List describes every record of the replica.
 func (c *Client) List(ctx context.Context) ([]store.Record, error) {
 	var records []store.Record
-	return records, c.json(ctx, "/records", &records)
+	err := c.json(ctx, "/records", &records)
+	return records, err
 }
 
 // Stats sums up the replica.
 func (c *Client) Stats(ctx context.Context) (store.Stats, error) {
 	var stats store.Stats
-	return stats, c.json(ctx, "/stats", &stats)
+	err := c.json(ctx, "/stats", &stats)
+	return stats, err
 }
 
 func recordPath(key string) (string, error) {
@@ -159,9 +162,7 @@ func (c *Client) do(ctx context.Context, method, path string, header http.Header
 	if err != nil {
 		return answer{}, err
 	}
-	for name, values := range header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, header)
 	response, err := c.http.Do(request)
 	if err != nil {
 		return answer{}, err

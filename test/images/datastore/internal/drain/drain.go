@@ -120,7 +120,7 @@ func Run(ctx context.Context, o Options) (_ Result, err error) {
 
 	d := &drain{Options: o, stopAfter: -1, clients: map[string]*client.Client{}, took: map[string]bool{}}
 	defer d.close()
-	if err := errors.Join(d.refuseViolated(s), d.planFailure(s)); err != nil {
+	if err := errors.Join(refuseViolated(s), d.planFailure(s)); err != nil {
 		return Result{}, err
 	}
 	err = d.volumes(ctx, s)
@@ -130,7 +130,7 @@ func Run(ctx context.Context, o Options) (_ Result, err error) {
 	sort.Strings(d.result.Peers)
 	if err == nil {
 		// A second writer may have come while this drain held the volume: it was refused, and still nobody must trust what happened here.
-		err = errors.Join(d.refuseViolated(s), d.forgetRuns())
+		err = errors.Join(refuseViolated(s), d.forgetRuns())
 	}
 	return d.result, err
 }
@@ -154,7 +154,7 @@ func (d *drain) close() {
 	}
 }
 
-func (d *drain) refuseViolated(s *store.Store) error {
+func refuseViolated(s *store.Store) error {
 	var errs []error
 	for _, v := range s.Volumes() {
 		violations, err := v.Violations()
