@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Checks that everything generated is up to date and everything written is in order. After each step that may write, it looks whether the
+# checkout changed, so that it can name the step; work that isn't committed yet doesn't count as a change.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+failed=()
+
+# snapshot prints the tree that a commit of everything git doesn't ignore would have, without touching git's index or objects.
+snapshot() {
+	cp "$(git rev-parse --git-path index)" "$tmp/index" 2>/dev/null || rm -f "$tmp/index"
+	GIT_INDEX_FILE=$tmp/index git add --all . 2>/dev/null
+	GIT_INDEX_FILE=$tmp/index git write-tree
+}
+objects=$(git rev-parse --path-format=absolute --git-path objects)
+mkdir "$tmp/objects"
+export GIT_OBJECT_DIRECTORY=$tmp/objects GIT_ALTERNATE_OBJECT_DIRECTORIES=$objects
+
+step() { # NAME COMMAND…
+	local name=$1 start=$SECONDS before after
+	shift
+	before=$(snapshot)
+	if ! "$@" >"$tmp/log" 2>&1; then
+		cat "$tmp/log"
+		failed+=("$name: failed")
+	fi
+	after=$(snapshot)
+	if [[ "$before" != "$after" ]]; then
+		git --no-pager diff --stat -p "$before" "$after" | head -n 200
+		failed+=("$name: changed files, see the diff above; commit what it wrote")
+	fi
+	echo "verify: $name ($((SECONDS - start)) s)"
+}
+
+shell_scripts() {
+	if ! command -v shellcheck >/dev/null; then
+		echo "verify: shellcheck is not installed; CI runs it" >&3
+		return
+	fi
+	# By their first line, since not every script has a suffix.
+	git ls-files -z --cached --others --exclude-standard | xargs -0 grep -lsE -m1 '^#!(/bin/|/usr/bin/env )(ba)?sh' |
+		xargs -d '\n' shellcheck --external-sources
+}
+
+kustomizations() {
+	local file
+	while IFS= read -r -d '' file; do
+		# Components are only whole inside a kustomization that takes them in.
+		if ! grep -q '^kind: Component' "$file"; then
+			echo "$file"
+			go tool -modfile=hack/tools/go.mod kustomize build "$(dirname "$file")" >"$tmp/manifests"
+			grep -q '^kind: ' "$tmp/manifests"
+		fi
+	done < <(git ls-files -z --cached --others --exclude-standard -- 'config/**/kustomization.yaml')
+}
+
+exec 3>&2
+make=(make --no-print-directory)
+step generate "${make[@]}" generate
+step manifests "${make[@]}" manifests
+step fmt "${make[@]}" fmt
+step tidy "${make[@]}" tidy
+step lint "${make[@]}" lint
+step shellcheck shell_scripts
+step kustomize kustomizations
+
+if ((${#failed[@]})); then
+	printf 'verify: %s\n' "${failed[@]}" >&2
+	exit 1
+fi
+echo "verify: everything is up to date"
