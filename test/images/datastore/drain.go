@@ -42,6 +42,8 @@ func drainVolumes(ctx context.Context, args []string, _ io.Reader, out io.Writer
 	delay := flags.Duration("delay", 0, "time to wait between two records")
 	peerTimeout := flags.Duration("peer-timeout", time.Minute, "how long to wait for replicas to answer")
 	retryInterval := flags.Duration("retry-interval", time.Second, "time between two tries of a request")
+	keep := flags.Bool("keep", false, "leave the records on the volume, too")
+	hold := flags.String("hold", "", "wait half-way for as long as a replica has a record of this key")
 	failRuns := flags.Int("fail-attempts", 0, "let this many runs on a volume fail half-way, to see what happens then")
 	message := flags.String("termination-log", "/dev/termination-log", "file for the last word, written if it is there")
 	if err := parseOnly(flags, args); err != nil {
@@ -63,6 +65,8 @@ func drainVolumes(ctx context.Context, args []string, _ io.Reader, out io.Writer
 		Delay:         *delay,
 		PeerTimeout:   *peerTimeout,
 		RetryInterval: *retryInterval,
+		Keep:          *keep,
+		Hold:          *hold,
 		FailRuns:      *failRuns,
 		Log:           log,
 	})

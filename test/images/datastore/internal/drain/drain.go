@@ -73,8 +73,13 @@ type Options struct {
 	PeerTimeout time.Duration
 	// RetryInterval is the time between two tries.
 	RetryInterval time.Duration
+	// Keep leaves the records on the volume: they are copied instead of moved.
+	Keep bool
 	// FailRuns lets that many runs on this volume fail half-way.
 	FailRuns int
+	// Hold is the key of a record that stops the drain half-way for as long as a replica has it, so that a test can look at a drain under way
+	// for as long as it needs, and not longer.
+	Hold string
 
 	Log *slog.Logger
 }
@@ -85,6 +90,8 @@ type Result struct {
 	Bytes   int64
 	// Peers are those that have the records now.
 	Peers []string
+	// Kept says that the records are still on the volume, too.
+	Kept bool
 }
 
 // String is the line for the termination message.
@@ -96,7 +103,11 @@ func (r Result) String() string {
 	if r.Records == 1 {
 		noun = "record"
 	}
-	return fmt.Sprintf("moved %d %s, %s, to %s", r.Records, noun, size(r.Bytes), strings.Join(r.Peers, ", "))
+	verb := "moved"
+	if r.Kept {
+		verb = "copied"
+	}
+	return fmt.Sprintf("%s %d %s, %s, to %s", verb, r.Records, noun, size(r.Bytes), strings.Join(r.Peers, ", "))
 }
 
 func size(bytes int64) string {
@@ -118,7 +129,7 @@ func Run(ctx context.Context, o Options) (_ Result, err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 
-	d := &drain{Options: o, stopAfter: -1, clients: map[string]*client.Client{}, took: map[string]bool{}}
+	d := &drain{Options: o, stopAfter: -1, clients: map[string]*client.Client{}, took: map[string]bool{}, result: Result{Kept: o.Keep}}
 	defer d.close()
 	if err := errors.Join(refuseViolated(s), d.planFailure(s)); err != nil {
 		return Result{}, err
@@ -183,25 +194,23 @@ func (d *drain) volumes(ctx context.Context, s *store.Store) error {
 	if err := d.waitForPeers(ctx); err != nil {
 		return fmt.Errorf("%w; %d records stay on the volume", err, len(all))
 	}
-	first := true
+	done := 0
 	for _, v := range s.Volumes() {
 		records, err := v.List()
 		if err != nil {
 			return err
 		}
 		for _, r := range records {
-			if !first {
-				if err := wait(ctx, d.Delay); err != nil {
-					return fmt.Errorf("stopped after %d of %d records, the rest stays on the volume: %w", d.result.Records, len(all), err)
-				}
+			if err := d.pause(ctx, done, len(all)); err != nil {
+				return fmt.Errorf("stopped after %d of %d records, the rest stays on the volume: %w", d.result.Records, len(all), err)
 			}
-			first = false
 			if d.stopAfter >= 0 && d.result.Records >= d.stopAfter {
 				return d.failOnRequest(len(all))
 			}
 			if err := d.move(ctx, v, r); err != nil {
 				return fmt.Errorf("after %d of %d records: %w", d.result.Records, len(all), err)
 			}
+			done++
 		}
 	}
 	if n := len(d.conflicts); n > 0 {
@@ -210,6 +219,32 @@ func (d *drain) volumes(ctx context.Context, s *store.Store) error {
 			ErrConflict, n, len(all), strings.Join(named, ", "))
 	}
 	return nil
+}
+
+// pause is the time between two records.
+func (d *drain) pause(ctx context.Context, done, all int) error {
+	if done > 0 {
+		if err := wait(ctx, d.Delay); err != nil {
+			return err
+		}
+	}
+	if d.Hold == "" || done != all/2 {
+		return context.Cause(ctx)
+	}
+	for {
+		held := false
+		for _, peer := range d.answering {
+			_, err := d.client(peer).Checksum(ctx, d.Hold)
+			held = held || err == nil
+		}
+		if !held {
+			return context.Cause(ctx)
+		}
+		d.Log.Info("Held half-way", "record", d.Hold)
+		if err := wait(ctx, d.RetryInterval); err != nil {
+			return err
+		}
+	}
 }
 
 // move brings one record to one peer. Peers that don't answer are left out until one does the whole of it or none is left.
@@ -243,8 +278,10 @@ func (d *drain) move(ctx context.Context, v *store.Volume, r store.Record) error
 		case err != nil:
 			return fmt.Errorf("record %s: %w", r.Name, err)
 		}
-		if err := v.Delete(key); err != nil {
-			return fmt.Errorf("record %s is on %s, but can't be deleted here: %w", r.Name, peer, err)
+		if !d.Keep {
+			if err := v.Delete(key); err != nil {
+				return fmt.Errorf("record %s is on %s, but can't be deleted here: %w", r.Name, peer, err)
+			}
 		}
 		d.result.Records++
 		d.result.Bytes += int64(len(body))

@@ -310,6 +310,56 @@ func TestRunLeavesOutSilentPeers(t *testing.T) {
 	}
 }
 
+func TestRunKeepsWhenAsked(t *testing.T) {
+	dir, bodies := fill(t, 5)
+	a := startPeer(t, nil)
+	o := options(dir, a)
+	o.Keep = true
+	for range 2 { // Running again finds its own copies.
+		result, err := Run(t.Context(), o)
+		if err != nil || !strings.HasPrefix(result.String(), "copied 5 records, ") {
+			t.Fatalf("Run = %q, %v", result, err)
+		}
+		if n := len(left(t, dir)); n != len(bodies) {
+			t.Errorf("%d records stay, want all %d", n, len(bodies))
+		}
+		if got := merged(t, a); !maps.Equal(got, bodies) {
+			t.Errorf("the peer has %d records, want %d", len(got), len(bodies))
+		}
+	}
+}
+
+func TestRunHoldsHalfWay(t *testing.T) {
+	dir, _ := fill(t, 6)
+	a, b := startPeer(t, nil), startPeer(t, nil)
+	if _, err := b.store.Put("hold", nil); err != nil {
+		t.Fatal(err)
+	}
+	o := options(dir, a, b)
+	o.Hold = "hold"
+	seen := 0
+	o.Log = slog.New(slog.NewTextHandler(writerFunc(func(line []byte) {
+		if !strings.Contains(string(line), "Held half-way") {
+			return
+		}
+		if n := len(left(t, dir)); n != 3 {
+			t.Errorf("%d records stay, want half", n)
+		}
+		seen++
+		if seen == 3 {
+			if err := b.store.Delete("hold"); err != nil {
+				t.Error(err)
+			}
+		}
+	}), nil))
+	if _, err := Run(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(left(t, dir)); n != 0 || seen != 3 {
+		t.Errorf("%d records stay after %d looks, want none after 3", n, seen)
+	}
+}
+
 func TestRunWaitsForPeers(t *testing.T) {
 	dir, bodies := fill(t, 5)
 	var asked atomic.Int32
@@ -491,6 +541,7 @@ func TestResultString(t *testing.T) {
 		{Result{}, "nothing to move: the volumes hold no records"},
 		{Result{Records: 1, Bytes: 5, Peers: []string{"a"}}, "moved 1 record, 5 B, to a"},
 		{Result{Records: 17, Bytes: 4096, Peers: []string{"datastore-0", "datastore-1"}}, "moved 17 records, 4.0 KiB, to datastore-0, datastore-1"},
+		{Result{Records: 2, Kept: true, Peers: []string{"a"}}, "copied 2 records, 0 B, to a"},
 		{Result{Records: 2, Bytes: 3 << 19, Peers: []string{"a"}}, "moved 2 records, 1.5 MiB, to a"},
 	} {
 		if got := tc.result.String(); got != tc.want {
