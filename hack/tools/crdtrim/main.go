@@ -1,3 +1,19 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
 package main
 
 import (
@@ -9,9 +25,10 @@ import (
 
 func main() {
 	path := flag.String("path", "spec.template", "the field below which descriptions are dropped")
+	levels := flag.Int("levels", 2, "how many levels of fields below it keep theirs")
 	limit := flag.Int("limit", 200_000, "the most bytes a CRD may have as JSON")
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "Usage: crdtrim [flags] CRD.yaml…\n\nDrops the descriptions below one field of CRDs, in place.\n\n")
+		fmt.Fprintf(flag.CommandLine.Output(), "Usage: crdtrim [flags] CRD.yaml…\n\nDrops the descriptions far below one field of CRDs and makes paragraphs of the others, in place.\n\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -20,7 +37,7 @@ func main() {
 		os.Exit(2)
 	}
 	for _, file := range flag.Args() {
-		size, err := trimFile(file, strings.Split(*path, "."), *limit)
+		size, err := trimFile(file, strings.Split(*path, "."), *levels, *limit)
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "crdtrim: %s: %v\n", file, err)
 			os.Exit(1)
@@ -30,12 +47,12 @@ func main() {
 }
 
 // trimFile trims the CRD in file in place and returns its size as JSON.
-func trimFile(file string, path []string, limit int) (int, error) {
+func trimFile(file string, path []string, levels, limit int) (int, error) {
 	before, err := os.ReadFile(file)
 	if err != nil {
 		return 0, err
 	}
-	after, size, err := trim(before, path)
+	after, size, err := trim(before, path, levels)
 	if err != nil {
 		return 0, err
 	}

@@ -1,3 +1,19 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
 package main
 
 import (
@@ -5,15 +21,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	yamlv3 "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/yaml"
 )
 
-// trim returns the CRD with the descriptions below path dropped in every version, and its size as JSON. It works on the YAML nodes
-// rather than on Go types, so that whatever controller-gen writes is kept, in its order.
-func trim(crd []byte, path []string) (trimmed []byte, size int, err error) {
+// trim returns the CRD with its descriptions as paragraphs and, in every version, those that lie more than levels below path dropped, and
+// its size as JSON. It works on the YAML nodes rather than on Go types, so that whatever controller-gen writes is kept, in its order.
+func trim(crd []byte, path []string, levels int) (trimmed []byte, size int, err error) {
 	var doc yamlv3.Node
 	if err := yamlv3.Unmarshal(crd, &doc); err != nil {
 		return nil, 0, err
@@ -30,7 +47,8 @@ func trim(crd []byte, path []string) (trimmed []byte, size int, err error) {
 		return nil, 0, errors.New("has no spec.versions")
 	}
 	for _, version := range versions.Content {
-		field := lookup(version, "schema", "openAPIV3Schema")
+		schema := lookup(version, "schema", "openAPIV3Schema")
+		field := schema
 		for _, name := range path {
 			field = lookup(field, "properties", name)
 		}
@@ -39,9 +57,8 @@ func trim(crd []byte, path []string) (trimmed []byte, size int, err error) {
 				strings.Join(path, "."), lookup(version, "name").Value)
 		}
 		// The field's own description is ours.
-		for _, key := range []string{"properties", "items", "additionalProperties"} {
-			dropDescriptions(lookup(field, key), key == "properties")
-		}
+		dropDescriptions(field, levels+1)
+		joinDescriptions(schema)
 	}
 
 	var out bytes.Buffer
@@ -59,43 +76,85 @@ func trim(crd []byte, path []string) (trimmed []byte, size int, err error) {
 	return out.Bytes(), size, err
 }
 
-// dropDescriptions removes every description below node, which is a schema, or with isProperties a map of field names to schemas: there
-// a key "description" is a field of that name and stays.
-func dropDescriptions(node *yamlv3.Node, isProperties bool) {
-	if node == nil {
-		return
+// dropDescriptions removes the descriptions of a schema and of all schemas in it, except those of the first levels of fields, where its
+// own is the first.
+func dropDescriptions(schema *yamlv3.Node, levels int) {
+	if levels <= 0 {
+		remove(schema, "description")
 	}
-	if node.Kind == yamlv3.SequenceNode {
-		for _, item := range node.Content {
-			dropDescriptions(item, false)
+	forEachSchema(schema, func(inner *yamlv3.Node, isField bool) {
+		if isField {
+			dropDescriptions(inner, levels-1)
+		} else {
+			// Of list items and the like: the field that holds them says it.
+			dropDescriptions(inner, 0)
 		}
+	})
+}
+
+// joinDescriptions makes one line of every paragraph in the descriptions of a schema and of all schemas in it. controller-gen keeps the
+// lines of the source, and kubectl explain breaks them once more at the width of the terminal.
+func joinDescriptions(schema *yamlv3.Node) {
+	if description := lookup(schema, "description"); description != nil {
+		description.Value = joinLines(description.Value)
+		if !strings.Contains(description.Value, "\n") {
+			description.Style = 0
+		}
+	}
+	forEachSchema(schema, func(inner *yamlv3.Node, _ bool) { joinDescriptions(inner) })
+}
+
+// joinLines joins the lines of each paragraph. Blank lines, list items and indented lines stay as they are.
+func joinLines(text string) string {
+	var joined []string
+	open := false // whether the next line may continue the last one
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, " \n")
+		switch {
+		case line == "" || strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t"):
+			joined, open = append(joined, line), false
+		case open && !strings.HasPrefix(line, "- ") && !strings.HasPrefix(line, "* "):
+			joined[len(joined)-1] += " " + line
+		default:
+			joined, open = append(joined, line), true
+		}
+	}
+	return strings.Join(joined, "\n")
+}
+
+// forEachSchema calls visit with every schema directly in schema, and whether it is that of a field. Defaults, enums and examples are
+// data, whatever words they hold.
+func forEachSchema(schema *yamlv3.Node, visit func(inner *yamlv3.Node, isField bool)) {
+	if schema == nil || schema.Kind != yamlv3.MappingNode {
 		return
 	}
+	for i := 0; i+1 < len(schema.Content); i += 2 {
+		keyword, value := schema.Content[i].Value, schema.Content[i+1]
+		switch keyword {
+		case "properties":
+			for j := 1; j < len(value.Content); j += 2 {
+				visit(value.Content[j], true)
+			}
+		case "allOf", "anyOf", "oneOf":
+			for _, inner := range value.Content {
+				visit(inner, false)
+			}
+		case "items", "additionalProperties", "not":
+			visit(value, false)
+		}
+	}
+}
+
+// remove takes a key out of a mapping.
+func remove(node *yamlv3.Node, key string) {
 	if node.Kind != yamlv3.MappingNode {
 		return
 	}
-	kept := node.Content[:0]
 	for i := 0; i+1 < len(node.Content); i += 2 {
-		key, value := node.Content[i], node.Content[i+1]
-		if !isProperties && key.Value == "description" {
-			continue
+		if node.Content[i].Value == key {
+			node.Content = slices.Delete(node.Content, i, i+2)
+			return
 		}
-		// Defaults, enums and examples are data and may well hold the word.
-		if isProperties || holdsSchemas(key.Value) {
-			dropDescriptions(value, !isProperties && key.Value == "properties")
-		}
-		kept = append(kept, key, value)
-	}
-	node.Content = kept
-}
-
-// holdsSchemas tells whether a schema's keyword holds schemas in turn.
-func holdsSchemas(keyword string) bool {
-	switch keyword {
-	case "properties", "items", "additionalProperties", "allOf", "anyOf", "oneOf", "not":
-		return true
-	default:
-		return false
 	}
 }
 

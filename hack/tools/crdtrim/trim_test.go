@@ -1,3 +1,19 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
 package main
 
 import (
@@ -26,13 +42,21 @@ spec:
             description: spec is ours.
             properties:
               after:
-                description: after is ours.
+                description: |-
+                  after is ours,
+                  in lines.
+
+                  - a list
+                  - stays one
+                    whatever: is in it
                 type: string
               template:
-                description: template is ours.
+                description: |-
+                  template
+                  is ours.
                 properties:
                   metadata:
-                    description: dropped
+                    description: one level below
                     properties:
                       labels:
                         additionalProperties:
@@ -42,8 +66,8 @@ spec:
                     type: object
                   spec:
                     description: |-
-                      dropped,
-                      in lines
+                      one level below:
+                      kept
                     properties:
                       containers:
                         description: dropped
@@ -97,12 +121,18 @@ spec:
             description: spec is ours.
             properties:
               after:
-                description: after is ours.
+                description: |-
+                  after is ours, in lines.
+
+                  - a list
+                  - stays one
+                    whatever: is in it
                 type: string
               template:
                 description: template is ours.
                 properties:
                   metadata:
+                    description: one level below
                     properties:
                       labels:
                         additionalProperties:
@@ -110,6 +140,7 @@ spec:
                         type: object
                     type: object
                   spec:
+                    description: 'one level below: kept'
                     properties:
                       containers:
                         items:
@@ -144,7 +175,7 @@ spec:
 `
 
 func TestTrim(t *testing.T) {
-	got, size, err := trim([]byte(crd), []string{"spec", "template"})
+	got, size, err := trim([]byte(crd), []string{"spec", "template"}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +186,7 @@ func TestTrim(t *testing.T) {
 		t.Errorf("The size as compact JSON is %d, of YAML with %d bytes", size, len(got))
 	}
 
-	again, _, err := trim(got, []string{"spec", "template"})
+	again, _, err := trim(got, []string{"spec", "template"}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +207,7 @@ func TestTrimRefuses(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := trim([]byte(tc.crd), []string{"spec", "template"})
+			_, _, err := trim([]byte(tc.crd), []string{"spec", "template"}, 1)
 			if err == nil || !strings.Contains(err.Error(), tc.wantErr) {
 				t.Errorf("trim() returned the error %v, want one with %q", err, tc.wantErr)
 			}
@@ -190,14 +221,14 @@ func TestTrimFileAboveLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := []string{"spec", "template"}
-	size, err := trimFile(file, path, len(crd))
+	size, err := trimFile(file, path, 1, len(crd))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(file, []byte(crd), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := trimFile(file, path, size-1); err == nil || !strings.Contains(err.Error(), "more than the") {
+	if _, err := trimFile(file, path, 1, size-1); err == nil || !strings.Contains(err.Error(), "more than the") {
 		t.Errorf("trimFile() returned the error %v for a CRD of %d bytes and a limit of one less", err, size)
 	}
 	got, err := os.ReadFile(file)
@@ -207,7 +238,7 @@ func TestTrimFileAboveLimit(t *testing.T) {
 	if diff := cmp.Diff(crd, string(got)); diff != "" {
 		t.Errorf("A refused CRD was changed (-want,+got):\n%s", diff)
 	}
-	if _, err := trimFile(file, path, size); err != nil {
+	if _, err := trimFile(file, path, 1, size); err != nil {
 		t.Errorf("trimFile() returned the error %v for a CRD of just the limit", err)
 	}
 }
