@@ -1,0 +1,126 @@
+package binaries
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Versions of the programs. Each is also in the go.mod of the module it is built in; a test compares the two.
+const (
+	KubernetesVersion = "v1.37.0"
+	EtcdVersion       = "v3.7.3"
+	ContainerdVersion = "v2.4.2"
+	CoreDNSVersion    = "v1.14.7"
+)
+
+// Program is one executable and both ways to it.
+type Program struct {
+	Name    string
+	Version string
+
+	// release is where it is published.
+	release release
+	// module is the folder, below this package's, of the Go module that builds it, and importPath its main package.
+	module, importPath string
+	// ldflags are added to the linker's.
+	ldflags string
+}
+
+// release says where a program is published. {version}, {number} (the version without its v), {os}, {arch} and {name}
+// are filled in.
+type release struct {
+	// url is the program itself, or the archive that holds it.
+	url string
+	// member is the program's path in the archive; empty where the url is the program.
+	member string
+	// checksums is the file with the published checksum: a bare checksum, or lines of "<checksum>  <file>".
+	checksums string
+}
+
+var (
+	kubernetesRelease = release{
+		url:       "https://dl.k8s.io/release/{version}/bin/{os}/{arch}/{name}",
+		checksums: "https://dl.k8s.io/release/{version}/bin/{os}/{arch}/{name}.sha256",
+	}
+	etcdRelease = release{
+		url:       "https://github.com/etcd-io/etcd/releases/download/{version}/etcd-{version}-{os}-{arch}.tar.gz",
+		member:    "etcd-{version}-{os}-{arch}/{name}",
+		checksums: "https://github.com/etcd-io/etcd/releases/download/{version}/SHA256SUMS",
+	}
+	// The static build: the other one needs the C library of a distribution newer than Debian's.
+	containerdRelease = release{
+		url:       "https://github.com/containerd/containerd/releases/download/{version}/containerd-static-{number}-{os}-{arch}.tar.gz",
+		member:    "bin/{name}",
+		checksums: "https://github.com/containerd/containerd/releases/download/{version}/containerd-static-{number}-{os}-{arch}.tar.gz.sha256sum",
+	}
+	corednsRelease = release{
+		url:       "https://github.com/coredns/coredns/releases/download/{version}/coredns_{number}_{os}_{arch}.tgz",
+		member:    "coredns",
+		checksums: "https://github.com/coredns/coredns/releases/download/{version}/coredns_{number}_{os}_{arch}.tgz.sha256",
+	}
+)
+
+func kubernetes(name string) Program {
+	return Program{
+		Name: name, Version: KubernetesVersion, release: kubernetesRelease,
+		module: "kubernetes", importPath: "k8s.io/kubernetes/cmd/" + name,
+		// Without it kubectl fails to parse the unset version, $Format.
+		ldflags: "-X k8s.io/component-base/version.gitVersion=" + KubernetesVersion +
+			" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37",
+	}
+}
+
+func containerd(name string) Program {
+	return Program{
+		Name: name, Version: ContainerdVersion, release: containerdRelease,
+		module: "containerd", importPath: "github.com/containerd/containerd/v2/cmd/" + name,
+		ldflags: "-X github.com/containerd/containerd/v2/version.Version=" + ContainerdVersion,
+	}
+}
+
+// catalogue lists every program, the first build of each module first.
+var catalogue = []Program{
+	kubernetes("kube-apiserver"),
+	kubernetes("kube-controller-manager"),
+	kubernetes("kube-scheduler"),
+	kubernetes("kubectl"),
+	kubernetes("kubelet"),
+	kubernetes("kube-proxy"),
+	{Name: "etcd", Version: EtcdVersion, release: etcdRelease, module: "etcd", importPath: "go.etcd.io/etcd/server/v3"},
+	containerd("containerd"),
+	containerd("containerd-shim-runc-v2"),
+	containerd("ctr"),
+	{Name: "coredns", Version: CoreDNSVersion, release: corednsRelease, module: "coredns", importPath: "github.com/coredns/coredns"},
+	// The project's own: no release anywhere, always built. Their version is what their source hashes to.
+	{Name: "volume-provisioner", module: "volume-provisioner", importPath: "."},
+	{Name: "pause", module: "pause", importPath: "."},
+}
+
+// Names of all programs.
+func Names() []string {
+	names := make([]string, 0, len(catalogue))
+	for _, program := range catalogue {
+		names = append(names, program.Name)
+	}
+	return names
+}
+
+func find(name string) (Program, error) {
+	i := slices.IndexFunc(catalogue, func(p Program) bool { return p.Name == name })
+	if i < 0 {
+		return Program{}, fmt.Errorf("no program is called %q; there are %s", name, strings.Join(Names(), ", "))
+	}
+	return catalogue[i], nil
+}
+
+// fill replaces the placeholders of a release's template.
+func (p Program) fill(template, goos, goarch string) string {
+	return strings.NewReplacer(
+		"{version}", p.Version,
+		"{number}", strings.TrimPrefix(p.Version, "v"),
+		"{os}", goos,
+		"{arch}", goarch,
+		"{name}", p.Name,
+	).Replace(template)
+}

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/statefulset-dev/drain-operator/hack/cluster/binaries"
+	"github.com/statefulset-dev/drain-operator/hack/cluster/kind"
+	"github.com/statefulset-dev/drain-operator/hack/cluster/layout"
+	"github.com/statefulset-dev/drain-operator/hack/cluster/local"
+	"github.com/statefulset-dev/drain-operator/hack/cluster/node"
+	"github.com/statefulset-dev/drain-operator/hack/internal/repo"
+)
+
+const usage = `cluster runs a real Kubernetes cluster on this machine.
+
+  up [--nodes 2] [--provider auto|kind|local]   start it; says so when it runs already
+  down                                          stop it and leave nothing of it
+  load IMAGE.tar...                             put image archives onto every node
+  node N crash|partition|heal                   power node N off, cut it off, or put it right again
+  status                                        nodes and processes
+  binaries NAME...                              make sure that programs are there, print the folder that holds them
+`
+
+// provider is what both kinds of cluster can do.
+type provider interface {
+	Up(ctx context.Context, nodes int) error
+	Down(ctx context.Context) error
+	Load(ctx context.Context, archives []string) error
+	Node(ctx context.Context, number int, action string) error
+	Status(ctx context.Context) error
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cluster:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return errors.New("no command given\n\n" + usage)
+	}
+	command, args := args[0], args[1:]
+	switch command {
+	case "help", "-h", "--help":
+		fmt.Print(usage)
+		return nil
+	case "node-init": // the first process of a node
+		if len(args) != 2 {
+			return errors.New("node-init is for the cluster's own use")
+		}
+		return node.Init(args[0], args[1])
+	case "lookup": // run on a node, to see whether it reaches the cluster's DNS
+		if len(args) != 2 {
+			return errors.New("lookup is for the cluster's own use")
+		}
+		return lookup(ctx, args[0], args[1])
+	}
+
+	top, err := repo.Top()
+	if err != nil {
+		return err
+	}
+	modules := filepath.Join(top, "hack", "cluster", "binaries")
+	if command == "binaries" {
+		return printBinaries(ctx, modules, args)
+	}
+
+	flags := flag.NewFlagSet(command, flag.ContinueOnError)
+	nodes, choice := 2, "auto"
+	if command == "up" {
+		flags.IntVar(&nodes, "nodes", nodes, "how many nodes, besides the control plane")
+	}
+	flags.StringVar(&choice, "provider", choice, "what makes the cluster: kind, local, or auto for kind where Docker and kind are there")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	args = flags.Args()
+	cluster, err := choose(ctx, filepath.Join(top, ".cluster"), modules, choice)
+	if err != nil {
+		return err
+	}
+
+	switch command {
+	case "up":
+		if nodes < 1 || nodes > layout.MaxNodes {
+			return fmt.Errorf("--nodes must be 1 to %d", layout.MaxNodes)
+		}
+		if err := noMore(args); err != nil {
+			return err
+		}
+		return cluster.Up(ctx, nodes)
+	case "down":
+		if err := noMore(args); err != nil {
+			return err
+		}
+		return cluster.Down(ctx)
+	case "status":
+		if err := noMore(args); err != nil {
+			return err
+		}
+		return cluster.Status(ctx)
+	case "load":
+		return load(ctx, cluster, top, args)
+	case "node":
+		return injectFault(ctx, cluster, args)
+	}
+	return fmt.Errorf("no command is called %q\n\n%s", command, usage)
+}
+
+// choose returns the provider of the cluster that is there or, when there is none, the one asked for.
+func choose(ctx context.Context, state, modules, choice string) (provider, error) {
+	running, err := kind.Chosen(state)
+	if err != nil {
+		return nil, err
+	}
+	if running != "" && choice != "auto" && choice != running {
+		return nil, fmt.Errorf("the cluster that is there was made by the provider %s: take it down first to use %s", running, choice)
+	}
+	if running != "" {
+		choice = running
+	}
+	if choice == "auto" {
+		choice = local.Name
+		if kind.Available(ctx) {
+			choice = kind.Name
+		}
+	}
+	switch choice {
+	case kind.Name:
+		return kind.New(state, report), nil
+	case local.Name:
+		return local.New(state, modules, report), nil
+	}
+	return nil, fmt.Errorf("no provider is called %q: there are auto, kind and local", choice)
+}
+
+func load(ctx context.Context, cluster provider, top string, archives []string) error {
+	if len(archives) == 0 {
+		return errors.New("load needs image archives, as hack/image or docker save make them")
+	}
+	var paths []string
+	for _, archive := range archives {
+		path := repo.Path(top, archive)
+		if _, err := os.Stat(path); err != nil {
+			return err
+		}
+		paths = append(paths, path)
+	}
+	return cluster.Load(ctx, paths)
+}
+
+func injectFault(ctx context.Context, cluster provider, args []string) error {
+	if len(args) != 2 {
+		return errors.New("node needs a number and one of crash, partition, heal")
+	}
+	number, err := strconv.Atoi(strings.TrimPrefix(args[0], "node-"))
+	if err != nil {
+		return fmt.Errorf("%q is not the number of a node", args[0])
+	}
+	switch args[1] {
+	case node.Crash, node.Partition, "heal":
+		return cluster.Node(ctx, number, args[1])
+	}
+	return fmt.Errorf("a node can be given crash, partition or heal, not %q", args[1])
+}
+
+func printBinaries(ctx context.Context, modules string, names []string) error {
+	if len(names) == 0 {
+		return fmt.Errorf("binaries needs the names of programs: %s", strings.Join(binaries.Names(), ", "))
+	}
+	store, err := binaries.NewStore(modules, func(format string, args ...any) {
+		fmt.Fprintf(os.Stderr, format+"\n", args...) // the folder alone goes to standard output
+	})
+	if err != nil {
+		return err
+	}
+	folder, err := store.Ensure(ctx, names...)
+	if err != nil {
+		return err
+	}
+	fmt.Println(folder)
+	return nil
+}
+
+// lookup resolves a name by one server.
+func lookup(ctx context.Context, server, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	resolver := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "udp", server)
+	}}
+	addresses, err := resolver.LookupHost(ctx, name)
+	if err != nil {
+		return err
+	}
+	fmt.Println(strings.Join(addresses, " "))
+	return nil
+}
+
+func noMore(args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unexpected argument %q", args[0])
+	}
+	return nil
+}
+
+func report(format string, args ...any) {
+	fmt.Printf(format+"\n", args...)
+}

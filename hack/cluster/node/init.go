@@ -1,0 +1,87 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+)
+
+// MountPoints are the folders, on this machine, that a node has its own of.
+var MountPoints = []string{"/var/lib/kubelet", "/var/lib/containerd", "/var/lib/cni", "/var/log/pods", "/var/log/containers"}
+
+// ready is the descriptor that Init tells its parent on that the node can be used.
+const ready = 3
+
+// Init is the first process of a node. It runs in the node's namespaces, gives the node its own file systems, and stays
+// to reap orphans until it is killed.
+func Init(hostname, disk string) error {
+	if os.Getpid() != 1 {
+		return errors.New("this is started by the cluster, as the first process of a node")
+	}
+	children := make(chan os.Signal, 1)
+	signal.Notify(children, syscall.SIGCHLD)
+	if err := ownFileSystems(disk); err != nil {
+		return err
+	}
+	if err := syscall.Sethostname([]byte(hostname)); err != nil {
+		return fmt.Errorf("set host name: %w", err)
+	}
+	// These belong to the network namespace.
+	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644); err != nil {
+		return err
+	}
+	parent := os.NewFile(ready, "ready")
+	if _, err := parent.WriteString("ready\n"); err != nil {
+		return err
+	}
+	if err := parent.Close(); err != nil {
+		return err
+	}
+	for range children {
+		for {
+			pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
+			if errors.Is(err, syscall.EINTR) {
+				continue
+			}
+			if err != nil || pid <= 0 {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+func ownFileSystems(disk string) error {
+	// First cut the ties to the machine's mounts; then share within the node, which mount propagation into pods needs.
+	for _, flag := range []uintptr{syscall.MS_PRIVATE, syscall.MS_SHARED} {
+		if err := syscall.Mount("", "/", "", flag|syscall.MS_REC, ""); err != nil {
+			return fmt.Errorf("change propagation of /: %w", err)
+		}
+	}
+	if err := syscall.Mount("proc", "/proc", "proc", syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("mount /proc: %w", err)
+	}
+	for _, point := range MountPoints {
+		own := filepath.Join(disk, point)
+		if err := os.MkdirAll(own, 0o755); err != nil {
+			return err
+		}
+		if err := syscall.Mount(own, point, "", syscall.MS_BIND, ""); err != nil {
+			return fmt.Errorf("mount %s: %w", point, err)
+		}
+	}
+	// What belongs to one boot: sockets, containers' states, addresses in use.
+	if err := syscall.Mount("tmpfs", "/run", "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "mode=755"); err != nil {
+		return fmt.Errorf("mount /run: %w", err)
+	}
+	for _, folder := range []string{"/run/lock", "/run/netns"} {
+		if err := os.Mkdir(folder, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,281 @@
+package node
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/statefulset-dev/drain-operator/hack/cluster/host"
+	"github.com/statefulset-dev/drain-operator/hack/cluster/layout"
+	"github.com/statefulset-dev/drain-operator/hack/cluster/process"
+)
+
+// Faults that a node can be given.
+const (
+	Crash     = "crash"
+	Partition = "partition"
+)
+
+// Node is one node of the cluster.
+type Node struct {
+	layout.Node
+	// Programs is the folder of the programs, Nodes how many nodes the cluster has.
+	Programs string
+	Nodes    int
+	// ResolvConf is what names outside the cluster are resolved by.
+	ResolvConf string
+	Cgroups    host.Hierarchies
+}
+
+// programs that run on a node, in the order they are started.
+var programs = []string{"containerd", "kubelet", "kube-proxy"}
+
+// PowerOn starts the node's namespaces, its network and containerd. It needs no API server.
+func (n Node) PowerOn(ctx context.Context) error {
+	if err := writeConfig(n.Node, n.ResolvConf, n.Cgroups.V2); err != nil {
+		return err
+	}
+	if err := n.Cgroups.Create(n.Cgroup()); err != nil {
+		return err
+	}
+	if err := n.startInit(ctx); err != nil {
+		return err
+	}
+	first, running := n.first()
+	if !running {
+		return fmt.Errorf("%s ended at once%s", n.NodeName(), process.LogTail(n.log("init")))
+	}
+	if err := host.Plug(ctx, n.Node, first.PID, n.Nodes); err != nil {
+		return err
+	}
+	if err := n.start("containerd", "--config", filepath.Join(n.NodeConfig(), "containerd.toml")); err != nil {
+		return err
+	}
+	return n.waitContainerd(ctx)
+}
+
+// Join starts kubelet and kube-proxy, which need the API server.
+func (n Node) Join() error {
+	err := n.start("kubelet",
+		"--config="+filepath.Join(n.NodeConfig(), "kubelet.yaml"),
+		"--kubeconfig="+filepath.Join(n.PKI(), n.NodeName()+".kubeconfig"),
+		"--hostname-override="+n.NodeName(),
+		"--node-ip="+n.IP(),
+	)
+	if err != nil {
+		return err
+	}
+	return n.start("kube-proxy", "--config="+filepath.Join(n.NodeConfig(), "kube-proxy.yaml"))
+}
+
+// Load imports an image archive.
+func (n Node) Load(ctx context.Context, archive string) error {
+	if _, running := n.first(); !running {
+		return fmt.Errorf("%s is not running", n.NodeName())
+	}
+	args := append(n.enter(), filepath.Join(n.Programs, "ctr"), "--address=/run/containerd/containerd.sock", "--namespace=k8s.io", "images", "import", "--snapshotter="+snapshotter(n.Disk()), archive)
+	if err := host.Run(ctx, args...); err != nil {
+		return fmt.Errorf("load %s onto %s: %w", archive, n.NodeName(), err)
+	}
+	return nil
+}
+
+// Inject gives the node a fault.
+func (n Node) Inject(ctx context.Context, fault string) error {
+	if _, running := n.first(); !running {
+		return fmt.Errorf("%s is down already", n.NodeName())
+	}
+	if err := os.WriteFile(n.Fault(), []byte(fault+"\n"), 0o644); err != nil {
+		return err
+	}
+	// The cable first: a dying program's last words must not leave the node.
+	if err := host.SetLink(ctx, n.Node, "down"); err != nil {
+		return err
+	}
+	if fault == Partition {
+		return nil
+	}
+	return n.PowerOff(ctx)
+}
+
+// PowerOff kills everything on the node at once.
+func (n Node) PowerOff(ctx context.Context) error {
+	first, running := n.first()
+	if running {
+		if err := process.Kill(ctx, []process.Record{first}); err != nil {
+			return err
+		}
+	}
+	// The programs that entered the node from outside end with what they started.
+	for _, program := range programs {
+		if record, running := process.Read(n.Processes(), n.ProcessName(program)); running {
+			if err := process.Kill(ctx, []process.Record{record}); err != nil {
+				return err
+			}
+		}
+	}
+	if err := host.Unplug(ctx, n.Node); err != nil {
+		return err
+	}
+	return n.Cgroups.Remove(ctx, n.Cgroup())
+}
+
+// Heal ends the node's fault, whichever it is.
+func (n Node) Heal(ctx context.Context) error {
+	if n.Healthy() {
+		if err := host.SetLink(ctx, n.Node, "up"); err != nil {
+			return err
+		}
+		return n.clearFault()
+	}
+	if err := n.PowerOff(ctx); err != nil { // what may be left of it
+		return err
+	}
+	if err := n.PowerOn(ctx); err != nil {
+		return err
+	}
+	if err := n.Join(); err != nil {
+		return err
+	}
+	return n.clearFault()
+}
+
+func (n Node) clearFault() error {
+	if err := os.Remove(n.Fault()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// CurrentFault is the fault that the node was given, or empty.
+func (n Node) CurrentFault() string {
+	content, err := os.ReadFile(n.Fault())
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(content))
+}
+
+// Healthy says whether all of the node's programs run.
+func (n Node) Healthy() bool {
+	if _, running := n.first(); !running {
+		return false
+	}
+	for _, program := range programs {
+		if _, running := process.Read(n.Processes(), n.ProcessName(program)); !running {
+			return false
+		}
+	}
+	return true
+}
+
+// Check returns an error with the end of its log for the first of the node's programs that was started and ended.
+func (n Node) Check() error {
+	for _, program := range programs {
+		name := n.ProcessName(program)
+		if _, err := os.Stat(filepath.Join(n.Processes(), name+".json")); err != nil {
+			continue
+		}
+		if _, running := process.Read(n.Processes(), name); !running {
+			return fmt.Errorf("%s of %s ended%s", program, n.NodeName(), process.LogTail(n.log(program)))
+		}
+	}
+	return nil
+}
+
+// Enter is the start of a command line that runs a program on the node.
+func (n Node) enter() []string {
+	first, _ := n.first()
+	return []string{"nsenter", "--target=" + strconv.Itoa(first.PID), "--mount", "--uts", "--ipc", "--net", "--pid"}
+}
+
+// Exec runs a program of this machine on the node.
+func (n Node) Exec(ctx context.Context, args ...string) (string, error) {
+	if _, running := n.first(); !running {
+		return "", fmt.Errorf("%s is not running", n.NodeName())
+	}
+	return host.Output(ctx, append(n.enter(), args...)...)
+}
+
+func (n Node) first() (process.Record, bool) {
+	return process.Read(n.Processes(), n.ProcessName("init"))
+}
+
+func (n Node) log(program string) string {
+	return filepath.Join(n.Logs(), n.ProcessName(program)+".log")
+}
+
+func (n Node) startInit(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	_, err = process.Start(process.Spec{
+		Name: n.ProcessName("init"), State: n.State, Records: n.Processes(), Log: n.log("init"),
+		Args:  []string{self, "node-init", n.NodeName(), n.Disk()},
+		Extra: []*os.File{writer},
+		Attr: &syscall.SysProcAttr{
+			Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
+		},
+	})
+	writer.Close()
+	if err != nil {
+		return err
+	}
+	if deadline, set := ctx.Deadline(); set {
+		if err := reader.SetReadDeadline(deadline); err != nil {
+			return err
+		}
+	}
+	if line, err := bufio.NewReader(reader).ReadString('\n'); err != nil || line != "ready\n" {
+		return fmt.Errorf("%s doesn't start%s", n.NodeName(), process.LogTail(n.log("init")))
+	}
+	return nil
+}
+
+func (n Node) start(program string, args ...string) error {
+	command := append(n.enter(), filepath.Join(n.Programs, program))
+	_, err := process.Start(process.Spec{
+		Name: n.ProcessName(program), State: n.State, Records: n.Processes(), Log: n.log(program),
+		Path: n.Programs, Args: append(command, args...),
+	})
+	return err
+}
+
+// waitContainerd waits until containerd answers.
+func (n Node) waitContainerd(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	first, _ := n.first()
+	socket := fmt.Sprintf("/proc/%d/root/run/containerd/containerd.sock", first.PID)
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		connection, err := net.Dial("unix", socket)
+		if err == nil {
+			return connection.Close()
+		}
+		if err := n.Check(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("containerd of %s doesn't answer: %w%s", n.NodeName(), err, process.LogTail(n.log("containerd")))
+		case <-ticker.C:
+		}
+	}
+}

@@ -1,0 +1,254 @@
+package process
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// marker is the environment variable that holds the state folder of the cluster that a process belongs to.
+const marker = "DRAIN_OPERATOR_CLUSTER"
+
+// Record identifies a process that was started.
+type Record struct {
+	Name string `json:"name"`
+	PID  int    `json:"pid"`
+	// Started is the process's start time in clock ticks since boot, as /proc has it.
+	Started uint64 `json:"started"`
+	Boot    string `json:"boot"`
+}
+
+// Spec says what to start.
+type Spec struct {
+	Name string
+	// State is the cluster's state folder.
+	State string
+	// Records is the folder that the record is written to.
+	Records string
+	// Log is the file that the output is appended to.
+	Log string
+	// Path are the folders searched for programs before the usual ones.
+	Path string
+	Args []string
+	// Extra files, from descriptor 3 on.
+	Extra []*os.File
+	// Attr may ask for namespaces.
+	Attr *syscall.SysProcAttr
+}
+
+// Start starts a process in a session of its own, with its output in its log.
+func Start(spec Spec) (Record, error) {
+	for _, folder := range []string{filepath.Dir(spec.Log), spec.Records} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return Record{}, err
+		}
+	}
+	log, err := os.OpenFile(spec.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return Record{}, err
+	}
+	defer log.Close()
+
+	attr := &syscall.SysProcAttr{}
+	if spec.Attr != nil {
+		*attr = *spec.Attr
+	}
+	attr.Setsid = true
+	command := exec.Command(spec.Args[0], spec.Args[1:]...)
+	command.Stdout, command.Stderr = log, log
+	command.ExtraFiles = spec.Extra
+	command.Env = environment(spec)
+	command.Dir = "/"
+	command.SysProcAttr = attr
+	if err := command.Start(); err != nil {
+		return Record{}, fmt.Errorf("start %s: %w", spec.Name, err)
+	}
+	go func() { _ = command.Wait() }() // else it stays a zombie, and counts as running, while this command lasts
+
+	record, err := Of(spec.Name, command.Process.Pid)
+	if err != nil {
+		return Record{}, fmt.Errorf("%s ended at once%s", spec.Name, LogTail(spec.Log))
+	}
+	content, err := json.Marshal(record)
+	if err != nil {
+		return Record{}, err
+	}
+	return record, os.WriteFile(filepath.Join(spec.Records, spec.Name+".json"), content, 0o644)
+}
+
+// environment is a short one: what the programs need, and the marker.
+func environment(spec Spec) []string {
+	path := "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	if spec.Path != "" {
+		path = spec.Path + ":" + path
+	}
+	env := []string{"PATH=" + path, "HOME=/root", marker + "=" + spec.State}
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
+		if value, set := os.LookupEnv(name); set {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+// Of is the record of a running process.
+func Of(name string, pid int) (Record, error) {
+	started, err := startTime(pid)
+	if err != nil {
+		return Record{}, err
+	}
+	boot, err := bootID()
+	if err != nil {
+		return Record{}, err
+	}
+	return Record{Name: name, PID: pid, Started: started, Boot: boot}, nil
+}
+
+// Running says whether this very process still runs.
+func (r Record) Running() bool {
+	boot, err := bootID()
+	if err != nil || boot != r.Boot {
+		return false
+	}
+	started, err := startTime(r.PID)
+	return err == nil && started == r.Started
+}
+
+// Records reads the records of a folder, sorted by name. A record that can't be read is left out: the marker still finds
+// its process.
+func Records(folder string) ([]Record, error) {
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var records []Record
+	for _, entry := range entries {
+		content, err := os.ReadFile(filepath.Join(folder, entry.Name()))
+		if err != nil {
+			return nil, err
+		}
+		var record Record
+		if json.Unmarshal(content, &record) == nil && record.PID > 0 {
+			records = append(records, record)
+		}
+	}
+	return records, nil
+}
+
+// Read reads one record; ok is false when there is none or its process is gone.
+func Read(folder, name string) (record Record, ok bool) {
+	content, err := os.ReadFile(filepath.Join(folder, name+".json"))
+	if err != nil || json.Unmarshal(content, &record) != nil {
+		return Record{}, false
+	}
+	return record, record.Running()
+}
+
+// Marked are all running processes that carry the state folder in their environment.
+func Marked(state string) ([]Record, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	want := []byte(marker + "=" + state)
+	var records []Record
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		env, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "environ"))
+		if err != nil {
+			continue // it ended meanwhile
+		}
+		if !slices.ContainsFunc(bytes.Split(env, []byte{0}), func(v []byte) bool { return bytes.Equal(v, want) }) {
+			continue
+		}
+		name, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "comm"))
+		if err != nil {
+			continue
+		}
+		if record, err := Of(strings.TrimSpace(string(name)), pid); err == nil {
+			records = append(records, record)
+		}
+	}
+	return records, nil
+}
+
+// Kill kills the processes at once and waits until they are gone.
+func Kill(ctx context.Context, records []Record) error {
+	for _, record := range records {
+		if record.Running() {
+			if err := syscall.Kill(record.PID, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return fmt.Errorf("kill %s (process %d): %w", record.Name, record.PID, err)
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		i := slices.IndexFunc(records, Record.Running)
+		if i < 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s (process %d) doesn't die: %w", records[i].Name, records[i].PID, ctx.Err())
+		case <-ticker.C:
+		}
+	}
+}
+
+// LogTail is the end of a log, to put behind an error.
+func LogTail(log string) string {
+	content, err := os.ReadFile(log)
+	if err != nil || len(bytes.TrimSpace(content)) == 0 {
+		return fmt.Sprintf(" (see %s)", log)
+	}
+	lines := strings.Split(strings.TrimSpace(string(content)), "\n")
+	if len(lines) > 8 {
+		lines = lines[len(lines)-8:]
+	}
+	return fmt.Sprintf("; the end of %s:\n  %s", log, strings.Join(lines, "\n  "))
+}
+
+// startTime is field 22 of /proc/<pid>/stat. A zombie counts as gone.
+func startTime(pid int) (uint64, error) {
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	// The second field is the program's name in parentheses and may hold anything.
+	end := bytes.LastIndexByte(content, ')')
+	if end < 0 {
+		return 0, fmt.Errorf("/proc/%d/stat has an unknown form", pid)
+	}
+	fields := strings.Fields(string(content[end+1:]))
+	if len(fields) < 20 {
+		return 0, fmt.Errorf("/proc/%d/stat has an unknown form", pid)
+	}
+	if fields[0] == "Z" || fields[0] == "X" {
+		return 0, fmt.Errorf("process %d has ended", pid)
+	}
+	return strconv.ParseUint(fields[19], 10, 64)
+}
+
+func bootID() (string, error) {
+	content, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(content)), err
+}

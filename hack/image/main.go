@@ -1,0 +1,91 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/statefulset-dev/drain-operator/hack/image/archive"
+	"github.com/statefulset-dev/drain-operator/hack/internal/repo"
+)
+
+// list is a flag that may be given several times.
+type list []string
+
+func (l *list) String() string { return strings.Join(*l, " ") }
+
+func (l *list) Set(value string) error {
+	*l = append(*l, value)
+	return nil
+}
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "image:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	var binaries, files, entrypoint, env list
+	flags := flag.NewFlagSet("image", flag.ContinueOnError)
+	imageName := flags.String("name", "", "name and tag of the image, for example localhost/drain-operator:dev")
+	output := flags.String("output", "", "file that the archive is written to")
+	user := flags.String("user", "", "uid:gid that the image runs as; root when empty")
+	arch := flags.String("arch", runtime.GOARCH, "architecture of the image")
+	flags.Var(&binaries, "binary", "static program as <file>=<path in the image>; may be given several times")
+	flags.Var(&files, "file", "any other file as <file>=<path in the image>; may be given several times")
+	flags.Var(&entrypoint, "entrypoint", "program that the image starts; given several times, the rest are its arguments")
+	flags.Var(&env, "env", "environment variable as NAME=value; may be given several times")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	switch {
+	case flags.NArg() > 0:
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case *imageName == "":
+		return fmt.Errorf("--name is required")
+	case *output == "":
+		return fmt.Errorf("--output is required")
+	}
+
+	top, err := repo.Top()
+	if err != nil {
+		return err
+	}
+	opts := archive.Options{Name: *imageName, Architecture: *arch, Entrypoint: entrypoint, User: *user, Env: env}
+	for _, pair := range binaries {
+		file, err := parseFile(top, pair)
+		if err != nil {
+			return fmt.Errorf("--binary %w", err)
+		}
+		if err := archive.CheckStatic(file.Source, *arch); err != nil {
+			return err
+		}
+		file.Executable = true
+		opts.Files = append(opts.Files, file)
+	}
+	for _, pair := range files {
+		file, err := parseFile(top, pair)
+		if err != nil {
+			return fmt.Errorf("--file %w", err)
+		}
+		opts.Files = append(opts.Files, file)
+	}
+	target := repo.Path(top, *output)
+	if err := archive.Write(target, opts); err != nil {
+		return err
+	}
+	fmt.Printf("%s: %s for linux/%s\n", target, *imageName, *arch)
+	return nil
+}
+
+func parseFile(top, pair string) (archive.File, error) {
+	source, target, found := strings.Cut(pair, "=")
+	if !found || source == "" || target == "" {
+		return archive.File{}, fmt.Errorf("%q must be <file>=<path in the image>", pair)
+	}
+	return archive.File{Source: repo.Path(top, source), Target: target}, nil
+}

@@ -1,0 +1,35 @@
+// Package repo finds the top of the repository that a tool runs in.
+//
+// The tools are started with "go run -C hack", which makes hack/ their working folder, while the paths they are given
+// are meant from the top, where the Makefile and the reader are.
+package repo
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Top is the folder that holds hack/go.mod, searched from the working folder upwards.
+func Top() (string, error) {
+	start, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for folder := start; ; folder = filepath.Dir(folder) {
+		if _, err := os.Stat(filepath.Join(folder, "hack", "go.mod")); err == nil {
+			return folder, nil
+		}
+		if folder == filepath.Dir(folder) {
+			return "", fmt.Errorf("%s is not inside a checkout of drain-operator: no folder above it holds hack/go.mod", start)
+		}
+	}
+}
+
+// Path is a file that was named on the command line: absolute as it is, relative from the top of the repository.
+func Path(top, file string) string {
+	if filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(top, file)
+}
