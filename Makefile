@@ -59,10 +59,12 @@ generate: ## Generate DeepCopy methods.
 
 .PHONY: manifests
 manifests: ## Generate the CRD and the manager's role from the Go types and markers.
+	@mkdir -p dist/crd
 	$(CONTROLLER_GEN) rbac:roleName=manager-role crd:generateEmbeddedObjectMeta=true \
 		paths="./api/...;./internal/..." \
-		output:crd:artifacts:config=config/crd/bases output:rbac:artifacts:config=config/rbac
-	$(GO) run -C hack/tools ./crdtrim $(CURDIR)/config/crd/bases/*.yaml
+		output:crd:artifacts:config=dist/crd output:rbac:artifacts:config=config/rbac
+	$(GO) run -C hack/tools ./crdtrim $(CURDIR)/dist/crd/*.yaml
+	mkdir -p config/crd/bases && cp dist/crd/*.yaml config/crd/bases/
 
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## Format the Go code of every module, and put the licence header where it is missing.
@@ -71,7 +73,9 @@ fmt: $(GOLANGCI_LINT) ## Format the Go code of every module, and put the licence
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Lint the Go code of every module; the API types by the Kubernetes API linter too.
-	@for m in $(LINTED_MODULES); do echo "golangci-lint run ($$m)"; (cd $$m && $(GOLANGCI_LINT) run -c $(CURDIR)/.golangci.yml ./...); done
+	@failed=0; for m in $(LINTED_MODULES); do \
+		echo "golangci-lint run ($$m)"; (cd $$m && $(GOLANGCI_LINT) run -c $(CURDIR)/.golangci.yml ./...) || failed=1; \
+	done; exit $$failed
 
 .PHONY: lint-fix
 lint-fix: fmt ## Lint and mend what the linters can mend.

@@ -28,7 +28,7 @@ step() { # NAME COMMAND…
 	fi
 	after=$(snapshot)
 	if [[ "$before" != "$after" ]]; then
-		git --no-pager diff --stat -p "$before" "$after" | head -n 200
+		git --no-pager diff --stat --patch "$before" "$after" | sed -n '1,200p' # not head, which would break the pipe
 		failed+=("$name: changed files, see the diff above; commit what it wrote")
 	fi
 	echo "verify: $name ($((SECONDS - start)) s)"
