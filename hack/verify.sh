@@ -53,7 +53,7 @@ kustomizations() {
 			go tool -modfile=hack/tools/go.mod kustomize build "$(dirname "$file")" >"$tmp/manifests"
 			grep -q '^kind: ' "$tmp/manifests"
 		fi
-	done < <(git ls-files -z --cached --others --exclude-standard -- 'config/**/kustomization.yaml')
+	done < <(git ls-files -z --cached --others --exclude-standard -- '*/kustomization.yaml')
 }
 
 exec 3>&2
