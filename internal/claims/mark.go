@@ -1,0 +1,156 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package claims
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+)
+
+// maxOutcome bounds Mark.Outcome, in bytes.
+const maxOutcome = 512
+
+// Mark is what the annotation drain.statefulset.dev/drained holds: the evidence that a
+// drain of this very claim has succeeded, and how far that is known to hold.
+type Mark struct {
+	// ClaimUID is the claim that was drained. A mark that a backup tool has copied to
+	// another claim names the old one and is worth nothing.
+	ClaimUID types.UID `json:"claimUID"`
+	// LockUID is the lock that the drain ran under. While that lock stands, no pod of the
+	// StatefulSet can have used the claim since.
+	LockUID types.UID `json:"lockUID"`
+	// StatefulSetUID and Generation name the last spec of the StatefulSet that is known
+	// to have left the ordinal out of its range without a break since the drain. A
+	// generation of 0 never holds once the lock is gone.
+	StatefulSetUID types.UID `json:"statefulSetUID,omitempty"`
+	Generation     int64     `json:"generation,omitempty"`
+	// UnusedSince is the transition time of the claim's Unused condition (Kubernetes 1.37)
+	// when the mark was written; nil where the cluster reports none. Another time means
+	// that some pod has used the claim since.
+	UnusedSince *metav1.Time `json:"unusedSince,omitempty"`
+
+	// The rest is for people; nothing is decided by it.
+
+	// Job is the name of the Job that drained the claim, and Attempts its number.
+	Job      string `json:"job"`
+	Attempts int32  `json:"attempts,omitempty"`
+	// Time is when the mark was written, to the second.
+	Time metav1.Time `json:"time"`
+	// Outcome is what the drain said at its end, at most 512 bytes of it.
+	Outcome string `json:"outcome,omitempty"`
+}
+
+// ReadMark returns the mark on a claim, or nil if there is none, if it can't be understood,
+// if it names another claim, or if a pod has used the claim since.
+func ReadMark(claim *corev1.PersistentVolumeClaim) *Mark {
+	mark := ParseMark(claim)
+	if mark == nil || !mark.untouched(claim) {
+		return nil
+	}
+	return mark
+}
+
+// ParseMark returns the mark on a claim like ReadMark, also if a pod has used it since.
+func ParseMark(claim *corev1.PersistentVolumeClaim) *Mark {
+	text, ok := claim.Annotations[drainv1alpha1.DrainedAnnotation]
+	if !ok {
+		return nil
+	}
+	mark := &Mark{}
+	if err := json.Unmarshal([]byte(text), mark); err != nil {
+		return nil
+	}
+	if mark.ClaimUID == "" || mark.ClaimUID != claim.UID {
+		return nil
+	}
+	return mark
+}
+
+// String returns the annotation's value.
+func (m Mark) String() string {
+	m.Time = metav1.NewTime(m.Time.UTC().Truncate(time.Second))
+	if len(m.Outcome) > maxOutcome {
+		m.Outcome = strings.ToValidUTF8(m.Outcome[:maxOutcome], "")
+	}
+	text, err := json.Marshal(m)
+	if err != nil {
+		// Strings, an int64 and times of this century can always be encoded.
+		panic(fmt.Sprintf("encoding a mark: %v", err))
+	}
+	return string(text)
+}
+
+// HoldsUnder says whether the mark was made under the lock that stands now.
+func (m *Mark) HoldsUnder(lock types.UID) bool {
+	return m != nil && lock != "" && m.LockUID == lock
+}
+
+// HoldsAt says whether the mark holds without a lock, for an ordinal that is outside the
+// range of the StatefulSet with this UID and generation. carry means that it holds, but
+// names the generation before, and must be renewed before the next one comes.
+//
+// Every change of a StatefulSet's spec raises its generation by one. So if the ordinal was
+// out of range at the generation of the mark and is at the one right after, there was no
+// time in between at which its pod could exist. A larger step proves nothing.
+func (m *Mark) HoldsAt(set types.UID, generation int64) (holds, carry bool) {
+	if m == nil || m.Generation == 0 || set == "" || m.StatefulSetUID != set {
+		return false, false
+	}
+	switch generation - m.Generation {
+	case 0:
+		return true, false
+	case 1:
+		return true, true
+	default:
+		return false, false
+	}
+}
+
+// UnusedSince returns the transition time of the claim's Unused condition. known is false
+// while the condition says that a pod uses the claim; a cluster without the condition
+// gives nil and true.
+func UnusedSince(claim *corev1.PersistentVolumeClaim) (since *metav1.Time, known bool) {
+	for i := range claim.Status.Conditions {
+		condition := &claim.Status.Conditions[i]
+		if condition.Type != corev1.PersistentVolumeClaimUnused {
+			continue
+		}
+		if condition.Status != corev1.ConditionTrue {
+			return nil, false
+		}
+		return &condition.LastTransitionTime, true
+	}
+	return nil, true
+}
+
+// untouched says whether the claim's Unused condition is the one that the mark was
+// written under.
+func (m *Mark) untouched(claim *corev1.PersistentVolumeClaim) bool {
+	since, known := UnusedSince(claim)
+	if !known {
+		return false
+	}
+	return m.UnusedSince.Equal(since)
+}
