@@ -1,0 +1,348 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
+)
+
+const (
+	// keptJobs is the number of finished Jobs that are kept for their logs.
+	keptJobs = 10
+	// recheck is how often something is looked at that the caches don't hold, a pod of
+	// somebody else for example.
+	recheck = 10 * time.Second
+	// preflightRecheck is how often a template is tried again that the API server refuses.
+	preflightRecheck = 30 * time.Second
+	// unusedLag is how long the kube-controller-manager may take to report a claim as unused
+	// after the last pod that used it has ended. Too short a time costs a second drain.
+	unusedLag = time.Minute
+)
+
+// planner holds a snapshot in the form that the decisions need.
+type planner struct {
+	Snapshot
+	now      time.Time
+	ready    Condition
+	identity claims.Identity
+	// free is the number of locks that may still be taken.
+	free int
+}
+
+// ordinal is the evidence about one ordinal.
+type ordinal struct {
+	number  int32
+	inRange bool
+	claims  []corev1.PersistentVolumeClaim
+	lock    *corev1.Pod
+	// job is that of the latest attempt under the lock; others are all other Jobs.
+	job     *batchv1.Job
+	attempt int32
+	others  []batchv1.Job
+	// pods are the drain pods, whatever Job they are of.
+	pods []corev1.Pod
+}
+
+// Make returns the plan for a snapshot. It is deterministic.
+func Make(snapshot Snapshot, now time.Time) Plan {
+	p := planner{Snapshot: snapshot, now: now, identity: identity(snapshot)}
+	ordinals, ambiguous := p.gather()
+	p.ready = p.readiness(ambiguous)
+
+	p.free = int(ptr.Deref(p.Policy.Spec.MaxConcurrentDrains, 1))
+	for _, o := range ordinals {
+		if o.lock != nil {
+			p.free--
+		}
+	}
+
+	plan := Plan{Ready: p.ready, Observed: p.observed()}
+	for _, o := range ordinals {
+		drain, worthSaying := p.decide(o)
+		plan.Finalizer = plan.Finalizer || o.lock != nil || drain.Next.Kind == TakeLock || drain.Reason == drainv1alpha1.ReasonStoppingJob
+		if worthSaying {
+			plan.Drains = append(plan.Drains, drain)
+		}
+	}
+	plan.SurplusJobs = p.surplusJobs(ordinals)
+	plan.Drained = p.drainedCondition(plan.Drains)
+	plan.Stalled = p.stalledCondition(plan.Drains)
+	return plan
+}
+
+// Drain returns the entry of an ordinal, or nil.
+func (p *Plan) Drain(ordinal int32) *Drain {
+	for i := range p.Drains {
+		if p.Drains[i].Ordinal == ordinal {
+			return &p.Drains[i]
+		}
+	}
+	return nil
+}
+
+// identity returns what the claims are recognised by: the StatefulSet, or what the status
+// remembers of it.
+func identity(snapshot Snapshot) claims.Identity {
+	if snapshot.StatefulSet != nil {
+		return claims.IdentityOf(snapshot.StatefulSet)
+	}
+	id := claims.Identity{Name: snapshot.Policy.Spec.StatefulSetRef.Name}
+	if last := snapshot.Policy.Status.StatefulSet; last != nil {
+		id.Templates = last.ClaimTemplates
+	}
+	return id
+}
+
+// gather sorts the snapshot by ordinal, the highest first.
+func (p *planner) gather() (ordinals []*ordinal, ambiguous []string) {
+	byNumber := map[int32]*ordinal{}
+	at := func(number int32) *ordinal {
+		if byNumber[number] == nil {
+			byNumber[number] = &ordinal{number: number, inRange: InRange(p.StatefulSet, number)}
+		}
+		return byNumber[number]
+	}
+	for i := range p.Claims {
+		switch _, number, verdict := claims.Belongs(&p.Claims[i], p.identity, p.Others); verdict {
+		case claims.Own:
+			o := at(number)
+			o.claims = append(o.claims, p.Claims[i])
+		case claims.Ambiguous:
+			ambiguous = append(ambiguous, p.Claims[i].Name)
+		case claims.Foreign:
+		}
+	}
+	for i := range p.Pods {
+		pod := &p.Pods[i]
+		number, ok := ordinalOf(pod.Labels)
+		if !ok || pod.Labels[drainv1alpha1.PolicyUIDLabel] != string(p.Policy.UID) {
+			continue
+		}
+		switch {
+		case IsLock(pod, p.Policy.UID):
+			at(number).lock = pod
+		case pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleDrain:
+			o := at(number)
+			o.pods = append(o.pods, *pod)
+		}
+	}
+	for i := range p.Jobs {
+		if number, ok := ordinalOf(p.Jobs[i].Labels); ok {
+			o := at(number)
+			o.others = append(o.others, p.Jobs[i])
+		}
+	}
+	for _, o := range byNumber {
+		slices.SortFunc(o.claims, func(a, b corev1.PersistentVolumeClaim) int { return strings.Compare(a.Name, b.Name) })
+		p.findJob(o)
+		ordinals = append(ordinals, o)
+	}
+	slices.SortFunc(ordinals, func(a, b *ordinal) int { return int(b.number) - int(a.number) })
+	slices.Sort(ambiguous)
+	return ordinals, ambiguous
+}
+
+// RetryAfter returns the time after which the plan may be another although nothing in the
+// caches changes; 0 if there is no such time.
+func (p *Plan) RetryAfter() time.Duration {
+	var soonest time.Duration
+	if p.Ready.Reason == drainv1alpha1.ReasonInvalidTemplate {
+		// What refuses a pod may be a quota or a ServiceAccount, which nobody watches.
+		soonest = preflightRecheck
+	}
+	for i := range p.Drains {
+		if after := p.Drains[i].RetryAfter; after > 0 && (soonest == 0 || after < soonest) {
+			soonest = after
+		}
+	}
+	return soonest
+}
+
+// IsLock says whether a pod is a lock of the policy with this UID. Labels can be copied; the
+// controller reference can't be had by accident.
+func IsLock(pod *corev1.Pod, policy types.UID) bool {
+	if pod.Labels[drainv1alpha1.RoleLabel] != drainv1alpha1.RoleLock {
+		return false
+	}
+	for _, owner := range pod.OwnerReferences {
+		if owner.UID == policy && ptr.Deref(owner.Controller, false) {
+			return true
+		}
+	}
+	return false
+}
+
+// findJob picks the Job of the latest attempt under the present lock on the present claims:
+// the name says so, and can't say so of any other.
+func (p *planner) findJob(o *ordinal) {
+	if o.lock == nil {
+		return
+	}
+	var rest []batchv1.Job
+	for i := range o.others {
+		job := &o.others[i]
+		attempt := attemptOf(job)
+		if attempt == 0 || job.Name != p.jobName(o, attempt) {
+			rest = append(rest, *job)
+			continue
+		}
+		if o.job != nil && attempt < o.attempt {
+			rest = append(rest, *job)
+			continue
+		}
+		if o.job != nil {
+			rest = append(rest, *o.job)
+		}
+		o.job, o.attempt = job, attempt
+	}
+	o.others = rest
+}
+
+func (p *planner) jobName(o *ordinal, attempt int32) string {
+	uids := make([]types.UID, 0, len(o.claims))
+	for i := range o.claims {
+		uids = append(uids, o.claims[i].UID)
+	}
+	return JobName(p.identity.Name, p.Policy.UID, o.number, o.lock.UID, uids, attempt)
+}
+
+// Start returns the first ordinal of a StatefulSet's range.
+func Start(set *appsv1.StatefulSet) int32 {
+	if set.Spec.Ordinals == nil {
+		return 0
+	}
+	return set.Spec.Ordinals.Start
+}
+
+// Replicas returns the number of ordinals in a StatefulSet's range; unset means one, as the
+// API server defaults it.
+func Replicas(set *appsv1.StatefulSet) int32 {
+	return ptr.Deref(set.Spec.Replicas, 1)
+}
+
+// InRange says whether a StatefulSet wants an ordinal. One that doesn't exist, or is being
+// deleted, wants none.
+func InRange(set *appsv1.StatefulSet, ordinal int32) bool {
+	if set == nil || set.DeletionTimestamp != nil {
+		return false
+	}
+	start := int64(Start(set))
+	return int64(ordinal) >= start && int64(ordinal) < start+int64(Replicas(set))
+}
+
+func (p *planner) observed() *drainv1alpha1.ObservedStatefulSet {
+	set := p.StatefulSet
+	if set == nil {
+		return p.Policy.Status.StatefulSet
+	}
+	return &drainv1alpha1.ObservedStatefulSet{
+		UID:            string(set.UID),
+		Generation:     ptr.To(set.Generation),
+		StartOrdinal:   ptr.To(Start(set)),
+		Replicas:       ptr.To(Replicas(set)),
+		ClaimTemplates: p.identity.Templates,
+	}
+}
+
+// surplusJobs returns the finished Jobs that belong to no drain under way, beyond the newest
+// keptJobs. Marks, not Jobs, say what is drained once a lock is released.
+func (p *planner) surplusJobs(ordinals []*ordinal) []batchv1.Job {
+	var past []batchv1.Job
+	for _, o := range ordinals {
+		for i := range o.others {
+			if finished(&o.others[i]) != nil && o.others[i].DeletionTimestamp == nil {
+				past = append(past, o.others[i])
+			}
+		}
+	}
+	slices.SortFunc(past, func(a, b batchv1.Job) int {
+		if c := b.CreationTimestamp.Compare(a.CreationTimestamp.Time); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	if len(past) <= keptJobs {
+		return nil
+	}
+	return past[keptJobs:]
+}
+
+// readiness says whether a scale-down now would be drained, and if not, why.
+func (p *planner) readiness(ambiguous []string) Condition {
+	refuse := func(reason, format string, args ...any) Condition {
+		return Condition{Status: "False", Reason: reason, Message: fmt.Sprintf(format, args...)}
+	}
+	name := p.Policy.Spec.StatefulSetRef.Name
+	set := p.StatefulSet
+	switch {
+	case p.Policy.DeletionTimestamp != nil:
+		return refuse(drainv1alpha1.ReasonPolicyDeleted, "The policy is being deleted: running drains are stopped and locks released")
+	case p.Rival != "":
+		return refuse(drainv1alpha1.ReasonPolicyConflict, "DrainPolicy %q is older and names StatefulSet %q too; delete one of the two", p.Rival, name)
+	case set == nil:
+		return refuse(drainv1alpha1.ReasonStatefulSetNotFound, "StatefulSet %q does not exist in namespace %q; create it, or name another one in a new policy", name, p.Policy.Namespace)
+	case set.DeletionTimestamp != nil:
+		return refuse(drainv1alpha1.ReasonStatefulSetNotFound, "StatefulSet %q is being deleted", name)
+	case len(set.Spec.VolumeClaimTemplates) == 0:
+		return refuse(drainv1alpha1.ReasonNoClaimTemplates, "StatefulSet %q has no volumeClaimTemplates, so a scale-down leaves no claims behind; delete the policy", name)
+	case deletesClaims(set):
+		return refuse(drainv1alpha1.ReasonClaimsDeletedOnScaleDown,
+			"StatefulSet %q deletes its claims on scale-down before a drain could mount them; set its spec.persistentVolumeClaimRetentionPolicy.whenScaled to Retain and let this policy's whenDrained delete them", name)
+	}
+	if len(p.Policy.Spec.Template.Spec.Containers) == 0 {
+		return refuse(drainv1alpha1.ReasonInvalidTemplate, "spec.template.spec.containers is empty, so nothing would drain")
+	}
+	for i, volume := range p.Policy.Spec.Template.Spec.Volumes {
+		if slices.Contains(p.identity.Templates, volume.Name) {
+			return refuse(drainv1alpha1.ReasonInvalidTemplate,
+				"spec.template.spec.volumes[%d] is named %q like a volumeClaimTemplate of StatefulSet %q and would hide its data from the drain; remove or rename the volume", i, volume.Name, name)
+		}
+	}
+	switch {
+	case p.Refusal != "":
+		return refuse(drainv1alpha1.ReasonInvalidTemplate, "The API server refuses the drain that spec.template would become: %s", p.Refusal)
+	case len(ambiguous) > 0:
+		return refuse(drainv1alpha1.ReasonAmbiguousClaims,
+			"It can't be told which StatefulSet claim %q belongs to (%d such claims); label it like the volumeClaimTemplates' claims of its StatefulSet", ambiguous[0], len(ambiguous))
+	case ptr.Deref(p.Policy.Spec.Suspend, false):
+		return refuse(drainv1alpha1.ReasonSuspended, "No drain is started while spec.suspend is true")
+	}
+	ready := Condition{Status: "True", Reason: drainv1alpha1.ReasonArmed, Message: fmt.Sprintf("A scale-down of StatefulSet %q will be drained", name)}
+	if p.Policy.Spec.WhenScaled == drainv1alpha1.WhenScaledRetain {
+		ready.Message = fmt.Sprintf("A scale-down of StatefulSet %q keeps the claims undrained, because spec.whenScaled is Retain", name)
+	}
+	return ready
+}
+
+// deletesClaims says whether the StatefulSet controller deletes claims on scale-down. It
+// deletes them with their pods, and a claim that is being deleted can be mounted by nobody.
+func deletesClaims(set *appsv1.StatefulSet) bool {
+	policy := set.Spec.PersistentVolumeClaimRetentionPolicy
+	return policy != nil && policy.WhenScaled == appsv1.DeletePersistentVolumeClaimRetentionPolicyType
+}

@@ -1,0 +1,275 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"unicode/utf8"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	corev1 "k8s.io/api/core/v1"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+)
+
+const (
+	// shownDrains and keptDrains bound status.drains: all entries, and those of drains that
+	// have ended. The schema has the former as maxItems.
+	shownDrains = 100
+	keptDrains  = 10
+	// maxMessage is the schema's maxLength of a drain's message, in characters.
+	maxMessage = 1024
+)
+
+// urgency orders the states by how much they matter to somebody who looks at the policy.
+var urgency = map[drainv1alpha1.DrainState]int{
+	drainv1alpha1.DrainDraining: 0,
+	drainv1alpha1.DrainFailed:   1,
+	drainv1alpha1.DrainBlocked:  2,
+	drainv1alpha1.DrainWaiting:  3,
+	drainv1alpha1.DrainRetained: 4,
+	drainv1alpha1.DrainDrained:  5,
+}
+
+// pending says whether a drain is under way or asked for.
+func (d *Drain) pending() bool {
+	return urgency[d.State] <= urgency[drainv1alpha1.DrainWaiting]
+}
+
+func (p *planner) drainedCondition(drains []Drain) Condition {
+	var head *Drain
+	pending, retained, kept := 0, 0, 0
+	for i := range drains {
+		d := &drains[i]
+		switch {
+		case d.pending():
+			pending++
+			if head == nil || urgency[d.State] < urgency[head.State] {
+				head = d
+			}
+		case d.State == drainv1alpha1.DrainRetained:
+			retained++
+		default:
+			kept++
+		}
+	}
+	switch {
+	case pending == 1:
+		return Condition{Status: metav1.ConditionFalse, Reason: head.Reason, Message: fmt.Sprintf("Ordinal %d: %s", head.Ordinal, head.Message)}
+	case pending > 1:
+		return Condition{Status: metav1.ConditionFalse, Reason: head.Reason, Message: fmt.Sprintf("Ordinal %d: %s (and %d more)", head.Ordinal, head.Message, pending-1)}
+	case p.StatefulSet == nil || p.StatefulSet.DeletionTimestamp != nil || p.Rival != "" || p.Policy.DeletionTimestamp != nil:
+		return Condition{Status: metav1.ConditionUnknown, Reason: p.ready.Reason, Message: p.ready.Message}
+	case retained > 0:
+		return Condition{Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonRetained, Message: fmt.Sprintf("The claims of %d ordinals are kept undrained, as asked; status.drains says why", retained)}
+	case kept > 0:
+		return Condition{Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonAllDrained, Message: fmt.Sprintf("The claims of %d ordinals are drained and kept", kept)}
+	default:
+		return Condition{Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonNoOrphans, Message: "No claims lie outside the StatefulSet's range"}
+	}
+}
+
+func (p *planner) stalledCondition(drains []Drain) Condition {
+	switch p.ready.Reason {
+	case drainv1alpha1.ReasonNoClaimTemplates, drainv1alpha1.ReasonClaimsDeletedOnScaleDown, drainv1alpha1.ReasonPolicyConflict,
+		drainv1alpha1.ReasonInvalidTemplate, drainv1alpha1.ReasonAmbiguousClaims:
+		return Condition{Status: metav1.ConditionTrue, Reason: p.ready.Reason, Message: p.ready.Message}
+	}
+	for i := range drains {
+		if drains[i].stalled() {
+			return Condition{Status: metav1.ConditionTrue, Reason: drains[i].Reason, Message: fmt.Sprintf("Ordinal %d: %s", drains[i].Ordinal, drains[i].Message)}
+		}
+	}
+	return Condition{Status: metav1.ConditionFalse, Reason: drainv1alpha1.ReasonProgressing, Message: "Nobody needs to act"}
+}
+
+// stalled says whether the drain goes on only when a person acts.
+func (d *Drain) stalled() bool {
+	switch d.Reason {
+	case drainv1alpha1.ReasonImagePullFailed, drainv1alpha1.ReasonContainerConfigError, drainv1alpha1.ReasonAttemptsExhausted,
+		drainv1alpha1.ReasonJobRefused, drainv1alpha1.ReasonLockRefused:
+		return true
+	}
+	return d.State == drainv1alpha1.DrainBlocked
+}
+
+// Replace puts what was learnt about an ordinal after the plan was made in the place of the
+// plan's entry, and brings the conditions in line. The snapshot is the plan's own.
+func (p *Plan) Replace(snapshot Snapshot, learnt Drain) {
+	if entry := p.Drain(learnt.Ordinal); entry != nil {
+		*entry = learnt
+	} else {
+		p.Drains = append(p.Drains, learnt)
+		slices.SortFunc(p.Drains, func(a, b Drain) int { return cmp.Compare(b.Ordinal, a.Ordinal) })
+	}
+	planner := planner{Snapshot: snapshot, ready: p.Ready}
+	p.Drained = planner.drainedCondition(p.Drains)
+	p.Stalled = planner.stalledCondition(p.Drains)
+}
+
+// Status returns the status that a plan makes of the previous one. Times of conditions are
+// kept where nothing changed; drains that have ended stay, the newest ten of them.
+func (p *Plan) Status(policy *drainv1alpha1.DrainPolicy, now metav1.Time) drainv1alpha1.DrainPolicyStatus {
+	previous := policy.Status
+	status := drainv1alpha1.DrainPolicyStatus{
+		ObservedGeneration: policy.Generation,
+		StatefulSet:        p.Observed,
+		Conditions:         slices.Clone(previous.Conditions),
+	}
+	p.count(&status)
+
+	var live, ended []drainv1alpha1.DrainStatus
+	for i := range p.Drains {
+		entry := p.Drains[i].status(find(previous.Drains, p.Drains[i].Ordinal))
+		if entry.State == drainv1alpha1.DrainDrained {
+			ended = append(ended, entry)
+		} else {
+			live = append(live, entry)
+		}
+	}
+	for _, old := range previous.Drains {
+		if p.Drain(*old.Ordinal) == nil && p.outOfRange(*old.Ordinal) {
+			if entry, ok := concluded(old); ok {
+				ended = append(ended, entry)
+			}
+		}
+	}
+	// The most urgent are kept, and shown by ordinal.
+	slices.SortStableFunc(live, func(a, b drainv1alpha1.DrainStatus) int { return cmp.Compare(urgency[a.State], urgency[b.State]) })
+	slices.SortStableFunc(ended, func(a, b drainv1alpha1.DrainStatus) int {
+		return ptr.Deref(b.CompletionTime, metav1.Time{}).Compare(ptr.Deref(a.CompletionTime, metav1.Time{}).Time)
+	})
+	ended = ended[:min(len(ended), keptDrains)]
+	live = live[:min(len(live), shownDrains-len(ended))]
+	status.Drains = append(live, ended...)
+	slices.SortFunc(status.Drains, func(a, b drainv1alpha1.DrainStatus) int { return cmp.Compare(*b.Ordinal, *a.Ordinal) })
+
+	for _, c := range []struct {
+		conditionType string
+		content       Condition
+	}{
+		{drainv1alpha1.ConditionReady, p.Ready},
+		{drainv1alpha1.ConditionDrained, p.Drained},
+		{drainv1alpha1.ConditionStalled, p.Stalled},
+	} {
+		meta.SetStatusCondition(&status.Conditions, metav1.Condition{
+			Type: c.conditionType, Status: c.content.Status, Reason: c.content.Reason, Message: truncate(c.content.Message),
+			ObservedGeneration: policy.Generation, LastTransitionTime: now,
+		})
+	}
+	return status
+}
+
+func (p *Plan) count(status *drainv1alpha1.DrainPolicyStatus) {
+	var orphans, draining, drained, failed int32
+	capacity := resource.Quantity{Format: resource.BinarySI}
+	for i := range p.Drains {
+		d := &p.Drains[i]
+		if d.State == drainv1alpha1.DrainFailed {
+			failed++
+		}
+		if d.Lock != nil {
+			draining++
+		}
+		if d.InRange {
+			continue
+		}
+		if d.State == drainv1alpha1.DrainDrained {
+			drained++
+		} else if len(d.Claims) > 0 && d.Reason != drainv1alpha1.ReasonNeverBound {
+			orphans++
+		}
+		for j := range d.Claims {
+			capacity.Add(d.Claims[j].Status.Capacity[corev1.ResourceStorage])
+		}
+	}
+	status.Orphans, status.Draining, status.Drained, status.Failed = &orphans, &draining, &drained, &failed
+	status.OrphanedCapacity = &capacity
+}
+
+func (p *Plan) outOfRange(ordinal int32) bool {
+	if p.Observed == nil {
+		return true
+	}
+	start := int64(*p.Observed.StartOrdinal)
+	return int64(ordinal) < start || int64(ordinal) >= start+int64(*p.Observed.Replicas)
+}
+
+// status returns a drain's entry. Once the claims are gone, no evidence of the drain is
+// left but the previous entry; it is shown on, and nothing is decided by it.
+func (d *Drain) status(previous *drainv1alpha1.DrainStatus) drainv1alpha1.DrainStatus {
+	entry := drainv1alpha1.DrainStatus{Ordinal: ptr.To(d.Ordinal)}
+	switch {
+	case len(d.Claims) == 0 && previous != nil:
+		entry = *previous.DeepCopy()
+	case d.Job != nil:
+		entry.JobName, entry.Attempts = d.Job.Name, d.Attempts
+		entry.StartTime, entry.CompletionTime = d.Job.Status.StartTime, d.Job.Status.CompletionTime
+	case d.Mark != nil:
+		entry.JobName, entry.Attempts = d.Mark.Job, d.Mark.Attempts
+	}
+	entry.State, entry.Reason = d.State, d.Reason
+	if entry.Message == "" || d.Reason != drainv1alpha1.ReasonReleasingLock {
+		entry.Message = truncate(d.Message)
+	}
+	if d.Mark != nil && entry.CompletionTime == nil {
+		entry.CompletionTime = &d.Mark.Time
+	}
+	if len(d.Claims) > 0 {
+		entry.Claims = nil
+	}
+	for i := range d.Claims {
+		entry.Claims = append(entry.Claims, drainv1alpha1.ClaimReference{Name: d.Claims[i].Name, UID: string(d.Claims[i].UID)})
+	}
+	return entry
+}
+
+// concluded turns the entry of an ordinal that nothing is left of into one that has ended:
+// its claims were drained, and are deleted.
+func concluded(old drainv1alpha1.DrainStatus) (drainv1alpha1.DrainStatus, bool) {
+	if old.State == drainv1alpha1.DrainDrained && old.Reason == drainv1alpha1.ReasonClaimsDeleted {
+		return old, true
+	}
+	if old.Reason != drainv1alpha1.ReasonDeletingClaims && old.Reason != drainv1alpha1.ReasonReleasingLock || old.CompletionTime == nil {
+		return drainv1alpha1.DrainStatus{}, false
+	}
+	old.State, old.Reason = drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsDeleted
+	return old, true
+}
+
+func find(drains []drainv1alpha1.DrainStatus, ordinal int32) *drainv1alpha1.DrainStatus {
+	for i := range drains {
+		if *drains[i].Ordinal == ordinal {
+			return &drains[i]
+		}
+	}
+	return nil
+}
+
+// truncate cuts a message to what the schema takes, in whole characters.
+func truncate(message string) string {
+	if utf8.RuneCountInString(message) <= maxMessage {
+		return message
+	}
+	return string([]rune(message)[:maxMessage-1]) + "…"
+}

@@ -1,0 +1,143 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package plan
+
+import (
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
+)
+
+// Snapshot is what the cluster holds about one policy. What is absent from it is taken
+// to be absent from the cluster, so a read that failed must never become a Snapshot.
+type Snapshot struct {
+	// Policy that is planned for.
+	Policy *drainv1alpha1.DrainPolicy
+	// Rival is the name of an older policy for the same StatefulSet, or empty.
+	Rival string
+	// StatefulSet that the policy names, or nil if there is none.
+	StatefulSet *appsv1.StatefulSet
+	// Others are the other StatefulSets of the namespace, which a claim may belong to too.
+	Others []claims.Identity
+	// Claims of the namespace whose names fit the StatefulSet.
+	Claims []corev1.PersistentVolumeClaim
+	// Pods are at least the locks and drain pods of this policy; a live snapshot has every
+	// pod of the namespace, so that others who use a claim are seen.
+	Pods []corev1.Pod
+	// Jobs of this policy.
+	Jobs []batchv1.Job
+	// TemplateHash is that of the pod that a Job created now would have.
+	TemplateHash string
+	// Refusal is what the API server said about that pod in a dry run, or empty if it
+	// accepts it.
+	Refusal string
+}
+
+// Plan is what to do next, and what to say about it.
+type Plan struct {
+	// Drains has one entry for each ordinal that there is something to say about, the
+	// highest ordinal first.
+	Drains []Drain
+	// Ready, Drained and Stalled are the conditions' content.
+	Ready, Drained, Stalled Condition
+	// SurplusJobs are finished Jobs beyond the newest ten, which may go.
+	SurplusJobs []batchv1.Job
+	// Observed is the StatefulSet that the plan is about, as the status keeps it.
+	Observed *drainv1alpha1.ObservedStatefulSet
+	// Finalizer says whether the policy needs its finalizer: a lock is held or about to be.
+	Finalizer bool
+}
+
+// Condition is the content of a status condition.
+type Condition struct {
+	Status  metav1.ConditionStatus
+	Reason  string
+	Message string
+}
+
+// Drain is one ordinal: where it stands, why, and the next step if there is one.
+type Drain struct {
+	Ordinal int32
+	// InRange says whether the StatefulSet wants the ordinal.
+	InRange bool
+	State   drainv1alpha1.DrainState
+	Reason  string
+	Message string
+	// Claims of the ordinal, sorted by name.
+	Claims []corev1.PersistentVolumeClaim
+	// Lock is the lock of the ordinal, or nil.
+	Lock *corev1.Pod
+	// Job is the Job of the latest attempt under the present lock, or nil.
+	Job *batchv1.Job
+	// Attempts is the number of that attempt, or 0.
+	Attempts int32
+	// Mark is one of the ordinal's marks that hold, or nil.
+	Mark *claims.Mark
+	// Outcome is what the drain said at its end, its termination message.
+	Outcome string
+	// Next is the step to take now; its Kind is empty if there is none.
+	Next Step
+	// RetryAfter is the time after which the step may be another although nothing in
+	// the caches changes; 0 if there is no such time.
+	RetryAfter time.Duration
+}
+
+// StepKind is what can be done about an ordinal.
+type StepKind string
+
+const (
+	// TakeLock creates the lock.
+	TakeLock StepKind = "TakeLock"
+	// StartJob creates the Job named Step.Job.
+	StartJob StepKind = "StartJob"
+	// DeleteJob deletes the Job named Step.Job in the foreground.
+	DeleteJob StepKind = "DeleteJob"
+	// MarkClaims writes Step.Marks.
+	MarkClaims StepKind = "MarkClaims"
+	// DeleteClaims deletes the claims of Step.Delete.
+	DeleteClaims StepKind = "DeleteClaims"
+	// ReleaseLock removes the lock.
+	ReleaseLock StepKind = "ReleaseLock"
+)
+
+// Step is one write, or one write for each of several claims. It carries the objects as
+// they were read, whose UID and resourceVersion are the write's preconditions.
+type Step struct {
+	Kind StepKind
+	// Job to create or delete, by name; JobUID is empty for one to create.
+	Job    string
+	JobUID types.UID
+	// Attempt of the Job to create, from 1.
+	Attempt int32
+	// Marks holds the claims to mark, and what to write on them.
+	Marks []ClaimMark
+	// Delete holds the claims to delete.
+	Delete []corev1.PersistentVolumeClaim
+}
+
+// ClaimMark is a claim and the mark to write on it.
+type ClaimMark struct {
+	Claim corev1.PersistentVolumeClaim
+	Mark  claims.Mark
+}
