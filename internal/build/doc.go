@@ -1,0 +1,23 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Package build makes the two objects that the operator creates, the Job and the lock,
+// from a policy and its StatefulSet. It is pure: no client, no clock.
+//
+// It promises that whatever a template says itself is kept as it is, with two
+// exceptions that the protocol needs: the operator's own labels and annotations, and
+// the volumes of the claims.
+package build

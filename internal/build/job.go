@@ -1,0 +1,247 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package build
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
+	"github.com/statefulset-dev/drain-operator/internal/plan"
+)
+
+// Attempt names one attempt of one ordinal's drain.
+type Attempt struct {
+	// Job is the name of the Job, as plan.JobName gives it.
+	Job string
+	// Ordinal that is drained.
+	Ordinal int32
+	// Number of the attempt, from 1.
+	Number int32
+	// LockUID is the UID of the lock that the Job runs under.
+	LockUID types.UID
+}
+
+// Job returns the Job of an attempt.
+func Job(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, attempt Attempt) *batchv1.Job {
+	template := podTemplate(policy, set)
+	addClaims(&template.Spec, set, attempt.Ordinal)
+	addEnvironment(&template.Spec, set, attempt)
+
+	own := map[string]string{
+		drainv1alpha1.PolicyUIDLabel: string(policy.UID),
+		drainv1alpha1.RoleLabel:      drainv1alpha1.RoleDrain,
+		drainv1alpha1.OrdinalLabel:   strconv.Itoa(int(attempt.Ordinal)),
+		drainv1alpha1.AttemptLabel:   strconv.Itoa(int(attempt.Number)),
+	}
+	notes := map[string]string{
+		drainv1alpha1.PolicyAnnotation:       policy.Name,
+		drainv1alpha1.LockAnnotation:         string(attempt.LockUID),
+		drainv1alpha1.TemplateHashAnnotation: TemplateHash(policy, set),
+	}
+	template.Labels = merge(template.Labels, own)
+	template.Annotations = merge(template.Annotations, notes)
+
+	return &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:      attempt.Job,
+			Namespace: policy.Namespace,
+			// The template's own labels and annotations go on the Job too, where queueing
+			// controllers look for theirs.
+			Labels:          maps.Clone(template.Labels),
+			Annotations:     maps.Clone(template.Annotations),
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(policy, drainv1alpha1.GroupVersion.WithKind("DrainPolicy"))},
+		},
+		Spec: batchv1.JobSpec{
+			Parallelism:           ptr.To[int32](1),
+			Completions:           ptr.To[int32](1),
+			BackoffLimit:          policy.Spec.Job.BackoffLimit,
+			ActiveDeadlineSeconds: policy.Spec.Job.ActiveDeadlineSeconds,
+			PodFailurePolicy:      policy.Spec.Job.PodFailurePolicy.DeepCopy(),
+			// The default creates the next pod while the last one is still terminating, which
+			// would be two drains of one claim.
+			PodReplacementPolicy: ptr.To(batchv1.Failed),
+			Template:             template,
+		},
+	}
+}
+
+// Pod returns the pod that a Job would create, for a dry run: much of what refuses a pod
+// (Pod Security, a missing ServiceAccount, a quota) doesn't look at Jobs.
+func Pod(job *batchv1.Job) *corev1.Pod {
+	template := job.Spec.Template.DeepCopy()
+	pod := &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
+	pod.Namespace = job.Namespace
+	pod.GenerateName = job.Name + "-"
+	return pod
+}
+
+// TemplateHash returns a hash of all that a drain pod is made from and that can change
+// while a drain runs: the policy's template and Job options, and what is taken over from the
+// StatefulSet. The number of replicas isn't part of it.
+func TemplateHash(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) string {
+	text, err := json.Marshal(struct {
+		Template corev1.PodTemplateSpec
+		Job      drainv1alpha1.JobOptions
+	}{podTemplate(policy, set), policy.Spec.Job})
+	if err != nil {
+		// Both came from JSON.
+		panic(fmt.Sprintf("encoding a pod template: %v", err))
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])[:16]
+}
+
+// podTemplate returns the policy's template with what it takes over from the StatefulSet.
+// A ServiceAccount is never taken over: what a drain may do is for the policy to say.
+func podTemplate(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) corev1.PodTemplateSpec {
+	template := *policy.Spec.Template.DeepCopy()
+	if set != nil {
+		inherit(&template.Spec, &set.Spec.Template.Spec)
+	}
+	if template.Spec.RestartPolicy == "" {
+		template.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
+		if policy.Spec.Job.PodFailurePolicy != nil {
+			// Jobs take a podFailurePolicy only with Never (validateJobSpec in
+			// kubernetes/pkg/apis/batch/validation).
+			template.Spec.RestartPolicy = corev1.RestartPolicyNever
+		}
+	}
+	return template
+}
+
+func inherit(spec, from *corev1.PodSpec) {
+	if spec.SecurityContext == nil {
+		spec.SecurityContext = from.SecurityContext.DeepCopy()
+	}
+	if spec.Tolerations == nil {
+		spec.Tolerations = slices.Clone(from.Tolerations)
+	}
+	if spec.NodeSelector == nil {
+		spec.NodeSelector = maps.Clone(from.NodeSelector)
+	}
+	if spec.ImagePullSecrets == nil {
+		spec.ImagePullSecrets = slices.Clone(from.ImagePullSecrets)
+	}
+	if spec.PriorityClassName == "" {
+		spec.PriorityClassName = from.PriorityClassName
+	}
+	if spec.SchedulerName == "" {
+		spec.SchedulerName = from.SchedulerName
+	}
+	if spec.RuntimeClassName == nil && from.RuntimeClassName != nil {
+		spec.RuntimeClassName = ptr.To(*from.RuntimeClassName)
+	}
+}
+
+// addClaims adds a volume for every claim of the ordinal, under the name of its template, so
+// that volumeMounts copied from the StatefulSet fit. The planner has refused templates with a
+// volume of such a name.
+func addClaims(spec *corev1.PodSpec, set *appsv1.StatefulSet, ordinal int32) {
+	for i := range set.Spec.VolumeClaimTemplates {
+		template := set.Spec.VolumeClaimTemplates[i].Name
+		spec.Volumes = append(spec.Volumes, corev1.Volume{
+			Name: template,
+			VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{
+				ClaimName: claims.Name(template, set.Name, ordinal),
+			}},
+		})
+	}
+}
+
+func addEnvironment(spec *corev1.PodSpec, set *appsv1.StatefulSet, attempt Attempt) {
+	start, replicas := plan.Start(set), plan.Replicas(set)
+	env := []corev1.EnvVar{
+		{Name: "DRAIN_STATEFULSET", Value: set.Name},
+		{Name: "DRAIN_NAMESPACE", Value: set.Namespace},
+		{Name: "DRAIN_ORDINAL", Value: strconv.Itoa(int(attempt.Ordinal))},
+		{Name: "DRAIN_POD_NAME", Value: podName(set, attempt.Ordinal)},
+		{Name: "DRAIN_SERVICE", Value: set.Spec.ServiceName},
+		{Name: "DRAIN_REPLICAS", Value: strconv.Itoa(int(replicas))},
+		{Name: "DRAIN_START_ORDINAL", Value: strconv.Itoa(int(start))},
+		{Name: "DRAIN_PEERS", Value: strings.Join(Peers(set, attempt.Ordinal), ",")},
+		{Name: "DRAIN_ATTEMPT", Value: strconv.Itoa(int(attempt.Number))},
+	}
+	for _, containers := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+		for i := range containers {
+			containers[i].Env = prepend(env, containers[i].Env)
+		}
+	}
+}
+
+// maxPeers bounds DRAIN_PEERS, in bytes. Linux takes at most 128 KiB for one string of a
+// process's environment (MAX_ARG_STRLEN), and a container with a longer one never starts.
+const maxPeers = 96 * 1024
+
+// Peers returns the host names of the replicas in a StatefulSet's range, other than one of
+// the given ordinal: <pod>.<service>.<namespace>.svc, which resolves through the pod's search
+// list whatever the cluster's domain is. Without a governing Service they are pod names. What
+// goes beyond 96 KiB, at some thousand replicas, is left out.
+func Peers(set *appsv1.StatefulSet, except int32) []string {
+	var peers []string
+	size := 0
+	for ordinal := plan.Start(set); size < maxPeers && plan.InRange(set, ordinal); ordinal++ {
+		if ordinal == except {
+			continue
+		}
+		host := podName(set, ordinal)
+		if set.Spec.ServiceName != "" {
+			host = fmt.Sprintf("%s.%s.%s.svc", host, set.Spec.ServiceName, set.Namespace)
+		}
+		peers = append(peers, host)
+		size += len(host) + 1
+	}
+	return peers
+}
+
+// prepend puts ours before theirs, so that $(DRAIN_ORDINAL) can be used in theirs, and leaves
+// out what they name themselves.
+func prepend(ours, theirs []corev1.EnvVar) []corev1.EnvVar {
+	var result []corev1.EnvVar
+	for _, variable := range ours {
+		if !slices.ContainsFunc(theirs, func(v corev1.EnvVar) bool { return v.Name == variable.Name }) {
+			result = append(result, variable)
+		}
+	}
+	return append(result, theirs...)
+}
+
+func podName(set *appsv1.StatefulSet, ordinal int32) string {
+	return fmt.Sprintf("%s-%d", set.Name, ordinal)
+}
+
+// merge returns a map with both; ours wins.
+func merge(theirs, ours map[string]string) map[string]string {
+	result := make(map[string]string, len(theirs)+len(ours))
+	maps.Copy(result, theirs)
+	maps.Copy(result, ours)
+	return result
+}
