@@ -52,8 +52,8 @@ const (
 	ReasonPolicyDeleted = "PolicyDeleted"
 )
 
-// Reasons of the Drained condition. While it is False, the reason is that of the drain
-// which is furthest from done; see the reasons of a drain below.
+// Reasons of the Drained condition. While it is False, the reason is that of the drain that
+// is under way, or else of the first that waits; see the reasons of a drain below.
 const (
 	// ReasonNoOrphans surfaces when no claim lies outside the StatefulSet's range.
 	ReasonNoOrphans = "NoOrphans"
@@ -69,7 +69,7 @@ const (
 	ReasonProgressing = "Progressing"
 )
 
-// Reasons of a drain that waits.
+// Reasons of a drain that waits. It may also wait for what the Ready condition names.
 const (
 	// ReasonPodStillExists surfaces while the StatefulSet's own pod of the ordinal has not gone.
 	ReasonPodStillExists = "PodStillExists"
@@ -77,8 +77,6 @@ const (
 	ReasonWaitingForReadyReplicas = "WaitingForReadyReplicas"
 	// ReasonWaitingForSlot surfaces while spec.maxConcurrentDrains drains are under way.
 	ReasonWaitingForSlot = "WaitingForSlot"
-	// ReasonNotReady surfaces while the policy's Ready condition is False.
-	ReasonNotReady = "NotReady"
 	// ReasonClaimInUse surfaces while a pod that isn't the drain's uses a claim of the ordinal.
 	ReasonClaimInUse = "ClaimInUse"
 	// ReasonStarting surfaces between the decision to drain and the lock.

@@ -21,7 +21,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 // WhenScaled says what a scale-down of the StatefulSet asks for.
@@ -81,6 +80,7 @@ type DrainPolicySpec struct {
 	// half-drained claims.
 	// +required
 	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.restartPolicy) || self.spec.restartPolicy != 'Always'",message="spec.restartPolicy must be OnFailure or Never: a drain has an end",fieldPath=".spec.restartPolicy",reason=FieldValueInvalid
+	// +kubebuilder:validation:XValidation:rule="has(self.spec) && self.spec.containers.size() > 0",message="spec.containers must have at least one container",fieldPath=".spec",reason=FieldValueRequired
 	Template corev1.PodTemplateSpec `json:"template,omitzero"`
 
 	// whenScaled says what a scale-down asks for: Drain (the default) runs a drain for
@@ -284,7 +284,7 @@ type ObservedStatefulSet struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
-	UID types.UID `json:"uid,omitempty"`
+	UID string `json:"uid,omitempty"`
 
 	// generation of the StatefulSet.
 	// +required
@@ -371,7 +371,7 @@ type ClaimReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
-	UID types.UID `json:"uid,omitempty"`
+	UID string `json:"uid,omitempty"`
 }
 
 // DrainPolicy drains the PersistentVolumeClaims that a StatefulSet leaves behind when it

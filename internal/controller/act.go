@@ -1,0 +1,280 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controller
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/build"
+	"github.com/statefulset-dev/drain-operator/internal/plan"
+)
+
+// act looks again, live, at every ordinal that the plan has a step for, and takes the step
+// that the live view asks for. What it learns goes into the plan. An error about one ordinal
+// doesn't keep it from the others.
+func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Plan) error {
+	policy := snapshot.Policy
+	if p.Finalizer && policy.DeletionTimestamp == nil {
+		if err := r.addFinalizer(ctx, policy); err != nil {
+			return err
+		}
+	}
+	var errs []error
+	for _, drain := range slices.Clone(p.Drains) {
+		if drain.Next.Kind == "" {
+			continue
+		}
+		live, err := r.gatherLive(ctx, snapshot, drain.Ordinal, drain.Next.Kind != plan.MarkClaims)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("looking at ordinal %d: %w", drain.Ordinal, err))
+			continue
+		}
+		again := plan.Make(live, r.Clock.Now())
+		decision := again.Drain(drain.Ordinal)
+		if decision == nil {
+			// The caches are behind; what they lack is on its way.
+			continue
+		}
+		if err := r.take(ctx, live, decision); err != nil {
+			errs = append(errs, fmt.Errorf("ordinal %d: %s: %w", drain.Ordinal, decision.Next.Kind, err))
+		}
+		p.Replace(snapshot, *decision)
+	}
+	for i := range p.SurplusJobs {
+		job := &p.SurplusJobs[i]
+		errs = append(errs, r.deleteJob(ctx, job.Namespace, job.Name, job.UID))
+	}
+	if !p.Finalizer {
+		errs = append(errs, r.removeFinalizer(ctx, policy))
+	}
+	return errors.Join(errs...)
+}
+
+// take takes the step of a drain, which was decided on a live snapshot. Conflicts are errors:
+// the step was decided on something that is no more, and is decided again.
+func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, drain *plan.Drain) error {
+	step := drain.Next
+	namespace := live.Policy.Namespace
+	logger := log.FromContext(ctx).WithValues("statefulSet", live.Policy.Spec.StatefulSetRef.Name, "ordinal", drain.Ordinal)
+	switch step.Kind {
+	case plan.TakeLock:
+		logger.Info("Taking the lock")
+		return r.takeLock(ctx, live, drain)
+	case plan.StartJob:
+		logger.Info("Starting a drain", "job", klog.KRef(namespace, step.Job), "attempt", step.Attempt)
+		return r.startJob(ctx, live, drain)
+	case plan.DeleteJob:
+		logger.Info("Deleting a Job", "job", klog.KRef(namespace, step.Job), "why", drain.Message)
+		return r.deleteJob(ctx, namespace, step.Job, step.JobUID)
+	case plan.MarkClaims:
+		for i := range step.Marks {
+			logger.Info("Marking a claim as drained", "claim", klog.KObj(&step.Marks[i].Claim))
+			if err := r.mark(ctx, &step.Marks[i]); err != nil {
+				return err
+			}
+		}
+	case plan.DeleteClaims:
+		for i := range step.Delete {
+			logger.Info("Deleting a drained claim", "claim", klog.KObj(&step.Delete[i]))
+			if err := r.deleteClaim(ctx, &step.Delete[i]); err != nil {
+				return err
+			}
+		}
+	case plan.ReleaseLock:
+		logger.Info("Releasing the lock", "why", drain.Message)
+		return r.releaseLock(ctx, drain.Lock)
+	}
+	return nil
+}
+
+// takeLock creates the lock. That its name is taken means that somebody came first: the
+// StatefulSet's pod, or this operator in another life.
+func (r *Reconciler) takeLock(ctx context.Context, live plan.Snapshot, drain *plan.Drain) error {
+	err := r.Create(ctx, build.Lock(live.Policy, live.StatefulSet, drain.Ordinal))
+	switch {
+	case apierrors.IsAlreadyExists(err):
+		drain.State, drain.Reason = drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonPodStillExists
+		drain.Message = "Waiting until the pod of the ordinal is gone"
+		drain.RetryAfter = refusalRecheck
+		return nil
+	case err != nil && refusal(err):
+		refuse(drain, drainv1alpha1.ReasonLockRefused, "The API server refuses the lock, a pod that never runs", err)
+		return nil
+	}
+	return err
+}
+
+// startJob creates the Job of an attempt. Its name says which attempt it is, so one that is
+// there already is this one.
+func (r *Reconciler) startJob(ctx context.Context, live plan.Snapshot, drain *plan.Drain) error {
+	err := r.Create(ctx, build.Job(live.Policy, live.StatefulSet, build.Attempt{
+		Job:     drain.Next.Job,
+		Ordinal: drain.Ordinal,
+		Number:  drain.Next.Attempt,
+		LockUID: drain.Lock.UID,
+	}))
+	switch {
+	case apierrors.IsAlreadyExists(err):
+		return nil
+	case err != nil && refusal(err):
+		refuse(drain, drainv1alpha1.ReasonJobRefused, "The API server refuses the drain's Job", err)
+		return nil
+	}
+	return err
+}
+
+// refuse records a refusal on a drain. It isn't an error to retry with haste: somebody must
+// change the template, a quota or a right first.
+func refuse(drain *plan.Drain, reason, what string, err error) {
+	drain.State, drain.Reason = drainv1alpha1.DrainBlocked, reason
+	drain.Message = fmt.Sprintf("%s: %v", what, err)
+	drain.RetryAfter = refusalRecheck
+}
+
+// deleteJob deletes a Job in the foreground: the Job stays until its pods are gone, so that
+// its absence means theirs.
+func (r *Reconciler) deleteJob(ctx context.Context, namespace, name string, uid types.UID) error {
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	err := r.Delete(ctx, job, client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationForeground))
+	return client.IgnoreNotFound(err)
+}
+
+// mark writes a mark on a claim, provided that the claim is still as it was read.
+func (r *Reconciler) mark(ctx context.Context, mark *plan.ClaimMark) error {
+	claim := mark.Claim.DeepCopy()
+	before := mark.Claim.DeepCopy()
+	metav1.SetMetaDataAnnotation(&claim.ObjectMeta, drainv1alpha1.DrainedAnnotation, mark.Mark.String())
+	return r.Patch(ctx, claim, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+}
+
+// deleteClaim deletes a claim, provided that it is still as it was read, mark and all.
+func (r *Reconciler) deleteClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
+	err := r.Delete(ctx, claim.DeepCopy(), client.Preconditions{UID: &claim.UID, ResourceVersion: &claim.ResourceVersion})
+	return client.IgnoreNotFound(err)
+}
+
+// releaseLock deletes a lock and takes its finalizer off. The deletion comes first: a lock
+// that lost its finalizer and stayed would be one that anybody can delete.
+func (r *Reconciler) releaseLock(ctx context.Context, lock *corev1.Pod) error {
+	if lock.DeletionTimestamp == nil {
+		err := r.Delete(ctx, lock.DeepCopy(), client.Preconditions{UID: &lock.UID, ResourceVersion: &lock.ResourceVersion})
+		if err != nil {
+			return client.IgnoreNotFound(err)
+		}
+	}
+	at := slices.Index(lock.Finalizers, drainv1alpha1.LockFinalizer)
+	if at < 0 {
+		return nil
+	}
+	path := fmt.Sprintf("/metadata/finalizers/%d", at)
+	patch, err := json.Marshal([]map[string]any{
+		{"op": "test", "path": "/metadata/uid", "value": lock.UID},
+		{"op": "test", "path": path, "value": drainv1alpha1.LockFinalizer},
+		{"op": "remove", "path": path},
+	})
+	if err != nil {
+		return fmt.Errorf("encoding the patch: %w", err)
+	}
+	return client.IgnoreNotFound(r.Patch(ctx, lock.DeepCopy(), client.RawPatch(types.JSONPatchType, patch)))
+}
+
+// releaseAbandonedLocks releases the locks of a policy that is gone, of this name and with
+// another UID than the present one. They can only come of a policy whose finalizer somebody
+// removed by hand, or of two managers at a leader change; nobody else would release them.
+func (r *Reconciler) releaseAbandonedLocks(ctx context.Context, policy types.NamespacedName, present types.UID) error {
+	var locks corev1.PodList
+	if err := r.List(ctx, &locks, client.InNamespace(policy.Namespace), client.MatchingLabels{drainv1alpha1.RoleLabel: drainv1alpha1.RoleLock}); err != nil {
+		return fmt.Errorf("listing locks: %w", err)
+	}
+	for i := range locks.Items {
+		owner := metav1.GetControllerOf(&locks.Items[i])
+		if owner == nil || owner.Kind != "DrainPolicy" || owner.Name != policy.Name || owner.UID == present {
+			continue
+		}
+		if err := r.releaseAbandonedLock(ctx, &locks.Items[i], owner.UID); err != nil {
+			return fmt.Errorf("releasing the abandoned lock %q: %w", locks.Items[i].Name, err)
+		}
+	}
+	return nil
+}
+
+func (r *Reconciler) releaseAbandonedLock(ctx context.Context, cached *corev1.Pod, owner types.UID) error {
+	lock, policy := &corev1.Pod{}, &drainv1alpha1.DrainPolicy{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(cached), lock); err != nil || lock.UID != cached.UID {
+		return client.IgnoreNotFound(err)
+	}
+	key := types.NamespacedName{Namespace: lock.Namespace, Name: metav1.GetControllerOf(cached).Name}
+	if err := r.Live.Get(ctx, key, policy); client.IgnoreNotFound(err) != nil || policy.UID == owner {
+		return err
+	}
+	gone := plan.Snapshot{Policy: &drainv1alpha1.DrainPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: lock.Namespace, UID: owner}}}
+	if err := gatherOwn(ctx, r.Live, &gone, ownLabels(gone.Policy)); err != nil {
+		return err
+	}
+	if busy := plan.Busy(gone, lock.Labels[drainv1alpha1.OrdinalLabel]); busy != "" {
+		return fmt.Errorf("%s of the same policy is not over", busy)
+	}
+	log.FromContext(ctx).Info("Releasing the lock of a policy that is gone", "lock", klog.KObj(lock), "policyUID", owner)
+	return r.releaseLock(ctx, lock)
+}
+
+// addFinalizer keeps the policy in place for as long as it has locks.
+func (r *Reconciler) addFinalizer(ctx context.Context, policy *drainv1alpha1.DrainPolicy) error {
+	before := policy.DeepCopy()
+	if !controllerutil.AddFinalizer(policy, drainv1alpha1.PolicyFinalizer) {
+		return nil
+	}
+	if err := r.Patch(ctx, policy, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("adding the finalizer to the policy: %w", err)
+	}
+	return nil
+}
+
+// removeFinalizer lets the policy be deleted at any time, unless the API server knows of a lock or of an
+// unfinished Job that the caches haven't heard of.
+func (r *Reconciler) removeFinalizer(ctx context.Context, policy *drainv1alpha1.DrainPolicy) error {
+	if !controllerutil.ContainsFinalizer(policy, drainv1alpha1.PolicyFinalizer) {
+		return nil
+	}
+	live := plan.Snapshot{Policy: policy}
+	if err := gatherOwn(ctx, r.Live, &live, ownLabels(policy)); err != nil {
+		return err
+	}
+	if busy := plan.Busy(live, ""); busy != "" {
+		// The caches will hear of it, and the policy is looked at again then.
+		return nil
+	}
+	before := policy.DeepCopy()
+	controllerutil.RemoveFinalizer(policy, drainv1alpha1.PolicyFinalizer)
+	err := r.Patch(ctx, policy, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	return client.IgnoreNotFound(err)
+}

@@ -1,0 +1,110 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controller
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/plan"
+)
+
+// Reasons of events that aren't reasons of a condition or a drain.
+const (
+	eventDrainStarted = "DrainStarted"
+	eventDrained      = "Drained"
+)
+
+// notice is what one transition of the status is worth telling.
+type notice struct {
+	eventType, reason, action, message string
+}
+
+// announce tells the policy's and the StatefulSet's readers what has changed between two
+// statuses. The status that was written is the memory, so a restart repeats nothing.
+func (r *Reconciler) announce(snapshot plan.Snapshot, before, after drainv1alpha1.DrainPolicyStatus) {
+	for _, e := range transitions(before, after) {
+		if snapshot.StatefulSet == nil {
+			r.Recorder.Eventf(snapshot.Policy, nil, e.eventType, e.reason, e.action, "%s", e.message)
+			continue
+		}
+		r.Recorder.Eventf(snapshot.Policy, snapshot.StatefulSet, e.eventType, e.reason, e.action, "%s", e.message)
+		r.Recorder.Eventf(snapshot.StatefulSet, snapshot.Policy, e.eventType, e.reason, e.action, "%s", e.message)
+	}
+}
+
+// transitions returns the events between two statuses: one for Ready when its reason changes,
+// and one for each ordinal that comes to something worth knowing.
+func transitions(before, after drainv1alpha1.DrainPolicyStatus) []notice {
+	var notices []notice
+	was, is := condition(before.Conditions), condition(after.Conditions)
+	if is.Reason != was.Reason && is.Reason != drainv1alpha1.ReasonPolicyDeleted {
+		eventType := corev1.EventTypeWarning
+		if is.Status == metav1.ConditionTrue || is.Reason == drainv1alpha1.ReasonSuspended {
+			eventType = corev1.EventTypeNormal
+		}
+		notices = append(notices, notice{eventType, is.Reason, "Arm", is.Message})
+	}
+	known := map[int32]drainv1alpha1.DrainStatus{}
+	for _, drain := range before.Drains {
+		known[*drain.Ordinal] = drain
+	}
+	for _, drain := range after.Drains {
+		old := known[*drain.Ordinal]
+		if drain.JobName != "" && drain.JobName != old.JobName && drain.State == drainv1alpha1.DrainDraining {
+			notices = append(notices, notice{corev1.EventTypeNormal, eventDrainStarted, "Drain", fmt.Sprintf("Ordinal %d: Job %q drains it (attempt %d)", *drain.Ordinal, drain.JobName, drain.Attempts)})
+		}
+		if drain.State == old.State && drain.Reason == old.Reason {
+			continue
+		}
+		if e, ok := arrival(drain, old); ok {
+			e.message = fmt.Sprintf("Ordinal %d: %s", *drain.Ordinal, drain.Message)
+			notices = append(notices, e)
+		}
+	}
+	return notices
+}
+
+// arrival returns the event for a drain that has come to another state or reason.
+func arrival(drain, old drainv1alpha1.DrainStatus) (notice, bool) {
+	switch drain.State {
+	case drainv1alpha1.DrainDrained:
+		return notice{corev1.EventTypeNormal, eventDrained, "Drain", ""}, old.State != drainv1alpha1.DrainDrained
+	case drainv1alpha1.DrainFailed, drainv1alpha1.DrainBlocked:
+		return notice{corev1.EventTypeWarning, drain.Reason, "Drain", ""}, true
+	}
+	switch drain.Reason {
+	case drainv1alpha1.ReasonImagePullFailed, drainv1alpha1.ReasonContainerConfigError, drainv1alpha1.ReasonClaimInUse:
+		return notice{corev1.EventTypeWarning, drain.Reason, "Drain", ""}, true
+	case drainv1alpha1.ReasonWantedBack, drainv1alpha1.ReasonWaitingForReadyReplicas, drainv1alpha1.ReasonStoppingJob:
+		return notice{corev1.EventTypeNormal, drain.Reason, "Drain", ""}, true
+	}
+	return notice{}, false
+}
+
+// condition returns the Ready condition, or an empty one.
+func condition(conditions []metav1.Condition) metav1.Condition {
+	for _, c := range conditions {
+		if c.Type == drainv1alpha1.ConditionReady {
+			return c
+		}
+	}
+	return metav1.Condition{}
+}

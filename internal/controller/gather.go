@@ -1,0 +1,181 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controller
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/build"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
+	"github.com/statefulset-dev/drain-operator/internal/plan"
+)
+
+// gather returns what the caches hold about a policy.
+func (r *Reconciler) gather(ctx context.Context, policy *drainv1alpha1.DrainPolicy) (plan.Snapshot, error) {
+	snapshot := plan.Snapshot{Policy: policy}
+	if err := r.gatherTarget(ctx, r.Client, &snapshot); err != nil {
+		return snapshot, err
+	}
+	var err error
+	if snapshot.Rival, err = r.rival(ctx, policy); err != nil {
+		return snapshot, err
+	}
+	for _, template := range templates(&snapshot) {
+		var list corev1.PersistentVolumeClaimList
+		if err := r.List(ctx, &list, client.InNamespace(policy.Namespace),
+			client.MatchingFields{claimBaseIndex: claims.Base(template, policy.Spec.StatefulSetRef.Name)}); err != nil {
+			return snapshot, fmt.Errorf("listing the claims of template %q: %w", template, err)
+		}
+		snapshot.Claims = append(snapshot.Claims, list.Items...)
+	}
+	if err := gatherOwn(ctx, r.Client, &snapshot, ownLabels(policy)); err != nil {
+		return snapshot, err
+	}
+	snapshot.Refusal, err = r.preflight(ctx, policy, snapshot.StatefulSet)
+	return snapshot, err
+}
+
+// gatherLive returns what the API server holds about one ordinal, and about the locks and
+// Jobs of all. With everybody it has all pods of the namespace, so that others who use the
+// claims are seen; that is one list, which the API server answers from its watch cache.
+func (r *Reconciler) gatherLive(ctx context.Context, cached plan.Snapshot, ordinal int32, everybody bool) (plan.Snapshot, error) {
+	policy := &drainv1alpha1.DrainPolicy{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(cached.Policy), policy); err != nil {
+		return plan.Snapshot{}, fmt.Errorf("reading the policy: %w", err)
+	}
+	if policy.UID != cached.Policy.UID {
+		return plan.Snapshot{}, fmt.Errorf("the policy was deleted and created again: UID %s became %s", cached.Policy.UID, policy.UID)
+	}
+	snapshot := plan.Snapshot{Policy: policy, Rival: cached.Rival, Refusal: cached.Refusal}
+	if err := r.gatherTarget(ctx, r.Live, &snapshot); err != nil {
+		return snapshot, err
+	}
+	for _, template := range templates(&snapshot) {
+		var claim corev1.PersistentVolumeClaim
+		key := types.NamespacedName{Namespace: policy.Namespace, Name: claims.Name(template, policy.Spec.StatefulSetRef.Name, ordinal)}
+		switch err := r.Live.Get(ctx, key, &claim); {
+		case err == nil:
+			snapshot.Claims = append(snapshot.Claims, claim)
+		case !apierrors.IsNotFound(err):
+			return snapshot, fmt.Errorf("reading claim %q: %w", key.Name, err)
+		}
+	}
+	var pods []client.ListOption
+	if !everybody {
+		pods = append(pods, ownLabels(policy))
+	}
+	return snapshot, gatherOwn(ctx, r.Live, &snapshot, pods...)
+}
+
+// gatherTarget reads the StatefulSet and those others that its claims may belong to too.
+func (r *Reconciler) gatherTarget(ctx context.Context, reader client.Reader, snapshot *plan.Snapshot) error {
+	policy := snapshot.Policy
+	get := func(name string) (*appsv1.StatefulSet, error) {
+		set := &appsv1.StatefulSet{}
+		err := reader.Get(ctx, types.NamespacedName{Namespace: policy.Namespace, Name: name}, set)
+		if apierrors.IsNotFound(err) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading StatefulSet %q: %w", name, err)
+		}
+		return set, nil
+	}
+	var err error
+	if snapshot.StatefulSet, err = get(policy.Spec.StatefulSetRef.Name); err != nil {
+		return err
+	}
+	snapshot.TemplateHash = build.TemplateHash(policy, snapshot.StatefulSet)
+	seen := map[string]bool{policy.Spec.StatefulSetRef.Name: true}
+	for _, template := range templates(snapshot) {
+		for _, name := range claims.Sets(claims.Base(template, policy.Spec.StatefulSetRef.Name)) {
+			if seen[name] {
+				continue
+			}
+			seen[name] = true
+			other, err := get(name)
+			if err != nil {
+				return err
+			}
+			if other != nil {
+				snapshot.Others = append(snapshot.Others, claims.IdentityOf(other))
+			}
+		}
+	}
+	return nil
+}
+
+// gatherOwn reads pods as asked for, and the policy's Jobs.
+func gatherOwn(ctx context.Context, reader client.Reader, snapshot *plan.Snapshot, podOptions ...client.ListOption) error {
+	policy := snapshot.Policy
+	var pods corev1.PodList
+	if err := reader.List(ctx, &pods, append(podOptions, client.InNamespace(policy.Namespace))...); err != nil {
+		return fmt.Errorf("listing pods: %w", err)
+	}
+	var jobs batchv1.JobList
+	if err := reader.List(ctx, &jobs, ownLabels(policy), client.InNamespace(policy.Namespace)); err != nil {
+		return fmt.Errorf("listing Jobs: %w", err)
+	}
+	snapshot.Pods, snapshot.Jobs = pods.Items, jobs.Items
+	return nil
+}
+
+// rival returns the name of an older policy for the same StatefulSet, or "".
+func (r *Reconciler) rival(ctx context.Context, policy *drainv1alpha1.DrainPolicy) (string, error) {
+	var list drainv1alpha1.DrainPolicyList
+	if err := r.List(ctx, &list, client.InNamespace(policy.Namespace),
+		client.MatchingFields{statefulSetIndex: policy.Spec.StatefulSetRef.Name}); err != nil {
+		return "", fmt.Errorf("listing the policies for StatefulSet %q: %w", policy.Spec.StatefulSetRef.Name, err)
+	}
+	oldest := slices.MinFunc(append(list.Items, *policy), func(a, b drainv1alpha1.DrainPolicy) int {
+		if c := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	if oldest.Name == policy.Name {
+		return "", nil
+	}
+	return oldest.Name, nil
+}
+
+// templates returns the names of the claim templates to look for: the StatefulSet's, or those
+// it had when it was last seen.
+func templates(snapshot *plan.Snapshot) []string {
+	if snapshot.StatefulSet != nil {
+		return claims.IdentityOf(snapshot.StatefulSet).Templates
+	}
+	if last := snapshot.Policy.Status.StatefulSet; last != nil {
+		return last.ClaimTemplates
+	}
+	return nil
+}
+
+func ownLabels(policy *drainv1alpha1.DrainPolicy) client.MatchingLabels {
+	return client.MatchingLabels{drainv1alpha1.PolicyUIDLabel: string(policy.UID)}
+}

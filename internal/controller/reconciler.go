@@ -1,0 +1,88 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controller
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/plan"
+)
+
+// Reconciler carries out DrainPolicies.
+type Reconciler struct {
+	// Client reads from the caches and writes to the API server.
+	client.Client
+	// Live reads from the API server. Every decision that can't be taken back rests on it.
+	Live client.Reader
+	// Recorder for events on policies and StatefulSets.
+	Recorder events.EventRecorder
+	// Clock tells the time.
+	Clock clock.PassiveClock
+}
+
+// +kubebuilder:rbac:groups=drain.statefulset.dev,resources=drainpolicies,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=drain.statefulset.dev,resources=drainpolicies/status,verbs=patch
+// +kubebuilder:rbac:groups=drain.statefulset.dev,resources=drainpolicies/finalizers,verbs=update
+// +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;patch;delete
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create;delete
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Reconcile takes one policy one step further. It writes nothing when there is nothing to do.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	var policy drainv1alpha1.DrainPolicy
+	if err := r.Get(ctx, request.NamespacedName, &policy); client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, err
+	}
+	if err := r.releaseAbandonedLocks(ctx, request.NamespacedName, policy.UID); err != nil || policy.UID == "" {
+		return ctrl.Result{}, err
+	}
+	snapshot, err := r.gather(ctx, &policy)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	next := plan.Make(snapshot, r.Clock.Now())
+	err = r.act(ctx, snapshot, &next)
+	return ctrl.Result{RequeueAfter: next.RetryAfter()}, errors.Join(err, r.report(ctx, snapshot, &next))
+}
+
+// report writes the status if it is another than before, and then tells of what changed.
+func (r *Reconciler) report(ctx context.Context, snapshot plan.Snapshot, p *plan.Plan) error {
+	before := snapshot.Policy
+	after := before.DeepCopy()
+	after.Status = p.Status(before, metav1.NewTime(r.Clock.Now().UTC().Truncate(time.Second)))
+	if equality.Semantic.DeepEqual(before.Status, after.Status) {
+		return nil
+	}
+	if err := r.Status().Patch(ctx, after, client.MergeFrom(before)); err != nil {
+		// A policy whose finalizer was just removed is gone.
+		return client.IgnoreNotFound(err)
+	}
+	r.announce(snapshot, before.Status, after.Status)
+	return nil
+}

@@ -1,0 +1,221 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controller
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
+)
+
+const (
+	// claimBaseIndex finds claims by their name without the ordinal.
+	claimBaseIndex = "claimBase"
+	// statefulSetIndex finds policies by the StatefulSet that they name.
+	statefulSetIndex = "statefulSet"
+
+	// reconcileTimeout ends a reconcile that hangs; the next one goes on from the evidence.
+	reconcileTimeout = time.Minute
+	// refusalRecheck is how often a write is tried again that the API server refuses.
+	refusalRecheck = 10 * time.Second
+)
+
+// CacheOptions returns what the caches keep: of pods and Jobs only those of drains, of claims
+// only what is read. No namespaces means all.
+func CacheOptions(namespaces ...string) cache.Options {
+	ours, err := labels.NewRequirement(drainv1alpha1.PolicyUIDLabel, selection.Exists, nil)
+	if err != nil {
+		panic(err) // The key is a constant.
+	}
+	selector := labels.NewSelector().Add(*ours)
+	options := cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&corev1.Pod{}:                   {Label: selector},
+			&batchv1.Job{}:                  {Label: selector},
+			&corev1.PersistentVolumeClaim{}: {Transform: stripClaim},
+		},
+	}
+	for _, namespace := range namespaces {
+		if options.DefaultNamespaces == nil {
+			options.DefaultNamespaces = map[string]cache.Config{}
+		}
+		options.DefaultNamespaces[namespace] = cache.Config{}
+	}
+	return options
+}
+
+// stripClaim keeps of a claim what the planner reads. Every claim of the cluster is in the
+// cache, and most are nobody's orphan.
+func stripClaim(object any) (any, error) {
+	claim, ok := object.(*corev1.PersistentVolumeClaim)
+	if !ok {
+		return object, nil
+	}
+	stripped := &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: claim.Name, Namespace: claim.Namespace, UID: claim.UID, ResourceVersion: claim.ResourceVersion,
+			Labels: claim.Labels, CreationTimestamp: claim.CreationTimestamp, DeletionTimestamp: claim.DeletionTimestamp,
+		},
+		Spec: corev1.PersistentVolumeClaimSpec{VolumeName: claim.Spec.VolumeName},
+		Status: corev1.PersistentVolumeClaimStatus{
+			Phase: claim.Status.Phase, Capacity: claim.Status.Capacity, Conditions: claim.Status.Conditions,
+		},
+	}
+	for _, key := range []string{drainv1alpha1.DrainedAnnotation, drainv1alpha1.SkipAnnotation} {
+		if value, has := claim.Annotations[key]; has {
+			metav1.SetMetaDataAnnotation(&stripped.ObjectMeta, key, value)
+		}
+	}
+	return stripped, nil
+}
+
+// SetupWithManager registers the indexes and watches. Concurrency is the number of policies
+// that are reconciled at the same time.
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, concurrency int) error {
+	if err := AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("drainpolicy").
+		For(&drainv1alpha1.DrainPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		// The next policy in line is told when an older one comes or goes.
+		Watches(&drainv1alpha1.DrainPolicy{}, handler.EnqueueRequestsFromMapFunc(r.siblings), builder.WithPredicates(comesOrGoes())).
+		Watches(&appsv1.StatefulSet{}, handler.EnqueueRequestsFromMapFunc(r.policiesOfSet), builder.WithPredicates(changed(setEssence))).
+		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.policiesOfClaim), builder.WithPredicates(changed(claimEssence))).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(policyOf)).
+		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(policyOf)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, ReconciliationTimeout: reconcileTimeout}).
+		Complete(r)
+}
+
+// AddIndexes registers the indexes that the reconciler reads by.
+func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
+	if err := indexer.IndexField(ctx, &corev1.PersistentVolumeClaim{}, claimBaseIndex, func(object client.Object) []string {
+		if base, _, ok := claims.Parse(object.GetName()); ok {
+			return []string{base}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	return indexer.IndexField(ctx, &drainv1alpha1.DrainPolicy{}, statefulSetIndex, func(object client.Object) []string {
+		policy, ok := object.(*drainv1alpha1.DrainPolicy)
+		if !ok {
+			return nil
+		}
+		return []string{policy.Spec.StatefulSetRef.Name}
+	})
+}
+
+// policiesOfSet returns the policies that name a StatefulSet.
+func (r *Reconciler) policiesOfSet(ctx context.Context, set client.Object) []reconcile.Request {
+	return r.policies(ctx, set.GetNamespace(), set.GetName())
+}
+
+// policiesOfClaim returns the policies whose StatefulSet's name a claim may end in.
+func (r *Reconciler) policiesOfClaim(ctx context.Context, claim client.Object) []reconcile.Request {
+	base, _, ok := claims.Parse(claim.GetName())
+	if !ok {
+		return nil
+	}
+	return r.policies(ctx, claim.GetNamespace(), claims.Sets(base)...)
+}
+
+// siblings returns the other policies that name the same StatefulSet.
+func (r *Reconciler) siblings(ctx context.Context, object client.Object) []reconcile.Request {
+	policy, ok := object.(*drainv1alpha1.DrainPolicy)
+	if !ok {
+		return nil
+	}
+	return r.policies(ctx, policy.Namespace, policy.Spec.StatefulSetRef.Name)
+}
+
+func (r *Reconciler) policies(ctx context.Context, namespace string, sets ...string) []reconcile.Request {
+	var requests []reconcile.Request
+	for _, set := range sets {
+		var list drainv1alpha1.DrainPolicyList
+		if err := r.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{statefulSetIndex: set}); err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "Cannot find the policies of a StatefulSet", "namespace", namespace, "statefulSet", set)
+			continue
+		}
+		for i := range list.Items {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+		}
+	}
+	return requests
+}
+
+// policyOf returns the policy that a lock, Job or drain pod is of.
+func policyOf(_ context.Context, object client.Object) []reconcile.Request {
+	name := object.GetAnnotations()[drainv1alpha1.PolicyAnnotation]
+	if name == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: object.GetNamespace(), Name: name}}}
+}
+
+// comesOrGoes lets creations and deletions through.
+func comesOrGoes() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(event.UpdateEvent) bool { return false }}
+}
+
+// changed lets updates through in which the essence of an object changes.
+func changed(essence func(client.Object) any) predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return !equality.Semantic.DeepEqual(essence(e.ObjectOld), essence(e.ObjectNew))
+	}}
+}
+
+// setEssence is what a drain may wait for in a StatefulSet. Its deletion raises the generation.
+func setEssence(object client.Object) any {
+	set, ok := object.(*appsv1.StatefulSet)
+	if !ok {
+		return nil
+	}
+	return []int64{set.Generation, int64(set.Status.Replicas), int64(set.Status.ReadyReplicas)}
+}
+
+// claimEssence is all that the cache keeps of a claim, but for its resourceVersion.
+func claimEssence(object client.Object) any {
+	claim, ok := object.(*corev1.PersistentVolumeClaim)
+	if !ok {
+		return nil
+	}
+	return []any{claim.UID, claim.DeletionTimestamp, maps.Clone(claim.Labels), maps.Clone(claim.Annotations), claim.Spec.VolumeName, claim.Status}
+}
