@@ -1,0 +1,314 @@
+//go:build e2e
+
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+)
+
+// change is one event of a watch.
+type change struct {
+	kind    watch.EventType
+	object  client.Object
+	version uint64
+}
+
+// recorder keeps everything that ever happened to the Pods, Jobs, claims and policies of a namespace. A promise that something never happens
+// can't be tested by looking now and then; it can be tested by looking at all of it afterwards.
+type recorder struct {
+	namespace string
+	cancel    context.CancelFunc
+	done      sync.WaitGroup
+
+	mu      sync.Mutex
+	changes []change
+	broken  error
+}
+
+// startRecorder watches a namespace that is empty still. It outlives the test's context, which ends before the test's cleanup.
+func startRecorder(namespace string) *recorder {
+	GinkgoHelper()
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &recorder{namespace: namespace, cancel: cancel}
+	for _, list := range []client.ObjectList{
+		&corev1.PodList{}, &batchv1.JobList{}, &corev1.PersistentVolumeClaimList{}, &drainv1alpha1.DrainPolicyList{},
+	} {
+		Expect(cluster.List(ctx, list, client.InNamespace(namespace))).To(Succeed())
+		Expect(meta.LenList(list)).To(BeZero(), "the namespace %s is new, but has %T", namespace, list)
+		r.done.Go(func() {
+			if err := r.follow(ctx, list); err != nil && ctx.Err() == nil {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				r.broken = fmt.Errorf("watching %T: %w", list, err)
+			}
+		})
+	}
+	return r
+}
+
+// follow watches one kind from the list's version on, and goes on where a watch ended.
+func (r *recorder) follow(ctx context.Context, list client.ObjectList) error {
+	from := list.GetResourceVersion()
+	for ctx.Err() == nil {
+		w, err := cluster.Watch(ctx, list, client.InNamespace(r.namespace), &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: from}})
+		if err != nil {
+			return err
+		}
+		for event := range w.ResultChan() {
+			object, ok := event.Object.(client.Object)
+			if event.Type == watch.Error || !ok {
+				w.Stop()
+				return fmt.Errorf("the watch gave %v", event.Object)
+			}
+			from = object.GetResourceVersion()
+			version, err := strconv.ParseUint(from, 10, 64)
+			if err != nil {
+				w.Stop()
+				return err
+			}
+			r.mu.Lock()
+			r.changes = append(r.changes, change{kind: event.Type, object: object, version: version})
+			r.mu.Unlock()
+		}
+		w.Stop()
+	}
+	return nil
+}
+
+func (r *recorder) stop() {
+	r.cancel()
+	r.done.Wait()
+}
+
+// history is all that happened, over all kinds in the order it happened: resource versions grow over the whole of one etcd.
+func (r *recorder) history() []change {
+	GinkgoHelper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	Expect(r.broken).NotTo(HaveOccurred(), "the recorder must see everything")
+	sorted := slices.Clone(r.changes)
+	slices.SortStableFunc(sorted, func(a, b change) int {
+		switch {
+		case a.version < b.version:
+			return -1
+		case a.version > b.version:
+			return 1
+		}
+		return 0
+	})
+	return sorted
+}
+
+// objectsOf is every object of a type that ever was, as it was last seen, in the order of creation.
+func objectsOf[T client.Object](r *recorder) []T {
+	GinkgoHelper()
+	var order []string
+	last := map[string]T{}
+	for _, c := range r.history() {
+		object, ok := c.object.(T)
+		if !ok {
+			continue
+		}
+		uid := string(object.GetUID())
+		if _, known := last[uid]; !known {
+			order = append(order, uid)
+		}
+		last[uid] = object
+	}
+	all := make([]T, 0, len(order))
+	for _, uid := range order {
+		all = append(all, last[uid])
+	}
+	return all
+}
+
+// drainJobs are all Jobs that ever were.
+func (r *recorder) drainJobs() []*batchv1.Job {
+	GinkgoHelper()
+	return objectsOf[*batchv1.Job](r)
+}
+
+// drainPods are all drain Pods that ever were.
+func (r *recorder) drainPods() []*corev1.Pod {
+	GinkgoHelper()
+	return slices.DeleteFunc(objectsOf[*corev1.Pod](r), func(pod *corev1.Pod) bool { return !isDrainPod(pod) })
+}
+
+// drainedOrdinals are the ordinals of the drain Jobs, in the order of their creation.
+func (r *recorder) drainedOrdinals() []string {
+	GinkgoHelper()
+	jobs := r.drainJobs()
+	ordinals := make([]string, 0, len(jobs))
+	for _, job := range jobs {
+		ordinals = append(ordinals, job.Labels[drainv1alpha1.OrdinalLabel])
+	}
+	return ordinals
+}
+
+// mostDrainsAtOnce is the largest number of ordinals that had a living drain Pod at the same moment.
+func (r *recorder) mostDrainsAtOnce() int {
+	GinkgoHelper()
+	most := 0
+	r.replay(func(pods map[string]*corev1.Pod, _ *corev1.Pod) {
+		ordinals := map[string]bool{}
+		for _, pod := range pods {
+			if isDrainPod(pod) && !isFinished(pod) {
+				ordinals[pod.Labels[drainv1alpha1.OrdinalLabel]] = true
+			}
+		}
+		most = max(most, len(ordinals))
+	})
+	return most
+}
+
+// replay shows the Pods as they were after each change of one, the changed one in addition.
+func (r *recorder) replay(look func(pods map[string]*corev1.Pod, changed *corev1.Pod)) {
+	GinkgoHelper()
+	pods := map[string]*corev1.Pod{}
+	for _, c := range r.history() {
+		pod, ok := c.object.(*corev1.Pod)
+		if !ok {
+			continue
+		}
+		if c.kind == watch.Deleted {
+			delete(pods, pod.Name)
+		} else {
+			pods[pod.Name] = pod
+		}
+		look(pods, pod)
+	}
+}
+
+// brokenPromises looks for what must never happen, in all that happened.
+func (r *recorder) brokenPromises() []string {
+	GinkgoHelper()
+	var broken []string
+	say := func(format string, args ...any) {
+		if line := fmt.Sprintf(format, args...); !slices.Contains(broken, line) {
+			broken = append(broken, line)
+		}
+	}
+	r.replay(func(pods map[string]*corev1.Pod, _ *corev1.Pod) {
+		drains := map[string][]string{}
+		for _, pod := range pods {
+			if !isDrainPod(pod) || isFinished(pod) {
+				continue
+			}
+			ordinal := pod.Labels[drainv1alpha1.OrdinalLabel]
+			drains[ordinal] = append(drains[ordinal], pod.Name)
+			name := storeName + "-" + ordinal
+			switch other := pods[name]; {
+			case other == nil:
+				say("drain Pod %s lived without the lock %s", pod.Name, name)
+			case !isLock(other):
+				say("drain Pod %s lived beside the StatefulSet's own Pod %s: two writers", pod.Name, name)
+			}
+		}
+		for ordinal, names := range drains {
+			if len(names) > 1 {
+				slices.Sort(names)
+				say("ordinal %s had two drain Pods at once: %s", ordinal, strings.Join(names, ", "))
+			}
+		}
+	})
+	for _, line := range r.undrainedDeletions() {
+		say("%s", line)
+	}
+	return broken
+}
+
+// undrainedDeletions are the deletions of claims without a drain that has succeeded since a Pod of the StatefulSet last had them.
+func (r *recorder) undrainedDeletions() []string {
+	GinkgoHelper()
+	var lines []string
+	drained := map[string]bool{}
+	deleted := map[string]bool{}
+	for _, c := range r.history() {
+		switch object := c.object.(type) {
+		case *corev1.Pod:
+			ordinal := object.Name[strings.LastIndex(object.Name, "-")+1:]
+			switch {
+			case isDrainPod(object) && object.Status.Phase == corev1.PodSucceeded:
+				drained[object.Labels[drainv1alpha1.OrdinalLabel]] = true
+			case object.Name == storeName+"-"+ordinal && !isLock(object) && c.kind == watch.Added:
+				drained[ordinal] = false
+			}
+		case *corev1.PersistentVolumeClaim:
+			if (c.kind != watch.Deleted && object.DeletionTimestamp == nil) || deleted[string(object.UID)] {
+				continue
+			}
+			deleted[string(object.UID)] = true
+			if !drained[object.Name[strings.LastIndex(object.Name, "-")+1:]] {
+				lines = append(lines, fmt.Sprintf("claim %s was deleted, and no drain had succeeded since its Pod last used it", object.Name))
+			}
+			if object.Annotations[drainv1alpha1.DrainedAnnotation] == "" {
+				lines = append(lines, fmt.Sprintf("claim %s was deleted without being marked as drained", object.Name))
+			}
+		}
+	}
+	return lines
+}
+
+// seen tells whether the recorder has caught up with everything that is there now.
+func (r *recorder) seen(ctx context.Context) func(Gomega) {
+	return func(g Gomega) {
+		var pods corev1.PodList
+		g.Expect(cluster.List(ctx, &pods, client.InNamespace(r.namespace))).To(Succeed())
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		latest := map[string]string{}
+		for _, c := range r.changes {
+			if pod, ok := c.object.(*corev1.Pod); ok {
+				latest[string(pod.UID)] = pod.ResourceVersion
+			}
+		}
+		for i := range pods.Items {
+			pod := &pods.Items[i]
+			g.Expect(latest).To(HaveKeyWithValue(string(pod.UID), pod.ResourceVersion), "the latest change of Pod %s", pod.Name)
+		}
+	}
+}
+
+func isDrainPod(pod *corev1.Pod) bool {
+	return pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleDrain
+}
+
+func isLock(pod *corev1.Pod) bool {
+	return pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLock
+}
+
+func isFinished(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
