@@ -25,6 +25,8 @@ type Store struct {
 	downloads       *downloader
 	build           func(ctx context.Context, module, target string, p Program) error
 	report          func(format string, args ...any)
+	// told is why the last download failed; one host's silence is told once.
+	told string
 }
 
 // NewStore returns the user's store. modules is the folder hack/cluster/binaries of the checkout; report is told what takes
@@ -143,23 +145,25 @@ func (s *Store) ensure(ctx context.Context, name string) (string, error) {
 // get downloads the program or, where there is nothing to download, builds it.
 func (s *Store) get(ctx context.Context, program Program, module, target string) error {
 	if program.release.url != "" {
-		s.report("downloading %s %s", program.Name, program.Version)
+		start := time.Now()
 		err := s.downloads.fetch(ctx, program, s.goos, s.goarch, target)
 		if err == nil {
+			s.report("downloaded %s %s (%.0f s)", program.Name, program.Version, time.Since(start).Seconds())
 			return nil
 		}
 		if !errors.Is(err, errUnreachable) {
 			return err
 		}
-		s.report("  not to be had (%s); building it from its Go module, which takes up to minutes the first time", short(err))
-	} else {
-		s.report("building %s", program.Name)
+		if reason := err.Error(); reason != s.told {
+			s.told = reason
+			s.report("can't download: %s\nbuilding from Go modules instead, which takes minutes the first time", reason)
+		}
 	}
 	start := time.Now()
 	if err := s.build(ctx, module, target, program); err != nil {
 		return err
 	}
-	s.report("  built %s %s in %.0f s", program.Name, program.Version, time.Since(start).Seconds())
+	s.report("built %s %s (%.0f s)", program.Name, program.Version, time.Since(start).Seconds())
 	return nil
 }
 
@@ -233,13 +237,4 @@ func lock(ctx context.Context, file string) (func(), error) {
 func exists(file string) bool {
 	info, err := os.Stat(file)
 	return err == nil && info.Mode().IsRegular()
-}
-
-// short is an error without the address in it, which the line above has already.
-func short(err error) string {
-	text := err.Error()
-	if i := strings.LastIndex(text, ": "); i >= 0 && len(text) > 120 {
-		text = text[i+2:]
-	}
-	return text
 }

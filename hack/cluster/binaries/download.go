@@ -131,7 +131,7 @@ func (d *downloader) get(ctx context.Context, address string) (io.ReadCloser, er
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		failure := fmt.Errorf("%s %w: %w", parsed.Host, errUnreachable, err)
+		failure := fmt.Errorf("%s is %w: %w", parsed.Host, errUnreachable, rootCause(err))
 		d.mu.Lock()
 		d.dead[parsed.Host] = failure
 		d.mu.Unlock()
@@ -142,6 +142,15 @@ func (d *downloader) get(ctx context.Context, address string) (io.ReadCloser, er
 		return nil, fmt.Errorf("%s answers %s: %w", address, response.Status, errUnreachable)
 	}
 	return response.Body, nil
+}
+
+// rootCause leaves out the address, which has its own place in the message.
+func rootCause(err error) error {
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		return failed.Err
+	}
+	return err
 }
 
 func sum(digest hash.Hash) string { return hex.EncodeToString(digest.Sum(nil)) }

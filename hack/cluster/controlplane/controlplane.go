@@ -46,6 +46,15 @@ func (c ControlPlane) Prepare(nodes int) error {
 		return err
 	}
 
+	// An extension API server would know the API server by it.
+	frontProxy, err := pki.NewAuthority(c.PKI(), "front-proxy-ca")
+	if err != nil {
+		return err
+	}
+	if _, err := frontProxy.Issue(pki.Subject{File: "front-proxy-client", User: "front-proxy-client"}); err != nil {
+		return err
+	}
+
 	subjects := []pki.Subject{
 		{File: "kube-apiserver", User: "kube-apiserver", Names: []string{
 			c.HostIP(), c.KubernetesIP(), "127.0.0.1", "localhost",
@@ -130,6 +139,10 @@ func (c ControlPlane) StartServer() error {
 		"--allow-privileged=true",
 		// Webhooks are called at their pods: no kube-proxy runs here that would know a service's address.
 		"--enable-aggregator-routing=true",
+		"--proxy-client-cert-file="+c.file("front-proxy-client.crt"), "--proxy-client-key-file="+c.file("front-proxy-client.key"),
+		"--requestheader-client-ca-file="+c.file("front-proxy-ca.crt"), "--requestheader-allowed-names=front-proxy-client",
+		"--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
 		"--audit-policy-file="+filepath.Join(c.Config(), "audit-policy.yaml"),
 		"--audit-log-path="+c.AuditLog(), "--audit-log-maxsize=2048", "--audit-log-maxbackup=1",
 	)
@@ -150,6 +163,8 @@ func (c ControlPlane) StartControllers() error {
 		"--cluster-signing-cert-file="+c.file("ca.crt"), "--cluster-signing-key-file="+c.file("ca.key"),
 		"--use-service-account-credentials=true",
 		"--allocate-node-cidrs=false",
+		// Its own limit makes it start in 5 s rather than 1.
+		"--kube-api-qps=200", "--kube-api-burst=400",
 		// A dead node is NotReady after 14 s rather than 55 s.
 		"--node-monitor-grace-period=12s", "--node-monitor-period=2s",
 	)...); err != nil {

@@ -20,6 +20,8 @@ type Hierarchies struct {
 	V2 bool
 	// Roots are the folders of the trees.
 	Roots []string
+	// Beside is the unified tree next to version 1: it holds no controllers, but runc enters it too.
+	Beside []string
 }
 
 // Cgroups finds the machine's cgroup trees.
@@ -59,7 +61,7 @@ func parseCgroups(mountinfo string) (Hierarchies, error) {
 				return Hierarchies{}, fmt.Errorf("the cgroup controller %s is not mounted under /sys/fs/cgroup", controller)
 			}
 		}
-		return Hierarchies{Roots: v1}, nil
+		return Hierarchies{Roots: v1, Beside: v2}, nil
 	case len(v2) > 0:
 		return Hierarchies{V2: true, Roots: v2[:1]}, nil
 	}
@@ -136,7 +138,7 @@ func inheritCpuset(parent, folder string) error {
 
 // Remove kills what runs in a cgroup and in those below it, and removes them from every tree.
 func (h Hierarchies) Remove(ctx context.Context, cgroup string) error {
-	for _, root := range h.Roots {
+	for _, root := range slices.Concat(h.Roots, h.Beside) {
 		if err := removeTree(ctx, filepath.Join(root, cgroup)); err != nil {
 			return err
 		}

@@ -120,6 +120,7 @@ resolvConf: %[7]s
 cgroupDriver: cgroupfs
 cgroupRoot: /%[8]s
 failSwapOn: false
+volumePluginDir: /var/lib/kubelet/volume-plugins
 oomScoreAdj: 0
 # A dead node is NotReady 12 s after its last sign of life, so these must come often.
 nodeStatusUpdateFrequency: 4s

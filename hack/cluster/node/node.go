@@ -116,11 +116,15 @@ func (n Node) PowerOff(ctx context.Context) error {
 		}
 	}
 	// The programs that entered the node from outside end with what they started.
-	for _, program := range programs {
-		if record, running := process.Read(n.Processes(), n.ProcessName(program)); running {
+	for _, program := range append([]string{"init"}, programs...) {
+		name := n.ProcessName(program)
+		if record, running := process.Read(n.Processes(), name); running {
 			if err := process.Kill(ctx, []process.Record{record}); err != nil {
 				return err
 			}
+		}
+		if err := process.Forget(n.Processes(), name); err != nil {
+			return err
 		}
 	}
 	if err := host.Unplug(ctx, n.Node); err != nil {

@@ -157,6 +157,14 @@ func Read(folder, name string) (record Record, ok bool) {
 	return record, record.Running()
 }
 
+// Forget removes a record.
+func Forget(folder, name string) error {
+	if err := os.Remove(filepath.Join(folder, name+".json")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // Marked are all running processes that carry the state folder in their environment.
 func Marked(state string) ([]Record, error) {
 	entries, err := os.ReadDir("/proc")
