@@ -1,0 +1,270 @@
+package binaries
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// server serves one program both as it is and in an archive, and counts the requests.
+type server struct {
+	*httptest.Server
+	requests atomic.Int32
+	// checksum is published instead of the right one when it is set.
+	checksum string
+}
+
+const content = "#!/bin/sh\necho a program\n"
+
+func newServer(t *testing.T) *server {
+	t.Helper()
+	var archive bytes.Buffer
+	zipped := gzip.NewWriter(&archive)
+	writer := tar.NewWriter(zipped)
+	for name, text := range map[string]string{"etcd-v1-linux-amd64/README": "read me", "./etcd-v1-linux-amd64/etcd": content} {
+		if err := writer.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Size: int64(len(text)), Mode: 0o755}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := writer.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(writer.Close(), zipped.Close()); err != nil {
+		t.Fatal(err)
+	}
+
+	s := &server{}
+	sumOf := func(data []byte) string {
+		if s.checksum != "" {
+			return s.checksum
+		}
+		digest := sha256.Sum256(data)
+		return hex.EncodeToString(digest[:])
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/program", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, content) })
+	mux.HandleFunc("/program.sha256", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, sumOf([]byte(content))) })
+	mux.HandleFunc("/etcd.tar.gz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(archive.Bytes()) })
+	mux.HandleFunc("/SHA256SUMS", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, "%s  other.tar.gz\n%s  etcd.tar.gz\n", strings.Repeat("0", 64), sumOf(archive.Bytes()))
+	})
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.requests.Add(1)
+		mux.ServeHTTP(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *server) plain() Program {
+	return Program{Name: "program", Version: "v1", release: release{url: s.URL + "/program", checksums: s.URL + "/program.sha256"}}
+}
+
+func (s *server) archived() Program {
+	return Program{Name: "etcd", Version: "v1", release: release{
+		url: s.URL + "/etcd.tar.gz", member: "etcd-{version}-{os}-{arch}/{name}", checksums: s.URL + "/SHA256SUMS",
+	}}
+}
+
+func TestFetch(t *testing.T) {
+	s := newServer(t)
+	for name, program := range map[string]Program{"the program itself": s.plain(), "from an archive": s.archived()} {
+		t.Run(name, func(t *testing.T) {
+			target := filepath.Join(t.TempDir(), program.Name)
+			if err := newDownloader().fetch(t.Context(), program, "linux", "amd64", target); err != nil {
+				t.Fatal(err)
+			}
+			got, err := os.ReadFile(target)
+			if err != nil || string(got) != content {
+				t.Fatalf("got %q, %v", got, err)
+			}
+			if info, err := os.Stat(target); err != nil || info.Mode().Perm()&0o111 == 0 {
+				t.Fatalf("%v is not executable, %v", info, err)
+			}
+		})
+	}
+}
+
+func TestFetchRefusesWrongChecksum(t *testing.T) {
+	s := newServer(t)
+	s.checksum = strings.Repeat("a", 64)
+	for _, program := range []Program{s.plain(), s.archived()} {
+		target := filepath.Join(t.TempDir(), program.Name)
+		err := newDownloader().fetch(t.Context(), program, "linux", "amd64", target)
+		if err == nil || errors.Is(err, errUnreachable) || !strings.Contains(err.Error(), "refusing") {
+			t.Fatalf("%s: got %v, want a refusal that is not taken for an absent release", program.Name, err)
+		}
+		if _, err := os.Stat(target); err == nil {
+			t.Fatalf("%s was written in spite of its checksum", program.Name)
+		}
+	}
+}
+
+func TestFetchRefusesMissingChecksum(t *testing.T) {
+	s := newServer(t)
+	s.checksum = "<html>not a checksum</html>"
+	err := newDownloader().fetch(t.Context(), s.plain(), "linux", "amd64", filepath.Join(t.TempDir(), "program"))
+	if err == nil || errors.Is(err, errUnreachable) {
+		t.Fatalf("got %v, want an error that is not taken for an absent release", err)
+	}
+}
+
+func TestFetchCountsAbsentFileAsUnreachable(t *testing.T) {
+	s := newServer(t)
+	program := s.plain()
+	program.release.url, program.release.checksums = s.URL+"/none", s.URL+"/none.sha256"
+	err := newDownloader().fetch(t.Context(), program, "linux", "amd64", filepath.Join(t.TempDir(), "program"))
+	if !errors.Is(err, errUnreachable) {
+		t.Fatalf("got %v, want errUnreachable", err)
+	}
+}
+
+func TestUnreachableHostIsAskedOnce(t *testing.T) {
+	s := newServer(t)
+	program := s.plain()
+	s.Close()
+	d := newDownloader()
+	for range 2 {
+		if err := d.fetch(t.Context(), program, "linux", "amd64", filepath.Join(t.TempDir(), "program")); !errors.Is(err, errUnreachable) {
+			t.Fatalf("got %v, want errUnreachable", err)
+		}
+	}
+	if len(d.dead) != 1 {
+		t.Fatalf("remembers %d hosts, want 1", len(d.dead))
+	}
+	// A host that would answer again is not tried in this run.
+	d.client.Transport = roundTripper(func(*http.Request) (*http.Response, error) {
+		t.Fatal("asked a host that was unreachable")
+		return nil, nil
+	})
+	if _, err := d.get(t.Context(), program.release.url); !errors.Is(err, errUnreachable) {
+		t.Fatalf("got %v, want errUnreachable", err)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// newStore returns a store of its own whose downloads all fail and whose builds write the program's name.
+func newStore(t *testing.T) (*Store, *atomic.Int32) {
+	t.Helper()
+	var builds atomic.Int32
+	downloads := newDownloader()
+	downloads.client.Transport = roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no network") })
+	return &Store{
+		folder: t.TempDir(), modules: ".", goos: "linux", goarch: "amd64", downloads: downloads, report: t.Logf,
+		build: func(_ context.Context, _, target string, p Program) error {
+			builds.Add(1)
+			return os.WriteFile(target, []byte(p.Name), 0o755)
+		},
+	}, &builds
+}
+
+func TestEnsureBuildsWhatCannotBeDownloaded(t *testing.T) {
+	s, builds := newStore(t)
+	folder, err := s.Ensure(t.Context(), "kubectl", "etcd", "etcd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"kubectl", "etcd"} {
+		if got, err := os.ReadFile(filepath.Join(folder, name)); err != nil || string(got) != name {
+			t.Errorf("%s: got %q, %v", name, got, err)
+		}
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil || len(entries) != 2 {
+		t.Errorf("the folder holds %v, %v, want the two programs", entries, err)
+	}
+	again, err := s.Ensure(t.Context(), "etcd", "kubectl")
+	if err != nil || again != folder {
+		t.Errorf("got %s, %v the second time, want %s", again, err, folder)
+	}
+	if got := builds.Load(); got != 2 {
+		t.Errorf("built %d times, want 2", got)
+	}
+}
+
+func TestEnsureAtOnceBuildsOnce(t *testing.T) {
+	s, builds := newStore(t)
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			if _, err := s.Ensure(t.Context(), "kubelet"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if got := builds.Load(); got != 1 {
+		t.Errorf("built %d times, want 1", got)
+	}
+}
+
+func TestEnsureLeavesNothingOfAFailedBuild(t *testing.T) {
+	s, _ := newStore(t)
+	s.build = func(_ context.Context, _, target string, _ Program) error {
+		if err := os.WriteFile(target, []byte("half"), 0o755); err != nil {
+			return err
+		}
+		return errors.New("compiler says no")
+	}
+	if _, err := s.Ensure(t.Context(), "etcd"); err == nil || !strings.Contains(err.Error(), "compiler says no") {
+		t.Fatalf("got %v, want the compiler's error", err)
+	}
+	err := filepath.WalkDir(s.folder, func(path string, entry os.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && entry.Name() != ".lock" {
+			t.Errorf("%s is left", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEnsureNamesWhatThereIs(t *testing.T) {
+	s, _ := newStore(t)
+	if _, err := s.Ensure(t.Context(), "kubeadm"); err == nil || !strings.Contains(err.Error(), "kube-apiserver") {
+		t.Fatalf("got %v, want the names that there are", err)
+	}
+}
+
+// The version that is downloaded and the one that is built must be the same.
+func TestCatalogueMatchesModules(t *testing.T) {
+	required := map[string]string{
+		"kubernetes": "k8s.io/kubernetes " + KubernetesVersion,
+		"etcd":       "go.etcd.io/etcd/server/v3 " + EtcdVersion,
+		"containerd": "github.com/containerd/containerd/v2 " + ContainerdVersion,
+		"coredns":    "github.com/coredns/coredns " + CoreDNSVersion,
+	}
+	for _, program := range catalogue {
+		goMod, err := os.ReadFile(filepath.Join(program.module, "go.mod"))
+		if err != nil {
+			t.Errorf("%s: %v", program.Name, err)
+			continue
+		}
+		if program.Version == "" {
+			continue
+		}
+		if want := required[program.module]; want == "" || !strings.Contains(string(goMod), "\t"+want) {
+			t.Errorf("%s: %s/go.mod doesn't require %q", program.Name, program.module, want)
+		}
+		if !strings.Contains(string(goMod), program.importPath+"\n") {
+			t.Errorf("%s: %s/go.mod has no tool %s", program.Name, program.module, program.importPath)
+		}
+	}
+}

@@ -1,0 +1,140 @@
+package kind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// recorder notes the command lines and answers them.
+type recorder struct {
+	lines   []string
+	inputs  []string
+	answers map[string]string
+	fails   map[string]bool
+}
+
+func (r *recorder) run(_ context.Context, input string, args ...string) (string, error) {
+	line := strings.Join(args, " ")
+	r.lines = append(r.lines, line)
+	r.inputs = append(r.inputs, input)
+	if r.fails[line] {
+		return "", errors.New("it fails")
+	}
+	return r.answers[line], nil
+}
+
+func newProvider(t *testing.T) (*Provider, *recorder) {
+	t.Helper()
+	r := &recorder{answers: map[string]string{}, fails: map[string]bool{}}
+	return &Provider{State: filepath.Join(t.TempDir(), ".cluster"), Report: t.Logf, run: r.run}, r
+}
+
+func (r *recorder) want(t *testing.T, lines ...string) {
+	t.Helper()
+	if !slices.Equal(r.lines, lines) {
+		t.Errorf("ran\n  %s\nwant\n  %s", strings.Join(r.lines, "\n  "), strings.Join(lines, "\n  "))
+	}
+}
+
+func TestUp(t *testing.T) {
+	p, r := newProvider(t)
+	if err := p.Up(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	r.want(t, "kind get clusters",
+		fmt.Sprintf("kind create cluster --name=drain-operator --kubeconfig=%s/kubeconfig --config=- --wait=3m", p.State))
+	config := r.inputs[1]
+	if strings.Count(config, "- role: worker\n") != 2 || strings.Count(config, "- role: control-plane\n") != 1 {
+		t.Errorf("got config\n%s", config)
+	}
+	if name, err := Chosen(p.State); err != nil || name != Name {
+		t.Errorf("got provider %q, %v", name, err)
+	}
+}
+
+func TestUpAgain(t *testing.T) {
+	p, r := newProvider(t)
+	r.answers["kind get clusters"] = "other\ndrain-operator\n"
+	if err := p.Up(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	r.want(t, "kind get clusters",
+		fmt.Sprintf("kubectl --kubeconfig=%s/kubeconfig wait --for=condition=Ready nodes --all --timeout=30s", p.State))
+}
+
+func TestUpReplacesABrokenCluster(t *testing.T) {
+	p, r := newProvider(t)
+	r.answers["kind get clusters"] = "drain-operator\n"
+	check := fmt.Sprintf("kubectl --kubeconfig=%s/kubeconfig wait --for=condition=Ready nodes --all --timeout=30s", p.State)
+	r.fails[check] = true
+	if err := p.Up(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	r.want(t, "kind get clusters", check, "kind delete cluster --name=drain-operator",
+		fmt.Sprintf("kind create cluster --name=drain-operator --kubeconfig=%s/kubeconfig --config=- --wait=3m", p.State))
+}
+
+func TestDown(t *testing.T) {
+	p, r := newProvider(t)
+	if err := os.MkdirAll(p.State, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Down(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.want(t, "kind delete cluster --name=drain-operator")
+	if _, err := os.Stat(p.State); err == nil {
+		t.Error("the folder is left")
+	}
+}
+
+func TestLoad(t *testing.T) {
+	p, r := newProvider(t)
+	if err := p.Load(t.Context(), []string{"/a.tar", "/b.tar"}); err != nil {
+		t.Fatal(err)
+	}
+	r.want(t, "kind load image-archive --name=drain-operator /a.tar", "kind load image-archive --name=drain-operator /b.tar")
+}
+
+func TestNode(t *testing.T) {
+	inspect := "docker inspect --format={{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}} drain-operator-worker2"
+	for name, test := range map[string]struct {
+		number   int
+		action   string
+		networks string
+		want     []string
+	}{
+		"crash":     {1, "crash", "", []string{"docker kill drain-operator-worker"}},
+		"partition": {2, "partition", "", []string{"docker network disconnect --force kind drain-operator-worker2"}},
+		"heal a crash": {2, "heal", "kind ", []string{
+			inspect, "docker start drain-operator-worker2",
+			"kubectl --kubeconfig=STATE/kubeconfig wait --for=condition=Ready node/drain-operator-worker2 --timeout=2m",
+		}},
+		"heal a partition": {2, "heal", "", []string{
+			inspect, "docker network connect kind drain-operator-worker2", "docker start drain-operator-worker2",
+			"kubectl --kubeconfig=STATE/kubeconfig wait --for=condition=Ready node/drain-operator-worker2 --timeout=2m",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, r := newProvider(t)
+			r.answers[inspect] = test.networks
+			if err := p.Node(t.Context(), test.number, test.action); err != nil {
+				t.Fatal(err)
+			}
+			for i, line := range r.lines {
+				r.lines[i] = strings.ReplaceAll(line, p.State, "STATE")
+			}
+			r.want(t, test.want...)
+		})
+	}
+	p, r := newProvider(t)
+	if err := p.Node(t.Context(), 1, "explode"); err == nil || len(r.lines) > 0 {
+		t.Errorf("an unknown fault gave %v and ran %v", err, r.lines)
+	}
+}

@@ -1,0 +1,177 @@
+package archive
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+)
+
+func write(t *testing.T, folder, name, content string) string {
+	t.Helper()
+	file := filepath.Join(folder, name)
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func options(t *testing.T) Options {
+	t.Helper()
+	folder := t.TempDir()
+	return Options{
+		Name: "localhost/thing:dev", Architecture: "arm64", User: "65532:65532", Entrypoint: []string{"/bin/thing"},
+		Files: []File{
+			{Source: write(t, folder, "thing", "program"), Target: "/bin/thing", Executable: true},
+			{Source: write(t, folder, "certs", "certificates"), Target: "/etc/ssl/certs.pem"},
+		},
+	}
+}
+
+func TestWrite(t *testing.T) {
+	output := filepath.Join(t.TempDir(), "below", "thing.tar")
+	if err := Write(output, options(t)); err != nil {
+		t.Fatal(err)
+	}
+	tag, err := name.NewTag("localhost/thing:dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := tarball.ImageFromPath(output, &tag)
+	if err != nil {
+		t.Fatalf("the archive doesn't hold the image by its name: %v", err)
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.OS != "linux" || config.Architecture != "arm64" || config.Config.User != "65532:65532" ||
+		!slices.Equal(config.Config.Entrypoint, []string{"/bin/thing"}) {
+		t.Errorf("got config %+v", config)
+	}
+
+	type entry struct {
+		mode    int64
+		content string
+	}
+	got := map[string]entry{}
+	reader := tar.NewReader(mutate.Extract(image))
+	for {
+		header, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[header.Name] = entry{header.Mode, string(content)}
+	}
+	want := map[string]entry{
+		"bin": {0o755, ""}, "bin/thing": {0o755, "program"},
+		"etc": {0o755, ""}, "etc/ssl": {0o755, ""}, "etc/ssl/certs.pem": {0o644, "certificates"},
+	}
+	for name, wanted := range want {
+		if got[name] != wanted {
+			t.Errorf("%s: got %+v, want %+v", name, got[name], wanted)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("got %d entries, want %d: %v", len(got), len(want), got)
+	}
+}
+
+func TestWriteIsReproducible(t *testing.T) {
+	var archives [][]byte
+	for range 2 {
+		opts := options(t) // the files are new each time
+		slices.Reverse(opts.Files)
+		output := filepath.Join(t.TempDir(), "thing.tar")
+		if err := Write(output, opts); err != nil {
+			t.Fatal(err)
+		}
+		content, err := os.ReadFile(output)
+		if err != nil {
+			t.Fatal(err)
+		}
+		archives = append(archives, content)
+	}
+	if !bytes.Equal(archives[0], archives[1]) {
+		t.Error("equal input gave two archives")
+	}
+}
+
+func TestWriteRefuses(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*Options)
+		want   string
+	}{
+		"no architecture":    {func(o *Options) { o.Architecture = "" }, "architecture"},
+		"no files":           {func(o *Options) { o.Files = nil }, "no files"},
+		"a relative target":  {func(o *Options) { o.Files[0].Target = "thing" }, "absolute"},
+		"an unclean target":  {func(o *Options) { o.Files[0].Target = "/bin/../thing" }, "clean"},
+		"one target twice":   {func(o *Options) { o.Files[1].Target = o.Files[0].Target }, "twice"},
+		"a missing file":     {func(o *Options) { o.Files[0].Source += "none" }, "no such file"},
+		"a folder as a file": {func(o *Options) { o.Files[0].Source = filepath.Dir(o.Files[0].Source) }, "regular file"},
+		"a bad name":         {func(o *Options) { o.Name = "Not A Name" }, "image name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts := options(t)
+			test.change(&opts)
+			output := filepath.Join(t.TempDir(), "thing.tar")
+			err := Write(output, opts)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Fatalf("got %v, want an error with %q", err, test.want)
+			}
+			if entries, err := os.ReadDir(filepath.Dir(output)); err != nil || len(entries) > 0 {
+				t.Fatalf("left %v, %v behind", entries, err)
+			}
+		})
+	}
+}
+
+func TestCheckStatic(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("programs of this machine are not Linux programs")
+	}
+	folder := t.TempDir()
+	source := write(t, folder, "main.go", "package main\n\nfunc main() {}\n")
+	program := filepath.Join(folder, "program")
+	build := exec.Command("go", "build", "-o", program, source)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOARCH="+runtime.GOARCH)
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	if err := CheckStatic(program, runtime.GOARCH); err != nil {
+		t.Error(err)
+	}
+	other := "arm64"
+	if runtime.GOARCH == other {
+		other = "amd64"
+	}
+	if err := CheckStatic(program, other); err == nil || !strings.Contains(err.Error(), "GOARCH="+other) {
+		t.Errorf("got %v for the wrong architecture", err)
+	}
+	if err := CheckStatic(source, runtime.GOARCH); err == nil {
+		t.Error("a text was taken for a program")
+	}
+	if shell, err := exec.LookPath("sh"); err == nil {
+		if err := CheckStatic(shell, runtime.GOARCH); err == nil || !strings.Contains(err.Error(), "CGO_ENABLED=0") {
+			t.Errorf("got %v for a program with a dynamic linker", err)
+		}
+	}
+}

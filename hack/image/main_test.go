@@ -1,0 +1,48 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestRunRefuses(t *testing.T) {
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte("no program"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	output := filepath.Join(t.TempDir(), "out.tar")
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no name":            {[]string{"--output", output}, "--name"},
+		"no output":          {[]string{"--name", "localhost/a:dev"}, "--output"},
+		"a stray argument":   {[]string{"--name", "localhost/a:dev", "--output", output, "more"}, `"more"`},
+		"half a pair":        {[]string{"--name", "localhost/a:dev", "--output", output, "--file", text}, "<file>=<path"},
+		"text as a program":  {[]string{"--name", "localhost/a:dev", "--output", output, "--binary", text + "=/a"}, "not a Linux program"},
+		"nothing to put in":  {[]string{"--name", "localhost/a:dev", "--output", output}, "no files"},
+		"a relative in-path": {[]string{"--name", "localhost/a:dev", "--output", output, "--file", text + "=a"}, "absolute"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := run(test.args); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want an error with %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestRun(t *testing.T) {
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte("some text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	output := filepath.Join(t.TempDir(), "out.tar")
+	if err := run([]string{"--name", "localhost/a:dev", "--output", output, "--file", text + "=/text", "--user", "1:1"}); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(output); err != nil || info.Size() == 0 {
+		t.Errorf("got %v, %v", info, err)
+	}
+}
