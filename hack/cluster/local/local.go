@@ -418,44 +418,50 @@ func (p *Provider) remove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := killAll(ctx, p.State); err != nil {
-		return err
-	}
 	if found {
-		if err := p.clear(ctx, layout.Layout{State: p.State, Slot: slot}); err != nil {
-			return err
-		}
+		return p.removeSlot(ctx, layout.Layout{State: p.State, Slot: slot})
 	}
-	if err := host.Unmount(p.State); err != nil {
-		return err
-	}
-	if err := os.RemoveAll(p.State); err != nil {
-		return err
-	}
-	if found {
-		return p.machine.Release(slot)
-	}
-	return nil
+	return removeFiles(ctx, p.State)
 }
 
-// removeOrphans removes clusters whose checkout is gone.
+// removeSlot removes a cluster and gives its slot back.
+func (p *Provider) removeSlot(ctx context.Context, l layout.Layout) error {
+	if err := killAll(ctx, l.State); err != nil {
+		return err
+	}
+	if err := p.clear(ctx, l); err != nil {
+		return err
+	}
+	if err := removeFiles(ctx, l.State); err != nil {
+		return err
+	}
+	return p.machine.Release(l.Slot)
+}
+
+// removeFiles removes a cluster's folder, after everything that could still be in use there.
+func removeFiles(ctx context.Context, state string) error {
+	if err := killAll(ctx, state); err != nil {
+		return err
+	}
+	if err := host.Unmount(state); err != nil {
+		return err
+	}
+	return os.RemoveAll(state)
+}
+
+// removeOrphans removes clusters whose checkout is gone, or as much of it as could be removed while they ran.
 func (p *Provider) removeOrphans(ctx context.Context) error {
 	owners, err := p.machine.Owners()
 	if err != nil {
 		return err
 	}
 	for slot, state := range owners {
-		if _, err := os.Stat(state); !errors.Is(err, fs.ErrNotExist) || state == p.State {
+		l := layout.Layout{State: state, Slot: slot}
+		if _, err := os.Stat(l.Provider()); !errors.Is(err, fs.ErrNotExist) || state == p.State {
 			continue
 		}
-		p.Report("removing the rest of a cluster whose folder %s is gone", state)
-		if err := killAll(ctx, state); err != nil {
-			return err
-		}
-		if err := p.clear(ctx, layout.Layout{State: state, Slot: slot}); err != nil {
-			return err
-		}
-		if err := p.machine.Release(slot); err != nil {
+		p.Report("removing the rest of a cluster whose folder %s was removed", state)
+		if err := p.removeSlot(ctx, l); err != nil {
 			return err
 		}
 	}
