@@ -134,7 +134,7 @@ type DrainPolicySpec struct {
 
 	// retry says when a drain whose Job failed is attempted again.
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={initialDelaySeconds: 30, maxDelaySeconds: 1800}
 	Retry RetryOptions `json:"retry,omitempty"`
 }
 
