@@ -33,13 +33,7 @@ func TestMain(m *testing.M) {
 // TestDownLeavesNothing starts and stops real clusters, whole ones and broken ones, and compares the machine before and
 // after. It needs root, and no other cluster on the machine: kernel settings go back with the last one.
 func TestDownLeavesNothing(t *testing.T) {
-	owners, err := host.NewMachine().Owners()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(owners) > 0 {
-		t.Fatalf("clusters are running: %v; take them down first", slices.Collect(maps.Values(owners)))
-	}
+	alone(t)
 	modules, err := filepath.Abs("binaries")
 	if err != nil {
 		t.Fatal(err)
@@ -105,6 +99,18 @@ func TestDownLeavesNothing(t *testing.T) {
 				t.Errorf("%s is left", p.State)
 			}
 		})
+	}
+}
+
+// alone fails the test when there is a cluster on this machine: what it does couldn't be told from what the test's does.
+func alone(t *testing.T) {
+	t.Helper()
+	owners, err := host.NewMachine().Owners()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(owners) > 0 {
+		t.Fatalf("clusters are running: %v; take them down first", slices.Collect(maps.Values(owners)))
 	}
 }
 
@@ -203,6 +209,7 @@ func difference(a, b map[string]bool, kind string) []string {
 
 // TestUpAfterUpWasKilled kills up in the middle, at several points, and starts again.
 func TestUpAfterUpWasKilled(t *testing.T) {
+	alone(t)
 	program := filepath.Join(t.TempDir(), "cluster")
 	if output, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, output)

@@ -61,10 +61,10 @@ func run(ctx context.Context, args []string) error {
 		fmt.Print(usage)
 		return nil
 	case "node-init": // the first process of a node
-		if len(args) != 2 {
+		if len(args) != 3 {
 			return errors.New("node-init is for the cluster's own use")
 		}
-		return node.Init(args[0], args[1])
+		return node.Init(args[0], args[1], args[2])
 	case "lookup": // run on a node, to see whether it reaches the cluster's DNS
 		if len(args) != 2 {
 			return errors.New("lookup is for the cluster's own use")

@@ -130,6 +130,16 @@ func (s *Store) ensure(ctx context.Context, name string) (string, error) {
 	if exists(file) { // another run was faster
 		return file, nil
 	}
+	// What runs that were killed left; under the lock nobody uses it.
+	leftovers, err := filepath.Glob(filepath.Join(folder, ".new-*"))
+	if err != nil {
+		return "", err
+	}
+	for _, leftover := range leftovers {
+		if err := os.RemoveAll(leftover); err != nil {
+			return "", err
+		}
+	}
 	temp, err := os.MkdirTemp(folder, ".new-")
 	if err != nil {
 		return "", err

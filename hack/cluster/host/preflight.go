@@ -83,8 +83,9 @@ func Preflight(ctx context.Context, report func(format string, args ...any)) err
 	var problems []string
 	if os.Geteuid() != 0 {
 		problems = append(problems, "it starts containers and network namespaces, which takes root: run it as root, or install Docker and kind, which it uses without")
+	} else {
+		problems = append(problems, missingCapabilities()...)
 	}
-	problems = append(problems, missingCapabilities()...)
 	if _, err := Cgroups(); err != nil {
 		problems = append(problems, err.Error())
 	}

@@ -89,7 +89,11 @@ func (p *Provider) Up(ctx context.Context, nodes int) error {
 		return err
 	}
 	c := &cluster{Layout: layout.Layout{State: p.State, Slot: slot}, programs: folder, size: nodes}
-	return p.start(ctx, c, images)
+	if err := p.start(ctx, c, images); err != nil {
+		p.Report("what was started is left for you to look at, with its logs in %s; up starts anew, down removes it", c.Logs())
+		return err
+	}
+	return nil
 }
 
 // cluster is the parts of a running cluster.
@@ -264,6 +268,7 @@ func (p *Provider) prepare(ctx context.Context, c *cluster) error {
 func (p *Provider) apply(ctx context.Context, c *cluster) error {
 	command := exec.CommandContext(ctx, filepath.Join(c.programs, "kubectl"), "--kubeconfig="+c.Kubeconfig(),
 		"apply", "--server-side", "--validate=false", "--filename="+filepath.Join(c.Config(), "addons.yaml"))
+	command.Env = append(os.Environ(), "NO_PROXY=*", "no_proxy=*")
 	if output, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("apply the cluster's own objects: %w: %s", err, strings.TrimSpace(string(output)))
 	}

@@ -63,7 +63,7 @@ func TestWriteConfig(t *testing.T) {
 }
 
 func TestInitRefusesToRunElsewhere(t *testing.T) {
-	if err := Init("node-1", t.TempDir()); err == nil {
+	if err := Init("node-1", t.TempDir(), ""); err == nil {
 		t.Error("it took this machine for a node")
 	}
 }

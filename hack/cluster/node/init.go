@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -18,13 +19,13 @@ const ready = 3
 
 // Init is the first process of a node. It runs in the node's namespaces, gives the node its own file systems, and stays
 // to reap orphans until it is killed.
-func Init(hostname, disk string) error {
+func Init(hostname, disk, resolvConf string) error {
 	if os.Getpid() != 1 {
 		return errors.New("this is started by the cluster, as the first process of a node")
 	}
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, syscall.SIGCHLD)
-	if err := ownFileSystems(disk); err != nil {
+	if err := ownFileSystems(disk, resolvConf); err != nil {
 		return err
 	}
 	if err := syscall.Sethostname([]byte(hostname)); err != nil {
@@ -55,7 +56,7 @@ func Init(hostname, disk string) error {
 	return nil
 }
 
-func ownFileSystems(disk string) error {
+func ownFileSystems(disk, resolvConf string) error {
 	// First cut the ties to the machine's mounts; then share within the node, which mount propagation into pods needs.
 	for _, flag := range []uintptr{syscall.MS_PRIVATE, syscall.MS_SHARED} {
 		if err := syscall.Mount("", "/", "", flag|syscall.MS_REC, ""); err != nil {
@@ -74,6 +75,10 @@ func ownFileSystems(disk string) error {
 			return fmt.Errorf("mount %s: %w", point, err)
 		}
 	}
+	names, err := filepath.EvalSymlinks("/etc/resolv.conf")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	// What belongs to one boot: sockets, containers' states, addresses in use.
 	if err := syscall.Mount("tmpfs", "/run", "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "mode=755"); err != nil {
 		return fmt.Errorf("mount /run: %w", err)
@@ -82,6 +87,28 @@ func ownFileSystems(disk string) error {
 		if err := os.Mkdir(folder, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
+	}
+	return useResolvConf(resolvConf, names)
+}
+
+// useResolvConf makes programs on the node ask the servers that the node reaches. What resolv.conf says on this machine may
+// be a server that listens on this machine alone, and its file may be a link into the /run that the node doesn't see.
+func useResolvConf(resolvConf, names string) error {
+	content, err := os.ReadFile(resolvConf)
+	if err != nil {
+		return err
+	}
+	if len(content) == 0 || names == "" {
+		return nil
+	}
+	if strings.HasPrefix(names, "/run/") {
+		if err := os.MkdirAll(filepath.Dir(names), 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(names, content, 0o644)
+	}
+	if err := syscall.Mount(resolvConf, names, "", syscall.MS_BIND, ""); err != nil {
+		return fmt.Errorf("mount %s: %w", names, err)
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func (n Node) PowerOn(ctx context.Context) error {
 	if err := host.Plug(ctx, n.Node, first.PID, n.Nodes); err != nil {
 		return err
 	}
-	if err := n.start("containerd", "--config", filepath.Join(n.NodeConfig(), "containerd.toml")); err != nil {
+	if err := n.start("containerd", registryEnv(), "--config", filepath.Join(n.NodeConfig(), "containerd.toml")); err != nil {
 		return err
 	}
 	return n.waitContainerd(ctx)
@@ -65,7 +65,7 @@ func (n Node) PowerOn(ctx context.Context) error {
 
 // Join starts kubelet and kube-proxy, which need the API server.
 func (n Node) Join() error {
-	err := n.start("kubelet",
+	err := n.start("kubelet", nil,
 		"--config="+filepath.Join(n.NodeConfig(), "kubelet.yaml"),
 		"--kubeconfig="+filepath.Join(n.PKI(), n.NodeName()+".kubeconfig"),
 		"--hostname-override="+n.NodeName(),
@@ -74,7 +74,7 @@ func (n Node) Join() error {
 	if err != nil {
 		return err
 	}
-	return n.start("kube-proxy", "--config="+filepath.Join(n.NodeConfig(), "kube-proxy.yaml"))
+	return n.start("kube-proxy", nil, "--config="+filepath.Join(n.NodeConfig(), "kube-proxy.yaml"))
 }
 
 // Load imports an image archive.
@@ -230,7 +230,7 @@ func (n Node) startInit(ctx context.Context) error {
 	defer reader.Close()
 	_, err = process.Start(process.Spec{
 		Name: n.ProcessName("init"), State: n.State, Records: n.Processes(), Log: n.log("init"),
-		Args:  []string{self, "node-init", n.NodeName(), n.Disk()},
+		Args:  []string{self, "node-init", n.NodeName(), n.Disk(), n.ResolvConf},
 		Extra: []*os.File{writer},
 		Attr: &syscall.SysProcAttr{
 			Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
@@ -251,11 +251,23 @@ func (n Node) startInit(ctx context.Context) error {
 	return nil
 }
 
-func (n Node) start(program string, args ...string) error {
+// registryEnv is how this machine reaches registries, for containerd alone: the others must not ask a proxy for what is in
+// the cluster.
+func registryEnv() []string {
+	var env []string
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
+		if value, set := os.LookupEnv(name); set {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+func (n Node) start(program string, env []string, args ...string) error {
 	command := append(n.enter(), filepath.Join(n.Programs, program))
 	_, err := process.Start(process.Spec{
 		Name: n.ProcessName(program), State: n.State, Records: n.Processes(), Log: n.log(program),
-		Path: n.Programs, Args: append(command, args...),
+		Path: n.Programs, Env: env, Args: append(command, args...),
 	})
 	return err
 }

@@ -40,6 +40,8 @@ type Spec struct {
 	// Path are the folders searched for programs before the usual ones.
 	Path string
 	Args []string
+	// Env are NAME=value pairs beside the few that every program gets.
+	Env []string
 	// Extra files, from descriptor 3 on.
 	Extra []*os.File
 	// Attr may ask for namespaces.
@@ -92,13 +94,7 @@ func environment(spec Spec) []string {
 	if spec.Path != "" {
 		path = spec.Path + ":" + path
 	}
-	env := []string{"PATH=" + path, "HOME=/root", marker + "=" + spec.State}
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
-		if value, set := os.LookupEnv(name); set {
-			env = append(env, name+"="+value)
-		}
-	}
-	return env
+	return append([]string{"PATH=" + path, "HOME=/root", marker + "=" + spec.State}, spec.Env...)
 }
 
 // Of is the record of a running process.
