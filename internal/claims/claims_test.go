@@ -1,0 +1,190 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package claims
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func TestNameIsTheStatefulSetControllersOwn(t *testing.T) {
+	if got, want := Name("data", "web", 12), "data-web-12"; got != want {
+		t.Errorf("Name = %q, want %q", got, want)
+	}
+	if got, want := Base("data", "web"), "data-web"; got != want {
+		t.Errorf("Base = %q, want %q", got, want)
+	}
+}
+
+func TestParseTakesOnlyWhatNameMakes(t *testing.T) {
+	tests := map[string]struct {
+		name        string
+		wantBase    string
+		wantOrdinal int32
+		wantOK      bool
+	}{
+		"one digit":                   {name: "data-web-0", wantBase: "data-web", wantOrdinal: 0, wantOK: true},
+		"several digits":              {name: "data-web-120", wantBase: "data-web", wantOrdinal: 120, wantOK: true},
+		"digits in the set's name":    {name: "data-web-1-2", wantBase: "data-web-1", wantOrdinal: 2, wantOK: true},
+		"dots in the set's name":      {name: "data-web.v1-2", wantBase: "data-web.v1", wantOrdinal: 2, wantOK: true},
+		"the greatest ordinal":        {name: "data-web-2147483647", wantBase: "data-web", wantOrdinal: math.MaxInt32, wantOK: true},
+		"a base without dash":         {name: "web-3", wantBase: "web", wantOrdinal: 3, wantOK: true},
+		"a double dash":               {name: "data--3", wantBase: "data-", wantOrdinal: 3, wantOK: true},
+		"beyond int32":                {name: "data-web-2147483648"},
+		"beyond uint64":               {name: "data-web-99999999999999999999999"},
+		"a leading zero":              {name: "data-web-01"},
+		"two zeros":                   {name: "data-web-00"},
+		"a plus sign":                 {name: "data-web-+1"},
+		"an underscore":               {name: "data-web-1_0"},
+		"hexadecimal":                 {name: "data-web-0x1"},
+		"digits of another script":    {name: "data-web-\u0663"},
+		"no ordinal":                  {name: "data-web"},
+		"nothing after the last dash": {name: "data-web-"},
+		"nothing before the dash":     {name: "-1"},
+		"no dash":                     {name: "data"},
+		"empty":                       {name: ""},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			base, ordinal, ok := Parse(tc.name)
+			if base != tc.wantBase || ordinal != tc.wantOrdinal || ok != tc.wantOK {
+				t.Errorf("Parse(%q) = %q, %d, %t, want %q, %d, %t", tc.name, base, ordinal, ok, tc.wantBase, tc.wantOrdinal, tc.wantOK)
+			}
+		})
+	}
+}
+
+func TestSetsListsEveryReadingOfABase(t *testing.T) {
+	tests := map[string]struct {
+		base string
+		want []string
+	}{
+		"one dash":      {base: "data-web", want: []string{"web"}},
+		"two dashes":    {base: "data-a-b", want: []string{"a-b", "b"}},
+		"double dash":   {base: "data--b", want: []string{"-b", "b"}},
+		"leading dash":  {base: "-data", want: nil},
+		"trailing dash": {base: "data-", want: nil},
+		"no dash":       {base: "data", want: nil},
+		"empty":         {base: "", want: nil},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, Sets(tc.base)); diff != "" {
+				t.Errorf("Sets(%q) (-want +got):\n%s", tc.base, diff)
+			}
+		})
+	}
+}
+
+// FuzzParse holds Parse and Sets against Name and Base: what Parse takes, Name makes again,
+// and one of Sets is the StatefulSet that made it.
+func FuzzParse(f *testing.F) {
+	for _, name := range []string{"data-web-0", "data-a-b-12", "d--1", "-1", "a-01", "data-web-2147483648", "x-y-", "\xff-1"} {
+		f.Add(name, "web", int32(3))
+	}
+	f.Fuzz(func(t *testing.T, name, set string, n int32) {
+		if base, ordinal, ok := Parse(name); ok {
+			if ordinal < 0 || base == "" {
+				t.Errorf("Parse(%q) = %q, %d", name, base, ordinal)
+			}
+			for _, reading := range Sets(base) {
+				template := base[:len(base)-len(reading)-1]
+				if again := Name(template, reading, ordinal); again != name {
+					t.Errorf("Sets(%q) has %q, but Name(%q, %q, %d) = %q, want %q", base, reading, template, reading, ordinal, again, name)
+				}
+			}
+		}
+		if name == "" || set == "" || n < 0 {
+			return
+		}
+		made := Name(name, set, n)
+		base, ordinal, ok := Parse(made)
+		if !ok || base != Base(name, set) || ordinal != n {
+			t.Errorf("Parse(%q) = %q, %d, %t, want what Name made it of: %q, %d", made, base, ordinal, ok, Base(name, set), n)
+		}
+		if !slices.Contains(Sets(base), set) {
+			t.Errorf("Sets(%q) = %q, want %q among them", base, Sets(base), set)
+		}
+	})
+}
+
+func TestIdentityOfTakesTemplatesAndMatchLabels(t *testing.T) {
+	set := makeSet("web", "data", "logs")
+	if diff := cmp.Diff(Identity{Name: "web", Templates: []string{"data", "logs"}}, IdentityOf(set)); diff != "" {
+		t.Errorf("without a selector (-want +got):\n%s", diff)
+	}
+	set.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
+	if diff := cmp.Diff(makeIdentity("web", "data", "logs"), IdentityOf(set)); diff != "" {
+		t.Errorf("with a selector (-want +got):\n%s", diff)
+	}
+}
+
+func TestBelongs(t *testing.T) {
+	// The claim data-a-b-1 is read as data + a-b or as data-a + b.
+	mine, other := makeIdentity("a-b", "data"), makeIdentity("b", "data-a")
+	unknown := func(id Identity) Identity { id.MatchLabels = nil; return id }
+	both := makeIdentity("b", "data-a")
+	both.MatchLabels = map[string]string{"app": "a-b"}
+	two := makeIdentity("a-b", "data")
+	two.MatchLabels["tier"] = "db"
+
+	tests := map[string]struct {
+		claim        *corev1.PersistentVolumeClaim
+		set          Identity
+		others       []Identity
+		wantTemplate string
+		wantOrdinal  int32
+		wantVerdict  Verdict
+	}{
+		"a name without ordinal is nobody's":              {claim: makeClaim("data-a-b").obj(), set: mine, wantVerdict: Foreign},
+		"another template's claim is foreign":             {claim: makeClaim("logs-a-b-1").obj(), set: mine, wantVerdict: Foreign},
+		"another set's claim is foreign":                  {claim: makeClaim("data-c-1").obj(), set: mine, wantVerdict: Foreign},
+		"a longer set's claim is foreign":                 {claim: makeClaim("data-a-b-c-1").obj(), set: mine, wantVerdict: Foreign},
+		"own labels, nobody else":                         {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
+		"unlabelled, nobody else":                         {claim: makeClaim("data-a-b-1").obj(), set: mine, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
+		"labels that say nothing, nobody else":            {claim: makeClaim("data-a-b-1").label("x", "y").obj(), set: mine, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
+		"labels that contradict, nobody else":             {claim: makeClaim("data-a-b-1").label("app", "b").obj(), set: mine, wantVerdict: Foreign},
+		"one of two labels contradicts":                   {claim: makeClaim("data-a-b-1").label("app", "a-b").label("tier", "web").obj(), set: two, wantVerdict: Foreign},
+		"own labels beside another reading":               {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{other}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
+		"the other's labels":                              {claim: makeClaim("data-a-b-1").label("app", "b").obj(), set: mine, others: []Identity{other}, wantVerdict: Foreign},
+		"unlabelled beside another reading":               {claim: makeClaim("data-a-b-1").obj(), set: mine, others: []Identity{other}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Ambiguous},
+		"unlabelled beside a set that doesn't fit":        {claim: makeClaim("data-a-b-1").obj(), set: mine, others: []Identity{makeIdentity("b", "data")}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
+		"itself among the others":                         {claim: makeClaim("data-a-b-1").obj(), set: mine, others: []Identity{mine}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
+		"labels that both selectors take":                 {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{both}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Ambiguous},
+		"own labels confirm, the other's are not known":   {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{unknown(other)}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
+		"own labels not known, the other's confirm":       {claim: makeClaim("data-a-b-1").label("app", "b").obj(), set: unknown(mine), others: []Identity{other}, wantVerdict: Foreign},
+		"own labels not known, the other's contradict":    {claim: makeClaim("data-a-b-1").label("app", "x").obj(), set: unknown(mine), others: []Identity{other}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
+		"half of the labels only, beside another":         {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: two, others: []Identity{unknown(other)}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Ambiguous},
+		"the first other is out, the second isn't":        {claim: makeClaim("data-x-a-b-1").obj(), set: makeIdentity("a-b", "data-x"), others: []Identity{makeIdentity("q", "data"), makeIdentity("b", "data-x-a")}, wantTemplate: "data-x", wantOrdinal: 1, wantVerdict: Ambiguous},
+		"the others contradict, whatever their number":    {claim: makeClaim("data-x-a-b-1").label("app", "a-b").obj(), set: makeIdentity("a-b", "data-x"), others: []Identity{makeIdentity("x-a-b", "data"), makeIdentity("b", "data-x-a")}, wantTemplate: "data-x", wantOrdinal: 1, wantVerdict: Own},
+		"one of several templates":                        {claim: makeClaim("logs-web-7").obj(), set: makeIdentity("web", "data", "logs"), wantTemplate: "logs", wantOrdinal: 7, wantVerdict: Own},
+		"a set that is gone, of which labels are unknown": {claim: makeClaim("data-web-7").label("app", "web").obj(), set: unknown(makeIdentity("web", "data")), wantTemplate: "data", wantOrdinal: 7, wantVerdict: Own},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			template, ordinal, verdict := Belongs(tc.claim, tc.set, tc.others)
+			if template != tc.wantTemplate || ordinal != tc.wantOrdinal || verdict != tc.wantVerdict {
+				t.Errorf("Belongs = %q, %d, %d, want %q, %d, %d", template, ordinal, verdict, tc.wantTemplate, tc.wantOrdinal, tc.wantVerdict)
+			}
+		})
+	}
+}
