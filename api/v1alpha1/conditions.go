@@ -44,6 +44,9 @@ const (
 	// ReasonInvalidTemplate surfaces when the template can't become a drain pod: the API
 	// server refused a dry run, or a volume of the template hides a claim.
 	ReasonInvalidTemplate = "InvalidTemplate"
+	// ReasonPreflightFailed surfaces, with status Unknown, when the API server could not be
+	// asked about the template.
+	ReasonPreflightFailed = "PreflightFailed"
 	// ReasonAmbiguousClaims surfaces when a claim can belong to more than one StatefulSet.
 	ReasonAmbiguousClaims = "AmbiguousClaims"
 	// ReasonSuspended surfaces when spec.suspend is true; on a drain, it is what it waits for.
@@ -73,6 +76,9 @@ const (
 const (
 	// ReasonPodStillExists surfaces while the StatefulSet's own pod of the ordinal has not gone.
 	ReasonPodStillExists = "PodStillExists"
+	// ReasonStatefulSetNotObserved surfaces while the StatefulSet controller has not yet seen the
+	// StatefulSet's present generation, so that it may still act on the one before.
+	ReasonStatefulSetNotObserved = "StatefulSetNotObserved"
 	// ReasonWaitingForReadyReplicas surfaces while fewer than spec.minReadyReplicas remaining replicas are ready.
 	ReasonWaitingForReadyReplicas = "WaitingForReadyReplicas"
 	// ReasonWaitingForSlot surfaces while spec.maxConcurrentDrains drains are under way.

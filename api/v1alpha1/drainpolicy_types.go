@@ -121,7 +121,7 @@ type DrainPolicySpec struct {
 	// +kubebuilder:validation:Maximum=1000000
 	MinReadyReplicas *int32 `json:"minReadyReplicas,omitempty"`
 
-	// suspend, when true, lets no new drain start and no further attempt begin. Running
+	// suspend lets, when true, no new drain start and no further attempt begin. Running
 	// drains go on; orphans are still reported.
 	// +optional
 	// +kubebuilder:default=false
@@ -130,12 +130,12 @@ type DrainPolicySpec struct {
 	// job holds what is passed on to the drain's Job.
 	// +optional
 	// +kubebuilder:default={}
-	Job JobOptions `json:"job,omitempty"`
+	Job JobOptions `json:"job,omitzero"`
 
 	// retry says when a drain whose Job failed is attempted again.
 	// +optional
 	// +kubebuilder:default={initialDelaySeconds: 30, maxDelaySeconds: 1800}
-	Retry RetryOptions `json:"retry,omitempty"`
+	Retry RetryOptions `json:"retry,omitzero"`
 }
 
 // StatefulSetReference names a StatefulSet of the same namespace.

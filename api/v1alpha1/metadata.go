@@ -31,6 +31,8 @@ const (
 	PolicyAnnotation = "drain.statefulset.dev/policy"
 	// LockAnnotation holds, on a Job, the UID of the lock that it runs under.
 	LockAnnotation = "drain.statefulset.dev/lock"
+	// JobAnnotation holds, on a lock, the name of the Job whose pods may run under it.
+	JobAnnotation = "drain.statefulset.dev/job"
 	// TemplateHashAnnotation holds, on a Job, a hash of what its pod was made from.
 	TemplateHashAnnotation = "drain.statefulset.dev/template-hash"
 	// DrainedAnnotation is the mark on a claim that a drain of it has succeeded.
@@ -53,6 +55,9 @@ const (
 	LockFinalizer = "drain.statefulset.dev/lock"
 	// LockSchedulingGate keeps a lock from ever being scheduled.
 	LockSchedulingGate = "drain.statefulset.dev/lock"
+	// DrainSchedulingGate keeps a drain pod from running until the operator has seen that the
+	// lock of its Job stands.
+	DrainSchedulingGate = "drain.statefulset.dev/awaits-lock"
 	// PolicyFinalizer keeps a DrainPolicy in place until its last lock is released.
 	PolicyFinalizer = "drain.statefulset.dev/locks"
 )

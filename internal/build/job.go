@@ -70,6 +70,10 @@ func Job(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, attempt Att
 	template.Labels = merge(template.Labels, own)
 	template.Annotations = merge(template.Annotations, notes)
 
+	template.Spec.SchedulingGates = append(template.Spec.SchedulingGates, corev1.PodSchedulingGate{Name: drainv1alpha1.DrainSchedulingGate})
+	// The client decodes the API server's answer into the Job; the policy isn't its to write.
+	options := policy.Spec.Job.DeepCopy()
+
 	return &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:      attempt.Job,
@@ -83,9 +87,9 @@ func Job(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, attempt Att
 		Spec: batchv1.JobSpec{
 			Parallelism:           ptr.To[int32](1),
 			Completions:           ptr.To[int32](1),
-			BackoffLimit:          policy.Spec.Job.BackoffLimit,
-			ActiveDeadlineSeconds: policy.Spec.Job.ActiveDeadlineSeconds,
-			PodFailurePolicy:      policy.Spec.Job.PodFailurePolicy.DeepCopy(),
+			BackoffLimit:          options.BackoffLimit,
+			ActiveDeadlineSeconds: options.ActiveDeadlineSeconds,
+			PodFailurePolicy:      options.PodFailurePolicy,
 			// The default creates the next pod while the last one is still terminating, which
 			// would be two drains of one claim.
 			PodReplacementPolicy: ptr.To(batchv1.Failed),

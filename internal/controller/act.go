@@ -53,7 +53,7 @@ func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Pl
 		if drain.Next.Kind == "" {
 			continue
 		}
-		live, err := r.gatherLive(ctx, snapshot, drain.Ordinal, drain.Next.Kind != plan.MarkClaims)
+		live, err := r.gatherLive(ctx, snapshot, drain.Ordinal)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("looking at ordinal %d: %w", drain.Ordinal, err))
 			continue
@@ -92,6 +92,9 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, drain *plan.D
 	case plan.StartJob:
 		logger.Info("Starting a drain", "job", klog.KRef(namespace, step.Job), "attempt", step.Attempt)
 		return r.startJob(ctx, live, drain)
+	case plan.AdmitPod:
+		logger.Info("Letting a drain pod run", "pod", klog.KObj(step.Pod))
+		return r.admitPod(ctx, drain.Lock, step)
 	case plan.DeleteJob:
 		logger.Info("Deleting a Job", "job", klog.KRef(namespace, step.Job), "why", drain.Message)
 		return r.deleteJob(ctx, namespace, step.Job, step.JobUID)
@@ -150,6 +153,24 @@ func (r *Reconciler) startJob(ctx context.Context, live plan.Snapshot, drain *pl
 		return nil
 	}
 	return err
+}
+
+// admitPod lifts the gate of a drain pod whose lock was just seen to stand. The lock is written
+// to first: a release that was decided before the Job existed, and hung, then fails.
+func (r *Reconciler) admitPod(ctx context.Context, lock *corev1.Pod, step plan.Step) error {
+	if lock.Annotations[drainv1alpha1.JobAnnotation] != step.Job {
+		after := lock.DeepCopy()
+		metav1.SetMetaDataAnnotation(&after.ObjectMeta, drainv1alpha1.JobAnnotation, step.Job)
+		if err := r.Patch(ctx, after, client.MergeFromWithOptions(lock, client.MergeFromWithOptimisticLock{})); err != nil {
+			return fmt.Errorf("writing to the lock: %w", err)
+		}
+	}
+	pod := step.Pod.DeepCopy()
+	pod.Spec.SchedulingGates = slices.DeleteFunc(pod.Spec.SchedulingGates, func(gate corev1.PodSchedulingGate) bool {
+		return gate.Name == drainv1alpha1.DrainSchedulingGate
+	})
+	err := r.Patch(ctx, pod, client.MergeFromWithOptions(step.Pod, client.MergeFromWithOptimisticLock{}))
+	return client.IgnoreNotFound(err)
 }
 
 // refuse records a refusal on a drain. It isn't an error to retry with haste: somebody must

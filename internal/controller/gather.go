@@ -56,14 +56,14 @@ func (r *Reconciler) gather(ctx context.Context, policy *drainv1alpha1.DrainPoli
 	if err := gatherOwn(ctx, r.Client, &snapshot, ownLabels(policy)); err != nil {
 		return snapshot, err
 	}
-	snapshot.Refusal, err = r.preflight(ctx, policy, snapshot.StatefulSet)
-	return snapshot, err
+	snapshot.Refusal, snapshot.Unanswered = r.preflight(ctx, policy, snapshot.StatefulSet)
+	return snapshot, nil
 }
 
 // gatherLive returns what the API server holds about one ordinal, and about the locks and
-// Jobs of all. With everybody it has all pods of the namespace, so that others who use the
-// claims are seen; that is one list, which the API server answers from its watch cache.
-func (r *Reconciler) gatherLive(ctx context.Context, cached plan.Snapshot, ordinal int32, everybody bool) (plan.Snapshot, error) {
+// Jobs of all. It has all pods of the namespace, so that others who use the claims are seen;
+// that is one list, which the API server answers from its watch cache.
+func (r *Reconciler) gatherLive(ctx context.Context, cached plan.Snapshot, ordinal int32) (plan.Snapshot, error) {
 	policy := &drainv1alpha1.DrainPolicy{}
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(cached.Policy), policy); err != nil {
 		return plan.Snapshot{}, fmt.Errorf("reading the policy: %w", err)
@@ -71,7 +71,7 @@ func (r *Reconciler) gatherLive(ctx context.Context, cached plan.Snapshot, ordin
 	if policy.UID != cached.Policy.UID {
 		return plan.Snapshot{}, fmt.Errorf("the policy was deleted and created again: UID %s became %s", cached.Policy.UID, policy.UID)
 	}
-	snapshot := plan.Snapshot{Policy: policy, Rival: cached.Rival, Refusal: cached.Refusal}
+	snapshot := plan.Snapshot{Policy: policy, Rival: cached.Rival, Refusal: cached.Refusal, Unanswered: cached.Unanswered}
 	if err := r.gatherTarget(ctx, r.Live, &snapshot); err != nil {
 		return snapshot, err
 	}
@@ -85,11 +85,8 @@ func (r *Reconciler) gatherLive(ctx context.Context, cached plan.Snapshot, ordin
 			return snapshot, fmt.Errorf("reading claim %q: %w", key.Name, err)
 		}
 	}
-	var pods []client.ListOption
-	if !everybody {
-		pods = append(pods, ownLabels(policy))
-	}
-	return snapshot, gatherOwn(ctx, r.Live, &snapshot, pods...)
+	err := gatherOwn(ctx, r.Live, &snapshot)
+	return snapshot, err
 }
 
 // gatherTarget reads the StatefulSet and those others that its claims may belong to too.

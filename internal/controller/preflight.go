@@ -18,7 +18,6 @@ package controller
 
 import (
 	"context"
-	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -32,12 +31,12 @@ import (
 )
 
 // preflight asks the API server, in a dry run, whether it would take the Job of this policy
-// and that Job's pod, and returns its refusal. A template must not turn out to be wrong when
-// the data is at stake.
-func (r *Reconciler) preflight(ctx context.Context, policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) (string, error) {
+// and that Job's pod, and returns its refusal, or why it could not be asked. A template must not
+// turn out to be wrong when the data is at stake.
+func (r *Reconciler) preflight(ctx context.Context, policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) (refused, unanswered string) {
 	if set == nil || set.DeletionTimestamp != nil || policy.DeletionTimestamp != nil ||
 		len(policy.Spec.Template.Spec.Containers) == 0 || preflown(policy, set) {
-		return "", nil
+		return "", ""
 	}
 	ordinal := plan.Start(set) + plan.Replicas(set)
 	job := build.Job(policy, set, build.Attempt{
@@ -50,12 +49,12 @@ func (r *Reconciler) preflight(ctx context.Context, policy *drainv1alpha1.DrainP
 		switch {
 		case err == nil:
 		case refusal(err):
-			return err.Error(), nil
+			return err.Error(), ""
 		default:
-			return "", fmt.Errorf("trying out the template: %w", err)
+			return "", err.Error()
 		}
 	}
-	return "", nil
+	return "", ""
 }
 
 // preflown says whether the template was accepted before and nothing has changed since in

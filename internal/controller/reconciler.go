@@ -22,11 +22,13 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
@@ -67,11 +69,21 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, err
 	}
 	next := plan.Make(snapshot, r.Clock.Now())
-	err = r.act(ctx, snapshot, &next)
-	return ctrl.Result{RequeueAfter: next.RetryAfter()}, errors.Join(err, r.report(ctx, snapshot, &next))
+	err = errors.Join(r.act(ctx, snapshot, &next), r.report(ctx, snapshot, &next))
+	if apierrors.IsConflict(err) {
+		// What this was decided on is no more. The caches will have what is soon; until then
+		// nothing is gained by complaining.
+		log.FromContext(ctx).V(1).Info("Deciding again", "why", err.Error())
+		return ctrl.Result{RequeueAfter: cacheLag}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: next.RetryAfter()}, nil
 }
 
-// report writes the status if it is another than before, and then tells of what changed.
+// report writes the status if it is another than before, and then tells of what changed. A
+// cache that hasn't seen the last status yet makes a conflict, or everything would be told twice.
 func (r *Reconciler) report(ctx context.Context, snapshot plan.Snapshot, p *plan.Plan) error {
 	before := snapshot.Policy
 	after := before.DeepCopy()
@@ -79,7 +91,7 @@ func (r *Reconciler) report(ctx context.Context, snapshot plan.Snapshot, p *plan
 	if equality.Semantic.DeepEqual(before.Status, after.Status) {
 		return nil
 	}
-	if err := r.Status().Patch(ctx, after, client.MergeFrom(before)); err != nil {
+	if err := r.Status().Patch(ctx, after, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 		// A policy whose finalizer was just removed is gone.
 		return client.IgnoreNotFound(err)
 	}

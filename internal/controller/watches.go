@@ -51,6 +51,8 @@ const (
 
 	// reconcileTimeout ends a reconcile that hangs; the next one goes on from the evidence.
 	reconcileTimeout = time.Minute
+	// cacheLag is how long a reconcile that met a newer object than its caches hold waits for them.
+	cacheLag = 200 * time.Millisecond
 	// refusalRecheck is how often a write is tried again that the API server refuses.
 	refusalRecheck = 10 * time.Second
 )
@@ -208,7 +210,7 @@ func setEssence(object client.Object) any {
 	if !ok {
 		return nil
 	}
-	return []int64{set.Generation, int64(set.Status.Replicas), int64(set.Status.ReadyReplicas)}
+	return []int64{set.Generation, set.Status.ObservedGeneration, int64(set.Status.Replicas), int64(set.Status.ReadyReplicas)}
 }
 
 // claimEssence is all that the cache keeps of a claim, but for its resourceVersion.

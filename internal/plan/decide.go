@@ -47,13 +47,14 @@ func (p *planner) decide(o *ordinal) (drain Drain, worthSaying bool) {
 	}
 	switch {
 	case p.stopStrays(o, &d):
-		return d, true
+		worthSaying = true
 	case o.lock != nil:
 		p.decideLocked(o, &d)
-		return d, true
+		worthSaying = true
 	default:
-		return d, p.decideUnlocked(o, &d)
+		worthSaying = p.decideUnlocked(o, &d)
 	}
+	return d, worthSaying
 }
 
 // stopStrays deals with whatever runs on the ordinal's claims without being the Job of the
@@ -101,10 +102,10 @@ func (p *planner) decideUnlocked(o *ordinal, d *Drain) bool {
 		if p.Policy.Spec.WhenDrained != drainv1alpha1.WhenDrainedDelete || p.ready.Status != metav1.ConditionTrue || skipped(o) != "" {
 			return true
 		}
-	} else if p.hold(o, d) || p.awaitReplicas(d) {
+	} else if p.unasked(o, d) || p.unarmed(d) || p.awaitReplicas(d) {
 		return true
 	}
-	if p.awaitOthers(o, d) {
+	if p.awaitController(d) || p.awaitOthers(o, d) {
 		return true
 	}
 	if p.free <= 0 {
@@ -133,7 +134,9 @@ func (p *planner) decideLocked(o *ordinal, d *Drain) {
 		p.release(d, "The claims are gone")
 	case complete && len(held) < len(o.claims):
 		p.mark(o, d)
-	case len(held) > 0 && deleting:
+	case deleting && len(held) > 0 && (len(held) == len(o.claims) || o.inRange):
+		// A StatefulSet that wants the ordinal back makes claims anew as they go; those are
+		// its own, and the drained ones must not be left among them.
 		p.dispose(o, held, d)
 	case len(held) == len(o.claims):
 		p.release(d, cmp.Or(d.Outcome, "The claims are drained and kept"))
@@ -147,15 +150,19 @@ func (p *planner) decideLocked(o *ordinal, d *Drain) {
 // watchJob decides about a Job that is under way.
 func (p *planner) watchJob(o *ordinal, d *Drain) {
 	var reason, message string
+	var gated *corev1.Pod
 	hasStarted := ptr.Deref(o.job.Status.Ready, 0) > 0
 	for i := range o.pods {
 		if !metav1.IsControlledBy(&o.pods[i], o.job) {
 			continue
 		}
+		if awaitsLock(&o.pods[i]) && o.pods[i].DeletionTimestamp == nil {
+			gated = &o.pods[i]
+		}
 		hasStarted = hasStarted || started(&o.pods[i])
 		if r, m := trouble(&o.pods[i]); r != "" {
 			reason, message = r, m
-		} else if m := unschedulable(&o.pods[i]); m != "" {
+		} else if m := hindrance(&o.pods[i]); m != "" {
 			message = m
 		}
 	}
@@ -174,12 +181,15 @@ func (p *planner) watchJob(o *ordinal, d *Drain) {
 		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonWantedBack, "The ordinal is wanted back; its pod starts when Job %q has ended, because spec.whenScaledUp is Wait", o.job.Name)
 	case !hasStarted && o.job.Annotations[drainv1alpha1.TemplateHashAnnotation] != p.TemplateHash:
 		stop("The template was changed and the pod of Job %q has not started; replacing the Job", o.job.Name)
+	case gated != nil:
+		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonPodNotStarted, "The pod of Job %q has not started yet", o.job.Name)
+		d.Next = Step{Kind: AdmitPod, Job: o.job.Name, Pod: gated}
 	case reason != "":
 		d.say(drainv1alpha1.DrainDraining, reason, "%s; mend it, or edit spec.template and the Job is replaced", message)
 	case ptr.Deref(o.job.Spec.Suspend, false):
 		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonPodNotStarted, "Job %q is suspended, by a queueing controller for example", o.job.Name)
-	case !hasStarted && message != "":
-		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonPodNotStarted, "The pod of Job %q can't be scheduled: %s", o.job.Name, message)
+	case message != "":
+		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonPodNotStarted, "%s", message)
 	case !hasStarted:
 		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonPodNotStarted, "The pod of Job %q has not started yet", o.job.Name)
 	case d.Outcome != "":
@@ -194,17 +204,17 @@ func (p *planner) watchJob(o *ordinal, d *Drain) {
 func (p *planner) mark(o *ordinal, d *Drain) {
 	d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonMarkingClaims, "Job %q is complete; marking its claims as drained", o.job.Name)
 	step := Step{Kind: MarkClaims}
+	if !o.inRange && p.StatefulSet != nil && p.awaitController(d) {
+		d.State = drainv1alpha1.DrainDraining
+		return
+	}
 	for i := range o.claims {
 		if claims.ReadMark(&o.claims[i]).HoldsUnder(o.lock.UID) {
 			continue
 		}
 		since, known := claims.UnusedSince(&o.claims[i])
 		if !known {
-			d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonMarkingClaims, "Job %q is complete; waiting until Kubernetes reports claim %q as unused", o.job.Name, o.claims[i].Name)
-			if user := p.user(o); user != nil {
-				d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonClaimInUse, "Job %q is complete, but pod %q uses a claim of it; waiting until that pod is gone", o.job.Name, user.Name)
-			}
-			d.RetryAfter = recheck
+			p.waitUnlessUnwanted(o, d, drainv1alpha1.ReasonMarkingClaims, fmt.Sprintf("Job %q is complete; waiting until Kubernetes reports claim %q as unused", o.job.Name, o.claims[i].Name))
 			return
 		}
 		if usedSince(&o.claims[i], o.lock.UID, finished(o.job), since) {
@@ -247,8 +257,7 @@ func (p *planner) dispose(o *ordinal, held []corev1.PersistentVolumeClaim, d *Dr
 		return
 	}
 	if user := p.user(o); user != nil {
-		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonClaimInUse, "Drained, but pod %q uses a claim of it; its deletion waits until that pod is gone", user.Name)
-		d.RetryAfter = recheck
+		p.waitUnlessUnwanted(o, d, drainv1alpha1.ReasonClaimInUse, fmt.Sprintf("Drained, but pod %q uses a claim of it; its deletion waits until that pod is gone", user.Name))
 		return
 	}
 	for i := range held {
@@ -268,8 +277,8 @@ func (p *planner) retry(o *ordinal, d *Drain) {
 	if d.Outcome != "" {
 		said = d.Outcome
 	}
-	if o.inRange || p.Policy.DeletionTimestamp != nil {
-		p.release(d, fmt.Sprintf("Job %q failed and no further attempt is wanted: %s", o.job.Name, said))
+	if why := p.giveUp(o, d); why != "" {
+		p.release(d, fmt.Sprintf("%s; Job %q had failed: %s", why, o.job.Name, said))
 		return
 	}
 	edited := o.job.Annotations[drainv1alpha1.TemplateHashAnnotation] != p.TemplateHash
@@ -301,23 +310,47 @@ func Backoff(retry drainv1alpha1.RetryOptions, attempt int32) time.Duration {
 	return min(delay, longest)
 }
 
-// start decides about a lock without a Job.
-func (p *planner) start(o *ordinal, d *Drain) {
+// giveUp says why a lock without a running Job must be released: no drain of its ordinal is
+// wanted, or none can be had.
+func (p *planner) giveUp(o *ordinal, d *Drain) (why string) {
 	switch {
 	case o.inRange:
-		p.release(d, "The ordinal is wanted back and no drain runs")
+		return "The ordinal is wanted back and no drain runs"
 	case p.Policy.DeletionTimestamp != nil:
-		p.release(d, "The policy is being deleted and no drain runs")
+		return "The policy is being deleted and no drain runs"
 	case o.lock.DeletionTimestamp != nil:
-		p.release(d, "Somebody deleted the lock and no drain runs")
+		return "The lock is being deleted and no drain runs"
 	case p.Rival != "":
-		p.release(d, "Another policy is in charge of the StatefulSet")
-	case p.hold(o, d):
-		p.release(d, d.Message)
-	default:
-		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonLocked, "The lock is held; creating the Job")
-		p.startAttempt(o, d, 1)
+		return "Another policy is in charge of the StatefulSet"
+	case p.unasked(o, d):
+		return d.Message
 	}
+	return ""
+}
+
+// start decides about a lock without a Job.
+func (p *planner) start(o *ordinal, d *Drain) {
+	if why := p.giveUp(o, d); why != "" {
+		p.release(d, why)
+		return
+	}
+	if p.unarmed(d) {
+		p.release(d, d.Message)
+		return
+	}
+	d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonLocked, "The lock is held; creating the Job")
+	p.startAttempt(o, d, 1)
+}
+
+// waitUnlessUnwanted waits for something that the caches don't show. A scale-up and the end of
+// the policy don't wait along: what isn't marked is drained again another time.
+func (p *planner) waitUnlessUnwanted(o *ordinal, d *Drain, reason, message string) {
+	if o.inRange || p.Policy.DeletionTimestamp != nil {
+		p.release(d, message)
+		return
+	}
+	d.say(drainv1alpha1.DrainDraining, reason, "%s", message)
+	d.RetryAfter = recheck
 }
 
 // startAttempt starts a Job unless somebody else uses a claim of the ordinal.
@@ -330,8 +363,8 @@ func (p *planner) startAttempt(o *ordinal, d *Drain, attempt int32) {
 	d.Next = Step{Kind: StartJob, Job: p.jobName(o, attempt), Attempt: attempt}
 }
 
-// hold says why no drain of the ordinal may be started at all, for as long as nothing changes.
-func (p *planner) hold(o *ordinal, d *Drain) bool {
+// unasked says why no drain of the ordinal is asked for, or why there can be none.
+func (p *planner) unasked(o *ordinal, d *Drain) bool {
 	set := p.StatefulSet
 	switch {
 	case skipped(o) != "":
@@ -346,6 +379,10 @@ func (p *planner) hold(o *ordinal, d *Drain) bool {
 	case p.neverBound(o):
 		d.say(drainv1alpha1.DrainRetained, drainv1alpha1.ReasonNeverBound, "The claims never had a volume, so they hold no data")
 		return true
+	}
+	if p.ready.Reason == drainv1alpha1.ReasonAmbiguousClaims {
+		// The claims that seem to be missing may be the ambiguous ones.
+		return p.unarmed(d)
 	}
 	if len(o.claims) < len(p.identity.Templates) {
 		d.say(drainv1alpha1.DrainBlocked, drainv1alpha1.ReasonClaimMissing, "Claim %q does not exist; restore it, or annotate the others with %s: \"true\"", p.missing(o), drainv1alpha1.SkipAnnotation)
@@ -362,11 +399,26 @@ func (p *planner) hold(o *ordinal, d *Drain) bool {
 			return true
 		}
 	}
-	if p.ready.Status != metav1.ConditionTrue {
-		d.say(drainv1alpha1.DrainWaiting, p.ready.Reason, "%s", p.ready.Message)
-		return true
-	}
 	return false
+}
+
+// unarmed says that the policy isn't ready to drain anything.
+func (p *planner) unarmed(d *Drain) bool {
+	if p.ready.Status == metav1.ConditionTrue {
+		return false
+	}
+	d.say(drainv1alpha1.DrainWaiting, p.ready.Reason, "%s", p.ready.Message)
+	return true
+}
+
+// awaitController says whether the StatefulSet controller may still act on a spec from before
+// the present one, and make a pod for the ordinal once its name is free.
+func (p *planner) awaitController(d *Drain) bool {
+	if p.StatefulSet.Status.ObservedGeneration >= p.StatefulSet.Generation {
+		return false
+	}
+	d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonStatefulSetNotObserved, "Waiting until the StatefulSet controller has seen generation %d of the StatefulSet", p.StatefulSet.Generation)
+	return true
 }
 
 // awaitReplicas says whether too few replicas are there to take the data. While a scale-down
@@ -519,15 +571,25 @@ func newestOutcome(pods []corev1.Pod) string {
 	return outcome(newest)
 }
 
-// unschedulable returns why the scheduler can't place a pod, or "".
-func unschedulable(pod *corev1.Pod) string {
+// hindrance returns why a pod that nobody needs to mend doesn't run, or "".
+func hindrance(pod *corev1.Pod) string {
+	if pod.DeletionTimestamp != nil && !terminal(pod) {
+		return fmt.Sprintf("Pod %q is being deleted, and node %q has not said yet that it has ended", pod.Name, pod.Spec.NodeName)
+	}
 	for i := range pod.Status.Conditions {
 		condition := &pod.Status.Conditions[i]
-		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse {
-			return condition.Message
+		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse && condition.Reason == corev1.PodReasonUnschedulable {
+			return fmt.Sprintf("Pod %q can't be scheduled: %s", pod.Name, condition.Message)
 		}
 	}
 	return ""
+}
+
+// awaitsLock says whether a drain pod still has the operator's gate.
+func awaitsLock(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Spec.SchedulingGates, func(gate corev1.PodSchedulingGate) bool {
+		return gate.Name == drainv1alpha1.DrainSchedulingGate
+	})
 }
 
 func claimNames(list []corev1.PersistentVolumeClaim) string {

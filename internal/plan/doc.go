@@ -41,7 +41,12 @@ limitations under the License.
 //  3. From a drain's first Job until its last Job pod is gone, the lock is held:
 //     ReleaseLock comes only when no Job of the ordinal is unfinished and no drain pod
 //     of it is alive. A Job that runs without its lock is stopped before anything else.
-//  4. StartJob comes only under a lock, for an ordinal out of range.
+//  4. StartJob comes only under a lock, for an ordinal out of range. The pods of a Job
+//     are made with a scheduling gate, and AdmitPod, which lifts it, comes only when the
+//     Job's own lock is seen to stand after the pod was made. So a Job that comes late,
+//     because its creation hung in a slow webhook or in a manager that lost its lease,
+//     makes only pods that never run. Before the first pod is admitted, the lock is
+//     written to, so that a release that hung since before the Job fails.
 //  5. StartJob comes only when no other Job of the ordinal is unfinished and no drain
 //     pod of it is alive: at most one drain pod an ordinal.
 //  6. What can't be read never reaches this package: the caller gives up instead.

@@ -146,7 +146,10 @@ func (p *planner) gather() (ordinals []*ordinal, ambiguous []string) {
 		}
 		switch {
 		case IsLock(pod, p.Policy.UID):
-			at(number).lock = pod
+			// A lock protects the name that it has, whatever its label says.
+			if pod.Name == fmt.Sprintf("%s-%d", p.identity.Name, number) {
+				at(number).lock = pod
+			}
 		case pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleDrain:
 			o := at(number)
 			o.pods = append(o.pods, *pod)
@@ -172,7 +175,7 @@ func (p *planner) gather() (ordinals []*ordinal, ambiguous []string) {
 // caches changes; 0 if there is no such time.
 func (p *Plan) RetryAfter() time.Duration {
 	var soonest time.Duration
-	if p.Ready.Reason == drainv1alpha1.ReasonInvalidTemplate {
+	if p.Ready.Reason == drainv1alpha1.ReasonInvalidTemplate || p.Ready.Reason == drainv1alpha1.ReasonPreflightFailed {
 		// What refuses a pod may be a quota or a ServiceAccount, which nobody watches.
 		soonest = preflightRecheck
 	}
@@ -327,6 +330,8 @@ func (p *planner) readiness(ambiguous []string) Condition {
 	switch {
 	case p.Refusal != "":
 		return refuse(drainv1alpha1.ReasonInvalidTemplate, "The API server refuses the drain that spec.template would become: %s", p.Refusal)
+	case p.Unanswered != "":
+		return Condition{Status: "Unknown", Reason: drainv1alpha1.ReasonPreflightFailed, Message: "The API server could not be asked whether it takes the drain that spec.template would become: " + p.Unanswered}
 	case len(ambiguous) > 0:
 		return refuse(drainv1alpha1.ReasonAmbiguousClaims,
 			"It can't be told which StatefulSet claim %q belongs to (%d such claims); label it like the volumeClaimTemplates' claims of its StatefulSet", ambiguous[0], len(ambiguous))

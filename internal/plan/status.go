@@ -161,7 +161,7 @@ func (p *Plan) Status(policy *drainv1alpha1.DrainPolicy, now metav1.Time) drainv
 	})
 	ended = ended[:min(len(ended), keptDrains)]
 	live = live[:min(len(live), shownDrains-len(ended))]
-	status.Drains = append(live, ended...)
+	status.Drains = slices.Concat(live, ended)
 	slices.SortFunc(status.Drains, func(a, b drainv1alpha1.DrainStatus) int { return cmp.Compare(*b.Ordinal, *a.Ordinal) })
 
 	for _, c := range []struct {

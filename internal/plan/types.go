@@ -50,8 +50,8 @@ type Snapshot struct {
 	// TemplateHash is that of the pod that a Job created now would have.
 	TemplateHash string
 	// Refusal is what the API server said about that pod in a dry run, or empty if it
-	// accepts it.
-	Refusal string
+	// accepts it. Unanswered is why it could not be asked, or empty.
+	Refusal, Unanswered string
 }
 
 // Plan is what to do next, and what to say about it.
@@ -111,6 +111,8 @@ const (
 	TakeLock StepKind = "TakeLock"
 	// StartJob creates the Job named Step.Job.
 	StartJob StepKind = "StartJob"
+	// AdmitPod lets the drain pod Step.Pod run.
+	AdmitPod StepKind = "AdmitPod"
 	// DeleteJob deletes the Job named Step.Job in the foreground.
 	DeleteJob StepKind = "DeleteJob"
 	// MarkClaims writes Step.Marks.
@@ -130,6 +132,8 @@ type Step struct {
 	JobUID types.UID
 	// Attempt of the Job to create, from 1.
 	Attempt int32
+	// Pod to admit.
+	Pod *corev1.Pod
 	// Marks holds the claims to mark, and what to write on them.
 	Marks []ClaimMark
 	// Delete holds the claims to delete.
