@@ -1,0 +1,302 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package integration
+
+import (
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+)
+
+var _ = Describe("The schema", func() {
+	var w *world
+	BeforeEach(func() { w = newWorld() })
+
+	It("shows its defaults in a policy that says the least", func() {
+		w.policy()
+		spec := w.get().Spec
+		Expect(spec.WhenScaled).To(Equal(drainv1alpha1.WhenScaledDrain))
+		Expect(spec.WhenDrained).To(Equal(drainv1alpha1.WhenDrainedRetain))
+		Expect(spec.WhenScaledUp).To(Equal(drainv1alpha1.WhenScaledUpWait))
+		Expect(spec.MaxConcurrentDrains).To(HaveValue(BeEquivalentTo(1)))
+		Expect(spec.MinReadyReplicas).To(HaveValue(BeEquivalentTo(1)))
+		Expect(spec.Suspend).To(HaveValue(BeFalse()))
+		Expect(spec.Job.BackoffLimit).To(HaveValue(BeEquivalentTo(6)))
+		Expect(spec.Retry.InitialDelaySeconds).To(HaveValue(BeEquivalentTo(30)))
+		Expect(spec.Retry.MaxDelaySeconds).To(HaveValue(BeEquivalentTo(1800)))
+		Expect(spec.Retry.MaxAttempts).To(BeNil())
+	})
+
+	DescribeTable("refuses", func(mutate func(*drainv1alpha1.DrainPolicy), want string) {
+		err := k8s.Create(w.ctx, w.newPolicy("store", mutate))
+		Expect(apierrors.IsInvalid(err)).To(BeTrue(), "%v", err)
+		Expect(err).To(MatchError(ContainSubstring(want)))
+	},
+		Entry("no StatefulSet", func(p *drainv1alpha1.DrainPolicy) { p.Spec.StatefulSetRef.Name = "" }, "spec.statefulSetRef"),
+		Entry("a StatefulSet name that can't be", func(p *drainv1alpha1.DrainPolicy) { p.Spec.StatefulSetRef.Name = "No_Name" }, "spec.statefulSetRef.name"),
+		Entry("no containers", func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Template.Spec.Containers = []corev1.Container{}
+		}, "at least one container"),
+		Entry("restartPolicy Always", func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyAlways
+		}, "restartPolicy must be OnFailure or Never"),
+		Entry("an unknown whenScaled", func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaled = "Delete" }, "spec.whenScaled"),
+		Entry("an unknown whenDrained", func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDrained = "Drop" }, "spec.whenDrained"),
+		Entry("an unknown whenScaledUp", func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaledUp = "Resume" }, "spec.whenScaledUp"),
+		Entry("no concurrency", func(p *drainv1alpha1.DrainPolicy) { p.Spec.MaxConcurrentDrains = ptr.To[int32](0) }, "spec.maxConcurrentDrains"),
+		Entry("fewer than no replicas", func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinReadyReplicas = ptr.To[int32](-1) }, "spec.minReadyReplicas"),
+		Entry("a negative backoffLimit", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.BackoffLimit = ptr.To[int32](-1) }, "spec.job.backoffLimit"),
+		Entry("no time", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.ActiveDeadlineSeconds = ptr.To[int64](0) }, "spec.job.activeDeadlineSeconds"),
+		Entry("delays the wrong way round", func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Retry = drainv1alpha1.RetryOptions{InitialDelaySeconds: ptr.To[int32](60), MaxDelaySeconds: ptr.To[int32](30)}
+		}, "initialDelaySeconds must not be greater"),
+		Entry("an initial delay beyond the default of the longest", func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Retry.InitialDelaySeconds = ptr.To[int32](3600)
+		}, "initialDelaySeconds must not be greater"),
+		Entry("no attempts", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Retry.MaxAttempts = ptr.To[int32](0) }, "spec.retry.maxAttempts"),
+	)
+
+	DescribeTable("takes", func(mutate func(*drainv1alpha1.DrainPolicy)) {
+		Expect(k8s.Create(w.ctx, w.newPolicy("store", mutate))).To(Succeed())
+	},
+		Entry("restartPolicy Never", func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyNever
+		}),
+		Entry("an upload that needs nobody", func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinReadyReplicas = ptr.To[int32](0) }),
+		Entry("a StatefulSet name with dots", func(p *drainv1alpha1.DrainPolicy) { p.Spec.StatefulSetRef.Name = "store.v1" }),
+		Entry("a podFailurePolicy", func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Job.PodFailurePolicy = &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
+				Action:      batchv1.PodFailurePolicyActionFailJob,
+				OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: []int32{3}},
+			}}}
+		}),
+	)
+
+	It("keeps statefulSetRef as it was made", func() {
+		w.policy()
+		Eventually(func() error {
+			policy := w.get()
+			policy.Spec.StatefulSetRef.Name = "another"
+			return k8s.Update(w.ctx, policy)
+		}).Should(MatchError(ContainSubstring("statefulSetRef is immutable")))
+	})
+
+	It("keeps the metadata of the template, down to the drain's pods", func() {
+		w.statefulSet(2)
+		w.policy(func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Template.Labels = map[string]string{"queue-name": "drains", drainv1alpha1.OrdinalLabel: "forged"}
+			p.Spec.Template.Annotations = map[string]string{"example.com/note": "hello"}
+		})
+		w.scale(1)
+		job := w.runningJob(1)
+		for _, object := range []metav1.ObjectMeta{job.ObjectMeta, job.Spec.Template.ObjectMeta} {
+			Expect(object.Labels).To(HaveKeyWithValue("queue-name", "drains"))
+			Expect(object.Annotations).To(HaveKeyWithValue("example.com/note", "hello"))
+			Expect(object.Labels).To(HaveKeyWithValue(drainv1alpha1.OrdinalLabel, "1"), "the operator's own labels can't be forged")
+		}
+	})
+})
+
+var _ = Describe("A policy that can't be armed", func() {
+	var w *world
+	BeforeEach(func() { w = newWorld() })
+
+	// untouched expects that the only thing that was written is the policy's status: no lock, no
+	// Job, no claim.
+	untouched := func() {
+		GinkgoHelper()
+		for _, write := range operatorGate.written(w.namespace) {
+			Expect(write).To(Or(HavePrefix("try "), Equal("patch status DrainPolicy")))
+		}
+	}
+
+	// quiet expects that nothing more is written while nothing happens: no hot loop.
+	quiet := func() {
+		GinkgoHelper()
+		// What was already under way when the status was written may end first.
+		var before int
+		Eventually(func() bool {
+			was := before
+			before = len(operatorGate.written(w.namespace))
+			return was == before
+		}).WithPolling(300*time.Millisecond).Should(BeTrue(), "the writes come to an end")
+		before = len(operatorGate.written(w.namespace))
+		Consistently(func() int { return len(operatorGate.written(w.namespace)) }).Should(Equal(before), "no writes while nothing changes")
+	}
+
+	refused := func(want, stalled string) {
+		GinkgoHelper()
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/" + want))
+		Eventually(w.condition(drainv1alpha1.ConditionStalled)).Should(Equal(stalled))
+		Eventually(w.events("DrainPolicy", want)).Should(Equal(1), "one event")
+		quiet()
+		Expect(w.events("DrainPolicy", want)()).To(Equal(1), "still one event")
+		untouched()
+	}
+	armed := func() {
+		GinkgoHelper()
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionStalled)).Should(Equal("False/Progressing"))
+	}
+
+	It("says that its StatefulSet doesn't exist, and recovers when it does", func() {
+		w.policy()
+		refused(drainv1alpha1.ReasonStatefulSetNotFound, "False/Progressing")
+		w.statefulSet(2)
+		armed()
+	})
+
+	It("says that the StatefulSet has no claim templates, and recovers when it is made with some", func() {
+		w.statefulSet(1, claimTemplates())
+		w.policy()
+		refused(drainv1alpha1.ReasonNoClaimTemplates, "True/NoClaimTemplates")
+		Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
+		w.statefulSet(1)
+		armed()
+	})
+
+	It("says that the StatefulSet deletes the claims itself, and recovers when it doesn't", func() {
+		retention := func(what appsv1.PersistentVolumeClaimRetentionPolicyType) func(*appsv1.StatefulSet) {
+			return func(set *appsv1.StatefulSet) {
+				set.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{WhenScaled: what, WhenDeleted: appsv1.RetainPersistentVolumeClaimRetentionPolicyType}
+			}
+		}
+		w.statefulSet(2, retention(appsv1.DeletePersistentVolumeClaimRetentionPolicyType))
+		w.policy()
+		refused(drainv1alpha1.ReasonClaimsDeletedOnScaleDown, "True/ClaimsDeletedOnScaleDown")
+		w.scale(1)
+		Consistently(w.jobs).Should(BeEmpty())
+		untouched()
+		w.change(retention(appsv1.RetainPersistentVolumeClaimRetentionPolicyType))
+		armed()
+	})
+
+	It("says in the API server's words what is wrong with the template, and recovers when it is mended", func() {
+		w.statefulSet(2)
+		w.policy(func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Template.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "dta", MountPath: "/data"}}
+		})
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).WithTimeout(5 * time.Second).Should(Equal("False/InvalidTemplate"))
+		Expect(w.get().Status.Conditions).To(ContainElement(HaveField("Message", ContainSubstring(`volumeMounts[0].name: Not found: "dta"`))))
+		refused(drainv1alpha1.ReasonInvalidTemplate, "True/InvalidTemplate")
+		w.scale(1)
+		Eventually(w.drain(1)).Should(Equal("Waiting/InvalidTemplate"))
+		w.edit(func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Template.Spec.Containers[0].VolumeMounts[0].Name = "data"
+		})
+		w.runningJob(1)
+	})
+
+	It("says so when only the pod would be refused, not its Job", func() {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}
+		Expect(k8s.Patch(w.ctx, namespace, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"restricted"}}}`)))).To(Succeed())
+		w.statefulSet(2)
+		w.policy()
+		refused(drainv1alpha1.ReasonInvalidTemplate, "True/InvalidTemplate")
+		Expect(w.get().Status.Conditions).To(ContainElement(HaveField("Message", ContainSubstring("violates PodSecurity"))))
+	})
+
+	It("refuses a volume that would hide a claim's data", func() {
+		w.statefulSet(2)
+		w.policy(func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+		})
+		refused(drainv1alpha1.ReasonInvalidTemplate, "True/InvalidTemplate")
+		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Volumes = nil })
+		armed()
+	})
+
+	It("gives way to an older policy for the same StatefulSet, and takes over when that is deleted", func() {
+		w.statefulSet(2)
+		older := w.policy()
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		// Creation times have seconds; the name decides within one.
+		Expect(k8s.Create(w.ctx, w.newPolicy("younger"))).To(Succeed())
+		Eventually(w.conditionOf("younger", drainv1alpha1.ConditionReady)).Should(Equal("False/PolicyConflict"))
+		Consistently(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Expect(k8s.Delete(w.ctx, older)).To(Succeed())
+		Eventually(w.conditionOf("younger", drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+	})
+
+	It("doesn't guess whose an ambiguous claim is", func() {
+		// "data" + "x-store" and "data-x" + "store" are one name.
+		w.statefulSet(2, claimTemplates("data-x"))
+		other := w.set.DeepCopy()
+		other.ObjectMeta = w.meta("x-store")
+		other.Spec.VolumeClaimTemplates = []corev1.PersistentVolumeClaim{claimTemplate("data")}
+		Expect(k8s.Create(w.ctx, other)).To(Succeed())
+		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].VolumeMounts[0].Name = "data-x" })
+		refused(drainv1alpha1.ReasonAmbiguousClaims, "True/AmbiguousClaims")
+		Expect(k8s.Delete(w.ctx, other)).To(Succeed())
+		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.MaxConcurrentDrains = ptr.To[int32](2) })
+		armed()
+	})
+
+	It("starts nothing while it is suspended, and reports the orphans all the same", func() {
+		w.statefulSet(2)
+		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Suspend = ptr.To(true) })
+		w.scale(1)
+		Eventually(w.drain(1)).Should(Equal("Waiting/Suspended"))
+		Expect(w.get().Status.Orphans).To(HaveValue(BeEquivalentTo(1)))
+		Expect(w.get().Status.OrphanedCapacity.String()).To(Equal("1Gi"))
+		quiet()
+		untouched()
+		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Suspend = ptr.To(false) })
+		w.runningJob(1)
+	})
+})
+
+var _ = Describe("An image that can't be pulled", func() {
+	It("is told of as a condition and one event, and the Job is replaced when the template is mended", func() {
+		w := newWorld()
+		w.statefulSet(2)
+		w.policy()
+		w.scale(1)
+		job := w.runningJob(1)
+		pod := w.startPod(job)
+		w.podStatus(pod, corev1.PodPending, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "not found"}})
+		Eventually(w.condition(drainv1alpha1.ConditionStalled)).Should(Equal("True/ImagePullFailed"))
+		for range 3 {
+			w.podStatus(pod, corev1.PodPending, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "backing off"}})
+			w.podStatus(pod, corev1.PodPending, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "not found"}})
+		}
+		Eventually(w.events("DrainPolicy", drainv1alpha1.ReasonImagePullFailed)).Should(Equal(1))
+		Consistently(w.events("StatefulSet", drainv1alpha1.ReasonImagePullFailed)).Should(Equal(1))
+		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].Image = "mended" })
+		Eventually(func() string { return strings.Join(images(w.jobs()), " ") }).Should(Equal("mended"))
+		Eventually(w.condition(drainv1alpha1.ConditionStalled)).Should(Equal("False/Progressing"))
+	})
+})
+
+func images(jobs []batchv1.Job) []string {
+	var result []string
+	for i := range jobs {
+		result = append(result, jobs[i].Spec.Template.Spec.Containers[0].Image)
+	}
+	return result
+}
