@@ -36,8 +36,8 @@ import (
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
 
-// logLines is how much of each log a failed test shows.
-const logLines = 80
+// logLines is how much of each log a failed test looks at.
+const logLines = 300
 
 // diagnose shows all that is needed to find out why a test failed, before its namespace goes.
 func (w *world) diagnose(ctx context.Context) {
@@ -96,7 +96,12 @@ func (w *world) diagnose(ctx context.Context) {
 				status := &pod.Status.ContainerStatuses[j]
 				fmt.Fprintf(&report, "%s: ready=%t restarts=%d state=%+v last=%+v\n", status.Name, status.Ready, status.RestartCount, status.State, status.LastTerminationState)
 			}
-			report.WriteString(logOf(ctx, pod))
+			for line := range strings.Lines(logOf(ctx, pod)) {
+				// The operator's log is about all the namespaces.
+				if namespace == w.namespace || strings.Contains(line, w.namespace) {
+					report.WriteString(line)
+				}
+			}
 		}
 	}
 	AddReportEntry("cluster state at the failure", report.String(), ReportEntryVisibilityFailureOrVerbose)

@@ -40,11 +40,15 @@ var _ = Describe("A scale-down", func() {
 		w.expectNoClaim(ctx, claim("data", 2))
 		entry := w.expectDrain(ctx, 2, drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsDeleted)
 		Expect(entry.Message).To(HavePrefix("moved 12 records, "), "the drain's own words")
-		Expect(entry.Claims).To(ConsistOf(HaveField("UID", old)))
+		Expect(entry.Claims).To(Equal([]drainv1alpha1.ClaimReference{{Name: claim("data", 2), UID: string(old)}}))
 		w.expectCondition(ctx, storeName, drainv1alpha1.ConditionDrained, "True "+drainv1alpha1.ReasonNoOrphans)
 		w.expectCondition(ctx, storeName, drainv1alpha1.ConditionStalled, "False "+drainv1alpha1.ReasonProgressing)
 		w.expectRecords(ctx, records, 0, 1)
 		w.expectNoLocks(ctx)
+		for _, reason := range []string{"DrainStarted", "Drained"} {
+			w.expectOneEvent(ctx, "DrainPolicy", storeName, reason)
+			w.expectOneEvent(ctx, "StatefulSet", storeName, reason)
+		}
 
 		By("scaling up again")
 		w.scale(ctx, 3)

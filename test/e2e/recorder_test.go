@@ -184,7 +184,7 @@ func (r *recorder) mostDrainsAtOnce() int {
 	r.replay(func(pods map[string]*corev1.Pod, _ *corev1.Pod) {
 		ordinals := map[string]bool{}
 		for _, pod := range pods {
-			if isDrainPod(pod) && !isFinished(pod) {
+			if isDrainPod(pod) && isAlive(pod) {
 				ordinals[pod.Labels[drainv1alpha1.OrdinalLabel]] = true
 			}
 		}
@@ -223,7 +223,7 @@ func (r *recorder) brokenPromises() []string {
 	r.replay(func(pods map[string]*corev1.Pod, _ *corev1.Pod) {
 		drains := map[string][]string{}
 		for _, pod := range pods {
-			if !isDrainPod(pod) || isFinished(pod) {
+			if !isDrainPod(pod) || !isAlive(pod) {
 				continue
 			}
 			ordinal := pod.Labels[drainv1alpha1.OrdinalLabel]
@@ -309,6 +309,7 @@ func isLock(pod *corev1.Pod) bool {
 	return pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLock
 }
 
-func isFinished(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+// isAlive tells whether a Pod's containers run or may yet: it has passed its gates and has not ended.
+func isAlive(pod *corev1.Pod) bool {
+	return len(pod.Spec.SchedulingGates) == 0 && pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed
 }

@@ -63,6 +63,7 @@ func TestE2E(t *testing.T) {
 	RegisterFailHandler(Fail)
 	SetDefaultEventuallyTimeout(patience)
 	SetDefaultEventuallyPollingInterval(pollStep)
+	EnforceDefaultTimeoutsWhenUsingContexts()
 	RunSpecs(t, "drain-operator on a real cluster")
 }
 
