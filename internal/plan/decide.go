@@ -181,6 +181,8 @@ func (p *planner) watchJob(o *ordinal, d *Drain) {
 		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonWantedBack, "The ordinal is wanted back; its pod starts when Job %q has ended, because spec.whenScaledUp is Wait", o.job.Name)
 	case !hasStarted && o.job.Annotations[drainv1alpha1.TemplateHashAnnotation] != p.TemplateHash:
 		stop("The template was changed and the pod of Job %q has not started; replacing the Job", o.job.Name)
+	case gated != nil && o.lock.DeletionTimestamp != nil:
+		stop("The lock is being deleted and the pod of Job %q has not started; stopping the Job", o.job.Name)
 	case gated != nil:
 		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonPodNotStarted, "The pod of Job %q has not started yet", o.job.Name)
 		d.Next = Step{Kind: AdmitPod, Job: o.job.Name, Pod: gated}

@@ -43,7 +43,7 @@ limitations under the License.
 //     of it is alive. A Job that runs without its lock is stopped before anything else.
 //  4. StartJob comes only under a lock, for an ordinal out of range. The pods of a Job
 //     are made with a scheduling gate, and AdmitPod, which lifts it, comes only when the
-//     Job's own lock is seen to stand after the pod was made. So a Job that comes late,
+//     Job's own lock is seen to stand, and not to be going, after the pod was made. So a Job that comes late,
 //     because its creation hung in a slow webhook or in a manager that lost its lease,
 //     makes only pods that never run. Before the first pod is admitted, the lock is
 //     written to, so that a release that hung since before the Job fails.

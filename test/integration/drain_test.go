@@ -23,6 +23,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -460,6 +461,35 @@ var _ = Describe("Safety", func() {
 		w.succeed(job, pod, "")
 		Eventually(w.drain(1)).Should(Equal("Drained/ClaimsKept"))
 		Expect(w.lock(1)).To(BeNil())
+	})
+
+	It("lets no pod run that comes when the lock is going or gone", func() {
+		w.statefulSet(2)
+		w.policy()
+		w.scale(1)
+		late := w.runningJob(1)
+		Expect(k8s.Delete(w.ctx, w.lock(1))).To(Succeed())
+		pod := w.createPod(late)
+		Eventually(func() bool { return w.runningJob(1).UID != late.UID }).Should(BeTrue(), "another Job under another lock")
+		Expect(k8s.Get(w.ctx, client.ObjectKeyFromObject(pod), pod)).To(MatchError(ContainSubstring("not found")))
+
+		// A Job whose creation hung until the ordinal had gone back to the StatefulSet.
+		w.scale(2)
+		Eventually(func() *corev1.Pod { return w.lock(1) }).Should(BeNil())
+		Eventually(w.jobs).Should(BeEmpty())
+		late.ObjectMeta = metav1.ObjectMeta{Name: late.Name, Namespace: late.Namespace, Labels: late.Labels, Annotations: late.Annotations, OwnerReferences: late.OwnerReferences}
+		late.Spec.Selector, late.Status = nil, batchv1.JobStatus{}
+		for _, label := range []string{"controller-uid", "job-name", batchv1.ControllerUidLabel, batchv1.JobNameLabel} {
+			delete(late.Spec.Template.Labels, label)
+		}
+		Expect(k8s.Create(w.ctx, late)).To(Succeed())
+		pod = w.createPod(late)
+		Consistently(func() error {
+			err := k8s.Get(w.ctx, client.ObjectKeyFromObject(pod), pod)
+			Expect(pod.Spec.SchedulingGates).NotTo(BeEmpty())
+			return client.IgnoreNotFound(err)
+		}).Should(Succeed())
+		Eventually(w.jobs).Should(BeEmpty(), "it is stopped")
 	})
 
 	It("starts no second drain pod beside one that was orphaned", func() {

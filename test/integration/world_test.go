@@ -299,17 +299,29 @@ func (w *world) runningJob(ordinal int32) *batchv1.Job {
 // lets it, and has it run.
 func (w *world) startPod(job *batchv1.Job) *corev1.Pod {
 	GinkgoHelper()
+	pod := w.createPod(job)
+	Expect(pod.Spec.SchedulingGates).NotTo(BeEmpty(), "a drain pod runs only once its lock was seen to stand")
+	Eventually(w.gates(pod)).Should(BeEmpty(), "the operator lets the pod run")
+	w.podStatus(pod, corev1.PodRunning, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}})
+	return pod
+}
+
+// createPod creates the pod of a Job, as the Job controller would.
+func (w *world) createPod(job *batchv1.Job) *corev1.Pod {
+	GinkgoHelper()
 	pod := &corev1.Pod{ObjectMeta: *job.Spec.Template.ObjectMeta.DeepCopy(), Spec: *job.Spec.Template.Spec.DeepCopy()}
 	pod.Namespace, pod.GenerateName = job.Namespace, job.Name+"-"
 	pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(job, batchv1.SchemeGroupVersion.WithKind("Job"))}
-	Expect(pod.Spec.SchedulingGates).NotTo(BeEmpty(), "a drain pod runs only once its lock was seen to stand")
 	Expect(k8s.Create(w.ctx, pod)).To(Succeed())
-	Eventually(func() []corev1.PodSchedulingGate {
+	return pod
+}
+
+// gates returns what keeps a pod from being scheduled now.
+func (w *world) gates(pod *corev1.Pod) func() []corev1.PodSchedulingGate {
+	return func() []corev1.PodSchedulingGate {
 		Expect(k8s.Get(w.ctx, client.ObjectKeyFromObject(pod), pod)).To(Succeed())
 		return pod.Spec.SchedulingGates
-	}).Should(BeEmpty(), "the operator lets the pod run")
-	w.podStatus(pod, corev1.PodRunning, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}})
-	return pod
+	}
 }
 
 func (w *world) podStatus(pod *corev1.Pod, phase corev1.PodPhase, state corev1.ContainerState) {
