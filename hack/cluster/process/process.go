@@ -48,7 +48,7 @@ type Spec struct {
 	Attr *syscall.SysProcAttr
 }
 
-// Start starts a process in a session of its own, with its output in its log.
+// Start starts a process that outlives this command and its terminal, with its output in its log.
 func Start(spec Spec) (Record, error) {
 	for _, folder := range []string{filepath.Dir(spec.Log), spec.Records} {
 		if err := os.MkdirAll(folder, 0o755); err != nil {

@@ -1,3 +1,4 @@
+// Builds containerd where its release can't be downloaded. A module of its own: no other program's needs shift its versions.
 module github.com/statefulset-dev/drain-operator/hack/cluster/binaries/containerd
 
 go 1.26.6
