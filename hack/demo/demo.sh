@@ -177,9 +177,9 @@ drain_log=${background[1]}
 scaled=$SECONDS
 krun scale statefulset datastore --replicas="$keep"
 k wait "pvc/data-datastore-$leaver" --for=delete --timeout="$patience" >/dev/null ||
-	fail "the claim data-datastore-$leaver is still there after $patience"
+	fail "the claim data-datastore-$leaver was not seen to go (patience: $patience)"
 k wait drainpolicy/datastore --for=condition=Drained --timeout="$patience" >/dev/null ||
-	fail "the policy does not say that all is drained after $patience"
+	fail "the policy was not seen to be Drained (patience: $patience)"
 took=$((SECONDS - scaled))
 # The drain is over, so its log is; what follows the pod's end is a moment.
 for ((i = 0; i < 50; i++)); do
