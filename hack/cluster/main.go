@@ -69,7 +69,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("no command given\n\n" + usage)
+		return fmt.Errorf("no command given\n\n%s", usage)
 	}
 	command, args := args[0], args[1:]
 	switch command {

@@ -162,8 +162,7 @@ func (d *downloader) get(ctx context.Context, address string) (io.ReadCloser, er
 
 // rootCause leaves out the address, which has its own place in the message.
 func rootCause(err error) error {
-	var failed *url.Error
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*url.Error](err); ok {
 		return failed.Err
 	}
 	return err

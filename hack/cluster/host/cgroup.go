@@ -122,7 +122,7 @@ func enableControllers(folder string) error {
 	if err != nil {
 		return err
 	}
-	for _, controller := range strings.Fields(string(content)) {
+	for controller := range strings.FieldsSeq(string(content)) {
 		if slices.Contains(strings.Fields(string(enabled)), controller) {
 			continue
 		}
@@ -209,7 +209,7 @@ func killAll(folder string) {
 	if err != nil {
 		return
 	}
-	for _, field := range strings.Fields(string(content)) {
+	for field := range strings.FieldsSeq(string(content)) {
 		if pid, err := strconv.Atoi(field); err == nil && pid > 1 && pid != os.Getpid() {
 			_ = syscall.Kill(pid, syscall.SIGKILL) // gone already is as good; the removal tells whether it worked
 		}

@@ -298,8 +298,8 @@ func TestLockWaits(t *testing.T) {
 	}()
 	<-waiting
 	select {
-	case <-locked:
-		t.Fatal("two hold the lock")
+	case err := <-locked:
+		t.Fatalf("two hold the lock, %v", err)
 	default:
 	}
 	unlock()
