@@ -31,7 +31,7 @@ const (
 	PolicyAnnotation = "drain.statefulset.dev/policy"
 	// LockAnnotation holds, on a Job, the UID of the lock that it runs under.
 	LockAnnotation = "drain.statefulset.dev/lock"
-	// JobAnnotation holds, on a lock, the name of the Job whose pods may run under it.
+	// JobAnnotation holds, on a lock, the UID of the Job whose pods may run under it.
 	JobAnnotation = "drain.statefulset.dev/job"
 	// TemplateHashAnnotation holds, on a Job, a hash of what its pod was made from.
 	TemplateHashAnnotation = "drain.statefulset.dev/template-hash"

@@ -108,24 +108,16 @@ func (m *Mark) HoldsUnder(lock types.UID) bool {
 }
 
 // HoldsAt says whether the mark holds without a lock, for an ordinal that is outside the
-// range of the StatefulSet with this UID and generation. carry means that it holds, but
-// names the generation before, and must be renewed before the next one comes.
+// range of the StatefulSet with this UID and generation.
 //
 // Every change of a StatefulSet's spec raises its generation by one. So if the ordinal was
 // out of range at the generation of the mark and is at the one right after, there was no
 // time in between at which its pod could exist. A larger step proves nothing.
-func (m *Mark) HoldsAt(set types.UID, generation int64) (holds, carry bool) {
+func (m *Mark) HoldsAt(set types.UID, generation int64) bool {
 	if m == nil || m.Generation == 0 || set == "" || m.StatefulSetUID != set {
-		return false, false
+		return false
 	}
-	switch generation - m.Generation {
-	case 0:
-		return true, false
-	case 1:
-		return true, true
-	default:
-		return false, false
-	}
+	return generation == m.Generation || generation == m.Generation+1
 }
 
 // UnusedSince returns the transition time of the claim's Unused condition. known is false

@@ -158,9 +158,9 @@ func (r *Reconciler) startJob(ctx context.Context, live plan.Snapshot, drain *pl
 // admitPod lifts the gate of a drain pod whose lock was just seen to stand. The lock is written
 // to first: a release that was decided before the Job existed, and hung, then fails.
 func (r *Reconciler) admitPod(ctx context.Context, lock *corev1.Pod, step plan.Step) error {
-	if lock.Annotations[drainv1alpha1.JobAnnotation] != step.Job {
+	if lock.Annotations[drainv1alpha1.JobAnnotation] != string(step.JobUID) {
 		after := lock.DeepCopy()
-		metav1.SetMetaDataAnnotation(&after.ObjectMeta, drainv1alpha1.JobAnnotation, step.Job)
+		metav1.SetMetaDataAnnotation(&after.ObjectMeta, drainv1alpha1.JobAnnotation, string(step.JobUID))
 		if err := r.Patch(ctx, after, client.MergeFromWithOptions(lock, client.MergeFromWithOptimisticLock{})); err != nil {
 			return fmt.Errorf("writing to the lock: %w", err)
 		}

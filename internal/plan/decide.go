@@ -41,7 +41,7 @@ func (p *planner) decide(o *ordinal) (drain Drain, worthSaying bool) {
 		Ordinal: o.number, InRange: o.inRange, Claims: o.claims, Lock: o.lock,
 		Job: o.job, Attempts: o.attempt, Outcome: newestOutcome(o.pods),
 	}
-	if held, _ := p.marked(o); len(held) > 0 {
+	if held := p.marked(o); len(held) > 0 {
 		d.Mark = claims.ReadMark(&held[0])
 		d.Outcome = cmp.Or(d.Outcome, d.Mark.Outcome)
 	}
@@ -93,10 +93,10 @@ func (p *planner) decideUnlocked(o *ordinal, d *Drain) bool {
 	if o.inRange || len(o.claims) == 0 || p.Rival != "" || p.Policy.DeletionTimestamp != nil {
 		return false
 	}
-	if held, carry := p.marked(o); len(held) == len(o.claims) {
+	if held := p.marked(o); len(held) == len(o.claims) {
 		d.say(drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsKept, "%s", cmp.Or(d.Outcome, "The claims are drained and kept"))
-		if carry {
-			d.Next = Step{Kind: MarkClaims, Marks: p.carried(held)}
+		if marks := p.carried(held); len(marks) > 0 {
+			d.Next = Step{Kind: MarkClaims, Marks: marks}
 			return true
 		}
 		if p.Policy.Spec.WhenDrained != drainv1alpha1.WhenDrainedDelete || p.ready.Status != metav1.ConditionTrue || skipped(o) != "" {
@@ -126,17 +126,16 @@ func (p *planner) decideLocked(o *ordinal, d *Drain) {
 		p.watchJob(o, d)
 		return
 	}
-	held, _ := p.marked(o)
+	held := p.marked(o)
 	complete := o.job != nil && finished(o.job).Type == batchv1.JobComplete
-	deleting := p.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete && p.Policy.DeletionTimestamp == nil && skipped(o) == ""
+	deleting := p.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete && p.Policy.DeletionTimestamp == nil &&
+		o.lock.DeletionTimestamp == nil && skipped(o) == ""
 	switch {
 	case len(o.claims) == 0:
 		p.release(d, "The claims are gone")
 	case complete && len(held) < len(o.claims):
 		p.mark(o, d)
-	case deleting && len(held) > 0 && (len(held) == len(o.claims) || o.inRange):
-		// A StatefulSet that wants the ordinal back makes claims anew as they go; those are
-		// its own, and the drained ones must not be left among them.
+	case deleting && len(held) > 0 && p.restIsNew(o):
 		p.dispose(o, held, d)
 	case len(held) == len(o.claims):
 		p.release(d, cmp.Or(d.Outcome, "The claims are drained and kept"))
@@ -147,58 +146,92 @@ func (p *planner) decideLocked(o *ordinal, d *Drain) {
 	}
 }
 
-// watchJob decides about a Job that is under way.
+// watchJob decides about a Job that is under way: stop it, let its pod run, or wait.
 func (p *planner) watchJob(o *ordinal, d *Drain) {
-	var reason, message string
-	var gated *corev1.Pod
-	hasStarted := ptr.Deref(o.job.Status.Ready, 0) > 0
-	for i := range o.pods {
-		if !metav1.IsControlledBy(&o.pods[i], o.job) {
-			continue
-		}
-		if awaitsLock(&o.pods[i]) && o.pods[i].DeletionTimestamp == nil {
-			gated = &o.pods[i]
-		}
-		hasStarted = hasStarted || started(&o.pods[i])
-		if r, m := trouble(&o.pods[i]); r != "" {
-			reason, message = r, m
-		} else if m := hindrance(&o.pods[i]); m != "" {
-			message = m
-		}
-	}
-	stop := func(format string, args ...any) {
-		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, format, args...)
+	pods := o.podsOfJob()
+	if why := p.stopJob(o, pods); why != "" {
+		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "%s; stopping Job %q", why, o.job.Name)
 		d.Next = deleteJob(o.job)
+		return
 	}
+	reason, message := p.tellJob(o, pods, d.Outcome)
+	d.say(drainv1alpha1.DrainDraining, reason, "%s", message)
+	if pods.gated != nil && !pods.alive {
+		d.Next = Step{Kind: AdmitPod, JobUID: o.job.UID, Pod: pods.gated}
+	}
+}
+
+// stopJob says why a Job that is under way must be stopped, or "".
+func (p *planner) stopJob(o *ordinal, pods jobPods) (why string) {
 	switch {
 	case p.Policy.DeletionTimestamp != nil:
-		stop("The policy is being deleted; stopping Job %q", o.job.Name)
-	case o.inRange && !hasStarted:
-		stop("The ordinal is wanted back and the pod of Job %q has not started; stopping the Job", o.job.Name)
+		return "The policy is being deleted"
+	case o.inRange && !pods.started:
+		return "The ordinal is wanted back and the drain pod has not started"
 	case o.inRange && p.Policy.Spec.WhenScaledUp == drainv1alpha1.WhenScaledUpCancel:
-		stop("The ordinal is wanted back and spec.whenScaledUp is Cancel; stopping Job %q", o.job.Name)
-	case o.inRange:
-		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonWantedBack, "The ordinal is wanted back; its pod starts when Job %q has ended, because spec.whenScaledUp is Wait", o.job.Name)
-	case !hasStarted && o.job.Annotations[drainv1alpha1.TemplateHashAnnotation] != p.TemplateHash:
-		stop("The template was changed and the pod of Job %q has not started; replacing the Job", o.job.Name)
-	case gated != nil && o.lock.DeletionTimestamp != nil:
-		stop("The lock is being deleted and the pod of Job %q has not started; stopping the Job", o.job.Name)
-	case gated != nil:
-		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonPodNotStarted, "The pod of Job %q has not started yet", o.job.Name)
-		d.Next = Step{Kind: AdmitPod, Job: o.job.Name, Pod: gated}
-	case reason != "":
-		d.say(drainv1alpha1.DrainDraining, reason, "%s; mend it, or edit spec.template and the Job is replaced", message)
-	case ptr.Deref(o.job.Spec.Suspend, false):
-		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonPodNotStarted, "Job %q is suspended, by a queueing controller for example", o.job.Name)
-	case message != "":
-		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonPodNotStarted, "%s", message)
-	case !hasStarted:
-		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonPodNotStarted, "The pod of Job %q has not started yet", o.job.Name)
-	case d.Outcome != "":
-		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonJobRunning, "Job %q runs (attempt %d); its pod said last: %s", o.job.Name, o.attempt, d.Outcome)
-	default:
-		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonJobRunning, "Job %q runs (attempt %d)", o.job.Name, o.attempt)
+		return "The ordinal is wanted back and spec.whenScaledUp is Cancel"
+	case pods.gated != nil && o.lock.DeletionTimestamp != nil:
+		return "The lock is being deleted and the drain pod has not started"
+	case !pods.started && o.job.Annotations[drainv1alpha1.TemplateHashAnnotation] != p.TemplateHash:
+		return "The template was changed and the drain pod has not started"
 	}
+	return ""
+}
+
+// tellJob says where a Job stands that goes on.
+func (p *planner) tellJob(o *ordinal, pods jobPods, outcome string) (reason, message string) {
+	switch {
+	case o.inRange:
+		return drainv1alpha1.ReasonWantedBack, fmt.Sprintf("The ordinal is wanted back; its pod starts when Job %q has ended, because spec.whenScaledUp is Wait", o.job.Name)
+	case pods.trouble != "":
+		return pods.trouble, pods.message + "; mend it, or edit spec.template and the Job is replaced"
+	case ptr.Deref(o.job.Spec.Suspend, false):
+		return drainv1alpha1.ReasonPodNotStarted, fmt.Sprintf("Job %q is suspended, by a queueing controller for example", o.job.Name)
+	case pods.message != "":
+		return drainv1alpha1.ReasonPodNotStarted, pods.message
+	case !pods.started:
+		return drainv1alpha1.ReasonPodNotStarted, fmt.Sprintf("The pod of Job %q has not started yet", o.job.Name)
+	case outcome != "":
+		return drainv1alpha1.ReasonJobRunning, fmt.Sprintf("Job %q runs (attempt %d); its pod said last: %s", o.job.Name, o.attempt, outcome)
+	default:
+		return drainv1alpha1.ReasonJobRunning, fmt.Sprintf("Job %q runs (attempt %d)", o.job.Name, o.attempt)
+	}
+}
+
+// jobPods is what the pods of the present Job say together.
+type jobPods struct {
+	// gated is the oldest pod that awaits to be let run, and alive says that another one runs.
+	gated *corev1.Pod
+	alive bool
+	// started says that a container of some pod has run.
+	started bool
+	// trouble is the reason for which a person must act, or empty; message is about it, or
+	// about what else keeps a pod from running.
+	trouble, message string
+}
+
+func (o *ordinal) podsOfJob() jobPods {
+	pods := jobPods{started: ptr.Deref(o.job.Status.Ready, 0) > 0}
+	for i := range o.pods {
+		pod := &o.pods[i]
+		if !metav1.IsControlledBy(pod, o.job) {
+			continue
+		}
+		pods.started = pods.started || started(pod)
+		switch {
+		case terminal(pod):
+		case !awaitsLock(pod):
+			pods.alive = true
+		case pods.gated == nil && pod.DeletionTimestamp == nil:
+			pods.gated = pod
+		}
+		if reason, message := trouble(pod); reason != "" {
+			pods.trouble, pods.message = reason, message
+		} else if message := hindrance(pod); message != "" && pods.trouble == "" {
+			pods.message = message
+		}
+	}
+	return pods
 }
 
 // mark decides what to write on the claims of a complete Job. A claim that some pod has used
@@ -206,7 +239,8 @@ func (p *planner) watchJob(o *ordinal, d *Drain) {
 func (p *planner) mark(o *ordinal, d *Drain) {
 	d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonMarkingClaims, "Job %q is complete; marking its claims as drained", o.job.Name)
 	step := Step{Kind: MarkClaims}
-	if !o.inRange && p.StatefulSet != nil && p.awaitController(d) {
+	stays := p.staysOut(o)
+	if stays && p.Policy.DeletionTimestamp == nil && p.awaitController(d) {
 		d.State = drainv1alpha1.DrainDraining
 		return
 	}
@@ -228,12 +262,26 @@ func (p *planner) mark(o *ordinal, d *Drain) {
 			ClaimUID: o.claims[i].UID, LockUID: o.lock.UID, UnusedSince: since,
 			Job: o.job.Name, Attempts: o.attempt, Time: metav1.NewTime(p.now), Outcome: d.Outcome,
 		}
-		if p.StatefulSet != nil && p.StatefulSet.DeletionTimestamp == nil && !o.inRange {
+		if stays {
 			mark.StatefulSetUID, mark.Generation = p.StatefulSet.UID, p.StatefulSet.Generation
 		}
 		step.Marks = append(step.Marks, ClaimMark{Claim: o.claims[i], Mark: mark})
 	}
 	d.Next = step
+}
+
+// restIsNew says whether every claim whose mark doesn't hold was made under the present lock. A
+// StatefulSet that wants the ordinal back makes claims anew while the drained ones go; no pod
+// can have used those, and the drained ones must not be left among them. Any other unmarked
+// claim is drained before one of its ordinal is deleted.
+func (p *planner) restIsNew(o *ordinal) bool {
+	for i := range o.claims {
+		claim := &o.claims[i]
+		if !p.holds(o, claim) && !claim.CreationTimestamp.After(o.lock.CreationTimestamp.Time) {
+			return false
+		}
+	}
+	return true
 }
 
 // usedSince says whether a pod may have used a claim after its Job ended: a mark of this
@@ -479,35 +527,41 @@ func (p *planner) user(o *ordinal) *corev1.Pod {
 	return nil
 }
 
-// marked returns the claims of the ordinal whose mark holds, and whether any of these marks
-// names the StatefulSet's generation before.
-func (p *planner) marked(o *ordinal) (held []corev1.PersistentVolumeClaim, carry bool) {
-	var lock, set types.UID
-	var generation int64
-	if o.lock != nil {
-		lock = o.lock.UID
-	}
-	if p.StatefulSet != nil && p.StatefulSet.DeletionTimestamp == nil && !o.inRange {
-		set, generation = p.StatefulSet.UID, p.StatefulSet.Generation
-	}
-	for i := range o.claims {
-		mark := claims.ReadMark(&o.claims[i])
-		holds, stepped := mark.HoldsAt(set, generation)
-		if holds || mark.HoldsUnder(lock) {
-			held = append(held, o.claims[i])
-			carry = carry || stepped
-		}
-	}
-	return held, carry
+// staysOut says whether there is a StatefulSet whose generation shows that the ordinal is out
+// of range.
+func (p *planner) staysOut(o *ordinal) bool {
+	return p.StatefulSet != nil && p.StatefulSet.DeletionTimestamp == nil && !o.inRange
 }
 
-// carried renews marks for the StatefulSet's present generation.
+// holds says whether a claim bears a mark that holds.
+func (p *planner) holds(o *ordinal, claim *corev1.PersistentVolumeClaim) bool {
+	mark := claims.ReadMark(claim)
+	if o.lock != nil && mark.HoldsUnder(o.lock.UID) {
+		return true
+	}
+	return p.staysOut(o) && mark.HoldsAt(p.StatefulSet.UID, p.StatefulSet.Generation)
+}
+
+// marked returns the claims of the ordinal whose mark holds.
+func (p *planner) marked(o *ordinal) (held []corev1.PersistentVolumeClaim) {
+	for i := range o.claims {
+		if p.holds(o, &o.claims[i]) {
+			held = append(held, o.claims[i])
+		}
+	}
+	return held
+}
+
+// carried renews the marks that name another generation than the StatefulSet's present one,
+// before the next one comes.
 func (p *planner) carried(held []corev1.PersistentVolumeClaim) []ClaimMark {
-	marks := make([]ClaimMark, 0, len(held))
+	var marks []ClaimMark
 	for i := range held {
 		mark := *claims.ReadMark(&held[i])
-		mark.Generation = p.StatefulSet.Generation
-		marks = append(marks, ClaimMark{Claim: held[i], Mark: mark})
+		if mark.Generation != p.StatefulSet.Generation {
+			mark.Generation = p.StatefulSet.Generation
+			marks = append(marks, ClaimMark{Claim: held[i], Mark: mark})
+		}
 	}
 	return marks
 }

@@ -17,6 +17,7 @@ limitations under the License.
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -163,6 +164,9 @@ func (p *planner) gather() (ordinals []*ordinal, ambiguous []string) {
 	}
 	for _, o := range byNumber {
 		slices.SortFunc(o.claims, func(a, b corev1.PersistentVolumeClaim) int { return strings.Compare(a.Name, b.Name) })
+		slices.SortFunc(o.pods, func(a, b corev1.Pod) int {
+			return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
+		})
 		p.findJob(o)
 		ordinals = append(ordinals, o)
 	}

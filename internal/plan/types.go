@@ -111,7 +111,7 @@ const (
 	TakeLock StepKind = "TakeLock"
 	// StartJob creates the Job named Step.Job.
 	StartJob StepKind = "StartJob"
-	// AdmitPod lets the drain pod Step.Pod run.
+	// AdmitPod lets the drain pod Step.Pod, of the Job with Step.JobUID, run.
 	AdmitPod StepKind = "AdmitPod"
 	// DeleteJob deletes the Job named Step.Job in the foreground.
 	DeleteJob StepKind = "DeleteJob"
