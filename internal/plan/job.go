@@ -1,0 +1,243 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package plan
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+)
+
+// watchJob decides about a Job that is under way: stop it, let its pod run, or wait.
+func (p *planner) watchJob(o *ordinal, d *Drain) {
+	pods := o.podsOfJob()
+	if why := p.stopJob(o, pods); why != "" {
+		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "%s; stopping Job %q", why, o.job.Name)
+		d.Next = deleteJob(o.job)
+		return
+	}
+	reason, message := p.tellJob(o, pods, d.Outcome)
+	d.say(drainv1alpha1.DrainDraining, reason, "%s", message)
+	if pods.gated != nil && !pods.alive {
+		d.Next = Step{Kind: AdmitPod, JobUID: o.job.UID, Pod: pods.gated}
+	}
+}
+
+// stopJob says why a Job that is under way must be stopped, or "".
+func (p *planner) stopJob(o *ordinal, pods jobPods) (why string) {
+	switch {
+	case p.Policy.DeletionTimestamp != nil:
+		return "The policy is being deleted"
+	case o.inRange && !pods.started:
+		return "The ordinal is wanted back and the drain pod has not started"
+	case o.inRange && p.Policy.Spec.WhenScaledUp == drainv1alpha1.WhenScaledUpCancel:
+		return "The ordinal is wanted back and spec.whenScaledUp is Cancel"
+	case pods.gated != nil && o.lock.DeletionTimestamp != nil:
+		return "The lock is being deleted and the drain pod has not started"
+	case !pods.started && o.job.Annotations[drainv1alpha1.TemplateHashAnnotation] != p.TemplateHash:
+		return "The template was changed and the drain pod has not started"
+	}
+	return ""
+}
+
+// tellJob says where a Job stands that goes on.
+func (p *planner) tellJob(o *ordinal, pods jobPods, outcome string) (reason, message string) {
+	switch {
+	case o.inRange:
+		return drainv1alpha1.ReasonWantedBack, fmt.Sprintf("The ordinal is wanted back; its pod starts when Job %q has ended, because spec.whenScaledUp is Wait", o.job.Name)
+	case pods.trouble != "":
+		return pods.trouble, pods.message + "; mend it, or edit spec.template and the Job is replaced"
+	case ptr.Deref(o.job.Spec.Suspend, false):
+		return drainv1alpha1.ReasonPodNotStarted, fmt.Sprintf("Job %q is suspended, by a queueing controller for example", o.job.Name)
+	case pods.message != "":
+		return drainv1alpha1.ReasonPodNotStarted, pods.message
+	case !pods.started:
+		return drainv1alpha1.ReasonPodNotStarted, fmt.Sprintf("The pod of Job %q has not started yet", o.job.Name)
+	case outcome != "":
+		return drainv1alpha1.ReasonJobRunning, fmt.Sprintf("Job %q runs (attempt %d); its pod said last: %s", o.job.Name, o.attempt, outcome)
+	default:
+		return drainv1alpha1.ReasonJobRunning, fmt.Sprintf("Job %q runs (attempt %d)", o.job.Name, o.attempt)
+	}
+}
+
+// jobPods is what the pods of the present Job say together.
+type jobPods struct {
+	// gated is the oldest pod that awaits to be let run, and alive says that another one runs.
+	gated *corev1.Pod
+	alive bool
+	// started says that a container of some pod has run.
+	started bool
+	// trouble is the reason for which a person must act, or empty; message is about it, or
+	// about what else keeps a pod from running.
+	trouble, message string
+}
+
+func (o *ordinal) podsOfJob() jobPods {
+	pods := jobPods{started: ptr.Deref(o.job.Status.Ready, 0) > 0}
+	for i := range o.pods {
+		pod := &o.pods[i]
+		if !metav1.IsControlledBy(pod, o.job) {
+			continue
+		}
+		pods.started = pods.started || started(pod)
+		switch {
+		case terminal(pod):
+		case !awaitsLock(pod):
+			pods.alive = true
+		case pods.gated == nil && pod.DeletionTimestamp == nil:
+			pods.gated = pod
+		}
+		if reason, message := trouble(pod); reason != "" {
+			pods.trouble, pods.message = reason, message
+		} else if message := hindrance(pod); message != "" && pods.trouble == "" {
+			pods.message = message
+		}
+	}
+	return pods
+}
+
+// retry decides about a drain whose latest Job failed.
+func (p *planner) retry(o *ordinal, d *Drain) {
+	failure := finished(o.job)
+	said := failure.Message
+	if d.Outcome != "" {
+		said = d.Outcome
+	}
+	if why := p.giveUp(o, d); why != "" {
+		p.release(d, fmt.Sprintf("%s; Job %q had failed: %s", why, o.job.Name, said))
+		return
+	}
+	edited := o.job.Annotations[drainv1alpha1.TemplateHashAnnotation] != p.TemplateHash
+	delay := Backoff(p.Policy.Spec.Retry, o.attempt)
+	due := failure.LastTransitionTime.Add(delay)
+	limit := ptr.Deref(p.Policy.Spec.Retry.MaxAttempts, math.MaxInt32)
+	switch {
+	case p.ready.Status != metav1.ConditionTrue:
+		d.say(drainv1alpha1.DrainFailed, p.ready.Reason, "Attempt %d failed (%s: %s); no further one starts: %s", o.attempt, failure.Reason, said, p.ready.Message)
+	case !edited && o.attempt >= limit:
+		d.say(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonAttemptsExhausted, "All %d attempts failed (%s: %s); edit spec.template or raise spec.retry.maxAttempts, and another one starts", o.attempt, failure.Reason, said)
+	case !edited && p.now.Before(due):
+		d.say(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed, "Attempt %d failed (%s: %s); the next one starts at %s, or at once if spec.template is edited", o.attempt, failure.Reason, said, due.UTC().Format(time.RFC3339))
+		d.RetryAfter = due.Sub(p.now)
+	default:
+		d.say(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed, "Attempt %d failed (%s: %s); starting another one", o.attempt, failure.Reason, said)
+		p.startAttempt(o, d, o.attempt+1)
+	}
+}
+
+// Backoff returns the time between the end of a failed attempt and the start of the next.
+func Backoff(retry drainv1alpha1.RetryOptions, attempt int32) time.Duration {
+	initial := time.Duration(ptr.Deref(retry.InitialDelaySeconds, 30)) * time.Second
+	longest := time.Duration(ptr.Deref(retry.MaxDelaySeconds, 1800)) * time.Second
+	delay := initial
+	for i := int32(1); i < attempt && delay < longest; i++ {
+		delay *= 2
+	}
+	return min(delay, longest)
+}
+
+// giveUp says why a lock without a running Job must be released: no drain of its ordinal is
+// wanted, or none can be had.
+func (p *planner) giveUp(o *ordinal, d *Drain) (why string) {
+	switch {
+	case o.inRange:
+		return "The ordinal is wanted back and no drain runs"
+	case p.Policy.DeletionTimestamp != nil:
+		return "The policy is being deleted and no drain runs"
+	case o.lock.DeletionTimestamp != nil:
+		return "The lock is being deleted and no drain runs"
+	case p.Rival != "":
+		return "Another policy is in charge of the StatefulSet"
+	case p.unasked(o, d):
+		return d.Message
+	}
+	return ""
+}
+
+// start decides about a lock without a Job.
+func (p *planner) start(o *ordinal, d *Drain) {
+	if why := p.giveUp(o, d); why != "" {
+		p.release(d, why)
+		return
+	}
+	if p.unarmed(d) {
+		p.release(d, d.Message)
+		return
+	}
+	d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonLocked, "The lock is held; creating the Job")
+	p.startAttempt(o, d, 1)
+}
+
+// startAttempt starts a Job unless somebody else uses a claim of the ordinal.
+func (p *planner) startAttempt(o *ordinal, d *Drain, attempt int32) {
+	if user := p.user(o); user != nil {
+		d.say(d.State, drainv1alpha1.ReasonClaimInUse, "Pod %q uses a claim of the ordinal; waiting until it is gone", user.Name)
+		d.RetryAfter = recheck
+		return
+	}
+	d.Next = Step{Kind: StartJob, Job: p.jobName(o, attempt), Attempt: attempt}
+}
+
+func deleteJob(job *batchv1.Job) Step {
+	return Step{Kind: DeleteJob, Job: job.Name, JobUID: job.UID}
+}
+
+// newestOutcome returns the last words of the newest pod that has any.
+func newestOutcome(pods []corev1.Pod) string {
+	var newest *corev1.Pod
+	for i := range pods {
+		if outcome(&pods[i]) == "" {
+			continue
+		}
+		if newest == nil || pods[i].CreationTimestamp.After(newest.CreationTimestamp.Time) {
+			newest = &pods[i]
+		}
+	}
+	if newest == nil {
+		return ""
+	}
+	return outcome(newest)
+}
+
+// hindrance returns why a pod that nobody needs to mend doesn't run, or "".
+func hindrance(pod *corev1.Pod) string {
+	if pod.DeletionTimestamp != nil && !terminal(pod) {
+		return fmt.Sprintf("Pod %q is being deleted, and node %q has not said yet that it has ended", pod.Name, pod.Spec.NodeName)
+	}
+	for i := range pod.Status.Conditions {
+		condition := &pod.Status.Conditions[i]
+		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse && condition.Reason == corev1.PodReasonUnschedulable {
+			return fmt.Sprintf("Pod %q can't be scheduled: %s", pod.Name, condition.Message)
+		}
+	}
+	return ""
+}
+
+// awaitsLock says whether a drain pod still has the operator's gate.
+func awaitsLock(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Spec.SchedulingGates, func(gate corev1.PodSchedulingGate) bool {
+		return gate.Name == drainv1alpha1.DrainSchedulingGate
+	})
+}

@@ -1,0 +1,175 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
+)
+
+// restIsNew says whether every claim whose mark doesn't hold was made under the present lock. A
+// StatefulSet that wants the ordinal back makes claims anew while the drained ones go; no pod
+// can have used those, and the drained ones must not be left among them. Any other unmarked
+// claim is drained before one of its ordinal is deleted.
+func (p *planner) restIsNew(o *ordinal) bool {
+	for i := range o.claims {
+		claim := &o.claims[i]
+		if !p.holds(o, claim) && !claim.CreationTimestamp.After(o.lock.CreationTimestamp.Time) {
+			return false
+		}
+	}
+	return true
+}
+
+// mark decides what to write on the claims of a complete Job. A claim that some pod has used
+// since the Job ended is drained again instead: it may hold new data.
+func (p *planner) mark(o *ordinal, d *Drain) {
+	d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonMarkingClaims, "Job %q is complete; marking its claims as drained", o.job.Name)
+	step := Step{Kind: MarkClaims}
+	stays := p.staysOut(o)
+	if stays && p.Policy.DeletionTimestamp == nil && p.awaitController(d) {
+		d.State = drainv1alpha1.DrainDraining
+		return
+	}
+	for i := range o.claims {
+		if claims.ReadMark(&o.claims[i]).HoldsUnder(o.lock.UID) {
+			continue
+		}
+		since, known := claims.UnusedSince(&o.claims[i])
+		if !known {
+			p.waitUnlessUnwanted(o, d, drainv1alpha1.ReasonMarkingClaims, fmt.Sprintf("Job %q is complete; waiting until Kubernetes reports claim %q as unused", o.job.Name, o.claims[i].Name))
+			return
+		}
+		if usedSince(&o.claims[i], o.lock.UID, finished(o.job), since) {
+			d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "A pod used claim %q after Job %q had ended; draining it again", o.claims[i].Name, o.job.Name)
+			d.Next = deleteJob(o.job)
+			return
+		}
+		mark := claims.Mark{
+			ClaimUID: o.claims[i].UID, LockUID: o.lock.UID, UnusedSince: since,
+			Job: o.job.Name, Attempts: o.attempt, Time: metav1.NewTime(p.now), Outcome: d.Outcome,
+		}
+		if stays {
+			mark.StatefulSetUID, mark.Generation = p.StatefulSet.UID, p.StatefulSet.Generation
+		}
+		step.Marks = append(step.Marks, ClaimMark{Claim: o.claims[i], Mark: mark})
+	}
+	d.Next = step
+}
+
+// usedSince says whether a pod may have used a claim after its Job ended: a mark of this
+// lock was there and holds no more, or the claim became unused long after the last pod of
+// the Job did. Both times are the kube-controller-manager's.
+func usedSince(claim *corev1.PersistentVolumeClaim, lock types.UID, end *batchv1.JobCondition, since *metav1.Time) bool {
+	if mark := claims.ParseMark(claim); mark != nil && mark.LockUID == lock {
+		return true
+	}
+	return since != nil && since.After(end.LastTransitionTime.Add(unusedLag))
+}
+
+// dispose deletes drained claims. Jobs go first, because a pod holds its claims for as long
+// as it exists, a completed one too.
+func (p *planner) dispose(o *ordinal, held []corev1.PersistentVolumeClaim, d *Drain) {
+	d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonDeletingClaims, "%s", cmp.Or(d.Outcome, "Drained; deleting "+claimNames(held)))
+	if o.job != nil {
+		d.Next = deleteJob(o.job)
+		return
+	}
+	if len(o.others) > 0 {
+		d.Next = deleteJob(&o.others[0])
+		return
+	}
+	if user := p.user(o); user != nil {
+		p.waitUnlessUnwanted(o, d, drainv1alpha1.ReasonClaimInUse, fmt.Sprintf("Drained, but pod %q uses a claim of it; its deletion waits until that pod is gone", user.Name))
+		return
+	}
+	for i := range held {
+		if held[i].DeletionTimestamp == nil {
+			d.Next.Delete = append(d.Next.Delete, held[i])
+		}
+	}
+	if len(d.Next.Delete) > 0 {
+		d.Next.Kind = DeleteClaims
+	}
+}
+
+// staysOut says whether there is a StatefulSet whose generation shows that the ordinal is out
+// of range.
+func (p *planner) staysOut(o *ordinal) bool {
+	return p.StatefulSet != nil && p.StatefulSet.DeletionTimestamp == nil && !o.inRange
+}
+
+// holds says whether a claim bears a mark that holds.
+func (p *planner) holds(o *ordinal, claim *corev1.PersistentVolumeClaim) bool {
+	mark := claims.ReadMark(claim)
+	if o.lock != nil && mark.HoldsUnder(o.lock.UID) {
+		return true
+	}
+	return p.staysOut(o) && mark.HoldsAt(p.StatefulSet.UID, p.StatefulSet.Generation)
+}
+
+// marked returns the claims of the ordinal whose mark holds.
+func (p *planner) marked(o *ordinal) (held []corev1.PersistentVolumeClaim) {
+	for i := range o.claims {
+		if p.holds(o, &o.claims[i]) {
+			held = append(held, o.claims[i])
+		}
+	}
+	return held
+}
+
+// carried renews the marks that name another generation than the StatefulSet's present one,
+// before the next one comes.
+func (p *planner) carried(held []corev1.PersistentVolumeClaim) []ClaimMark {
+	var marks []ClaimMark
+	for i := range held {
+		mark := *claims.ReadMark(&held[i])
+		if mark.Generation != p.StatefulSet.Generation {
+			mark.Generation = p.StatefulSet.Generation
+			marks = append(marks, ClaimMark{Claim: held[i], Mark: mark})
+		}
+	}
+	return marks
+}
+
+func claimNames(list []corev1.PersistentVolumeClaim) string {
+	names := make([]string, 0, len(list))
+	for i := range list {
+		names = append(names, list[i].Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// waitUnlessUnwanted waits for something that the caches don't show. A scale-up and the end of
+// the policy don't wait along: what isn't marked is drained again another time.
+func (p *planner) waitUnlessUnwanted(o *ordinal, d *Drain, reason, message string) {
+	if o.inRange || p.Policy.DeletionTimestamp != nil {
+		p.release(d, message)
+		return
+	}
+	d.say(drainv1alpha1.DrainDraining, reason, "%s", message)
+	d.RetryAfter = recheck
+}

@@ -1,0 +1,173 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
+)
+
+// unasked says why no drain of the ordinal is asked for, or why there can be none.
+func (p *planner) unasked(o *ordinal, d *Drain) bool {
+	set := p.StatefulSet
+	switch {
+	case skipped(o) != "":
+		d.say(drainv1alpha1.DrainRetained, drainv1alpha1.ReasonSkipped, "Claim %q carries the annotation %s, so the ordinal is left alone", skipped(o), drainv1alpha1.SkipAnnotation)
+		return true
+	case set == nil || set.DeletionTimestamp != nil:
+		d.say(drainv1alpha1.DrainRetained, drainv1alpha1.ReasonStatefulSetNotFound, "The StatefulSet is gone; its claims are kept undrained")
+		return true
+	case p.Policy.Spec.WhenScaled == drainv1alpha1.WhenScaledRetain:
+		d.say(drainv1alpha1.DrainRetained, drainv1alpha1.ReasonWhenScaledRetain, "The claims are kept undrained, because spec.whenScaled is Retain")
+		return true
+	case p.neverBound(o):
+		d.say(drainv1alpha1.DrainRetained, drainv1alpha1.ReasonNeverBound, "The claims never had a volume, so they hold no data")
+		return true
+	}
+	if p.ready.Reason == drainv1alpha1.ReasonAmbiguousClaims {
+		// The claims that seem to be missing may be the ambiguous ones.
+		return p.unarmed(d)
+	}
+	if len(o.claims) < len(p.identity.Templates) {
+		d.say(drainv1alpha1.DrainBlocked, drainv1alpha1.ReasonClaimMissing, "Claim %q does not exist; restore it, or annotate the others with %s: \"true\"", p.missing(o), drainv1alpha1.SkipAnnotation)
+		return true
+	}
+	for i := range o.claims {
+		claim := &o.claims[i]
+		if claim.DeletionTimestamp != nil {
+			d.say(drainv1alpha1.DrainBlocked, drainv1alpha1.ReasonClaimTerminating, "Claim %q is being deleted by somebody else, and such a claim can be mounted by no new pod; its data goes with it undrained", claim.Name)
+			return true
+		}
+		if claim.Status.Phase == corev1.ClaimLost {
+			d.say(drainv1alpha1.DrainBlocked, drainv1alpha1.ReasonClaimLost, "Claim %q has lost its volume; restore the PersistentVolume %q, or annotate the claim with %s: \"true\"", claim.Name, claim.Spec.VolumeName, drainv1alpha1.SkipAnnotation)
+			return true
+		}
+	}
+	return false
+}
+
+// unarmed says that the policy isn't ready to drain anything.
+func (p *planner) unarmed(d *Drain) bool {
+	if p.ready.Status == metav1.ConditionTrue {
+		return false
+	}
+	d.say(drainv1alpha1.DrainWaiting, p.ready.Reason, "%s", p.ready.Message)
+	return true
+}
+
+// awaitController says whether the StatefulSet controller may still act on a spec from before
+// the present one, and make a pod for the ordinal once its name is free.
+func (p *planner) awaitController(d *Drain) bool {
+	if p.StatefulSet.Status.ObservedGeneration >= p.StatefulSet.Generation {
+		return false
+	}
+	d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonStatefulSetNotObserved, "Waiting until the StatefulSet controller has seen generation %d of the StatefulSet", p.StatefulSet.Generation)
+	return true
+}
+
+// awaitReplicas says whether too few replicas are there to take the data. While a scale-down
+// is under way, pods that are about to go still count as ready in the StatefulSet's status,
+// hence the minimum.
+func (p *planner) awaitReplicas(d *Drain) bool {
+	least := ptr.Deref(p.Policy.Spec.MinReadyReplicas, 1)
+	remaining := min(p.StatefulSet.Status.ReadyReplicas, Replicas(p.StatefulSet))
+	if remaining >= least {
+		return false
+	}
+	d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonWaitingForReadyReplicas,
+		"%d of the replicas that remain are ready, and spec.minReadyReplicas is %d: nobody could take the data; scale up, or set it to 0 if the drain takes the data elsewhere", remaining, least)
+	return true
+}
+
+// awaitOthers says whether pods other than the drain's stand in the way. Only a live
+// snapshot shows them all.
+func (p *planner) awaitOthers(o *ordinal, d *Drain) bool {
+	name := fmt.Sprintf("%s-%d", p.identity.Name, o.number)
+	for i := range p.Pods {
+		pod := &p.Pods[i]
+		if pod.Name != name {
+			continue
+		}
+		d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonPodStillExists, "Waiting until pod %q on node %q is gone", pod.Name, pod.Spec.NodeName)
+		d.RetryAfter = recheck
+		return true
+	}
+	if user := p.user(o); user != nil {
+		d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonClaimInUse, "Waiting until pod %q, which uses a claim of the ordinal, is gone", user.Name)
+		d.RetryAfter = recheck
+		return true
+	}
+	return false
+}
+
+// user returns a pod that uses a claim of the ordinal, other than the policy's own.
+func (p *planner) user(o *ordinal) *corev1.Pod {
+	for i := range p.Pods {
+		pod := &p.Pods[i]
+		if terminal(pod) || pod.Labels[drainv1alpha1.PolicyUIDLabel] == string(p.Policy.UID) {
+			continue
+		}
+		for _, volume := range pod.Spec.Volumes {
+			if volume.PersistentVolumeClaim == nil {
+				continue
+			}
+			for j := range o.claims {
+				if o.claims[j].Name == volume.PersistentVolumeClaim.ClaimName {
+					return pod
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (p *planner) neverBound(o *ordinal) bool {
+	for i := range o.claims {
+		if o.claims[i].Spec.VolumeName != "" || o.claims[i].Status.Phase != corev1.ClaimPending {
+			return false
+		}
+	}
+	return true
+}
+
+// missing returns the name of a claim that the ordinal should have and hasn't.
+func (p *planner) missing(o *ordinal) string {
+	for _, template := range p.identity.Templates {
+		name := claims.Name(template, p.identity.Name, o.number)
+		if !slices.ContainsFunc(o.claims, func(claim corev1.PersistentVolumeClaim) bool { return claim.Name == name }) {
+			return name
+		}
+	}
+	return ""
+}
+
+// skipped returns the name of a claim that asks to be left alone, or "".
+func skipped(o *ordinal) string {
+	for i := range o.claims {
+		if o.claims[i].Annotations[drainv1alpha1.SkipAnnotation] == "true" {
+			return o.claims[i].Name
+		}
+	}
+	return ""
+}
