@@ -61,6 +61,11 @@ func (p *planner) stopStrays(o *ordinal, d *Drain) bool {
 	}
 	for i := range all {
 		if all[i].DeletionTimestamp != nil {
+			if d.Mark != nil {
+				// It has ended well; it goes so that its claims can.
+				d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonDeletingClaims, "%s", cmp.Or(d.Outcome, "Drained; waiting until the pods of Job "+all[i].Name+" are gone"))
+				return true
+			}
 			d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Job %q is being deleted; waiting until its pods are gone", all[i].Name)
 			return true
 		}
