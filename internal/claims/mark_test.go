@@ -136,13 +136,13 @@ func TestHoldsUnder(t *testing.T) {
 func TestHoldsAt(t *testing.T) {
 	mark := &Mark{StatefulSetUID: "set", Generation: 5}
 	tests := map[string]struct {
-		mark                *Mark
-		set                 types.UID
-		generation          int64
-		wantHolds, wantMove bool
+		mark       *Mark
+		set        types.UID
+		generation int64
+		wantHolds  bool
 	}{
 		"the same generation":                  {mark: mark, set: "set", generation: 5, wantHolds: true},
-		"the next generation":                  {mark: mark, set: "set", generation: 6, wantHolds: true, wantMove: true},
+		"the next generation":                  {mark: mark, set: "set", generation: 6, wantHolds: true},
 		"a gap in generations":                 {mark: mark, set: "set", generation: 7},
 		"an older generation":                  {mark: mark, set: "set", generation: 4},
 		"another StatefulSet":                  {mark: mark, set: "other", generation: 5},
@@ -154,8 +154,8 @@ func TestHoldsAt(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			if holds, move := tc.mark.HoldsAt(tc.set, tc.generation); holds != tc.wantHolds || move != tc.wantMove {
-				t.Errorf("HoldsAt = %t, %t, want %t, %t", holds, move, tc.wantHolds, tc.wantMove)
+			if got := tc.mark.HoldsAt(tc.set, tc.generation); got != tc.wantHolds {
+				t.Errorf("HoldsAt = %t, want %t", got, tc.wantHolds)
 			}
 		})
 	}

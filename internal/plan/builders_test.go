@@ -1,0 +1,314 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package plan
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
+)
+
+const (
+	policyUID = types.UID("policy")
+	setUID    = types.UID("set")
+	hash      = "hash-of-the-template"
+)
+
+// now is the time of every plan, noon the end of every Job: a minute before.
+var (
+	now  = time.Date(2026, time.August, 1, 12, 1, 0, 0, time.UTC)
+	noon = metav1.NewTime(now.Add(-time.Minute))
+)
+
+// world is a snapshot to be: StatefulSet web of two replicas, with one claim template, and the
+// policy that drains it. Its methods add what a test is about.
+type world struct{ Snapshot }
+
+// given returns a world as the functions make it.
+func given(build ...func(*world)) *world {
+	w := &world{Snapshot{
+		Policy: &drainv1alpha1.DrainPolicy{
+			ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: policyUID, Generation: 7},
+			Spec: drainv1alpha1.DrainPolicySpec{
+				StatefulSetRef: drainv1alpha1.StatefulSetReference{Name: "web"},
+				Template:       corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "drain", Image: "drain"}}}},
+				WhenScaled:     drainv1alpha1.WhenScaledDrain,
+				WhenDrained:    drainv1alpha1.WhenDrainedRetain,
+				WhenScaledUp:   drainv1alpha1.WhenScaledUpWait,
+			},
+		},
+		StatefulSet: &appsv1.StatefulSet{
+			ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: setUID, Generation: 4},
+			Spec:       appsv1.StatefulSetSpec{Replicas: ptr.To[int32](2)},
+			Status:     appsv1.StatefulSetStatus{ObservedGeneration: 4, ReadyReplicas: 2},
+		},
+		TemplateHash: hash,
+	}}
+	w.templates("data")
+	for _, b := range build {
+		if b != nil {
+			b(w)
+		}
+	}
+	return w
+}
+
+func (w *world) templates(names ...string) {
+	w.StatefulSet.Spec.VolumeClaimTemplates = nil
+	for _, name := range names {
+		w.StatefulSet.Spec.VolumeClaimTemplates = append(w.StatefulSet.Spec.VolumeClaimTemplates, corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	}
+}
+
+func ordinals(start int32) *appsv1.StatefulSetOrdinals {
+	return &appsv1.StatefulSetOrdinals{Start: start}
+}
+
+// claim adds a bound claim.
+func (w *world) claim(template string, ordinal int32, change ...func(*corev1.PersistentVolumeClaim)) {
+	name := claims.Name(template, "web", ordinal)
+	claim := corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop", UID: types.UID("uid-of-" + name), ResourceVersion: "1", CreationTimestamp: metav1.NewTime(noon.Add(-time.Hour))},
+		Spec:       corev1.PersistentVolumeClaimSpec{VolumeName: "volume-of-" + name},
+		Status: corev1.PersistentVolumeClaimStatus{
+			Phase:    corev1.ClaimBound,
+			Capacity: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")},
+		},
+	}
+	for _, c := range change {
+		c(&claim)
+	}
+	w.Claims = append(w.Claims, claim)
+}
+
+// Changes of claims.
+
+func markedBy(mark claims.Mark) func(*corev1.PersistentVolumeClaim) {
+	return func(claim *corev1.PersistentVolumeClaim) {
+		mark := mark
+		if mark.ClaimUID == "" {
+			mark.ClaimUID = claim.UID
+		}
+		mark.Time = noon
+		metav1.SetMetaDataAnnotation(&claim.ObjectMeta, drainv1alpha1.DrainedAnnotation, mark.String())
+	}
+}
+
+// markedAt marks a claim at a generation of the StatefulSet, under a lock that is gone.
+func markedAt(generation int64) func(*corev1.PersistentVolumeClaim) {
+	return markedBy(claims.Mark{LockUID: "past-lock", StatefulSetUID: setUID, Generation: generation, Job: "past-job", Attempts: 2, Outcome: "moved all"})
+}
+
+// markedUnder marks a claim under the lock of an ordinal.
+func markedUnder(ordinal int32) func(*corev1.PersistentVolumeClaim) {
+	return markedBy(claims.Mark{LockUID: lockUID(ordinal), Job: "past-job", Attempts: 1})
+}
+
+func skip(claim *corev1.PersistentVolumeClaim) {
+	metav1.SetMetaDataAnnotation(&claim.ObjectMeta, drainv1alpha1.SkipAnnotation, "true")
+}
+
+func claimTerminating(claim *corev1.PersistentVolumeClaim) { claim.DeletionTimestamp = &noon }
+
+func lost(claim *corev1.PersistentVolumeClaim) { claim.Status.Phase = corev1.ClaimLost }
+
+func neverBound(claim *corev1.PersistentVolumeClaim) {
+	claim.Spec.VolumeName, claim.Status.Phase, claim.Status.Capacity = "", corev1.ClaimPending, nil
+}
+
+func bornAfterTheLock(claim *corev1.PersistentVolumeClaim) {
+	claim.UID = "anew"
+	claim.CreationTimestamp = metav1.NewTime(noon.Add(30 * time.Second))
+}
+
+func unusedSince(status corev1.ConditionStatus, since metav1.Time) func(*corev1.PersistentVolumeClaim) {
+	return func(claim *corev1.PersistentVolumeClaim) {
+		claim.Status.Conditions = []corev1.PersistentVolumeClaimCondition{{Type: corev1.PersistentVolumeClaimUnused, Status: status, LastTransitionTime: since}}
+	}
+}
+
+func lockUID(ordinal int32) types.UID { return types.UID(fmt.Sprintf("lock-of-%d", ordinal)) }
+
+// pod adds a pod of somebody else that mounts a claim.
+func (w *world) pod(name, claim string, change ...func(*corev1.Pod)) {
+	pod := corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop", UID: types.UID("uid-of-" + name)},
+		Spec:       corev1.PodSpec{NodeName: "node-1"},
+		Status:     corev1.PodStatus{Phase: corev1.PodRunning},
+	}
+	if claim != "" {
+		pod.Spec.Volumes = []corev1.Volume{
+			{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+			{Name: "claim", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim}}},
+		}
+	}
+	for _, c := range change {
+		c(&pod)
+	}
+	w.Pods = append(w.Pods, pod)
+}
+
+func ours(ordinal int32, role string) func(*corev1.Pod) {
+	return func(pod *corev1.Pod) {
+		pod.Labels = map[string]string{
+			drainv1alpha1.PolicyUIDLabel: string(policyUID),
+			drainv1alpha1.RoleLabel:      role,
+			drainv1alpha1.OrdinalLabel:   strconv.Itoa(int(ordinal)),
+		}
+	}
+}
+
+// lock adds the lock of an ordinal.
+func (w *world) lock(ordinal int32, change ...func(*corev1.Pod)) {
+	w.pod(fmt.Sprintf("web-%d", ordinal), "", append([]func(*corev1.Pod){ours(ordinal, drainv1alpha1.RoleLock), func(pod *corev1.Pod) {
+		pod.UID = lockUID(ordinal)
+		pod.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute))
+		pod.OwnerReferences = []metav1.OwnerReference{{Kind: "DrainPolicy", Name: "web", UID: policyUID, Controller: ptr.To(true)}}
+		pod.Spec.NodeName, pod.Status.Phase = "", corev1.PodPending
+	}}, change...)...)
+}
+
+func podTerminating(pod *corev1.Pod) { pod.DeletionTimestamp = &noon }
+
+func phase(phase corev1.PodPhase) func(*corev1.Pod) {
+	return func(pod *corev1.Pod) { pod.Status.Phase = phase }
+}
+
+// jobName is the name of the Job of an attempt on the claims that were added before.
+func (w *world) jobName(ordinal, attempt int32) string {
+	var uids []types.UID
+	for i := range w.Claims {
+		if _, n, ok := claims.Parse(w.Claims[i].Name); ok && n == ordinal {
+			uids = append(uids, w.Claims[i].UID)
+		}
+	}
+	return JobName("web", policyUID, ordinal, lockUID(ordinal), uids, attempt)
+}
+
+// job adds the Job of an attempt, under the lock of the ordinal and on the claims that were
+// added before.
+func (w *world) job(ordinal, attempt int32, change ...func(*batchv1.Job)) {
+	job := batchv1.Job{ObjectMeta: metav1.ObjectMeta{
+		Name: w.jobName(ordinal, attempt), Namespace: "shop", CreationTimestamp: noon,
+		Labels: map[string]string{
+			drainv1alpha1.PolicyUIDLabel: string(policyUID), drainv1alpha1.RoleLabel: drainv1alpha1.RoleDrain,
+			drainv1alpha1.OrdinalLabel: strconv.Itoa(int(ordinal)), drainv1alpha1.AttemptLabel: strconv.Itoa(int(attempt)),
+		},
+		Annotations: map[string]string{drainv1alpha1.TemplateHashAnnotation: hash},
+	}}
+	job.UID = types.UID("uid-of-" + job.Name)
+	for _, c := range change {
+		c(&job)
+	}
+	w.Jobs = append(w.Jobs, job)
+}
+
+// Changes of Jobs.
+
+func jobOver(outcome batchv1.JobConditionType) func(*batchv1.Job) {
+	return func(job *batchv1.Job) {
+		job.Status.StartTime = ptr.To(metav1.NewTime(noon.Add(-time.Minute)))
+		job.Status.Conditions = append(job.Status.Conditions, batchv1.JobCondition{
+			Type: outcome, Status: corev1.ConditionTrue, LastTransitionTime: noon, Reason: "SomeReason", Message: "words of the Job controller",
+		})
+		if outcome == batchv1.JobComplete {
+			job.Status.CompletionTime = &noon
+		}
+	}
+}
+
+var (
+	complete = jobOver(batchv1.JobComplete)
+	failed   = jobOver(batchv1.JobFailed)
+)
+
+func jobTerminating(job *batchv1.Job) { job.DeletionTimestamp = &noon }
+
+func jobReady(job *batchv1.Job) { job.Status.Ready = ptr.To[int32](1) }
+
+func otherTemplate(job *batchv1.Job) {
+	job.Annotations[drainv1alpha1.TemplateHashAnnotation] = "of-another-template"
+}
+
+func named(name string) func(*batchv1.Job) {
+	return func(job *batchv1.Job) { job.Name, job.UID = name, types.UID("uid-of-"+name) }
+}
+
+// drainPod adds a pod of the Job that was added last.
+func (w *world) drainPod(ordinal int32, change ...func(*corev1.Pod)) {
+	var owners []metav1.OwnerReference
+	name := "orphan"
+	if len(w.Jobs) > 0 {
+		job := &w.Jobs[len(w.Jobs)-1]
+		name = job.Name
+		owners = []metav1.OwnerReference{{Kind: "Job", Name: job.Name, UID: job.UID, Controller: ptr.To(true)}}
+	}
+	w.pod(fmt.Sprintf("%s-%d", name, len(w.Pods)), claims.Name("data", "web", ordinal), append([]func(*corev1.Pod){
+		ours(ordinal, drainv1alpha1.RoleDrain), func(pod *corev1.Pod) { pod.OwnerReferences = owners },
+	}, change...)...)
+}
+
+func gated(pod *corev1.Pod) {
+	pod.Spec.NodeName, pod.Status.Phase = "", corev1.PodPending
+	pod.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: drainv1alpha1.DrainSchedulingGate}}
+	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonSchedulingGated}}
+}
+
+func unschedulable(pod *corev1.Pod) {
+	pod.Spec.NodeName, pod.Status.Phase = "", corev1.PodPending
+	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: "0/3 nodes are available"}}
+}
+
+// container gives the drain pod's container a state.
+func container(state corev1.ContainerState) func(*corev1.Pod) {
+	return func(pod *corev1.Pod) {
+		pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, corev1.ContainerStatus{Name: "drain", Image: "drain", State: state})
+	}
+}
+
+var running = container(corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
+
+func waiting(reason string) func(*corev1.Pod) {
+	return container(corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: "words of the kubelet"}})
+}
+
+func ended(code int32, message string) func(*corev1.Pod) {
+	return func(pod *corev1.Pod) {
+		pod.Status.Phase = corev1.PodSucceeded
+		if code != 0 {
+			pod.Status.Phase = corev1.PodFailed
+		}
+		container(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error", Message: message}})(pod)
+	}
+}
+
+// observedBefore makes the status remember the StatefulSet as it is.
+func (w *world) observedBefore() {
+	plan := Make(w.Snapshot, now)
+	w.Policy.Status.StatefulSet = plan.Observed
+}

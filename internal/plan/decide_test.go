@@ -1,0 +1,553 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package plan
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
+)
+
+// decision is what a row wants of ordinal 2, the only one outside the range.
+type decision struct {
+	given func(*world)
+	// wantSilent means that the plan has no entry for the ordinal, and the rest is not looked at.
+	wantSilent bool
+	wantState  drainv1alpha1.DrainState
+	wantReason string
+	wantStep   StepKind
+	// wantSays is a part of the message.
+	wantSays string
+	// wantRetryAfter is when to look again; 0 if an event will come.
+	wantRetryAfter time.Duration
+	// check looks at the rest of the entry, if there is more to it.
+	check func(*testing.T, *world, *Drain)
+}
+
+func decide(t *testing.T, tests map[string]decision) {
+	t.Helper()
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := given(tc.given)
+			plan := Make(w.Snapshot, now)
+			drain := plan.Drain(2)
+			if drain == nil || tc.wantSilent {
+				if (drain == nil) != tc.wantSilent {
+					t.Fatalf("the plan's entry is %+v, want none: %t", drain, tc.wantSilent)
+				}
+				return
+			}
+			if drain.State != tc.wantState || drain.Reason != tc.wantReason || drain.Next.Kind != tc.wantStep {
+				t.Errorf("the decision is %s/%s, next %q, want %s/%s, next %q; it says: %s",
+					drain.State, drain.Reason, drain.Next.Kind, tc.wantState, tc.wantReason, tc.wantStep, drain.Message)
+			}
+			if !strings.Contains(drain.Message, tc.wantSays) || drain.Message == "" {
+				t.Errorf("the message is %q, want %q in it", drain.Message, tc.wantSays)
+			}
+			if drain.RetryAfter != tc.wantRetryAfter {
+				t.Errorf("RetryAfter = %v, want %v", drain.RetryAfter, tc.wantRetryAfter)
+			}
+			if tc.check != nil {
+				tc.check(t, w, drain)
+			}
+		})
+	}
+}
+
+// Parts that many rows share.
+
+func orphan(w *world)       { w.claim("data", 2) }
+func lockedOrphan(w *world) { w.claim("data", 2); w.lock(2) }
+func scaledUp(w *world)     { w.StatefulSet.Spec.Replicas = ptr.To[int32](3) }
+func deleted(w *world)      { w.Policy.DeletionTimestamp = &noon }
+func suspended(w *world)    { w.Policy.Spec.Suspend = ptr.To(true) }
+func deleteClaims(w *world) { w.Policy.Spec.WhenDrained = drainv1alpha1.WhenDrainedDelete }
+func cancel(w *world)       { w.Policy.Spec.WhenScaledUp = drainv1alpha1.WhenScaledUpCancel }
+func retain(w *world)       { w.Policy.Spec.WhenScaled = drainv1alpha1.WhenScaledRetain }
+func rival(w *world)        { w.Rival = "older" }
+func setGone(w *world)      { w.observedBefore(); w.StatefulSet = nil }
+func setDeleted(w *world)   { w.StatefulSet.DeletionTimestamp = &noon }
+func notObserved(w *world)  { w.StatefulSet.Status.ObservedGeneration = 3 }
+
+func all(build ...func(*world)) func(*world) {
+	return func(w *world) {
+		for _, b := range build {
+			b(w)
+		}
+	}
+}
+
+func TestDecideWithoutLock(t *testing.T) {
+	starting := decision{wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonStarting, wantStep: TakeLock}
+	kept := decision{wantState: drainv1alpha1.DrainDrained, wantReason: drainv1alpha1.ReasonClaimsKept}
+	with := func(d decision, build ...func(*world)) decision { d.given = all(build...); return d }
+	retained := func(reason, says string, build ...func(*world)) decision {
+		return decision{given: all(build...), wantState: drainv1alpha1.DrainRetained, wantReason: reason, wantSays: says}
+	}
+	blocked := func(reason, says string, build ...func(*world)) decision {
+		return decision{given: all(build...), wantState: drainv1alpha1.DrainBlocked, wantReason: reason, wantSays: says}
+	}
+	waits := func(reason, says string, after time.Duration, build ...func(*world)) decision {
+		return decision{given: all(build...), wantState: drainv1alpha1.DrainWaiting, wantReason: reason, wantSays: says, wantRetryAfter: after}
+	}
+
+	decide(t, map[string]decision{
+		"an orphan gets a lock":                    with(starting, orphan),
+		"an ordinal in range is nobody's business": {given: all(orphan, scaledUp), wantSilent: true},
+		"an ordinal without claims neither":        {given: func(w *world) { w.claim("data", 3) }, wantSilent: true},
+		"the rival's orphans neither":              {given: all(orphan, rival), wantSilent: true},
+		"nor any once the policy is being deleted": {given: all(orphan, deleted), wantSilent: true},
+		"below the first ordinal is out of range":  with(starting, orphan, func(w *world) { w.StatefulSet.Spec.Ordinals = ordinals(3) }),
+		"the range starts at spec.ordinals.start":  {given: all(orphan, func(w *world) { w.StatefulSet.Spec.Ordinals = ordinals(1) }), wantSilent: true},
+		"unset replicas means one":                 with(starting, orphan, func(w *world) { w.StatefulSet.Spec.Replicas = nil }),
+		"a skipped claim holds the ordinal":        retained(drainv1alpha1.ReasonSkipped, `"data-web-2"`, func(w *world) { w.claim("data", 2, skip) }),
+		"one skipped claim of two does so too":     retained(drainv1alpha1.ReasonSkipped, `"logs-web-2"`, func(w *world) { w.templates("data", "logs"); w.claim("data", 2); w.claim("logs", 2, skip) }),
+		"skip: false skips nothing": with(starting, func(w *world) {
+			w.claim("data", 2, skip)
+			w.Claims[0].Annotations[drainv1alpha1.SkipAnnotation] = "false"
+		}),
+		"a StatefulSet that is gone keeps its claims": retained(drainv1alpha1.ReasonStatefulSetNotFound, "gone", orphan, setGone),
+		"so does one that is being deleted":           retained(drainv1alpha1.ReasonStatefulSetNotFound, "gone", orphan, setDeleted),
+		"whenScaled: Retain":                          retained(drainv1alpha1.ReasonWhenScaledRetain, "whenScaled", orphan, retain),
+		"claims that never had a volume":              retained(drainv1alpha1.ReasonNeverBound, "never", func(w *world) { w.claim("data", 2, neverBound) }),
+		"one of two claims had one":                   with(starting, func(w *world) { w.templates("data", "logs"); w.claim("data", 2, neverBound); w.claim("logs", 2) }),
+		"a pending claim that names a volume has one": with(starting, func(w *world) {
+			w.claim("data", 2, neverBound, func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "restored" })
+		}),
+		"a claim is missing":                    blocked(drainv1alpha1.ReasonClaimMissing, `"logs-web-2"`, func(w *world) { w.templates("data", "logs"); w.claim("data", 2) }),
+		"a claim is being deleted by somebody":  blocked(drainv1alpha1.ReasonClaimTerminating, `"data-web-2"`, func(w *world) { w.claim("data", 2, claimTerminating) }),
+		"a claim has lost its volume":           blocked(drainv1alpha1.ReasonClaimLost, `"volume-of-data-web-2"`, func(w *world) { w.claim("data", 2, lost) }),
+		"suspended":                             waits(drainv1alpha1.ReasonSuspended, "suspend", 0, orphan, suspended),
+		"nobody is ready to take the data":      waits(drainv1alpha1.ReasonWaitingForReadyReplicas, "0 of the replicas", 0, orphan, func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }),
+		"too few are ready":                     waits(drainv1alpha1.ReasonWaitingForReadyReplicas, "2 of the replicas", 0, orphan, func(w *world) { w.Policy.Spec.MinReadyReplicas = ptr.To[int32](3) }),
+		"enough are ready":                      with(starting, orphan, func(w *world) { w.Policy.Spec.MinReadyReplicas = ptr.To[int32](2) }),
+		"pods about to go don't count as ready": waits(drainv1alpha1.ReasonWaitingForReadyReplicas, "0 of the replicas", 0, orphan, func(w *world) { w.StatefulSet.Spec.Replicas = ptr.To[int32](0) }),
+		"scaled to zero, and nobody is needed": with(starting, orphan, func(w *world) {
+			w.StatefulSet.Spec.Replicas = ptr.To[int32](0)
+			w.Policy.Spec.MinReadyReplicas = ptr.To[int32](0)
+		}),
+		"the StatefulSet controller is behind":    waits(drainv1alpha1.ReasonStatefulSetNotObserved, "generation 4", 0, orphan, notObserved),
+		"the ordinal's own pod is still there":    waits(drainv1alpha1.ReasonPodStillExists, `"web-2" on node "node-1"`, recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2") }),
+		"even if it has ended":                    waits(drainv1alpha1.ReasonPodStillExists, `"web-2"`, recheck, orphan, func(w *world) { w.pod("web-2", "", phase(corev1.PodSucceeded)) }),
+		"somebody else's pod uses a claim":        waits(drainv1alpha1.ReasonClaimInUse, `"debug"`, recheck, orphan, func(w *world) { w.pod("debug", "data-web-2") }),
+		"somebody else's pod has ended":           with(starting, orphan, func(w *world) { w.pod("debug", "data-web-2", phase(corev1.PodFailed)) }),
+		"somebody else's pod uses another claim":  with(starting, orphan, func(w *world) { w.pod("debug", "data-web-1") }),
+		"all slots are taken":                     waits(drainv1alpha1.ReasonWaitingForSlot, "maxConcurrentDrains is 1", 0, orphan, func(w *world) { w.lock(5) }),
+		"a slot is free":                          with(starting, orphan, func(w *world) { w.lock(5); w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](2) }),
+		"the highest ordinal goes first":          waits(drainv1alpha1.ReasonWaitingForSlot, "", 0, orphan, func(w *world) { w.claim("data", 3) }),
+		"one that waits for itself takes no slot": with(starting, orphan, func(w *world) { w.claim("data", 3, skip) }),
+		"a finished Job of the past says nothing": with(starting, orphan, func(w *world) { w.job(2, 1, complete) }),
+		"a Job without ordinal is nobody's":       with(starting, orphan, func(w *world) { w.job(2, 1); delete(w.Jobs[0].Labels, drainv1alpha1.OrdinalLabel) }),
+		"another policy's drain pod isn't ours": with(starting, orphan, func(w *world) {
+			w.drainPod(2, func(p *corev1.Pod) { p.Labels[drainv1alpha1.PolicyUIDLabel] = "x"; p.Spec.Volumes = nil })
+		}),
+		"a lock relabelled from another ordinal is none": with(starting, orphan, func(w *world) {
+			w.lock(9, ours(2, drainv1alpha1.RoleLock))
+			w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](2)
+		}),
+		"a pod with the lock's labels and another owner is none": waits(drainv1alpha1.ReasonPodStillExists, `"web-2"`, recheck, orphan, func(w *world) {
+			w.lock(2, func(p *corev1.Pod) { p.OwnerReferences[0].UID = "x" })
+		}),
+		"a pod that the policy owns and doesn't control is none": waits(drainv1alpha1.ReasonPodStillExists, `"web-2"`, recheck, orphan, func(w *world) {
+			w.lock(2, func(p *corev1.Pod) { p.OwnerReferences[0].Controller = nil })
+		}),
+		"an ambiguous claim isn't said to be missing": waits(drainv1alpha1.ReasonAmbiguousClaims, `"data-x-web-2"`, 0, func(w *world) {
+			w.templates("data", "data-x")
+			w.claim("data", 2)
+			w.claim("data-x", 2)
+			w.Others = []claims.Identity{{Name: "x-web", Templates: []string{"data"}}}
+		}),
+
+		// Drained before.
+		"marked at this generation":        with(decision{wantState: kept.wantState, wantReason: kept.wantReason, wantSays: "moved all"}, func(w *world) { w.claim("data", 2, markedAt(4)) }),
+		"marked, also while suspended":     with(kept, suspended, func(w *world) { w.claim("data", 2, markedAt(4)) }),
+		"marked, also if nobody is ready":  with(kept, func(w *world) { w.claim("data", 2, markedAt(4)); w.StatefulSet.Status.ReadyReplicas = 0 }),
+		"marked two generations ago":       with(starting, func(w *world) { w.claim("data", 2, markedAt(2)) }),
+		"marked at a generation to come":   with(starting, func(w *world) { w.claim("data", 2, markedAt(5)) }),
+		"marked for another StatefulSet":   with(starting, func(w *world) { w.claim("data", 2, markedAt(4)); w.StatefulSet.UID = "anew" }),
+		"marked under a lock that is gone": with(starting, func(w *world) { w.claim("data", 2, markedUnder(2)) }),
+		"marked, and a pod used it since":  with(starting, func(w *world) { w.claim("data", 2, markedAt(4), unusedSince(corev1.ConditionTrue, noon)) }),
+		"another claim's mark": with(starting, func(w *world) {
+			w.claim("data", 2, markedBy(claims.Mark{ClaimUID: "x", StatefulSetUID: setUID, Generation: 4}))
+		}),
+		"one of two claims is marked":           with(starting, func(w *world) { w.templates("data", "logs"); w.claim("data", 2, markedAt(4)); w.claim("logs", 2) }),
+		"marked claims of a StatefulSet gone":   retained(drainv1alpha1.ReasonStatefulSetNotFound, "", func(w *world) { w.claim("data", 2, markedAt(4)) }, setGone),
+		"marked, and the StatefulSet is going":  retained(drainv1alpha1.ReasonStatefulSetNotFound, "", func(w *world) { w.claim("data", 2, markedAt(4)) }, setDeleted),
+		"marked, to be deleted":                 {given: all(deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)) }), wantState: kept.wantState, wantReason: kept.wantReason, wantStep: TakeLock},
+		"marked, to be deleted, suspended":      with(kept, deleteClaims, suspended, func(w *world) { w.claim("data", 2, markedAt(4)) }),
+		"marked, to be deleted, skipped":        with(kept, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4), skip) }),
+		"marked, to be deleted, pod is there":   waits(drainv1alpha1.ReasonPodStillExists, "", recheck, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.pod("web-2", "") }),
+		"marked, to be deleted, controller old": waits(drainv1alpha1.ReasonStatefulSetNotObserved, "", 0, deleteClaims, notObserved, func(w *world) { w.claim("data", 2, markedAt(4)) }),
+		"marked, to be deleted, no slot":        waits(drainv1alpha1.ReasonWaitingForSlot, "", 0, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(5) }),
+		"marked a generation ago, carried on": {
+			given:     all(deleteClaims, func(w *world) { w.claim("data", 2, markedAt(3)) }),
+			wantState: kept.wantState, wantReason: kept.wantReason, wantStep: MarkClaims,
+			check: func(t *testing.T, w *world, d *Drain) {
+				old := claims.ReadMark(&w.Claims[0])
+				old.Generation = 4
+				if len(d.Next.Marks) != 1 || d.Next.Marks[0].Claim.UID != w.Claims[0].UID || d.Next.Marks[0].Mark.String() != old.String() {
+					t.Errorf("the marks are %+v, want the old one at generation 4: %s", d.Next.Marks, old)
+				}
+			},
+		},
+	})
+}
+
+func TestDecideAboutStrays(t *testing.T) {
+	stops := func(says string, step StepKind, build ...func(*world)) decision {
+		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantSays: says, wantStep: step}
+	}
+	first := func(t *testing.T, w *world, d *Drain) {
+		t.Helper()
+		if d.Next.Job != w.Jobs[0].Name || d.Next.JobUID != w.Jobs[0].UID {
+			t.Errorf("Job %q, UID %q is to be deleted, want %q, UID %q", d.Next.Job, d.Next.JobUID, w.Jobs[0].Name, w.Jobs[0].UID)
+		}
+	}
+	tests := map[string]decision{
+		"a Job without its lock":                    stops("without the lock", DeleteJob, orphan, func(w *world) { w.job(2, 1) }),
+		"a Job without its lock, wanted back":       stops("without the lock", DeleteJob, orphan, scaledUp, func(w *world) { w.job(2, 1) }),
+		"a Job without its lock, rival":             stops("without the lock", DeleteJob, orphan, rival, func(w *world) { w.job(2, 1) }),
+		"a Job without its lock, no StatefulSet":    stops("without the lock", DeleteJob, orphan, func(w *world) { w.job(2, 1) }, setGone),
+		"a Job without its lock, policy deleted":    stops("without the lock", DeleteJob, orphan, deleted, func(w *world) { w.job(2, 1) }),
+		"a Job without its lock and claims":         stops("without the lock", DeleteJob, func(w *world) { w.job(2, 1) }),
+		"a Job of another lock":                     stops("without the lock", DeleteJob, orphan, func(w *world) { w.job(2, 1); w.lock(2, func(p *corev1.Pod) { p.UID = "anew" }) }),
+		"a Job on another claim of that name":       stops("other claims", DeleteJob, lockedOrphan, func(w *world) { w.job(2, 1); w.Claims[0].UID = "anew" }),
+		"a Job on fewer claims than there are":      stops("other claims", DeleteJob, lockedOrphan, func(w *world) { w.templates("data", "logs"); w.job(2, 1); w.claim("logs", 2) }),
+		"a Job whose attempt isn't the name's":      stops("other claims", DeleteJob, lockedOrphan, func(w *world) { w.job(2, 1); w.Jobs[0].Labels[drainv1alpha1.AttemptLabel] = "2" }),
+		"a Job whose attempt can't be read":         stops("other claims", DeleteJob, lockedOrphan, func(w *world) { w.job(2, 1); w.Jobs[0].Labels[drainv1alpha1.AttemptLabel] = "one" }),
+		"an older attempt that isn't over":          stops("other claims", DeleteJob, lockedOrphan, func(w *world) { w.job(2, 1); w.job(2, 2) }),
+		"an older attempt, listed after the newer":  stops("other claims", DeleteJob, lockedOrphan, func(w *world) { w.job(2, 1); w.job(2, 2, failed); w.Jobs[0], w.Jobs[1] = w.Jobs[1], w.Jobs[0] }),
+		"the lock's own Job is being deleted":       stops("being deleted", "", lockedOrphan, func(w *world) { w.job(2, 1, jobTerminating) }),
+		"a stray Job is being deleted":              stops("being deleted", "", orphan, func(w *world) { w.job(2, 1, jobTerminating) }),
+		"a finished Job is being deleted":           stops("being deleted", "", lockedOrphan, func(w *world) { w.job(2, 1, complete, jobTerminating) }),
+		"a pod outlives its Job":                    stops(`on node "node-1"`, "", lockedOrphan, func(w *world) { w.drainPod(2) }),
+		"a pod outlives its Job and lock":           stops(`on node "node-1"`, "", orphan, func(w *world) { w.drainPod(2) }),
+		"a pod outlives its Job's failure":          stops("over", "", lockedOrphan, func(w *world) { w.job(2, 1, failed); w.drainPod(2) }),
+		"a pod outlives its Job's completion":       stops("over", "", lockedOrphan, func(w *world) { w.job(2, 1, complete); w.drainPod(2) }),
+		"a pod of no Job beside the running one":    stops("over", "", lockedOrphan, func(w *world) { w.drainPod(2); w.job(2, 1) }),
+		"a pod of no Job, the ordinal wanted back":  stops("over", "", lockedOrphan, scaledUp, func(w *world) { w.drainPod(2) }),
+		"a pod of no Job, the policy being deleted": stops("over", "", lockedOrphan, deleted, func(w *world) { w.drainPod(2) }),
+	}
+	for name, tc := range tests {
+		if tc.wantStep == DeleteJob && !strings.HasPrefix(name, "an older attempt, listed") {
+			tc.check = first
+			tests[name] = tc
+		}
+	}
+	decide(t, tests)
+
+	for name, build := range map[string]func(*world){
+		"unlocked": all(orphan, func(w *world) { w.job(2, 1); w.drainPod(2) }),
+		"a pod":    all(orphan, func(w *world) { w.drainPod(2) }),
+	} {
+		if plan := Make(given(build).Snapshot, now); !plan.Finalizer {
+			t.Errorf("%s: the policy must stay while a stray Job of it runs", name)
+		}
+	}
+}
+
+func TestDecideUnderALockWithoutJob(t *testing.T) {
+	released := func(says string, build ...func(*world)) decision {
+		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: ReleaseLock, wantSays: says}
+	}
+	decide(t, map[string]decision{
+		"the first attempt starts": {
+			given: lockedOrphan, wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: StartJob,
+			check: func(t *testing.T, w *world, d *Drain) {
+				if want := w.jobName(2, 1); d.Next.Job != want || d.Next.Attempt != 1 || d.Next.JobUID != "" {
+					t.Errorf("the step is %+v, want attempt 1, Job %q", d.Next, want)
+				}
+			},
+		},
+		"with fewer ready replicas than at first": {given: all(lockedOrphan, func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: StartJob},
+		"wanted back":                                 released("wanted back", lockedOrphan, scaledUp),
+		"the policy is being deleted":                 released("policy is being deleted", lockedOrphan, deleted),
+		"the lock is being deleted":                   released("lock is being deleted", func(w *world) { w.claim("data", 2); w.lock(2, podTerminating) }),
+		"another policy is in charge":                 released("Another policy", lockedOrphan, rival),
+		"skipped":                                     released(drainv1alpha1.SkipAnnotation, func(w *world) { w.claim("data", 2, skip); w.lock(2) }),
+		"whenScaled: Retain":                          released("whenScaled", lockedOrphan, retain),
+		"the StatefulSet is gone":                     released("gone", lockedOrphan, setGone),
+		"the StatefulSet is being deleted":            released("gone", lockedOrphan, setDeleted),
+		"suspended":                                   released("suspend", lockedOrphan, suspended),
+		"the template is refused":                     released("no such image", lockedOrphan, func(w *world) { w.Refusal = "no such image" }),
+		"the template could not be tried out":         released("timeout", lockedOrphan, func(w *world) { w.Unanswered = "timeout" }),
+		"the claims are gone":                         released("gone", func(w *world) { w.lock(2) }),
+		"a claim is gone":                             released(`"logs-web-2"`, lockedOrphan, func(w *world) { w.templates("data", "logs") }),
+		"a claim is being deleted":                    released("being deleted", func(w *world) { w.claim("data", 2, claimTerminating); w.lock(2) }),
+		"a claim has lost its volume":                 released("lost", func(w *world) { w.claim("data", 2, lost); w.lock(2) }),
+		"the claims never had a volume":               released("never", func(w *world) { w.claim("data", 2, neverBound); w.lock(2) }),
+		"somebody else uses a claim":                  {given: all(lockedOrphan, func(w *world) { w.pod("debug", "data-web-2") }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"debug"`, wantRetryAfter: recheck},
+		"somebody else uses a claim, and wanted back": released("wanted back", lockedOrphan, scaledUp, func(w *world) { w.pod("debug", "data-web-2") }),
+	})
+}
+
+func TestDecideAboutARunningJob(t *testing.T) {
+	says := func(reason, words string, step StepKind, build ...func(*world)) decision {
+		return decision{given: all(append([]func(*world){lockedOrphan}, build...)...), wantState: drainv1alpha1.DrainDraining, wantReason: reason, wantSays: words, wantStep: step}
+	}
+	job := func(change ...func(*batchv1.Job)) func(*world) { return func(w *world) { w.job(2, 1, change...) } }
+	pod := func(change ...func(*corev1.Pod)) func(*world) { return func(w *world) { w.drainPod(2, change...) } }
+	suspendedJob := func(j *batchv1.Job) { j.Spec.Suspend = ptr.To(true) }
+	lockGoing := func(w *world) { w.Pods[0].DeletionTimestamp = &noon }
+	admits := func(index int) func(*testing.T, *world, *Drain) {
+		return func(t *testing.T, w *world, d *Drain) {
+			t.Helper()
+			if d.Next.Pod == nil || d.Next.Pod.UID != w.Pods[index].UID || d.Next.JobUID != d.Job.UID {
+				t.Errorf("the step is %s, Job UID %q, pod %v, want pod %q of the Job with UID %q admitted", d.Next.Kind, d.Next.JobUID, d.Next.Pod, w.Pods[index].Name, d.Job.UID)
+			}
+		}
+	}
+	with := func(d decision, check func(*testing.T, *world, *Drain)) decision { d.check = check; return d }
+
+	decide(t, map[string]decision{
+		"no pod yet":                              says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job()),
+		"a pod that waits for its image":          says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job(), pod(phase(corev1.PodPending), waiting("ContainerCreating"))),
+		"a pod that no node takes":                says(drainv1alpha1.ReasonPodNotStarted, "0/3 nodes", "", job(), pod(unschedulable)),
+		"the Job is suspended":                    says(drainv1alpha1.ReasonPodNotStarted, "suspended", "", job(suspendedJob)),
+		"the image can't be pulled":               says(drainv1alpha1.ReasonImagePullFailed, `image "drain"`, "", job(), pod(waiting("ImagePullBackOff"))),
+		"the container can't be made":             says(drainv1alpha1.ReasonContainerConfigError, "words of the kubelet", "", job(), pod(waiting("CreateContainerConfigError"))),
+		"the pod runs":                            says(drainv1alpha1.ReasonJobRunning, "attempt 1", "", job(), pod(running)),
+		"the Job says that its pod is ready":      says(drainv1alpha1.ReasonJobRunning, "attempt 1", "", job(jobReady)),
+		"a pod failed and the next isn't there":   says(drainv1alpha1.ReasonJobRunning, "disk on fire", "", job(), pod(ended(1, "disk on fire"))),
+		"the pod is going and its node is silent": says(drainv1alpha1.ReasonPodNotStarted, `node "node-1" has not said`, "", job(), pod(running, podTerminating)),
+		"another Job's pod says nothing":          says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job(), pod(ended(1, "x"), func(p *corev1.Pod) { p.OwnerReferences[0].UID = "x" })),
+
+		"a new pod is admitted":                      with(says(drainv1alpha1.ReasonPodNotStarted, "not started", AdmitPod, job(), pod(gated)), admits(1)),
+		"the next pod is admitted after a failed":    with(says(drainv1alpha1.ReasonJobRunning, "", AdmitPod, job(), pod(ended(1, "x")), pod(gated)), admits(2)),
+		"also while the ordinal is wanted back":      with(says(drainv1alpha1.ReasonWantedBack, "", AdmitPod, scaledUp, job(), pod(ended(1, "x")), pod(gated)), admits(2)),
+		"a gated pod that is going is not":           says(drainv1alpha1.ReasonPodNotStarted, "", "", job(), pod(gated, podTerminating)),
+		"another gate is not ours to lift":           says(drainv1alpha1.ReasonPodNotStarted, "", "", job(), pod(gated, func(p *corev1.Pod) { p.Spec.SchedulingGates[0].Name = "kueue.x-k8s.io/admission" })),
+		"no second pod beside a live one":            says(drainv1alpha1.ReasonJobRunning, "", "", job(), pod(running), pod(gated)),
+		"no pod under a lock that is going":          says(drainv1alpha1.ReasonStoppingJob, "lock", DeleteJob, lockGoing, job(), pod(gated)),
+		"no next pod under a lock that is going":     says(drainv1alpha1.ReasonStoppingJob, "lock", DeleteJob, lockGoing, job(), pod(ended(1, "x")), pod(gated)),
+		"but what runs under it goes on":             says(drainv1alpha1.ReasonJobRunning, "attempt 1", "", lockGoing, job(), pod(running)),
+		"the template was edited before a pod ran":   says(drainv1alpha1.ReasonStoppingJob, "template", DeleteJob, job(otherTemplate), pod(gated)),
+		"the template was edited while the pod ran":  says(drainv1alpha1.ReasonJobRunning, "", "", job(otherTemplate), pod(running)),
+		"a wrong image is replaced by an edit":       says(drainv1alpha1.ReasonStoppingJob, "template", DeleteJob, job(otherTemplate), pod(waiting("ErrImagePull"))),
+		"the policy is being deleted":                says(drainv1alpha1.ReasonStoppingJob, "policy", DeleteJob, deleted, job(), pod(running)),
+		"wanted back before a pod ran":               says(drainv1alpha1.ReasonStoppingJob, "wanted back", DeleteJob, scaledUp, job(), pod(unschedulable)),
+		"wanted back, Wait":                          says(drainv1alpha1.ReasonWantedBack, "Wait", "", scaledUp, job(), pod(running)),
+		"wanted back, Cancel":                        says(drainv1alpha1.ReasonStoppingJob, "Cancel", DeleteJob, scaledUp, cancel, job(), pod(running)),
+		"Cancel means nothing out of range":          says(drainv1alpha1.ReasonJobRunning, "", "", cancel, job(), pod(running)),
+		"suspend lets a running drain go on":         says(drainv1alpha1.ReasonJobRunning, "", "", suspended, job(), pod(running)),
+		"whenScaled: Retain lets it go on too":       says(drainv1alpha1.ReasonJobRunning, "", "", retain, job(), pod(running)),
+		"JobSuccessCriteriaMet is not the end":       says(drainv1alpha1.ReasonJobRunning, "", "", job(jobReady, jobOver(batchv1.JobSuccessCriteriaMet))),
+		"a Complete that isn't True is not the end":  says(drainv1alpha1.ReasonJobRunning, "", "", job(jobReady, complete, func(j *batchv1.Job) { j.Status.Conditions[0].Status = corev1.ConditionFalse })),
+		"an older attempt that is over is no matter": says(drainv1alpha1.ReasonJobRunning, "attempt 2", "", job(failed), func(w *world) { w.job(2, 2, jobReady) }),
+	})
+}
+
+func TestDecideAboutAFailedJob(t *testing.T) {
+	failedOnce := all(lockedOrphan, func(w *world) { w.job(2, 1, failed) })
+	is := func(reason, says string, step StepKind, after time.Duration, build ...func(*world)) decision {
+		return decision{given: all(build...), wantState: drainv1alpha1.DrainFailed, wantReason: reason, wantSays: says, wantStep: step, wantRetryAfter: after}
+	}
+	released := func(says string, build ...func(*world)) decision {
+		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: ReleaseLock, wantSays: says}
+	}
+	delay := func(initial int32) func(*world) {
+		return func(w *world) { w.Policy.Spec.Retry.InitialDelaySeconds = &initial }
+	}
+	limit := func(attempts int32) func(*world) {
+		return func(w *world) { w.Policy.Spec.Retry.MaxAttempts = &attempts }
+	}
+	starts := func(attempt int32) func(*testing.T, *world, *Drain) {
+		return func(t *testing.T, w *world, d *Drain) {
+			t.Helper()
+			if want := w.jobName(2, attempt); d.Next.Job != want || d.Next.Attempt != attempt {
+				t.Errorf("the step is %+v, want attempt %d, Job %q", d.Next, attempt, want)
+			}
+		}
+	}
+	with := func(d decision, check func(*testing.T, *world, *Drain)) decision { d.check = check; return d }
+
+	decide(t, map[string]decision{
+		"the backoff is over":                with(is(drainv1alpha1.ReasonJobFailed, "words of the Job controller", StartJob, 0, failedOnce), starts(2)),
+		"the backoff is over this instant":   is(drainv1alpha1.ReasonJobFailed, "starting", StartJob, 0, failedOnce, delay(60)),
+		"the backoff isn't over":             is(drainv1alpha1.ReasonJobFailed, "2026-08-01T12:01:01Z", "", time.Second, failedOnce, delay(61)),
+		"the third attempt waits longer":     is(drainv1alpha1.ReasonJobFailed, "Attempt 3", "", time.Minute, lockedOrphan, delay(30), func(w *world) { w.job(2, 2, failed); w.job(2, 3, failed); w.job(2, 1, failed) }),
+		"the drain's own words go first":     is(drainv1alpha1.ReasonJobFailed, "no peer takes it", StartJob, 0, failedOnce, func(w *world) { w.drainPod(2, ended(3, "no peer takes it")) }),
+		"an edit starts the next at once":    with(is(drainv1alpha1.ReasonJobFailed, "starting", StartJob, 0, lockedOrphan, delay(3600), func(w *world) { w.job(2, 1, failed, otherTemplate) }), starts(2)),
+		"the last attempt failed":            is(drainv1alpha1.ReasonAttemptsExhausted, "All 2 attempts", "", 0, lockedOrphan, limit(2), func(w *world) { w.job(2, 2, failed) }),
+		"one more attempt is allowed":        with(is(drainv1alpha1.ReasonJobFailed, "", StartJob, 0, failedOnce, limit(2)), starts(2)),
+		"an edit allows one more":            with(is(drainv1alpha1.ReasonJobFailed, "", StartJob, 0, lockedOrphan, limit(1), func(w *world) { w.job(2, 1, failed, otherTemplate) }), starts(2)),
+		"suspended":                          is(drainv1alpha1.ReasonSuspended, "no further one starts", "", 0, failedOnce, suspended),
+		"the template is refused":            is(drainv1alpha1.ReasonInvalidTemplate, "no further one starts", "", 0, failedOnce, func(w *world) { w.Refusal = "x" }),
+		"somebody else uses a claim":         is(drainv1alpha1.ReasonClaimInUse, `"debug"`, "", recheck, failedOnce, func(w *world) { w.pod("debug", "data-web-2") }),
+		"wanted back":                        released("wanted back", failedOnce, scaledUp),
+		"the policy is being deleted":        released("policy is being deleted", failedOnce, deleted),
+		"the lock is being deleted":          released("lock is being deleted", failedOnce, func(w *world) { w.Pods[0].DeletionTimestamp = &noon }),
+		"another policy is in charge":        released("Another policy", failedOnce, rival),
+		"a claim is skipped":                 released(drainv1alpha1.SkipAnnotation, failedOnce, func(w *world) { skip(&w.Claims[0]) }),
+		"whenScaled is Retain by now":        released("whenScaled", failedOnce, retain),
+		"a claim is being deleted":           released("being deleted", failedOnce, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }),
+		"a claim has lost its volume":        released("lost", failedOnce, func(w *world) { lost(&w.Claims[0]) }),
+		"the StatefulSet is gone":            released("gone", failedOnce, setGone),
+		"what the drain said is not lost":    released("disk on fire", failedOnce, scaledUp, func(w *world) { w.drainPod(2, ended(1, "disk on fire")) }),
+		"marks of before hold, and are kept": {given: func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(2); w.job(2, 1, failed) }, wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: ReleaseLock},
+	})
+}
+
+func TestDecideAboutACompleteJob(t *testing.T) {
+	completed := all(lockedOrphan, func(w *world) { w.job(2, 3, complete); w.drainPod(2, ended(0, "moved 12 records")) })
+	drained := func(change ...func(*corev1.PersistentVolumeClaim)) func(*world) {
+		return func(w *world) {
+			w.claim("data", 2, append([]func(*corev1.PersistentVolumeClaim){markedUnder(2)}, change...)...)
+			w.lock(2)
+		}
+	}
+	is := func(reason, says string, step StepKind, after time.Duration, build ...func(*world)) decision {
+		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: reason, wantSays: says, wantStep: step, wantRetryAfter: after}
+	}
+	with := func(d decision, check func(*testing.T, *world, *Drain)) decision { d.check = check; return d }
+	marks := func(want claims.Mark) func(*testing.T, *world, *Drain) {
+		return func(t *testing.T, w *world, d *Drain) {
+			t.Helper()
+			want.ClaimUID, want.LockUID, want.Time = w.Claims[0].UID, lockUID(2), metav1.NewTime(now)
+			want.Job, want.Attempts, want.Outcome = w.Jobs[0].Name, 3, "moved 12 records"
+			if len(d.Next.Marks) != 1 || d.Next.Marks[0].Mark.String() != want.String() || d.Next.Marks[0].Claim.ResourceVersion != "1" {
+				t.Errorf("the marks are %+v, want %s", d.Next.Marks, want)
+			}
+		}
+	}
+	deletes := func(names ...string) func(*testing.T, *world, *Drain) {
+		return func(t *testing.T, _ *world, d *Drain) {
+			t.Helper()
+			if got := claimNames(d.Next.Delete); got != strings.Join(names, ", ") {
+				t.Errorf("claims %s are to be deleted, want %s", got, strings.Join(names, ", "))
+			}
+		}
+	}
+	twoDrained := func(w *world) {
+		w.templates("data", "logs")
+		w.claim("data", 2, markedUnder(2))
+		w.claim("logs", 2, markedUnder(2))
+		w.lock(2)
+	}
+	// used voids the mark of the claim that was added last: some pod has used it since.
+	used := func(w *world) { unusedSince(corev1.ConditionTrue, noon)(&w.Claims[len(w.Claims)-1]) }
+
+	decide(t, map[string]decision{
+		"its claims are marked":                      with(is(drainv1alpha1.ReasonMarkingClaims, "complete", MarkClaims, 0, completed), marks(claims.Mark{StatefulSetUID: setUID, Generation: 4})),
+		"with the time since which none uses them":   with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, func(w *world) { unusedSince(corev1.ConditionTrue, noon)(&w.Claims[0]) }), marks(claims.Mark{StatefulSetUID: setUID, Generation: 4, UnusedSince: &noon})),
+		"wanted back: the mark holds under its lock": with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, scaledUp), marks(claims.Mark{})),
+		"the StatefulSet is gone: likewise":          with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, setGone), marks(claims.Mark{})),
+		"the StatefulSet is being deleted: likewise": with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, setDeleted), marks(claims.Mark{})),
+		"the policy is being deleted":                is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, deleted),
+		"suspended":                                  is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, suspended),
+		"the StatefulSet controller is behind":       is(drainv1alpha1.ReasonStatefulSetNotObserved, "generation 4", "", 0, completed, notObserved),
+		"a claim is in use":                          is(drainv1alpha1.ReasonMarkingClaims, `"data-web-2" as unused`, "", recheck, completed, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
+		"a claim is in use, wanted back":             is(drainv1alpha1.ReasonReleasingLock, "unused", ReleaseLock, 0, completed, scaledUp, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
+		"a claim is in use, policy being deleted":    is(drainv1alpha1.ReasonReleasingLock, "unused", ReleaseLock, 0, completed, deleted, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
+		"unused a while after the Job's end is lag":  is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, func(w *world) { unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag)))(&w.Claims[0]) }),
+		"unused long after the Job's end is use": with(is(drainv1alpha1.ReasonStoppingJob, "draining it again", DeleteJob, 0, completed, func(w *world) {
+			unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag+time.Second)))(&w.Claims[0])
+		}), nil),
+		"a mark of this lock that holds no more": is(drainv1alpha1.ReasonStoppingJob, "draining it again", DeleteJob, 0, drained(unusedSince(corev1.ConditionTrue, noon)), func(w *world) { w.job(2, 1, complete) }),
+		"a mark of another lock is written over": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, func(w *world) {
+			w.claim("data", 2, markedBy(claims.Mark{LockUID: "past"}))
+			w.lock(2)
+			w.job(2, 1, complete)
+		}),
+		"a Job of another lock is no evidence":    is(drainv1alpha1.ReasonLocked, "", StartJob, 0, lockedOrphan, func(w *world) { w.job(2, 1, complete); w.Pods[0].UID = "anew" }),
+		"a Job on other claims is no evidence":    is(drainv1alpha1.ReasonLocked, "", StartJob, 0, lockedOrphan, func(w *world) { w.job(2, 1, complete); w.Claims[0].UID = "anew" }),
+		"a Job that only bears the label is none": is(drainv1alpha1.ReasonLocked, "", StartJob, 0, lockedOrphan, func(w *world) { w.job(2, 1, complete, named("web-2-drain")) }),
+		"a failed attempt before it is no matter": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, lockedOrphan, func(w *world) { w.job(2, 1, failed); w.job(2, 2, complete) }),
+		"an attempt that failed after it counts":  {given: all(lockedOrphan, func(w *world) { w.job(2, 1, complete); w.job(2, 2, failed) }), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonJobFailed, wantStep: StartJob},
+		"only the claims that aren't yet marked": with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, func(w *world) {
+			w.templates("data", "logs")
+			w.claim("data", 2, markedUnder(2))
+			w.claim("logs", 2)
+			w.lock(2)
+			w.job(2, 1, complete)
+		}), func(t *testing.T, _ *world, d *Drain) {
+			if len(d.Next.Marks) != 1 || d.Next.Marks[0].Claim.Name != "logs-web-2" {
+				t.Errorf("the marks are %+v, want one for logs-web-2", d.Next.Marks)
+			}
+		}),
+
+		// Marked.
+		"kept: the lock goes":                           is(drainv1alpha1.ReasonReleasingLock, "kept", ReleaseLock, 0, drained()),
+		"kept: the drain's words are shown":             is(drainv1alpha1.ReasonReleasingLock, "moved 12", ReleaseLock, 0, completed, func(w *world) { markedUnder(2)(&w.Claims[0]) }),
+		"kept: the Job stays":                           is(drainv1alpha1.ReasonReleasingLock, "", ReleaseLock, 0, drained(), func(w *world) { w.job(2, 1, complete) }),
+		"the Job goes before the claims":                with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteJob, 0, deleteClaims, drained(), func(w *world) { w.job(2, 1, complete) }), nil),
+		"older Jobs go before the claims":               is(drainv1alpha1.ReasonDeletingClaims, "", DeleteJob, 0, deleteClaims, drained(), func(w *world) { w.job(2, 1, failed, named("older")) }),
+		"then the claims go":                            with(is(drainv1alpha1.ReasonDeletingClaims, "data-web-2, logs-web-2", DeleteClaims, 0, deleteClaims, twoDrained), deletes("data-web-2", "logs-web-2")),
+		"also when wanted back":                         with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, scaledUp, twoDrained), deletes("data-web-2", "logs-web-2")),
+		"also when suspended":                           is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, suspended, drained()),
+		"also on the mark of a generation":              is(drainv1alpha1.ReasonDeletingClaims, "moved all", DeleteClaims, 0, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(2) }),
+		"those that are going already are waited for":   is(drainv1alpha1.ReasonDeletingClaims, "", "", 0, deleteClaims, drained(claimTerminating)),
+		"the rest of them":                              with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, twoDrained, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }), deletes("logs-web-2")),
+		"the rest of them, the first being gone":        with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, twoDrained, func(w *world) { w.Claims = w.Claims[1:] }), deletes("logs-web-2")),
+		"all are gone":                                  is(drainv1alpha1.ReasonReleasingLock, "gone", ReleaseLock, 0, deleteClaims, func(w *world) { w.lock(2) }),
+		"somebody else uses one":                        is(drainv1alpha1.ReasonClaimInUse, `"debug"`, "", recheck, deleteClaims, drained(), func(w *world) { w.pod("debug", "data-web-2") }),
+		"somebody else uses one, wanted back":           is(drainv1alpha1.ReasonReleasingLock, `"debug"`, ReleaseLock, 0, deleteClaims, scaledUp, drained(), func(w *world) { w.pod("debug", "data-web-2") }),
+		"a skipped ordinal keeps its claims":            is(drainv1alpha1.ReasonReleasingLock, "", ReleaseLock, 0, deleteClaims, drained(skip)),
+		"a policy being deleted deletes none":           is(drainv1alpha1.ReasonReleasingLock, "", ReleaseLock, 0, deleteClaims, deleted, drained()),
+		"nothing is deleted under a lock that is going": is(drainv1alpha1.ReasonReleasingLock, "", ReleaseLock, 0, deleteClaims, drained(), func(w *world) { w.Pods[0].DeletionTimestamp = &noon }),
+		"no claim goes before all are drained":          is(drainv1alpha1.ReasonLocked, "", StartJob, 0, deleteClaims, twoDrained, used),
+		"no claim goes before all are drained, marked by generation": is(drainv1alpha1.ReasonLocked, "", StartJob, 0, deleteClaims, func(w *world) {
+			w.templates("data", "logs")
+			w.claim("data", 2, markedAt(4))
+			w.claim("logs", 2)
+			w.lock(2)
+		}),
+		"wanted back, half of it drained: both are given back": is(drainv1alpha1.ReasonReleasingLock, "wanted back", ReleaseLock, 0, deleteClaims, scaledUp, twoDrained, used),
+		"wanted back, and a claim was made anew meanwhile": with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, scaledUp, func(w *world) {
+			w.templates("data", "logs")
+			w.claim("data", 2, bornAfterTheLock)
+			w.claim("logs", 2, markedUnder(2))
+			w.lock(2)
+		}), deletes("logs-web-2")),
+		"a void mark without Job: drained again": is(drainv1alpha1.ReasonLocked, "", StartJob, 0, deleteClaims, drained(unusedSince(corev1.ConditionTrue, noon))),
+	})
+}
+
+func TestBackoffDoublesUpToItsMaximum(t *testing.T) {
+	options := func(initial, longest int32) drainv1alpha1.RetryOptions {
+		return drainv1alpha1.RetryOptions{InitialDelaySeconds: &initial, MaxDelaySeconds: &longest}
+	}
+	tests := map[string]struct {
+		retry   drainv1alpha1.RetryOptions
+		attempt int32
+		want    time.Duration
+	}{
+		"unset, after the first":   {attempt: 1, want: 30 * time.Second},
+		"unset, after the second":  {attempt: 2, want: time.Minute},
+		"unset, after the sixth":   {attempt: 6, want: 960 * time.Second},
+		"unset, after the seventh": {attempt: 7, want: 1800 * time.Second},
+		"unset, after very many":   {attempt: 1 << 30, want: 1800 * time.Second},
+		"set":                      {retry: options(1, 5), attempt: 3, want: 4 * time.Second},
+		"bounded":                  {retry: options(1, 5), attempt: 4, want: 5 * time.Second},
+		"longer than its maximum":  {retry: options(9, 5), attempt: 1, want: 5 * time.Second},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := Backoff(tc.retry, tc.attempt); got != tc.want {
+				t.Errorf("Backoff = %v, want %v", got, tc.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,290 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
+)
+
+func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
+	keepsClaims := func(policy appsv1.PersistentVolumeClaimRetentionPolicyType) func(*world) {
+		return func(w *world) {
+			w.StatefulSet.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{
+				WhenScaled: policy, WhenDeleted: appsv1.DeletePersistentVolumeClaimRetentionPolicyType,
+			}
+		}
+	}
+	refused := func(w *world) { w.Refusal = "pods \"web\" is forbidden" }
+	ambiguous := func(w *world) {
+		w.templates("data-x")
+		w.Others = []claims.Identity{{Name: "x-web", Templates: []string{"data"}}}
+		w.claim("data-x", 1)
+		w.claim("data-x", 0)
+	}
+	hides := func(w *world) {
+		w.Policy.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "scratch"}, {Name: "data"}}
+	}
+	tests := map[string]struct {
+		given       func(*world)
+		wantStatus  metav1.ConditionStatus
+		wantReason  string
+		wantSays    string
+		wantStalled bool
+		// wantRetryAfter is when to try again what nobody watches.
+		wantRetryAfter time.Duration
+	}{
+		"armed":                               {wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: "will be drained"},
+		"armed, and asked to drain nothing":   {given: retain, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: "whenScaled"},
+		"the set keeps its claims":            {given: keepsClaims(appsv1.RetainPersistentVolumeClaimRetentionPolicyType), wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
+		"the policy is being deleted":         {given: all(deleted, rival), wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyDeleted},
+		"an older policy":                     {given: all(rival, refused), wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyConflict, wantSays: `"older"`, wantStalled: true},
+		"no StatefulSet":                      {given: func(w *world) { w.StatefulSet = nil }, wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound, wantSays: `"web" does not exist in namespace "shop"`},
+		"the StatefulSet is being deleted":    {given: setDeleted, wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound, wantSays: "being deleted"},
+		"no claim templates":                  {given: func(w *world) { w.templates() }, wantStatus: "False", wantReason: drainv1alpha1.ReasonNoClaimTemplates, wantStalled: true},
+		"the set deletes its claims":          {given: keepsClaims(appsv1.DeletePersistentVolumeClaimRetentionPolicyType), wantStatus: "False", wantReason: drainv1alpha1.ReasonClaimsDeletedOnScaleDown, wantSays: "persistentVolumeClaimRetentionPolicy", wantStalled: true},
+		"no containers":                       {given: func(w *world) { w.Policy.Spec.Template.Spec.Containers = nil }, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "containers is empty", wantStalled: true, wantRetryAfter: preflightRecheck},
+		"a volume hides a claim":              {given: hides, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "volumes[1]", wantStalled: true, wantRetryAfter: preflightRecheck},
+		"the API server refuses the template": {given: all(refused, suspended), wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "is forbidden", wantStalled: true, wantRetryAfter: preflightRecheck},
+		"the API server could not be asked":   {given: func(w *world) { w.Unanswered = "timeout" }, wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPreflightFailed, wantSays: "timeout", wantRetryAfter: preflightRecheck},
+		"claims that may be another set's":    {given: all(ambiguous, suspended), wantStatus: "False", wantReason: drainv1alpha1.ReasonAmbiguousClaims, wantSays: `"data-x-web-0" belongs to (2 such claims)`, wantStalled: true},
+		"suspended":                           {given: suspended, wantStatus: "False", wantReason: drainv1alpha1.ReasonSuspended},
+		"suspend: false":                      {given: func(w *world) { w.Policy.Spec.Suspend = ptr.To(false) }, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			plan := Make(given(tc.given).Snapshot, now)
+			if plan.Ready.Status != tc.wantStatus || plan.Ready.Reason != tc.wantReason || !strings.Contains(plan.Ready.Message, tc.wantSays) || plan.Ready.Message == "" {
+				t.Errorf("Ready = %+v, want %s/%s with %q", plan.Ready, tc.wantStatus, tc.wantReason, tc.wantSays)
+			}
+			stalled := Condition{Status: "False", Reason: drainv1alpha1.ReasonProgressing, Message: plan.Stalled.Message}
+			if tc.wantStalled {
+				stalled = Condition{Status: "True", Reason: tc.wantReason, Message: plan.Ready.Message}
+			}
+			if diff := cmp.Diff(stalled, plan.Stalled); diff != "" {
+				t.Errorf("Stalled (-want +got):\n%s", diff)
+			}
+			if got := plan.RetryAfter(); got != tc.wantRetryAfter {
+				t.Errorf("RetryAfter = %v, want %v", got, tc.wantRetryAfter)
+			}
+		})
+	}
+}
+
+func TestRetryAfterIsTheSoonestOfAll(t *testing.T) {
+	plan := Plan{
+		Ready:  Condition{Reason: drainv1alpha1.ReasonInvalidTemplate},
+		Drains: []Drain{{RetryAfter: time.Minute}, {}, {RetryAfter: 5 * time.Second}, {RetryAfter: 10 * time.Second}},
+	}
+	if got := plan.RetryAfter(); got != 5*time.Second {
+		t.Errorf("RetryAfter = %v, want 5s", got)
+	}
+	plan.Ready.Reason, plan.Drains = drainv1alpha1.ReasonArmed, plan.Drains[:2]
+	if got := plan.RetryAfter(); got != time.Minute {
+		t.Errorf("RetryAfter = %v, want 1m", got)
+	}
+	plan.Drains = plan.Drains[1:]
+	if got := plan.RetryAfter(); got != 0 {
+		t.Errorf("RetryAfter = %v, want none: a steady cluster isn't polled", got)
+	}
+}
+
+func TestFinalizerStandsWhileALockDoes(t *testing.T) {
+	tests := map[string]struct {
+		given func(*world)
+		want  bool
+	}{
+		"nothing to do":                  {want: false},
+		"an orphan that waits":           {given: all(orphan, suspended), want: false},
+		"a drained orphan":               {given: func(w *world) { w.claim("data", 2, markedAt(4)) }, want: false},
+		"a lock is about to be taken":    {given: orphan, want: true},
+		"a lock stands":                  {given: lockedOrphan, want: true},
+		"a lock without claims stands":   {given: func(w *world) { w.lock(2) }, want: true},
+		"a lock stands, policy deleted":  {given: all(lockedOrphan, deleted), want: true},
+		"a Job is being stopped":         {given: func(w *world) { w.job(2, 1) }, want: true},
+		"a finished Job is left":         {given: func(w *world) { w.job(2, 1, complete) }, want: false},
+		"nothing is left of the deleted": {given: all(orphan, deleted), want: false},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if plan := Make(given(tc.given).Snapshot, now); plan.Finalizer != tc.want {
+				t.Errorf("Finalizer = %t, want %t", plan.Finalizer, tc.want)
+			}
+		})
+	}
+}
+
+func TestDrainsAreListedFromTheHighestOrdinal(t *testing.T) {
+	w := given(func(w *world) {
+		w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](2)
+		for _, ordinal := range []int32{3, 11, 2, 7} {
+			w.claim("data", ordinal)
+		}
+	})
+	plan := Make(w.Snapshot, now)
+	var got []string
+	for i := range plan.Drains {
+		got = append(got, fmt.Sprintf("%d %s", plan.Drains[i].Ordinal, plan.Drains[i].Next.Kind))
+	}
+	if diff := cmp.Diff([]string{"11 TakeLock", "7 TakeLock", "3 ", "2 "}, got); diff != "" {
+		t.Errorf("drains (-want +got):\n%s", diff)
+	}
+	if plan.Drain(4) != nil {
+		t.Error("there is an entry for an ordinal that nothing is known of")
+	}
+}
+
+func TestClaimsOfAStatefulSetThatIsGoneAreRemembered(t *testing.T) {
+	w := given(func(w *world) {
+		w.templates("data", "logs")
+		w.claim("data", 0)
+		w.claim("logs", 0)
+		w.claim("other", 0)
+	}, setGone)
+	plan := Make(w.Snapshot, now)
+	if drain := plan.Drain(0); drain == nil || claimNames(drain.Claims) != "data-web-0, logs-web-0" {
+		t.Errorf("the entry is %+v, want one with the two claims", drain)
+	}
+	if diff := cmp.Diff(w.Policy.Status.StatefulSet, plan.Observed); diff != "" {
+		t.Errorf("Observed (-want +got):\n%s", diff)
+	}
+	w.Policy.Status.StatefulSet = nil
+	if plan := Make(w.Snapshot, now); len(plan.Drains) > 0 || plan.Observed != nil {
+		t.Errorf("a StatefulSet that never was has %+v, observed %+v", plan.Drains, plan.Observed)
+	}
+}
+
+func TestObservedIsTheStatefulSetAsItIs(t *testing.T) {
+	w := given(func(w *world) { w.templates("data", "logs"); w.StatefulSet.Spec.Ordinals = ordinals(3) })
+	want := &drainv1alpha1.ObservedStatefulSet{
+		UID: "set", Generation: ptr.To[int64](4), StartOrdinal: ptr.To[int32](3), Replicas: ptr.To[int32](2), ClaimTemplates: []string{"data", "logs"},
+	}
+	if diff := cmp.Diff(want, Make(w.Snapshot, now).Observed); diff != "" {
+		t.Errorf("Observed (-want +got):\n%s", diff)
+	}
+}
+
+func TestInRange(t *testing.T) {
+	tests := map[string]struct {
+		start, replicas *int32
+		ordinal         int32
+		want            bool
+	}{
+		"the first":                  {replicas: ptr.To[int32](2), ordinal: 0, want: true},
+		"the last":                   {replicas: ptr.To[int32](2), ordinal: 1, want: true},
+		"beyond":                     {replicas: ptr.To[int32](2), ordinal: 2},
+		"scaled to zero":             {replicas: ptr.To[int32](0), ordinal: 0},
+		"unset means one":            {ordinal: 0, want: true},
+		"unset means no more":        {ordinal: 1},
+		"below the start":            {start: ptr.To[int32](5), replicas: ptr.To[int32](2), ordinal: 4},
+		"at the start":               {start: ptr.To[int32](5), replicas: ptr.To[int32](2), ordinal: 5, want: true},
+		"beyond the start":           {start: ptr.To[int32](5), replicas: ptr.To[int32](2), ordinal: 7},
+		"an end that is no int32":    {start: ptr.To[int32](1<<31 - 2), replicas: ptr.To[int32](100), ordinal: 1<<31 - 1, want: true},
+		"below one that is no int32": {start: ptr.To[int32](1<<31 - 2), replicas: ptr.To[int32](100), ordinal: 0},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := given(func(w *world) {
+				w.StatefulSet.Spec.Replicas = tc.replicas
+				if tc.start != nil {
+					w.StatefulSet.Spec.Ordinals = ordinals(*tc.start)
+				}
+			})
+			if got := InRange(w.StatefulSet, tc.ordinal); got != tc.want {
+				t.Errorf("InRange = %t, want %t", got, tc.want)
+			}
+		})
+	}
+	if InRange(nil, 0) || InRange(given(setDeleted).StatefulSet, 0) {
+		t.Error("a StatefulSet that is gone or going wants an ordinal")
+	}
+}
+
+func TestSurplusJobsAreTheOldestFinishedOnes(t *testing.T) {
+	w := given(func(w *world) {
+		w.claim("data", 2)
+		w.lock(2)
+		w.job(2, 1, complete)
+		for i := range 13 {
+			w.job(20, 1, failed, named(fmt.Sprintf("past-%02d", i)), func(j *batchv1.Job) {
+				// Two of each age: then the name decides.
+				j.CreationTimestamp = metav1.NewTime(noon.Add(time.Duration(i/2) * time.Minute))
+			})
+		}
+		w.job(21, 1, failed, named("going"), jobTerminating, func(j *batchv1.Job) { j.CreationTimestamp = metav1.Time{} })
+		w.job(22, 1, named("running"), func(j *batchv1.Job) { j.CreationTimestamp = metav1.Time{} })
+	})
+	var got []string
+	for _, job := range Make(w.Snapshot, now).SurplusJobs {
+		got = append(got, job.Name)
+	}
+	if diff := cmp.Diff([]string{"past-03", "past-00", "past-01"}, got); diff != "" {
+		t.Errorf("surplus Jobs (-want +got):\n%s", diff)
+	}
+	w.Jobs = w.Jobs[:11]
+	if got := Make(w.Snapshot, now).SurplusJobs; got != nil {
+		t.Errorf("ten past Jobs are %d too many", len(got))
+	}
+}
+
+func TestMakeLeavesTheSnapshotAlone(t *testing.T) {
+	build := func() *world {
+		return given(deleteClaims, func(w *world) {
+			w.templates("logs", "data")
+			w.claim("logs", 2, markedAt(3))
+			w.claim("data", 2, markedAt(3))
+			w.claim("data", 3)
+			w.lock(3)
+			w.job(3, 2, failed)
+			w.job(3, 1, failed)
+		})
+	}
+	w := build()
+	plan := Make(w.Snapshot, now)
+	plan.Status(w.Policy, noon)
+	if diff := cmp.Diff(build().Snapshot, w.Snapshot); diff != "" {
+		t.Errorf("the snapshot changed (-before +after):\n%s", diff)
+	}
+}
+
+func TestEveryDocumentedReasonOfAConditionIsReached(t *testing.T) {
+	reached := map[string]bool{}
+	for _, build := range []func(*world){
+		nil, orphan, all(orphan, retain), func(w *world) { w.claim("data", 2, markedAt(4)) },
+	} {
+		reached[Make(given(build).Snapshot, now).Drained.Reason] = true
+	}
+	for _, want := range []string{drainv1alpha1.ReasonNoOrphans, drainv1alpha1.ReasonAllDrained, drainv1alpha1.ReasonRetained, drainv1alpha1.ReasonStarting} {
+		if !reached[want] {
+			t.Errorf("Drained never has reason %s, only %v", want, slices.Sorted(maps.Keys(reached)))
+		}
+	}
+}
