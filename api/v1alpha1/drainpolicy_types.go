@@ -129,12 +129,14 @@ type DrainPolicySpec struct {
 
 	// job holds what is passed on to the drain's Job.
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={backoffLimit: 6}
+	// +kubebuilder:validation:MinProperties=1
 	Job JobOptions `json:"job,omitzero"`
 
 	// retry says when a drain whose Job failed is attempted again.
 	// +optional
 	// +kubebuilder:default={initialDelaySeconds: 30, maxDelaySeconds: 1800}
+	// +kubebuilder:validation:MinProperties=1
 	Retry RetryOptions `json:"retry,omitzero"`
 }
 
@@ -230,7 +232,7 @@ type DrainPolicyStatus struct {
 	// statefulSet is the StatefulSet as it was last seen. It stays after the StatefulSet
 	// is gone, because it is what its claims are recognised by.
 	// +optional
-	StatefulSet *ObservedStatefulSet `json:"statefulSet,omitempty"`
+	StatefulSet *ObservedStatefulSet `json:"statefulSet,omitzero"`
 
 	// orphans is the number of ordinals outside the StatefulSet's range whose claims still
 	// hold undrained data, those being drained included.
