@@ -236,12 +236,28 @@ func (d *Drain) status(previous *drainv1alpha1.DrainStatus) drainv1alpha1.DrainS
 		entry.CompletionTime = &d.Mark.Time
 	}
 	if len(d.Claims) > 0 {
-		entry.Claims = nil
-	}
-	for i := range d.Claims {
-		entry.Claims = append(entry.Claims, drainv1alpha1.ClaimReference{Name: d.Claims[i].Name, UID: string(d.Claims[i].UID)})
+		entry.Claims = d.claims(previous)
 	}
 	return entry
+}
+
+// claims returns the claims of an entry. While they are being deleted, those that went first
+// are named on.
+func (d *Drain) claims(previous *drainv1alpha1.DrainStatus) []drainv1alpha1.ClaimReference {
+	var references []drainv1alpha1.ClaimReference
+	for i := range d.Claims {
+		references = append(references, drainv1alpha1.ClaimReference{Name: d.Claims[i].Name, UID: string(d.Claims[i].UID)})
+	}
+	if previous == nil || d.Reason != drainv1alpha1.ReasonDeletingClaims {
+		return references
+	}
+	for _, old := range previous.Claims {
+		if !slices.ContainsFunc(references, func(r drainv1alpha1.ClaimReference) bool { return r.Name == old.Name }) {
+			references = append(references, old)
+		}
+	}
+	slices.SortFunc(references, func(a, b drainv1alpha1.ClaimReference) int { return cmp.Compare(a.Name, b.Name) })
+	return references
 }
 
 // concluded turns the entry of an ordinal that nothing is left of into one that has ended:

@@ -87,6 +87,7 @@ var _ = Describe("A drain", func() {
 		Eventually(func() *corev1.PersistentVolumeClaim { return w.claim("logs-store-1") }).Should(BeNil())
 		Eventually(w.drain(1)).Should(Equal("Drained/ClaimsDeleted"))
 		Expect(w.get().Status.Drains[0].Message).To(Equal("done"))
+		Expect(w.get().Status.Drains[0].Claims).To(HaveLen(2), "both are named on")
 		Expect(w.lock(1)).To(BeNil())
 		Expect(w.claim("data-store-0")).NotTo(BeNil(), "ordinals in range are nobody's business")
 		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("True/NoOrphans"))
