@@ -118,18 +118,29 @@ var _ = Describe("A policy that can't work", func() {
 		expectArmed(ctx, storeName, drainv1alpha1.ReasonInvalidTemplate)
 	})
 
-	It("has a volume of a claim template's name", SpecTimeout(specTimeout), func(ctx SpecContext) {
-		w.create(ctx, service(), statefulSet(1), drainPolicy(func(p *drainv1alpha1.DrainPolicy) {
+	It("has a volume of a claim template's name, and what is scaled down meanwhile waits untouched", SpecTimeout(specTimeout), func(ctx SpecContext) {
+		w.create(ctx, service(), statefulSet(2), drainPolicy(whenDrained(drainv1alpha1.WhenDrainedDelete), func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Template.Spec.Volumes = []corev1.Volume{emptyDir("data")}
 		}))
 		expectRefused(ctx, storeName, drainv1alpha1.ReasonInvalidTemplate, `"data"`)
+		w.expectReplicas(ctx, 2)
+		records := w.fillAll(ctx, 2, 6)
+
+		w.scale(ctx, 1)
+		w.expectReplicas(ctx, 1)
+		w.expectDrain(ctx, 1, drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonInvalidTemplate)
+		w.expectUntouched()
 
 		w.changePolicy(ctx, storeName, func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Volumes = nil })
-		expectArmed(ctx, storeName, drainv1alpha1.ReasonInvalidTemplate)
+		w.expectNoClaim(ctx, claim("data", 1))
+		w.expectRecords(ctx, records, 0)
+		w.expectOneEvent(ctx, "DrainPolicy", storeName, drainv1alpha1.ReasonInvalidTemplate)
+		w.expectNoLoop(storeName)
 	})
 
-	It("is the second one for its StatefulSet", SpecTimeout(specTimeout), func(ctx SpecContext) {
-		w.startStore(ctx, statefulSet(1), drainPolicy(named("first")))
+	It("is the second one for its StatefulSet, and leaves a scale-down to the first", SpecTimeout(specTimeout), func(ctx SpecContext) {
+		w.startStore(ctx, statefulSet(2), drainPolicy(named("first"), whenDrained(drainv1alpha1.WhenDrainedDelete)))
+		records := w.fillAll(ctx, 2, 6)
 		// Policies of one second are told apart by name; another second makes it the younger one beyond doubt.
 		first := w.policy(ctx, "first")
 		Eventually(ctx, time.Now).Should(BeTemporally(">", first.CreationTimestamp.Add(time.Second)))
@@ -137,8 +148,15 @@ var _ = Describe("A policy that can't work", func() {
 		expectRefused(ctx, "a-second", drainv1alpha1.ReasonPolicyConflict, `"first"`)
 		w.expectCondition(ctx, "first", drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonArmed)
 
+		w.scale(ctx, 1)
+		w.expectNoClaim(ctx, claim("data", 1))
+		w.expectRecords(ctx, records, 0)
+		Expect(w.recorder.drainJobs()).To(HaveExactElements(HaveField("ObjectMeta.OwnerReferences", ConsistOf(HaveField("Name", "first")))))
+
 		Expect(cluster.Delete(ctx, first)).To(Succeed())
-		expectArmed(ctx, "a-second", drainv1alpha1.ReasonPolicyConflict)
+		w.expectCondition(ctx, "a-second", drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonArmed)
+		w.expectOneEvent(ctx, "DrainPolicy", "a-second", drainv1alpha1.ReasonPolicyConflict)
+		w.expectNoLoop("a-second")
 	})
 
 	It("has restartPolicy Always, and is refused at once", SpecTimeout(specTimeout), func(ctx SpecContext) {

@@ -184,7 +184,7 @@ func (d *drain) volumes(ctx context.Context, s *store.Store) error {
 	if err != nil {
 		return err
 	}
-	d.Log.Info("Draining", "records", len(all), "volumes", d.Dirs, "peers", d.Peers, "run", d.run)
+	d.Log.Info("Draining", "records", len(all), "volumes", d.Dirs, "peers", d.Peers)
 	if len(all) == 0 {
 		if d.stopAfter >= 0 {
 			return d.failOnRequest(0)
