@@ -130,13 +130,11 @@ type DrainPolicySpec struct {
 	// job holds what is passed on to the drain's Job.
 	// +optional
 	// +kubebuilder:default={backoffLimit: 6}
-	// +kubebuilder:validation:MinProperties=1
 	Job JobOptions `json:"job,omitzero"`
 
 	// retry says when a drain whose Job failed is attempted again.
 	// +optional
 	// +kubebuilder:default={initialDelaySeconds: 30, maxDelaySeconds: 1800}
-	// +kubebuilder:validation:MinProperties=1
 	Retry RetryOptions `json:"retry,omitzero"`
 }
 
@@ -152,6 +150,7 @@ type StatefulSetReference struct {
 
 // JobOptions are the fields of a batch/v1 Job that a policy may set.
 //
+// +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="!has(self.podFailurePolicy) || self.podFailurePolicy.rules.size() <= 20",message="podFailurePolicy must have at most 20 rules"
 type JobOptions struct {
 	// backoffLimit is the number of failures within one Job before the Job, and with it
@@ -178,6 +177,7 @@ type JobOptions struct {
 // RetryOptions is an exponential backoff between the attempts of a drain: the delay
 // doubles with every failed Job, from initialDelaySeconds up to maxDelaySeconds.
 //
+// +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="self.initialDelaySeconds <= self.maxDelaySeconds",message="initialDelaySeconds must not be greater than maxDelaySeconds"
 type RetryOptions struct {
 	// initialDelaySeconds is the time between the first failed attempt and the second.
