@@ -1,0 +1,344 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+)
+
+// status plans for a world and returns the status that comes of it.
+func (w *world) status() drainv1alpha1.DrainPolicyStatus {
+	plan := Make(w.Snapshot, now)
+	return plan.Status(w.Policy, metav1.NewTime(now))
+}
+
+// turn writes the status that comes of a world to its policy, as a reconcile does.
+func (w *world) turn() { w.Policy.Status = w.status() }
+
+func TestDrainedCondition(t *testing.T) {
+	two := func(w *world) {
+		w.claim("data", 2, skip)
+		w.claim("data", 3, markedAt(4))
+	}
+	tests := map[string]struct {
+		given      func(*world)
+		wantStatus metav1.ConditionStatus
+		wantReason string
+		wantSays   string
+	}{
+		"no orphans":                      {wantStatus: "True", wantReason: drainv1alpha1.ReasonNoOrphans},
+		"all drained and kept":            {given: func(w *world) { w.claim("data", 2, markedAt(4)); w.claim("data", 3, markedAt(4)) }, wantStatus: "True", wantReason: drainv1alpha1.ReasonAllDrained, wantSays: "2 ordinals"},
+		"some kept undrained":             {given: two, wantStatus: "True", wantReason: drainv1alpha1.ReasonRetained, wantSays: "1 ordinals"},
+		"one waits":                       {given: all(orphan, suspended), wantStatus: "False", wantReason: drainv1alpha1.ReasonSuspended, wantSays: "Ordinal 2: No drain is started"},
+		"one waits beside those retained": {given: all(two, func(w *world) { w.claim("data", 4) }), wantStatus: "False", wantReason: drainv1alpha1.ReasonStarting, wantSays: "Ordinal 4: "},
+		"several: the most urgent speaks": {given: func(w *world) {
+			w.claim("data", 2)
+			w.lock(2)
+			w.job(2, 1, jobReady)
+			w.claim("data", 3)
+			w.claim("data", 4)
+		}, wantStatus: "False", wantReason: drainv1alpha1.ReasonJobRunning, wantSays: "(and 2 more)"},
+		"several: failed before blocked":    {given: func(w *world) { w.claim("data", 2); w.lock(2); w.job(2, 1, failed); w.claim("data", 3, lost) }, wantStatus: "False", wantReason: drainv1alpha1.ReasonJobFailed, wantSays: "Ordinal 2"},
+		"several: the highest of its kind":  {given: func(w *world) { w.claim("data", 2); w.claim("data", 3) }, wantStatus: "False", wantReason: drainv1alpha1.ReasonStarting, wantSays: "Ordinal 3"},
+		"no StatefulSet":                    {given: func(w *world) { w.StatefulSet = nil }, wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonStatefulSetNotFound},
+		"no StatefulSet any more":           {given: all(orphan, setGone), wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonStatefulSetNotFound},
+		"the StatefulSet is going":          {given: setDeleted, wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonStatefulSetNotFound},
+		"another policy is in charge":       {given: all(orphan, rival), wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPolicyConflict},
+		"the policy is going":               {given: all(orphan, deleted), wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPolicyDeleted},
+		"the policy is going, a lock isn't": {given: all(lockedOrphan, deleted), wantStatus: "False", wantReason: drainv1alpha1.ReasonReleasingLock},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := Make(given(tc.given).Snapshot, now).Drained
+			if got.Status != tc.wantStatus || got.Reason != tc.wantReason || !strings.Contains(got.Message, tc.wantSays) || got.Message == "" {
+				t.Errorf("Drained = %+v, want %s/%s with %q", got, tc.wantStatus, tc.wantReason, tc.wantSays)
+			}
+		})
+	}
+}
+
+func TestStalledOnlyWhenAPersonMustAct(t *testing.T) {
+	tests := map[string]struct {
+		given      func(*world)
+		wantReason string
+		wantTrue   bool
+	}{
+		"a drain runs":                {given: all(lockedOrphan, func(w *world) { w.job(2, 1, jobReady) }), wantReason: drainv1alpha1.ReasonProgressing},
+		"a drain waits":               {given: all(orphan, func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }), wantReason: drainv1alpha1.ReasonProgressing},
+		"a drain failed":              {given: all(lockedOrphan, func(w *world) { w.job(2, 1, failed) }), wantReason: drainv1alpha1.ReasonProgressing},
+		"suspended":                   {given: all(orphan, suspended), wantReason: drainv1alpha1.ReasonProgressing},
+		"no StatefulSet":              {given: func(w *world) { w.StatefulSet = nil }, wantReason: drainv1alpha1.ReasonProgressing},
+		"the API server is not asked": {given: func(w *world) { w.Unanswered = "timeout" }, wantReason: drainv1alpha1.ReasonProgressing},
+		"a wrong image":               {given: all(lockedOrphan, func(w *world) { w.job(2, 1); w.drainPod(2, waiting("ErrImagePull")) }), wantReason: drainv1alpha1.ReasonImagePullFailed, wantTrue: true},
+		"a wrong container":           {given: all(lockedOrphan, func(w *world) { w.job(2, 1); w.drainPod(2, waiting("CreateContainerError")) }), wantReason: drainv1alpha1.ReasonContainerConfigError, wantTrue: true},
+		"no attempt is left":          {given: all(lockedOrphan, func(w *world) { w.job(2, 1, failed); w.Policy.Spec.Retry.MaxAttempts = ptr.To[int32](1) }), wantReason: drainv1alpha1.ReasonAttemptsExhausted, wantTrue: true},
+		"blocked":                     {given: func(w *world) { w.claim("data", 2, lost) }, wantReason: drainv1alpha1.ReasonClaimLost, wantTrue: true},
+		"the second of two is stuck":  {given: func(w *world) { w.claim("data", 3); w.claim("data", 2, lost) }, wantReason: drainv1alpha1.ReasonClaimLost, wantTrue: true},
+		"skipped on purpose":          {given: func(w *world) { w.claim("data", 2, skip) }, wantReason: drainv1alpha1.ReasonProgressing},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := Make(given(tc.given).Snapshot, now).Stalled
+			if (got.Status == metav1.ConditionTrue) != tc.wantTrue || got.Reason != tc.wantReason || got.Message == "" {
+				t.Errorf("Stalled = %+v, want %t/%s", got, tc.wantTrue, tc.wantReason)
+			}
+		})
+	}
+}
+
+func TestWhatTheActorLearnsReplacesThePlan(t *testing.T) {
+	w := given(all(orphan, func(w *world) { w.claim("data", 4); w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](2) }))
+	plan := Make(w.Snapshot, now)
+	plan.Replace(w.Snapshot, Drain{Ordinal: 4, State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonLockRefused, Message: "no quota"})
+	plan.Replace(w.Snapshot, Drain{Ordinal: 3, State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonJobRefused, Message: "no quota either"})
+	var got []string
+	for i := range plan.Drains {
+		got = append(got, fmt.Sprintf("%d %s", plan.Drains[i].Ordinal, plan.Drains[i].Reason))
+	}
+	if diff := cmp.Diff([]string{"4 LockRefused", "3 JobRefused", "2 Starting"}, got); diff != "" {
+		t.Errorf("drains (-want +got):\n%s", diff)
+	}
+	if plan.Drained.Status != metav1.ConditionFalse || plan.Drained.Reason != drainv1alpha1.ReasonLockRefused || plan.Stalled.Status != metav1.ConditionTrue || plan.Stalled.Reason != drainv1alpha1.ReasonLockRefused {
+		t.Errorf("Drained = %+v, Stalled = %+v, want both to tell of the refused lock", plan.Drained, plan.Stalled)
+	}
+}
+
+func TestStatusCountsWhatThereIs(t *testing.T) {
+	tests := map[string]struct {
+		given                                              func(*world)
+		wantOrphans, wantDraining, wantDrained, wantFailed int32
+		wantCapacity                                       string
+	}{
+		"nothing":         {wantCapacity: "0"},
+		"an orphan":       {given: orphan, wantOrphans: 1, wantCapacity: "1Gi"},
+		"two claims":      {given: all(orphan, func(w *world) { w.templates("data", "logs"); w.claim("logs", 2) }), wantOrphans: 1, wantCapacity: "2Gi"},
+		"draining":        {given: lockedOrphan, wantOrphans: 1, wantDraining: 1, wantCapacity: "1Gi"},
+		"failed":          {given: all(lockedOrphan, func(w *world) { w.job(2, 1, failed) }), wantOrphans: 1, wantDraining: 1, wantFailed: 1, wantCapacity: "1Gi"},
+		"kept":            {given: func(w *world) { w.claim("data", 2, markedAt(4)) }, wantDrained: 1, wantCapacity: "1Gi"},
+		"skipped":         {given: func(w *world) { w.claim("data", 2, skip) }, wantOrphans: 1, wantCapacity: "1Gi"},
+		"never bound":     {given: func(w *world) { w.claim("data", 2, neverBound) }, wantCapacity: "0"},
+		"wanted back":     {given: all(lockedOrphan, scaledUp), wantDraining: 1, wantCapacity: "0"},
+		"the claims went": {given: func(w *world) { w.lock(2) }, wantDraining: 1, wantCapacity: "0"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := given(tc.given).status()
+			if *s.Orphans != tc.wantOrphans || *s.Draining != tc.wantDraining || *s.Drained != tc.wantDrained || *s.Failed != tc.wantFailed {
+				t.Errorf("orphans, draining, drained, failed = %d, %d, %d, %d, want %d, %d, %d, %d",
+					*s.Orphans, *s.Draining, *s.Drained, *s.Failed, tc.wantOrphans, tc.wantDraining, tc.wantDrained, tc.wantFailed)
+			}
+			if want := resource.MustParse(tc.wantCapacity); s.OrphanedCapacity.Cmp(want) != 0 {
+				t.Errorf("orphanedCapacity = %s, want %s", s.OrphanedCapacity, &want)
+			}
+		})
+	}
+}
+
+func TestStatusKeepsTheTimesOfWhatDidNotChange(t *testing.T) {
+	w := given(orphan, suspended)
+	w.turn()
+	before := meta.FindStatusCondition(w.Policy.Status.Conditions, drainv1alpha1.ConditionReady).LastTransitionTime
+	w.Policy.Generation = 8
+	plan := Make(w.Snapshot, now)
+	after := plan.Status(w.Policy, metav1.NewTime(now.Add(time.Hour)))
+	for _, c := range after.Conditions {
+		if !c.LastTransitionTime.Equal(&before) || c.ObservedGeneration != 8 {
+			t.Errorf("%s has changed at %v and observed generation %d, want %v and 8", c.Type, c.LastTransitionTime, c.ObservedGeneration, before)
+		}
+	}
+	w.Policy.Spec.Suspend = nil
+	plan = Make(w.Snapshot, now)
+	after = plan.Status(w.Policy, metav1.NewTime(now.Add(time.Hour)))
+	if got := meta.FindStatusCondition(after.Conditions, drainv1alpha1.ConditionReady).LastTransitionTime; !got.Equal(ptr.To(metav1.NewTime(now.Add(time.Hour)))) {
+		t.Errorf("Ready became True at %v, want now", got)
+	}
+	if w.Policy.Status.Conditions[0].ObservedGeneration != 7 {
+		t.Error("the previous status was written to")
+	}
+}
+
+// TestStatusTellsADrainFromItsStartToItsEnd goes through a drain as it is seen from outside.
+func TestStatusTellsADrainFromItsStartToItsEnd(t *testing.T) {
+	w := given(orphan, deleteClaims)
+	entry := func(wantState drainv1alpha1.DrainState, wantReason, wantSays string) *drainv1alpha1.DrainStatus {
+		t.Helper()
+		w.turn()
+		got := find(w.Policy.Status.Drains, 2)
+		if got == nil {
+			t.Fatalf("there is no entry, want %s/%s", wantState, wantReason)
+		}
+		if got.State != wantState || got.Reason != wantReason || !strings.Contains(got.Message, wantSays) {
+			t.Fatalf("the entry is %s/%s %q, want %s/%s with %q", got.State, got.Reason, got.Message, wantState, wantReason, wantSays)
+		}
+		return got
+	}
+	claim := drainv1alpha1.ClaimReference{Name: "data-web-2", UID: "uid-of-data-web-2"}
+
+	if e := entry(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonStarting, ""); len(e.Claims) != 1 || e.Claims[0] != claim || e.JobName != "" {
+		t.Errorf("before its Job the entry is %+v", e)
+	}
+	w.lock(2)
+	w.job(2, 1, func(j *batchv1.Job) { j.Status.StartTime = &noon })
+	w.drainPod(2, running)
+	job := w.Jobs[0].Name
+	if e := entry(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonJobRunning, job); e.JobName != job || e.Attempts != 1 || !e.StartTime.Equal(&noon) || e.CompletionTime != nil {
+		t.Errorf("with its Job the entry is %+v", e)
+	}
+	complete(&w.Jobs[0])
+	ended(0, "moved 12 records")(&w.Pods[1])
+	w.Pods[1].Status.ContainerStatuses = w.Pods[1].Status.ContainerStatuses[1:]
+	if e := entry(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonMarkingClaims, ""); !e.CompletionTime.Equal(&noon) {
+		t.Errorf("with its Job complete the entry is %+v", e)
+	}
+	plan := Make(w.Snapshot, now)
+	mark := plan.Drain(2).Next.Marks[0].Mark
+	markedBy(mark)(&w.Claims[0])
+	w.Jobs, w.Pods = nil, w.Pods[:1]
+	if e := entry(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonDeletingClaims, "moved 12 records"); e.JobName != job || e.Attempts != 1 || !e.CompletionTime.Equal(&noon) {
+		t.Errorf("with its mark the entry is %+v", e)
+	}
+	w.Claims = nil
+	if e := entry(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonReleasingLock, "moved 12 records"); e.JobName != job || len(e.Claims) != 1 || e.Claims[0] != claim {
+		t.Errorf("without claims the entry is %+v", e)
+	}
+	w.Pods = nil
+	for range 2 { // It stays.
+		if e := entry(drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsDeleted, "moved 12 records"); e.JobName != job || e.CompletionTime == nil || e.Claims[0] != claim {
+			t.Errorf("in the end the entry is %+v", e)
+		}
+	}
+	scaledUp(w)
+	w.turn()
+	if e := find(w.Policy.Status.Drains, 2); e != nil {
+		t.Errorf("the ordinal is in range again, and its entry is still %+v", e)
+	}
+}
+
+func TestStatusForgetsWhatWasNeverDrained(t *testing.T) {
+	for name, build := range map[string]func(*world){
+		"an orphan whose claims somebody deleted": all(orphan, suspended),
+		"a lock that was given back":              lockedOrphan,
+		"kept claims that somebody deleted":       func(w *world) { w.claim("data", 2, markedAt(4)) },
+	} {
+		w := given(build)
+		w.turn()
+		if len(w.Policy.Status.Drains) != 1 {
+			t.Fatalf("%s: %d entries, want 1", name, len(w.Policy.Status.Drains))
+		}
+		w.Claims, w.Pods = nil, nil
+		w.turn()
+		if len(w.Policy.Status.Drains) != 0 {
+			t.Errorf("%s: the entry stays: %+v", name, w.Policy.Status.Drains)
+		}
+	}
+}
+
+func TestStatusKeepsEndedDrainsWhenTheStatefulSetIsGone(t *testing.T) {
+	for name, observed := range map[string]bool{"remembered": true, "forgotten": false} {
+		w := given()
+		w.observedBefore()
+		w.Policy.Status.Drains = []drainv1alpha1.DrainStatus{{Ordinal: ptr.To[int32](2), State: drainv1alpha1.DrainDrained, Reason: drainv1alpha1.ReasonClaimsDeleted, CompletionTime: &noon}}
+		w.StatefulSet = nil
+		if !observed {
+			w.Policy.Status.StatefulSet = nil
+		}
+		if got := w.status().Drains; len(got) != 1 {
+			t.Errorf("%s: %d entries, want 1", name, len(got))
+		}
+	}
+}
+
+func TestStatusIsBounded(t *testing.T) {
+	w := given(func(w *world) {
+		w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](1000)
+		w.Refusal = strings.Repeat("ß", 3000)
+		for ordinal := int32(2); ordinal < 150; ordinal++ {
+			switch {
+			case ordinal < 30:
+				w.claim("data", ordinal, markedAt(4), func(c *corev1.PersistentVolumeClaim) {
+					mark := fmt.Sprintf(`{"claimUID":%q,"statefulSetUID":"set","generation":4,"time":"2026-08-01T00:%02d:00Z","job":"j"}`, c.UID, ordinal)
+					c.Annotations[drainv1alpha1.DrainedAnnotation] = mark
+				})
+			case ordinal < 35:
+				w.claim("data", ordinal)
+				w.lock(ordinal)
+				w.job(ordinal, 1, jobReady)
+			default:
+				w.claim("data", ordinal)
+			}
+		}
+	})
+	s := w.status()
+	if len(s.Drains) != shownDrains {
+		t.Errorf("%d entries are shown, want %d", len(s.Drains), shownDrains)
+	}
+	var running, kept []int32
+	for i := range s.Drains {
+		if i > 0 && *s.Drains[i].Ordinal >= *s.Drains[i-1].Ordinal {
+			t.Errorf("ordinal %d comes after %d", *s.Drains[i].Ordinal, *s.Drains[i-1].Ordinal)
+		}
+		if n := utf8.RuneCountInString(s.Drains[i].Message); n > maxMessage {
+			t.Errorf("the message of ordinal %d has %d characters", *s.Drains[i].Ordinal, n)
+		}
+		switch s.Drains[i].State {
+		case drainv1alpha1.DrainDraining:
+			running = append(running, *s.Drains[i].Ordinal)
+		case drainv1alpha1.DrainDrained:
+			kept = append(kept, *s.Drains[i].Ordinal)
+		case drainv1alpha1.DrainWaiting, drainv1alpha1.DrainFailed, drainv1alpha1.DrainBlocked, drainv1alpha1.DrainRetained:
+		}
+	}
+	if !slices.Equal(running, []int32{34, 33, 32, 31, 30}) {
+		t.Errorf("the drains under way that are shown are %v, want all of them", running)
+	}
+	if !slices.Equal(kept, []int32{29, 28, 27, 26, 25, 24, 23, 22, 21, 20}) {
+		t.Errorf("the ended drains that are shown are %v, want the ten that ended last", kept)
+	}
+	if *s.Orphans != 120 || *s.Drained != 28 || *s.Draining != 5 {
+		t.Errorf("orphans, drained, draining = %d, %d, %d, want all of them counted: 120, 28, 5", *s.Orphans, *s.Drained, *s.Draining)
+	}
+}
+
+func TestTruncateCutsWholeCharacters(t *testing.T) {
+	for _, tc := range []struct {
+		given string
+		want  int
+	}{{"", 0}, {strings.Repeat("ß", maxMessage), maxMessage}, {strings.Repeat("ß", maxMessage+1), maxMessage}, {strings.Repeat("x", maxMessage-1) + "ßß", maxMessage}} {
+		got := truncate(tc.given)
+		if n := utf8.RuneCountInString(got); n != tc.want || !utf8.ValidString(got) {
+			t.Errorf("%d characters become %d, want %d", utf8.RuneCountInString(tc.given), n, tc.want)
+		}
+		if cut := len(got) < len(tc.given); cut != strings.HasSuffix(got, "…") {
+			t.Errorf("a message that was cut must say so: %q", got[max(0, len(got)-6):])
+		}
+	}
+}
