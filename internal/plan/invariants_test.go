@@ -1,0 +1,507 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package plan
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/utils/ptr"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
+)
+
+// randomWorlds is the number of random snapshots that the invariants are held against.
+const randomWorlds = 4000
+
+// TestInvariantsHoldForWhateverTheClusterHolds plans for random snapshots, most of which no
+// cluster should ever hold, and asks of every step what doc.go promises. What it asks is
+// read from the snapshot anew, not from the planner.
+func TestInvariantsHoldForWhateverTheClusterHolds(t *testing.T) {
+	reasons, steps := map[string]int{}, map[StepKind]int{}
+	for seed := range uint64(randomWorlds) {
+		w := randomWorld(rand.New(rand.NewPCG(seed, 0)))
+		before := w.copy()
+		plan := Make(w.Snapshot, now)
+		c := checker{T: t, seed: seed, world: w, plan: &plan}
+		c.plans()
+		for i := range plan.Drains {
+			reasons[plan.Drains[i].Reason]++
+			steps[plan.Drains[i].Next.Kind]++
+			c.drain(&plan.Drains[i])
+		}
+		c.status(plan.Status(w.Policy, metav1.NewTime(now)))
+		if !equality.Semantic.DeepEqual(before.Snapshot, w.Snapshot) {
+			c.fail("the snapshot was changed")
+		}
+		if !equality.Semantic.DeepEqual(plan, Make(before.Snapshot, now)) {
+			c.fail("the same snapshot makes two plans")
+		}
+		if t.Failed() {
+			return
+		}
+	}
+	// A promise about steps that never come is worth nothing.
+	for _, kind := range []StepKind{TakeLock, StartJob, AdmitPod, DeleteJob, MarkClaims, DeleteClaims, ReleaseLock} {
+		if steps[kind] < randomWorlds/200 {
+			t.Errorf("only %d of %d random worlds lead to %s", steps[kind], randomWorlds, kind)
+		}
+	}
+	for _, reason := range []string{
+		drainv1alpha1.ReasonPodStillExists, drainv1alpha1.ReasonWaitingForReadyReplicas, drainv1alpha1.ReasonWaitingForSlot, drainv1alpha1.ReasonClaimInUse, drainv1alpha1.ReasonStarting,
+		drainv1alpha1.ReasonStatefulSetNotObserved, drainv1alpha1.ReasonLocked, drainv1alpha1.ReasonJobRunning, drainv1alpha1.ReasonPodNotStarted, drainv1alpha1.ReasonImagePullFailed, drainv1alpha1.ReasonWantedBack,
+		drainv1alpha1.ReasonStoppingJob, drainv1alpha1.ReasonMarkingClaims, drainv1alpha1.ReasonDeletingClaims, drainv1alpha1.ReasonReleasingLock, drainv1alpha1.ReasonJobFailed, drainv1alpha1.ReasonAttemptsExhausted,
+		drainv1alpha1.ReasonClaimMissing, drainv1alpha1.ReasonClaimLost, drainv1alpha1.ReasonClaimTerminating, drainv1alpha1.ReasonWhenScaledRetain, drainv1alpha1.ReasonSkipped, drainv1alpha1.ReasonClaimsKept,
+		drainv1alpha1.ReasonNeverBound, drainv1alpha1.ReasonStatefulSetNotFound, drainv1alpha1.ReasonSuspended, drainv1alpha1.ReasonInvalidTemplate,
+	} {
+		if reasons[reason] == 0 {
+			t.Errorf("no random world leads to reason %s", reason)
+		}
+	}
+}
+
+// randomWorld makes up a world in which anything may be anywhere.
+func randomWorld(r *rand.Rand) *world {
+	chance := func(percent int) bool { return r.IntN(100) < percent }
+	w := given(func(w *world) {
+		if chance(40) {
+			w.templates("data", "logs")
+		}
+		set, spec := w.StatefulSet, &w.Policy.Spec
+		set.Generation = 4 + r.Int64N(3)
+		set.Status.ObservedGeneration = set.Generation
+		if chance(10) {
+			set.Status.ObservedGeneration--
+		}
+		set.Spec.Replicas = ptr.To(r.Int32N(4))
+		if chance(20) {
+			set.Spec.Ordinals = ordinals(r.Int32N(3))
+		}
+		set.Status.ReadyReplicas = r.Int32N(4)
+		spec.MaxConcurrentDrains = ptr.To(1 + r.Int32N(4))
+		spec.MinReadyReplicas = ptr.To(r.Int32N(2))
+		spec.Retry.InitialDelaySeconds = ptr.To(1 + r.Int32N(120))
+		if chance(40) {
+			spec.Retry.MaxAttempts = ptr.To(1 + r.Int32N(3))
+		}
+		if chance(60) {
+			deleteClaims(w)
+		}
+		if chance(30) {
+			cancel(w)
+		}
+		for _, rare := range []func(*world){setDeleted, deleted, suspended, retain, rival, func(w *world) { w.Refusal = "refused" }, func(w *world) { w.Unanswered = "timeout" }} {
+			if chance(4) {
+				rare(w)
+			}
+		}
+		for ordinal := range int32(5) {
+			w.randomOrdinal(r, ordinal)
+		}
+	})
+	if chance(5) {
+		setGone(w)
+	}
+	for _, list := range []struct {
+		n    int
+		swap func(i, j int)
+	}{
+		{len(w.Claims), func(i, j int) { w.Claims[i], w.Claims[j] = w.Claims[j], w.Claims[i] }},
+		{len(w.Pods), func(i, j int) { w.Pods[i], w.Pods[j] = w.Pods[j], w.Pods[i] }},
+		{len(w.Jobs), func(i, j int) { w.Jobs[i], w.Jobs[j] = w.Jobs[j], w.Jobs[i] }},
+	} {
+		r.Shuffle(list.n, list.swap)
+	}
+	return w
+}
+
+// some returns a few of the changes, each with its chance in percent.
+type change[T any] struct {
+	percent int
+	do      func(*T)
+}
+
+func some[T any](r *rand.Rand, changes ...change[T]) []func(*T) {
+	var chosen []func(*T)
+	for _, c := range changes {
+		if r.IntN(100) < c.percent {
+			chosen = append(chosen, c.do)
+		}
+	}
+	return chosen
+}
+
+func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
+	type claim = corev1.PersistentVolumeClaim
+	generation := w.StatefulSet.Generation
+	// Marks come to all claims of an ordinal or to none, more often than not.
+	markChance := []int{0, 95, 50}[r.IntN(3)]
+	marks := []func(*claim){
+		markedUnder(ordinal), markedUnder(ordinal), markedAt(generation), markedAt(generation - 1), markedAt(generation - 2), markedAt(0),
+		markedBy(claims.Mark{ClaimUID: "another", LockUID: lockUID(ordinal)}),
+		markedBy(claims.Mark{LockUID: lockUID(ordinal), UnusedSince: &noon}),
+	}
+	mark := marks[r.IntN(len(marks))]
+	for i := range w.StatefulSet.Spec.VolumeClaimTemplates {
+		if r.IntN(100) < 8 {
+			continue
+		}
+		w.claim(w.StatefulSet.Spec.VolumeClaimTemplates[i].Name, ordinal, some(r,
+			change[claim]{3, bornAfterTheLock}, change[claim]{markChance, mark}, change[claim]{3, skip}, change[claim]{4, claimTerminating}, change[claim]{3, lost}, change[claim]{4, neverBound},
+			change[claim]{5, unusedSince(corev1.ConditionTrue, noon)}, change[claim]{4, unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(time.Hour)))}, change[claim]{4, unusedSince(corev1.ConditionFalse, noon)})...)
+	}
+	locked := r.IntN(100) < 60
+	if locked {
+		w.lock(ordinal, some(r, change[corev1.Pod]{10, podTerminating}, change[corev1.Pod]{2, func(p *corev1.Pod) { p.UID = "anew" }}, change[corev1.Pod]{2, func(p *corev1.Pod) { p.OwnerReferences = nil }})...)
+	} else if r.IntN(100) < 10 {
+		w.pod(string(w.StatefulSet.Name)+"-"+string('0'+rune(ordinal)), "")
+	}
+	attempts := []int32{0, 1, 1, 1, 2, 3}[r.IntN(6)]
+	if !locked && r.IntN(100) < 80 {
+		// Too many strays would hide the rest.
+		attempts = 0
+	}
+	for attempt := range attempts {
+		end := [][]func(*batchv1.Job){{failed}, {complete}, {jobReady}, nil}[r.IntN(4)]
+		if r.IntN(100) < 70 && attempt == 0 {
+			// An older attempt has failed, as a rule.
+			end = [][]func(*batchv1.Job){{failed}, {complete}, nil, nil}[r.IntN(4)]
+		}
+		w.job(ordinal, attempt+1, append(end, some(r, change[batchv1.Job]{3, jobTerminating}, change[batchv1.Job]{10, otherTemplate}, change[batchv1.Job]{3, named("another-lock-" + string('0'+rune(ordinal)))})...)...)
+		for range r.IntN(3) {
+			w.drainPod(ordinal, [][]func(*corev1.Pod){
+				{gated}, {gated}, {gated, podTerminating}, {running}, {running, podTerminating}, {unschedulable}, {waiting("ErrImagePull")}, {ended(0, "fine")}, {ended(1, "disk")}, {ended(1, "disk")},
+			}[r.IntN(10)]...)
+		}
+	}
+	if r.IntN(100) < 4 {
+		w.pod("debug-"+string('0'+rune(ordinal)), claims.Name("data", "web", ordinal))
+	}
+}
+
+func (w *world) copy() *world {
+	c := &world{w.Snapshot}
+	c.Policy, c.StatefulSet = w.Policy.DeepCopy(), w.StatefulSet.DeepCopy()
+	c.Claims, c.Pods, c.Jobs = nil, nil, nil
+	for i := range w.Claims {
+		c.Claims = append(c.Claims, *w.Claims[i].DeepCopy())
+	}
+	for i := range w.Pods {
+		c.Pods = append(c.Pods, *w.Pods[i].DeepCopy())
+	}
+	for i := range w.Jobs {
+		c.Jobs = append(c.Jobs, *w.Jobs[i].DeepCopy())
+	}
+	return c
+}
+
+// checker holds one plan against the invariants.
+type checker struct {
+	*testing.T
+	seed  uint64
+	world *world
+	plan  *Plan
+}
+
+func (c *checker) fail(format string, args ...any) {
+	c.Helper()
+	c.Errorf("seed %d: "+format, append([]any{c.seed}, args...)...)
+}
+
+// require reports a promise that a step breaks.
+func (c *checker) require(kept bool, d *Drain, promise string) {
+	c.Helper()
+	if !kept {
+		c.fail("%s of ordinal %d (%s: %s) breaks: %s", d.Next.Kind, d.Ordinal, d.Reason, d.Message, promise)
+	}
+}
+
+// plans checks what is promised of a plan as a whole.
+func (c *checker) plans() {
+	locks, taken := 0, 0
+	for i := range c.world.Pods {
+		if IsLock(&c.world.Pods[i], policyUID) {
+			locks++
+		}
+	}
+	for i := range c.plan.Drains {
+		if i > 0 && c.plan.Drains[i].Ordinal >= c.plan.Drains[i-1].Ordinal {
+			c.fail("drains are out of order: %d after %d", c.plan.Drains[i].Ordinal, c.plan.Drains[i-1].Ordinal)
+		}
+		if c.plan.Drains[i].Next.Kind == TakeLock {
+			taken++
+		}
+	}
+	if limit := int(*c.world.Policy.Spec.MaxConcurrentDrains); taken > 0 && locks+taken > limit {
+		c.fail("%d locks stand and %d are to be taken, want at most %d", locks, taken, limit)
+	}
+	if locks+taken > 0 && !c.plan.Finalizer {
+		c.fail("the policy has no finalizer although %d locks stand and %d are to be taken", locks, taken)
+	}
+	for i := range c.plan.SurplusJobs {
+		if !over(&c.plan.SurplusJobs[i]) {
+			c.fail("Job %q is surplus and not over", c.plan.SurplusJobs[i].Name)
+		}
+	}
+}
+
+func (c *checker) drain(d *Drain) {
+	if d.State == "" || d.Reason == "" || d.Message == "" {
+		c.fail("ordinal %d has state %q, reason %q, message %q, want all of them", d.Ordinal, d.State, d.Reason, d.Message)
+	}
+	if d.RetryAfter < 0 || d.RetryAfter > 0 && d.Next.Kind != "" {
+		c.fail("ordinal %d has step %q and RetryAfter %v, want one of the two", d.Ordinal, d.Next.Kind, d.RetryAfter)
+	}
+	switch d.Next.Kind {
+	case TakeLock:
+		c.quiet(d)
+		c.require(d.Lock == nil && len(c.podsNamed(d.Ordinal)) == 0, d, "the name of the lock is free")
+		c.require(c.outOfRange(d.Ordinal), d, "the ordinal is out of range")
+		c.require(c.world.StatefulSet.Status.ObservedGeneration >= c.world.StatefulSet.Generation, d, "the StatefulSet controller has seen the scale-down")
+		c.armed(d)
+	case StartJob:
+		c.quiet(d)
+		c.lockStands(d)
+		c.require(c.outOfRange(d.Ordinal), d, "the ordinal is out of range")
+		c.armed(d)
+		c.require(len(d.Claims) == len(c.world.StatefulSet.Spec.VolumeClaimTemplates), d, "all claims are there")
+		for i := range d.Claims {
+			c.require(d.Claims[i].DeletionTimestamp == nil && d.Claims[i].Status.Phase != corev1.ClaimLost, d, "no claim is going or lost")
+		}
+		c.require(d.Next.Job == c.jobName(d, d.Next.Attempt) && d.Next.Attempt > 0, d, "the Job's name is that of its lock, claims and attempt")
+		c.require(!slices.ContainsFunc(c.world.Jobs, func(j batchv1.Job) bool { return j.Name == d.Next.Job }), d, "no Job has this name")
+	case AdmitPod:
+		c.lockStands(d)
+		job := c.job(d.Next.JobUID)
+		c.require(job != nil && !over(job) && job.DeletionTimestamp == nil && job.Name == c.jobName(d, attemptOf(job)), d, "the Job is that of the lock and claims")
+		pod := d.Next.Pod
+		c.require(job != nil && pod != nil && metav1.IsControlledBy(pod, job) && len(pod.Spec.SchedulingGates) == 1 && pod.DeletionTimestamp == nil, d, "the pod is the Job's, and gated")
+		for _, other := range c.drainPods(d.Ordinal) {
+			c.require(pod != nil && (other.UID == pod.UID || hasEnded(&other) || len(other.Spec.SchedulingGates) > 0), d, "no other drain pod of the ordinal runs")
+		}
+		c.require(c.world.Policy.DeletionTimestamp == nil, d, "the policy stays")
+	case MarkClaims:
+		c.quiet(d)
+		for _, m := range d.Next.Marks {
+			c.marks(d, m)
+		}
+	case DeleteClaims:
+		c.quiet(d)
+		c.lockStands(d)
+		c.require(c.world.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete && c.world.Policy.DeletionTimestamp == nil, d, "somebody asked for it")
+		c.require(!slices.ContainsFunc(c.world.Jobs, func(j batchv1.Job) bool { return ordinalIs(j.Labels, d.Ordinal) }), d, "no Job is left")
+		for i := range d.Next.Delete {
+			c.require(c.drained(d, &d.Next.Delete[i]), d, "the mark holds")
+		}
+		for i := range d.Claims {
+			c.require(c.drained(d, &d.Claims[i]) || d.Claims[i].UID == "anew", d, "no claim of the ordinal that may hold data awaits its drain")
+			c.require(d.Claims[i].Annotations[drainv1alpha1.SkipAnnotation] == "", d, "no claim is skipped")
+		}
+	case ReleaseLock:
+		c.quiet(d)
+		c.require(d.Lock != nil, d, "there is a lock")
+	case DeleteJob:
+		job := c.job(d.Next.JobUID)
+		c.require(job != nil && job.Name == d.Next.Job && ordinalIs(job.Labels, d.Ordinal) && job.DeletionTimestamp == nil, d, "the Job is the ordinal's, and isn't going yet")
+		if job != nil && over(job) && d.Reason == drainv1alpha1.ReasonDeletingClaims {
+			c.lockStands(d)
+		}
+	case "":
+	}
+}
+
+// quiet requires that nothing of the ordinal runs or may come to run.
+func (c *checker) quiet(d *Drain) {
+	c.Helper()
+	for i := range c.world.Jobs {
+		job := &c.world.Jobs[i]
+		c.require(!ordinalIs(job.Labels, d.Ordinal) || over(job) && job.DeletionTimestamp == nil, d, "no Job of the ordinal runs or goes")
+	}
+	for _, pod := range c.drainPods(d.Ordinal) {
+		c.require(hasEnded(&pod), d, "no drain pod of the ordinal is alive")
+	}
+	if d.Next.Kind == ReleaseLock || d.Next.Kind == MarkClaims {
+		return
+	}
+	for i := range c.world.Pods {
+		pod := &c.world.Pods[i]
+		for j := range d.Claims {
+			mounts := len(pod.Spec.Volumes) > 1 && pod.Spec.Volumes[1].PersistentVolumeClaim.ClaimName == d.Claims[j].Name
+			c.require(!mounts || hasEnded(pod), d, "no pod uses a claim")
+		}
+	}
+}
+
+func (c *checker) lockStands(d *Drain) {
+	c.Helper()
+	c.require(d.Lock != nil && d.Lock.DeletionTimestamp == nil && IsLock(d.Lock, policyUID) && d.Lock.Name == c.podName(d.Ordinal), d, "the lock stands")
+}
+
+func (c *checker) armed(d *Drain) {
+	c.Helper()
+	w := c.world
+	c.require(w.StatefulSet != nil && w.StatefulSet.DeletionTimestamp == nil && w.Policy.DeletionTimestamp == nil && w.Rival == "" && w.Refusal == "" && w.Unanswered == "", d, "the policy is armed")
+	c.require(!ptr.Deref(w.Policy.Spec.Suspend, false), d, "the policy isn't suspended")
+	for i := range d.Claims {
+		c.require(d.Claims[i].Annotations[drainv1alpha1.SkipAnnotation] == "", d, "no claim is skipped")
+	}
+}
+
+// marks requires of a mark to be written either that it is the evidence of a complete Job,
+// or that it carries a mark that holds on to this generation.
+func (c *checker) marks(d *Drain, m ClaimMark) {
+	c.Helper()
+	c.require(m.Mark.ClaimUID == m.Claim.UID && slices.ContainsFunc(d.Claims, func(claim corev1.PersistentVolumeClaim) bool { return claim.UID == m.Claim.UID }), d, "the mark names its claim")
+	if m.Mark.Generation != 0 {
+		set := c.world.StatefulSet
+		c.require(set != nil && set.DeletionTimestamp == nil && m.Mark.StatefulSetUID == set.UID && m.Mark.Generation == set.Generation && c.outOfRange(d.Ordinal), d, "the generation is that of a StatefulSet that doesn't want the ordinal")
+	}
+	if d.Lock == nil {
+		c.require(c.drained(d, &m.Claim) && m.Mark.Generation != 0, d, "a mark without lock carries on one that holds")
+		return
+	}
+	c.require(m.Mark.LockUID == d.Lock.UID, d, "the mark names the lock")
+	c.require(slices.ContainsFunc(c.world.Jobs, func(j batchv1.Job) bool {
+		return slices.ContainsFunc(j.Status.Conditions, func(x batchv1.JobCondition) bool {
+			return x.Type == batchv1.JobComplete && x.Status == corev1.ConditionTrue
+		}) &&
+			j.Name == c.jobName(d, attemptOf(&j)) && j.Name == m.Mark.Job
+	}), d, "a Job of this lock that mounted these claims is complete")
+	for i := range m.Claim.Status.Conditions {
+		c.require(m.Claim.Status.Conditions[i].Status == corev1.ConditionTrue && m.Mark.UnusedSince.Equal(&m.Claim.Status.Conditions[i].LastTransitionTime), d, "the claim is unused")
+	}
+}
+
+// drained says whether a claim's mark holds, read anew.
+func (c *checker) drained(d *Drain, claim *corev1.PersistentVolumeClaim) bool {
+	var mark claims.Mark
+	if json.Unmarshal([]byte(claim.Annotations[drainv1alpha1.DrainedAnnotation]), &mark) != nil || mark.ClaimUID != claim.UID {
+		return false
+	}
+	var unused *metav1.Time
+	for i := range claim.Status.Conditions {
+		if claim.Status.Conditions[i].Status != corev1.ConditionTrue {
+			return false
+		}
+		unused = &claim.Status.Conditions[i].LastTransitionTime
+	}
+	if !mark.UnusedSince.Equal(unused) {
+		return false
+	}
+	if d.Lock != nil && mark.LockUID == d.Lock.UID {
+		return true
+	}
+	set := c.world.StatefulSet
+	return set != nil && set.DeletionTimestamp == nil && mark.StatefulSetUID == set.UID && c.outOfRange(d.Ordinal) &&
+		mark.Generation > 0 && (mark.Generation == set.Generation || mark.Generation == set.Generation-1)
+}
+
+// status checks what the schema and the API conventions ask for.
+func (c *checker) status(s drainv1alpha1.DrainPolicyStatus) {
+	var types []string
+	for _, condition := range s.Conditions {
+		types = append(types, condition.Type)
+		if condition.Reason == "" || condition.Message == "" || condition.Status == "" || condition.ObservedGeneration != c.world.Policy.Generation || condition.LastTransitionTime.IsZero() {
+			c.fail("condition %+v lacks something", condition)
+		}
+	}
+	if !slices.Equal(types, []string{drainv1alpha1.ConditionReady, drainv1alpha1.ConditionDrained, drainv1alpha1.ConditionStalled}) {
+		c.fail("the conditions are %v", types)
+	}
+	seen := sets.New[int32]()
+	for _, entry := range s.Drains {
+		if entry.Reason == "" || len(entry.Reason) > 64 || entry.State == "" || utf8.RuneCountInString(entry.Message) > 1024 || len(entry.Claims) > 100 || len(entry.JobName) > 253 {
+			c.fail("the entry of ordinal %d is outside the schema: %+v", *entry.Ordinal, entry)
+		}
+		if seen.Has(*entry.Ordinal) {
+			c.fail("ordinal %d has two entries", *entry.Ordinal)
+		}
+		seen.Insert(*entry.Ordinal)
+	}
+	if len(s.Drains) > 100 || s.Orphans == nil || s.Draining == nil || s.Drained == nil || s.Failed == nil || s.OrphanedCapacity == nil {
+		c.fail("the status is outside the schema: %+v", s)
+	}
+	if s.ObservedGeneration != c.world.Policy.Generation {
+		c.fail("observedGeneration = %d, want %d", s.ObservedGeneration, c.world.Policy.Generation)
+	}
+}
+
+func (c *checker) outOfRange(ordinal int32) bool {
+	set := c.world.StatefulSet
+	if set == nil {
+		return true
+	}
+	start := int32(0)
+	if set.Spec.Ordinals != nil {
+		start = set.Spec.Ordinals.Start
+	}
+	return ordinal < start || ordinal >= start+*set.Spec.Replicas
+}
+
+func (c *checker) podName(ordinal int32) string { return "web-" + string('0'+rune(ordinal)) }
+
+func (c *checker) podsNamed(ordinal int32) []corev1.Pod {
+	return slices.DeleteFunc(slices.Clone(c.world.Pods), func(p corev1.Pod) bool { return p.Name != c.podName(ordinal) })
+}
+
+func (c *checker) drainPods(ordinal int32) []corev1.Pod {
+	return slices.DeleteFunc(slices.Clone(c.world.Pods), func(p corev1.Pod) bool {
+		return p.Labels[drainv1alpha1.RoleLabel] != drainv1alpha1.RoleDrain || !ordinalIs(p.Labels, ordinal)
+	})
+}
+
+func (c *checker) job(uid types.UID) *batchv1.Job {
+	for i := range c.world.Jobs {
+		if c.world.Jobs[i].UID == uid {
+			return &c.world.Jobs[i]
+		}
+	}
+	return nil
+}
+
+func (c *checker) jobName(d *Drain, attempt int32) string {
+	var uids []types.UID
+	for i := range d.Claims {
+		uids = append(uids, d.Claims[i].UID)
+	}
+	return JobName("web", policyUID, d.Ordinal, d.Lock.UID, uids, attempt)
+}
+
+func ordinalIs(labels map[string]string, ordinal int32) bool {
+	return labels[drainv1alpha1.OrdinalLabel] == string('0'+rune(ordinal))
+}
+
+func over(job *batchv1.Job) bool {
+	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
+		return c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed)
+	})
+}
+
+func hasEnded(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
