@@ -1,0 +1,345 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package build
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+)
+
+// withMetadata gives the template labels and annotations, some of them the operator's own.
+func withMetadata(policy *drainv1alpha1.DrainPolicy) {
+	policy.Spec.Template.Labels = map[string]string{"kueue.x-k8s.io/queue-name": "drains", drainv1alpha1.OrdinalLabel: "99", drainv1alpha1.PolicyUIDLabel: "x"}
+	policy.Spec.Template.Annotations = map[string]string{"example.com/team": "shop", drainv1alpha1.LockAnnotation: "x"}
+}
+
+func TestTheTemplatesMetadataReachesJobAndPod(t *testing.T) {
+	policy := makePolicy(withMetadata)
+	job := Job(policy, makeSet(), attempt)
+	wantLabels := map[string]string{
+		"kueue.x-k8s.io/queue-name":  "drains",
+		drainv1alpha1.PolicyUIDLabel: "policy",
+		drainv1alpha1.RoleLabel:      drainv1alpha1.RoleDrain,
+		drainv1alpha1.OrdinalLabel:   "2",
+		drainv1alpha1.AttemptLabel:   "3",
+	}
+	wantAnnotations := map[string]string{
+		"example.com/team":                   "shop",
+		drainv1alpha1.PolicyAnnotation:       "empty-web",
+		drainv1alpha1.LockAnnotation:         "lock",
+		drainv1alpha1.TemplateHashAnnotation: TemplateHash(policy, makeSet()),
+	}
+	pod := Pod(job)
+	for what, got := range map[string]metav1.ObjectMeta{"Job": job.ObjectMeta, "template": job.Spec.Template.ObjectMeta, "pod": pod.ObjectMeta} {
+		if diff := cmp.Diff(wantLabels, got.Labels); diff != "" {
+			t.Errorf("labels of the %s (-want +got):\n%s", what, diff)
+		}
+		if diff := cmp.Diff(wantAnnotations, got.Annotations); diff != "" {
+			t.Errorf("annotations of the %s (-want +got):\n%s", what, diff)
+		}
+	}
+	job.Labels["later"], job.Annotations["later"] = "x", "x"
+	if job.Spec.Template.Labels["later"] != "" || job.Spec.Template.Annotations["later"] != "" {
+		t.Error("the Job and its template share their maps")
+	}
+}
+
+func TestJobIsThePolicysAndRunsOnePodAtATime(t *testing.T) {
+	policy := makePolicy(func(p *drainv1alpha1.DrainPolicy) {
+		p.Spec.Job = drainv1alpha1.JobOptions{
+			BackoffLimit: ptr.To[int32](2), ActiveDeadlineSeconds: ptr.To[int64](60),
+			PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{Action: batchv1.PodFailurePolicyActionFailJob}}},
+		}
+	})
+	job := Job(policy, makeSet(), attempt)
+	owner := []metav1.OwnerReference{{
+		APIVersion: "drain.statefulset.dev/v1alpha1", Kind: "DrainPolicy", Name: "empty-web", UID: "policy", Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
+	}}
+	if diff := cmp.Diff(owner, job.OwnerReferences); diff != "" {
+		t.Errorf("owners (-want +got):\n%s", diff)
+	}
+	if job.Name != "web-2-drain-abc" || job.Namespace != "shop" {
+		t.Errorf("the Job is %s/%s, want shop/web-2-drain-abc", job.Namespace, job.Name)
+	}
+	want := batchv1.JobSpec{
+		Parallelism: ptr.To[int32](1), Completions: ptr.To[int32](1), BackoffLimit: ptr.To[int32](2), ActiveDeadlineSeconds: ptr.To[int64](60),
+		PodFailurePolicy: policy.Spec.Job.PodFailurePolicy, PodReplacementPolicy: ptr.To(batchv1.Failed), Template: job.Spec.Template,
+	}
+	if diff := cmp.Diff(want, job.Spec); diff != "" {
+		t.Errorf("spec (-want +got):\n%s", diff)
+	}
+	*job.Spec.BackoffLimit, *job.Spec.ActiveDeadlineSeconds, job.Spec.PodFailurePolicy.Rules[0].Action = 9, 9, "x"
+	if *policy.Spec.Job.BackoffLimit != 2 || *policy.Spec.Job.ActiveDeadlineSeconds != 60 || policy.Spec.Job.PodFailurePolicy.Rules[0].Action == "x" {
+		t.Error("what the API server answers about the Job would be written into the policy")
+	}
+}
+
+func TestDrainPodsAreGatedBesideTheTemplatesOwnGates(t *testing.T) {
+	policy := makePolicy(func(p *drainv1alpha1.DrainPolicy) {
+		p.Spec.Template.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "example.com/later"}}
+	})
+	want := []corev1.PodSchedulingGate{{Name: "example.com/later"}, {Name: drainv1alpha1.DrainSchedulingGate}}
+	if diff := cmp.Diff(want, Job(policy, makeSet(), attempt).Spec.Template.Spec.SchedulingGates); diff != "" {
+		t.Errorf("gates (-want +got):\n%s", diff)
+	}
+}
+
+func TestPodIsWhatTheJobWouldMake(t *testing.T) {
+	job := Job(makePolicy(), makeSet(), attempt)
+	pod := Pod(job)
+	if pod.Namespace != "shop" || pod.Name != "" || pod.GenerateName != "web-2-drain-abc-" {
+		t.Errorf("the pod is %s/%s, generated from %q, want shop/, from web-2-drain-abc-", pod.Namespace, pod.Name, pod.GenerateName)
+	}
+	if diff := cmp.Diff(job.Spec.Template.Spec, pod.Spec); diff != "" {
+		t.Errorf("spec (-Job's +pod's):\n%s", diff)
+	}
+	pod.Spec.Containers[0].Image = "another"
+	if job.Spec.Template.Spec.Containers[0].Image != "drain:1" {
+		t.Error("the pod shares the Job's template")
+	}
+}
+
+func TestEveryClaimTemplateIsAVolume(t *testing.T) {
+	policy := makePolicy(func(p *drainv1alpha1.DrainPolicy) {
+		p.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+	})
+	got := map[string]string{}
+	for _, volume := range Job(policy, makeSet(), attempt).Spec.Template.Spec.Volumes {
+		got[volume.Name] = ""
+		if volume.PersistentVolumeClaim != nil {
+			got[volume.Name] = fmt.Sprintf("%s, read-only: %t", volume.PersistentVolumeClaim.ClaimName, volume.PersistentVolumeClaim.ReadOnly)
+		}
+	}
+	want := map[string]string{"scratch": "", "data": "data-web-2, read-only: false", "logs": "logs-web-2, read-only: false"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("volumes (-want +got):\n%s", diff)
+	}
+}
+
+func TestEnvironmentComesFirstAndYieldsToTheTemplates(t *testing.T) {
+	policy := makePolicy(func(p *drainv1alpha1.DrainPolicy) {
+		p.Spec.Template.Spec.InitContainers = []corev1.Container{{Name: "init"}}
+		p.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{
+			{Name: "TARGET", Value: "bucket/$(DRAIN_ORDINAL)"}, {Name: "DRAIN_PEERS", Value: "elsewhere"}, {Name: "DRAIN_SERVICE", ValueFrom: &corev1.EnvVarSource{}},
+		}
+		p.Spec.Template.Spec.Containers = append(p.Spec.Template.Spec.Containers, corev1.Container{Name: "sidecar"})
+	})
+	set := makeSet(func(s *appsv1.StatefulSet) { s.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: 5} })
+	spec := Job(policy, set, Attempt{Ordinal: 7, Number: 3}).Spec.Template.Spec
+
+	full := []corev1.EnvVar{
+		{Name: "DRAIN_STATEFULSET", Value: "web"},
+		{Name: "DRAIN_NAMESPACE", Value: "shop"},
+		{Name: "DRAIN_ORDINAL", Value: "7"},
+		{Name: "DRAIN_POD_NAME", Value: "web-7"},
+		{Name: "DRAIN_SERVICE", Value: "web-peers"},
+		{Name: "DRAIN_REPLICAS", Value: "2"},
+		{Name: "DRAIN_START_ORDINAL", Value: "5"},
+		{Name: "DRAIN_PEERS", Value: "web-5.web-peers.shop.svc,web-6.web-peers.shop.svc"},
+		{Name: "DRAIN_ATTEMPT", Value: "3"},
+	}
+	theirs := policy.Spec.Template.Spec.Containers[0].Env
+	yielding := append(slices.DeleteFunc(slices.Clone(full), func(e corev1.EnvVar) bool { return e.Name == "DRAIN_PEERS" || e.Name == "DRAIN_SERVICE" }), theirs...)
+	for name, tc := range map[string]struct{ got, want []corev1.EnvVar }{
+		"init":    {spec.InitContainers[0].Env, full},
+		"drain":   {spec.Containers[0].Env, yielding},
+		"sidecar": {spec.Containers[1].Env, full},
+	} {
+		if diff := cmp.Diff(tc.want, tc.got); diff != "" {
+			t.Errorf("container %s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestPeersAreTheReplicasThatRemain(t *testing.T) {
+	tests := map[string]struct {
+		set    *appsv1.StatefulSet
+		except int32
+		want   []string
+	}{
+		"out of range":         {set: makeSet(), except: 2, want: []string{"web-0.web-peers.shop.svc", "web-1.web-peers.shop.svc"}},
+		"wanted back":          {set: makeSet(), except: 1, want: []string{"web-0.web-peers.shop.svc"}},
+		"from another ordinal": {set: makeSet(func(s *appsv1.StatefulSet) { s.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: 3} }), except: 0, want: []string{"web-3.web-peers.shop.svc", "web-4.web-peers.shop.svc"}},
+		"no Service":           {set: makeSet(func(s *appsv1.StatefulSet) { s.Spec.ServiceName = "" }), except: 2, want: []string{"web-0", "web-1"}},
+		"unset replicas":       {set: makeSet(func(s *appsv1.StatefulSet) { s.Spec.Replicas = nil }), except: 2, want: []string{"web-0.web-peers.shop.svc"}},
+		"scaled to zero":       {set: makeSet(func(s *appsv1.StatefulSet) { s.Spec.Replicas = ptr.To[int32](0) }), except: 2},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, Peers(tc.set, tc.except)); diff != "" {
+				t.Errorf("peers (-want +got):\n%s", diff)
+			}
+		})
+	}
+	t.Run("too many for one variable", func(t *testing.T) {
+		set := makeSet(func(s *appsv1.StatefulSet) { s.Spec.Replicas = ptr.To[int32](1 << 30) })
+		got := strings.Join(Peers(set, 0), ",")
+		if len(got) < maxPeers-64 || len(got) > maxPeers+64 {
+			t.Errorf("the peers take %d bytes, want about %d", len(got), maxPeers)
+		}
+	})
+}
+
+func TestTheDrainTakesOverWhatTheTemplateLeavesOut(t *testing.T) {
+	set := makeSet()
+	from := set.Spec.Template.Spec
+	got := Job(makePolicy(), set, attempt).Spec.Template.Spec
+	want := corev1.PodSpec{
+		SecurityContext: from.SecurityContext, Tolerations: from.Tolerations, NodeSelector: from.NodeSelector, ImagePullSecrets: from.ImagePullSecrets,
+		PriorityClassName: "high", SchedulerName: "mine", RuntimeClassName: ptr.To("gvisor"),
+		RestartPolicy: corev1.RestartPolicyOnFailure,
+		// The rest is tested elsewhere. No ServiceAccount: what a drain may do is for the policy to say.
+		Containers: got.Containers, Volumes: got.Volumes, SchedulingGates: got.SchedulingGates,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("spec (-want +got):\n%s", diff)
+	}
+	*got.RuntimeClassName, *got.SecurityContext.FSGroup, got.NodeSelector["disks"], got.Tolerations[0].Key, got.ImagePullSecrets[0].Name = "x", 0, "x", "x", "x"
+	if diff := cmp.Diff(makeSet(), set); diff != "" {
+		t.Errorf("the Job shares parts of the StatefulSet (-before +after):\n%s", diff)
+	}
+}
+
+func TestTheTemplateIsNeverOverridden(t *testing.T) {
+	theirs := corev1.PodSpec{
+		ServiceAccountName: "drainer",
+		SecurityContext:    &corev1.PodSecurityContext{RunAsUser: ptr.To[int64](1)},
+		Tolerations:        []corev1.Toleration{},
+		NodeSelector:       map[string]string{},
+		ImagePullSecrets:   []corev1.LocalObjectReference{},
+		PriorityClassName:  "low",
+		SchedulerName:      "theirs",
+		RuntimeClassName:   ptr.To("kata"),
+		RestartPolicy:      corev1.RestartPolicyNever,
+	}
+	policy := makePolicy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec = *theirs.DeepCopy() })
+	got := Job(policy, makeSet(), attempt).Spec.Template.Spec
+	got.Volumes, got.SchedulingGates = nil, nil
+	if diff := cmp.Diff(theirs, got); diff != "" {
+		t.Errorf("spec (-template's +Job's):\n%s", diff)
+	}
+}
+
+func TestRestartPolicyIsOneThatJobsTake(t *testing.T) {
+	failurePolicy := &batchv1.PodFailurePolicy{}
+	tests := map[string]struct {
+		template corev1.RestartPolicy
+		policy   *batchv1.PodFailurePolicy
+		want     corev1.RestartPolicy
+	}{
+		"unset":                              {want: corev1.RestartPolicyOnFailure},
+		"unset, with a podFailurePolicy":     {policy: failurePolicy, want: corev1.RestartPolicyNever},
+		"Never":                              {template: corev1.RestartPolicyNever, want: corev1.RestartPolicyNever},
+		"OnFailure, with a podFailurePolicy": {template: corev1.RestartPolicyOnFailure, policy: failurePolicy, want: corev1.RestartPolicyOnFailure},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			policy := makePolicy(func(p *drainv1alpha1.DrainPolicy) {
+				p.Spec.Template.Spec.RestartPolicy, p.Spec.Job.PodFailurePolicy = tc.template, tc.policy
+			})
+			if got := Job(policy, makeSet(), attempt).Spec.Template.Spec.RestartPolicy; got != tc.want {
+				t.Errorf("restartPolicy = %s, want %s", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestTemplateHash(t *testing.T) {
+	type policyChange = func(*drainv1alpha1.DrainPolicy)
+	type setChange = func(*appsv1.StatefulSet)
+	base := TemplateHash(makePolicy(), makeSet())
+	tests := map[string]struct {
+		policy   policyChange
+		set      setChange
+		wantSame bool
+	}{
+		"nothing":                    {wantSame: true},
+		"replicas":                   {set: func(s *appsv1.StatefulSet) { s.Spec.Replicas = ptr.To[int32](9) }, wantSame: true},
+		"the first ordinal":          {set: func(s *appsv1.StatefulSet) { s.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: 9} }, wantSame: true},
+		"the set's image":            {set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.Containers = []corev1.Container{{Image: "web:2"}} }, wantSame: true},
+		"the set's ServiceAccount":   {set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.ServiceAccountName = "x" }, wantSame: true},
+		"the set's generation":       {set: func(s *appsv1.StatefulSet) { s.Generation = 9 }, wantSame: true},
+		"spec.suspend":               {policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Suspend = ptr.To(true) }, wantSame: true},
+		"spec.retry":                 {policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Retry.MaxAttempts = ptr.To[int32](9) }, wantSame: true},
+		"spec.whenDrained":           {policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDrained = drainv1alpha1.WhenDrainedDelete }, wantSame: true},
+		"the image":                  {policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].Image = "drain:2" }},
+		"an annotation":              {policy: withMetadata},
+		"the ServiceAccount":         {policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.ServiceAccountName = "x" }},
+		"spec.job":                   {policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.BackoffLimit = ptr.To[int32](1) }},
+		"a podFailurePolicy":         {policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.PodFailurePolicy = &batchv1.PodFailurePolicy{} }},
+		"the set's securityContext":  {set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.SecurityContext = nil }},
+		"the set's tolerations":      {set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.Tolerations = nil }},
+		"the set's runtimeClassName": {set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.RuntimeClassName = nil }},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			policy, set := makePolicy(), makeSet()
+			if tc.policy != nil {
+				tc.policy(policy)
+			}
+			if tc.set != nil {
+				tc.set(set)
+			}
+			if got := TemplateHash(policy, set); (got == base) != tc.wantSame {
+				t.Errorf("the hash stays the same: %t, want %t", got == base, tc.wantSame)
+			}
+		})
+	}
+	if got := TemplateHash(makePolicy(), nil); got == base || len(got) != 16 {
+		t.Errorf("the hash without StatefulSet is %q, want another of 16 characters", got)
+	}
+}
+
+func TestNothingWritesToItsInputs(t *testing.T) {
+	fill := func(p *drainv1alpha1.DrainPolicy) {
+		withMetadata(p)
+		// Room for an append to write into.
+		p.Spec.Template.Spec.Volumes = make([]corev1.Volume, 1, 8)
+		p.Spec.Template.Spec.SchedulingGates = make([]corev1.PodSchedulingGate, 1, 8)
+		p.Spec.Template.Spec.Containers[0].Env = append(make([]corev1.EnvVar, 0, 32), corev1.EnvVar{Name: "DRAIN_PEERS"})
+	}
+	policy, set := makePolicy(fill), makeSet()
+	job := Job(policy, set, attempt)
+	Pod(job)
+	Lock(policy, set, 2)
+	TemplateHash(policy, set)
+	Peers(set, 2)
+	if diff := cmp.Diff(makePolicy(fill), policy); diff != "" {
+		t.Errorf("the policy changed (-before +after):\n%s", diff)
+	}
+	if diff := cmp.Diff(makeSet(), set); diff != "" {
+		t.Errorf("the StatefulSet changed (-before +after):\n%s", diff)
+	}
+	spare := policy.Spec.Template.Spec
+	if spare.Volumes[:2][1].Name != "" || spare.SchedulingGates[:2][1].Name != "" || spare.Containers[0].Env[:2][1].Name != "" {
+		t.Error("something was appended behind the policy's slices")
+	}
+	if diff := cmp.Diff(job, Job(policy, set, attempt)); diff != "" {
+		t.Errorf("the same attempt makes two Jobs:\n%s", diff)
+	}
+}
