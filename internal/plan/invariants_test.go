@@ -18,8 +18,10 @@ package plan
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -140,12 +142,13 @@ func randomWorld(r *rand.Rand) *world {
 	return w
 }
 
-// some returns a few of the changes, each with its chance in percent.
+// change is done to an object with a chance in percent.
 type change[T any] struct {
 	percent int
 	do      func(*T)
 }
 
+// some returns those of the changes that chance wants.
 func some[T any](r *rand.Rand, changes ...change[T]) []func(*T) {
 	var chosen []func(*T)
 	for _, c := range changes {
@@ -179,7 +182,7 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 	if locked {
 		w.lock(ordinal, some(r, change[corev1.Pod]{10, podTerminating}, change[corev1.Pod]{2, func(p *corev1.Pod) { p.UID = "anew" }}, change[corev1.Pod]{2, func(p *corev1.Pod) { p.OwnerReferences = nil }})...)
 	} else if r.IntN(100) < 10 {
-		w.pod(string(w.StatefulSet.Name)+"-"+string('0'+rune(ordinal)), "")
+		w.pod(fmt.Sprintf("web-%d", ordinal), "")
 	}
 	attempts := []int32{0, 1, 1, 1, 2, 3}[r.IntN(6)]
 	if !locked && r.IntN(100) < 80 {
@@ -192,7 +195,7 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 			// An older attempt has failed, as a rule.
 			end = [][]func(*batchv1.Job){{failed}, {complete}, nil, nil}[r.IntN(4)]
 		}
-		w.job(ordinal, attempt+1, append(end, some(r, change[batchv1.Job]{3, jobTerminating}, change[batchv1.Job]{10, otherTemplate}, change[batchv1.Job]{3, named("another-lock-" + string('0'+rune(ordinal)))})...)...)
+		w.job(ordinal, attempt+1, append(end, some(r, change[batchv1.Job]{3, jobTerminating}, change[batchv1.Job]{10, otherTemplate}, change[batchv1.Job]{3, named(fmt.Sprintf("another-lock-%d", ordinal))})...)...)
 		for range r.IntN(3) {
 			w.drainPod(ordinal, [][]func(*corev1.Pod){
 				{gated}, {gated}, {gated, podTerminating}, {running}, {running, podTerminating}, {unschedulable}, {waiting("ErrImagePull")}, {ended(0, "fine")}, {ended(1, "disk")}, {ended(1, "disk")},
@@ -200,7 +203,7 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 		}
 	}
 	if r.IntN(100) < 4 {
-		w.pod("debug-"+string('0'+rune(ordinal)), claims.Name("data", "web", ordinal))
+		w.pod(fmt.Sprintf("debug-%d", ordinal), claims.Name("data", "web", ordinal))
 	}
 }
 
@@ -463,7 +466,7 @@ func (c *checker) outOfRange(ordinal int32) bool {
 	return ordinal < start || ordinal >= start+*set.Spec.Replicas
 }
 
-func (c *checker) podName(ordinal int32) string { return "web-" + string('0'+rune(ordinal)) }
+func (c *checker) podName(ordinal int32) string { return fmt.Sprintf("web-%d", ordinal) }
 
 func (c *checker) podsNamed(ordinal int32) []corev1.Pod {
 	return slices.DeleteFunc(slices.Clone(c.world.Pods), func(p corev1.Pod) bool { return p.Name != c.podName(ordinal) })
@@ -493,7 +496,7 @@ func (c *checker) jobName(d *Drain, attempt int32) string {
 }
 
 func ordinalIs(labels map[string]string, ordinal int32) bool {
-	return labels[drainv1alpha1.OrdinalLabel] == string('0'+rune(ordinal))
+	return labels[drainv1alpha1.OrdinalLabel] == strconv.Itoa(int(ordinal))
 }
 
 func over(job *batchv1.Job) bool {
