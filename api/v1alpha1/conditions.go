@@ -81,6 +81,8 @@ const (
 	ReasonStatefulSetNotObserved = "StatefulSetNotObserved"
 	// ReasonWaitingForReadyReplicas surfaces while fewer than spec.minReadyReplicas remaining replicas are ready.
 	ReasonWaitingForReadyReplicas = "WaitingForReadyReplicas"
+	// ReasonWaitingForMinOrphanedSeconds surfaces until the ordinal has been out of range for spec.minOrphanedSeconds.
+	ReasonWaitingForMinOrphanedSeconds = "WaitingForMinOrphanedSeconds"
 	// ReasonWaitingForSlot surfaces while spec.maxConcurrentDrains drains are under way.
 	ReasonWaitingForSlot = "WaitingForSlot"
 	// ReasonClaimInUse surfaces while a pod that isn't the drain's uses a claim of the ordinal.

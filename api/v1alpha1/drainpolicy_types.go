@@ -35,6 +35,30 @@ const (
 	WhenScaledRetain WhenScaled = "Retain"
 )
 
+// WhenDeleted says what deleting the StatefulSet asks for.
+//
+// +kubebuilder:validation:Enum=Drain;Retain
+type WhenDeleted string
+
+const (
+	// WhenDeletedDrain runs a drain for every ordinal of a StatefulSet that is gone.
+	WhenDeletedDrain WhenDeleted = "Drain"
+	// WhenDeletedRetain starts nothing: the claims are kept as they are.
+	WhenDeletedRetain WhenDeleted = "Retain"
+)
+
+// Identity says which identity a drain pod has on the network.
+//
+// +kubebuilder:validation:Enum=Job;StatefulSetPod
+type Identity string
+
+const (
+	// IdentityJob gives a drain pod the host name that its Job gives it.
+	IdentityJob Identity = "Job"
+	// IdentityStatefulSetPod gives a drain pod the hostname and subdomain of the pod that it stands in for.
+	IdentityStatefulSetPod Identity = "StatefulSetPod"
+)
+
 // WhenDrained says what becomes of the claims of a drained ordinal.
 //
 // +kubebuilder:validation:Enum=Retain;Delete
@@ -80,6 +104,8 @@ type DrainPolicySpec struct {
 	// half-drained claims.
 	// +required
 	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.restartPolicy) || self.spec.restartPolicy != 'Always'",message="spec.restartPolicy must be OnFailure or Never: a drain has an end",fieldPath=".spec.restartPolicy",reason=FieldValueInvalid
+	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.nodeName)",message="spec.nodeName may not be set: a drain must be able to run on any node; use nodeSelector or affinity",fieldPath=".spec",reason=FieldValueForbidden
+	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.activeDeadlineSeconds)",message="spec.activeDeadlineSeconds may not be set: use spec.job.activeDeadlineSeconds",fieldPath=".spec",reason=FieldValueForbidden
 	// +kubebuilder:validation:XValidation:rule="has(self.spec) && self.spec.containers.size() > 0",message="spec.containers must have at least one container",fieldPath=".spec",reason=FieldValueRequired
 	Template corev1.PodTemplateSpec `json:"template,omitzero"`
 
@@ -88,6 +114,13 @@ type DrainPolicySpec struct {
 	// +optional
 	// +kubebuilder:default=Drain
 	WhenScaled WhenScaled `json:"whenScaled,omitempty"`
+
+	// whenDeleted says what deleting the StatefulSet asks for: Retain (the default) keeps
+	// the claims as they are; Drain runs a drain for every ordinal, once its pod is gone. No
+	// replicas remain then, so such a drain has no peers, and minReadyReplicas must be 0.
+	// +optional
+	// +kubebuilder:default=Retain
+	WhenDeleted WhenDeleted `json:"whenDeleted,omitempty"`
 
 	// whenDrained says what becomes of the claims of a drained ordinal: Retain (the
 	// default) keeps them, marked as drained; Delete deletes exactly the claims that the
@@ -102,6 +135,14 @@ type DrainPolicySpec struct {
 	// +optional
 	// +kubebuilder:default=Wait
 	WhenScaledUp WhenScaledUp `json:"whenScaledUp,omitempty"`
+
+	// identity says which identity a drain pod has on the network: Job (the default) is one
+	// of its own; StatefulSetPod is the hostname and subdomain of the pod that it stands in
+	// for. For its DNS name to resolve, the pod must also have the labels that the
+	// StatefulSet's Service selects, which are the template's to give.
+	// +optional
+	// +kubebuilder:default=Job
+	Identity Identity `json:"identity,omitempty"`
 
 	// maxConcurrentDrains bounds how many ordinals are drained at the same time. The
 	// highest ordinal goes first.
@@ -120,6 +161,14 @@ type DrainPolicySpec struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000000
 	MinReadyReplicas *int32 `json:"minReadyReplicas,omitempty"`
+
+	// minOrphanedSeconds is how long an ordinal must have been out of the StatefulSet's range
+	// before its drain starts: the time to undo a mistaken scale-down.
+	// +optional
+	// +kubebuilder:default=0
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=31536000
+	MinOrphanedSeconds *int32 `json:"minOrphanedSeconds,omitempty"`
 
 	// suspend lets, when true, no new drain start and no further attempt begin. Running
 	// drains go on; orphans are still reported.
@@ -309,6 +358,55 @@ type ObservedStatefulSet struct {
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MaxLength=253
 	ClaimTemplates []string `json:"claimTemplates,omitempty"`
+
+	// serviceName is the name of its governing Service.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	ServiceName string `json:"serviceName,omitempty"`
+
+	// podDefaults is what drain pods take over from its Pod template. It is kept only where
+	// spec.whenDeleted is Drain, for the drains that start after the StatefulSet is gone.
+	// +optional
+	PodDefaults *PodDefaults `json:"podDefaults,omitempty"`
+}
+
+// PodDefaults are the fields of a StatefulSet's Pod template that its drain pods take over
+// where the policy's template leaves them unset.
+type PodDefaults struct {
+	// securityContext of the pod.
+	// +optional
+	SecurityContext *corev1.PodSecurityContext `json:"securityContext,omitempty"`
+
+	// tolerations of the pod.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=1000
+	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+
+	// nodeSelector of the pod.
+	// +optional
+	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+
+	// imagePullSecrets of the pod.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=1000
+	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
+
+	// priorityClassName of the pod.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	PriorityClassName string `json:"priorityClassName,omitempty"`
+
+	// schedulerName of the pod.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	SchedulerName string `json:"schedulerName,omitempty"`
+
+	// runtimeClassName of the pod.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	RuntimeClassName *string `json:"runtimeClassName,omitempty"`
 }
 
 // DrainStatus is where one ordinal's drain stands.
@@ -350,6 +448,10 @@ type DrainStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Attempts int32 `json:"attempts,omitempty"`
+
+	// orphanedTime is since when the ordinal is known to be out of the StatefulSet's range.
+	// +optional
+	OrphanedTime *metav1.Time `json:"orphanedTime,omitempty"`
 
 	// startTime is when the latest attempt started.
 	// +optional

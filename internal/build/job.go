@@ -17,6 +17,7 @@ limitations under the License.
 package build
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -54,6 +55,10 @@ type Attempt struct {
 func Job(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, attempt Attempt) *batchv1.Job {
 	template := podTemplate(policy, set)
 	addClaims(&template.Spec, set, attempt.Ordinal)
+	if policy.Spec.Identity == drainv1alpha1.IdentityStatefulSetPod {
+		template.Spec.Hostname = cmp.Or(template.Spec.Hostname, podName(set, attempt.Ordinal))
+		template.Spec.Subdomain = cmp.Or(template.Spec.Subdomain, set.Spec.ServiceName)
+	}
 	addEnvironment(&template.Spec, set, attempt)
 
 	own := map[string]string{
@@ -115,7 +120,8 @@ func TemplateHash(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) st
 	text, err := json.Marshal(struct {
 		Template corev1.PodTemplateSpec
 		Job      drainv1alpha1.JobOptions
-	}{podTemplate(policy, set), policy.Spec.Job})
+		Identity drainv1alpha1.Identity
+	}{podTemplate(policy, set), policy.Spec.Job, policy.Spec.Identity})
 	if err != nil {
 		// Both came from JSON.
 		panic(fmt.Sprintf("encoding a pod template: %v", err))
@@ -127,7 +133,9 @@ func TemplateHash(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) st
 // podTemplate returns the policy's template with what it takes over from the StatefulSet.
 // A ServiceAccount is never taken over: what a drain may do is for the policy to say.
 func podTemplate(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) corev1.PodTemplateSpec {
-	template := *policy.Spec.Template.DeepCopy()
+	given := policy.Spec.Template.DeepCopy()
+	// Finalizers would keep the pods, and a name or namespace isn't the template's to give.
+	template := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: given.Labels, Annotations: given.Annotations}, Spec: given.Spec}
 	if set != nil {
 		inherit(&template.Spec, &set.Spec.Template.Spec)
 	}

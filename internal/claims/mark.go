@@ -46,6 +46,8 @@ type Mark struct {
 	// generation of 0 never holds once the lock is gone.
 	StatefulSetUID types.UID `json:"statefulSetUID,omitempty"`
 	Generation     int64     `json:"generation,omitempty"`
+	// Absent says that no StatefulSet of the name existed when the mark was written.
+	Absent bool `json:"absent,omitempty"`
 	// UnusedSince is the transition time of the claim's Unused condition (Kubernetes 1.37)
 	// when the mark was written; nil where the cluster reports none. Another time means
 	// that some pod has used the claim since.
@@ -118,6 +120,13 @@ func (m *Mark) HoldsAt(set types.UID, generation int64) bool {
 		return false
 	}
 	return generation == m.Generation || generation == m.Generation+1
+}
+
+// HoldsAbsent says whether the mark was written while there was no StatefulSet, as there is
+// none now. Whether one came and went in between, only the claim's Unused condition can tell:
+// proven is false where the cluster doesn't report it.
+func (m *Mark) HoldsAbsent() (holds, proven bool) {
+	return m != nil && m.Absent, m != nil && m.Absent && m.UnusedSince != nil
 }
 
 // UnusedSince returns the transition time of the claim's Unused condition. known is false

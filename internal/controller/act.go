@@ -122,7 +122,7 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, drain *plan.D
 // takeLock creates the lock. That its name is taken means that somebody came first: the
 // StatefulSet's pod, or this operator in another life.
 func (r *Reconciler) takeLock(ctx context.Context, live plan.Snapshot, drain *plan.Drain) error {
-	err := r.Create(ctx, build.Lock(live.Policy, live.StatefulSet, drain.Ordinal))
+	err := r.Create(ctx, build.Lock(live.Policy, target(live), drain.Ordinal))
 	switch {
 	case apierrors.IsAlreadyExists(err):
 		drain.State, drain.Reason = drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonPodStillExists
@@ -139,7 +139,7 @@ func (r *Reconciler) takeLock(ctx context.Context, live plan.Snapshot, drain *pl
 // startJob creates the Job of an attempt. Its name says which attempt it is, so one that is
 // there already is this one.
 func (r *Reconciler) startJob(ctx context.Context, live plan.Snapshot, drain *plan.Drain) error {
-	err := r.Create(ctx, build.Job(live.Policy, live.StatefulSet, build.Attempt{
+	err := r.Create(ctx, build.Job(live.Policy, target(live), build.Attempt{
 		Job:     drain.Next.Job,
 		Ordinal: drain.Ordinal,
 		Number:  drain.Next.Attempt,

@@ -107,7 +107,7 @@ func (r *Reconciler) gatherTarget(ctx context.Context, reader client.Reader, sna
 	if snapshot.StatefulSet, err = get(policy.Spec.StatefulSetRef.Name); err != nil {
 		return err
 	}
-	snapshot.TemplateHash = build.TemplateHash(policy, snapshot.StatefulSet)
+	snapshot.TemplateHash = build.TemplateHash(policy, target(*snapshot))
 	seen := map[string]bool{policy.Spec.StatefulSetRef.Name: true}
 	for _, template := range templates(snapshot) {
 		for _, name := range claims.Sets(claims.Base(template, policy.Spec.StatefulSetRef.Name)) {
@@ -159,6 +159,14 @@ func (r *Reconciler) rival(ctx context.Context, policy *drainv1alpha1.DrainPolic
 		return "", nil
 	}
 	return oldest.Name, nil
+}
+
+// target returns the StatefulSet, or what the status remembers of one that is gone.
+func target(snapshot plan.Snapshot) *appsv1.StatefulSet {
+	if snapshot.StatefulSet != nil {
+		return snapshot.StatefulSet
+	}
+	return plan.Remembered(snapshot.Policy)
 }
 
 // templates returns the names of the claim templates to look for: the StatefulSet's, or those

@@ -36,6 +36,9 @@ func (p *planner) decide(o *ordinal) (drain Drain, worthSaying bool) {
 		Ordinal: o.number, InRange: o.inRange, Claims: o.claims, Lock: o.lock,
 		Job: o.job, Attempts: o.attempt, Outcome: newestOutcome(o.pods),
 	}
+	if !o.inRange && len(o.claims) > 0 {
+		d.OrphanedSince = p.orphanedSince(o)
+	}
 	if held := p.marked(o); len(held) > 0 {
 		d.Mark = claims.ReadMark(&held[0])
 		d.Outcome = cmp.Or(d.Outcome, d.Mark.Outcome)
@@ -93,16 +96,16 @@ func (p *planner) decideUnlocked(o *ordinal, d *Drain) bool {
 	if o.inRange || len(o.claims) == 0 || p.Rival != "" || p.Policy.DeletionTimestamp != nil {
 		return false
 	}
-	if held := p.marked(o); len(held) == len(o.claims) {
+	if held := p.marked(o); len(held) == len(o.claims) || p.settled(o) {
 		d.say(drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsKept, "%s", cmp.Or(d.Outcome, "The claims are drained and kept"))
 		if marks := p.carried(held); len(marks) > 0 {
 			d.Next = Step{Kind: MarkClaims, Marks: marks}
 			return true
 		}
-		if p.Policy.Spec.WhenDrained != drainv1alpha1.WhenDrainedDelete || p.ready.Status != metav1.ConditionTrue || skipped(o) != "" {
+		if len(held) < len(o.claims) || p.Policy.Spec.WhenDrained != drainv1alpha1.WhenDrainedDelete || p.armed().Status != metav1.ConditionTrue || skipped(o) != "" {
 			return true
 		}
-	} else if p.unasked(o, d) || p.unarmed(d) || p.awaitReplicas(d) {
+	} else if p.unasked(o, d) || p.unarmed(d) || p.awaitAge(d) || p.awaitReplicas(d) {
 		return true
 	}
 	if p.awaitController(d) || p.awaitOthers(o, d) {

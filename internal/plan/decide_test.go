@@ -116,7 +116,7 @@ func TestDecideWithoutLock(t *testing.T) {
 	decide(t, map[string]decision{
 		"an orphan gets a lock":                    with(starting, orphan),
 		"an ordinal in range is nobody's business": {given: all(orphan, scaledUp), wantSilent: true},
-		"an ordinal without claims neither":        {given: func(w *world) { w.claim("data", 3) }, wantSilent: true},
+		"an ordinal without claims neither":        {given: func(w *world) { w.job(2, 1, complete); w.drainPod(2, ended(0, "fine")) }, wantSilent: true},
 		"the rival's orphans neither":              {given: all(orphan, rival), wantSilent: true},
 		"nor any once the policy is being deleted": {given: all(orphan, deleted), wantSilent: true},
 		"below the first ordinal is out of range":  with(starting, orphan, func(w *world) { w.StatefulSet.Spec.Ordinals = ordinals(3) }),
@@ -453,7 +453,7 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 		"its claims are marked":                      with(is(drainv1alpha1.ReasonMarkingClaims, "complete", MarkClaims, 0, completed), marks(claims.Mark{StatefulSetUID: setUID, Generation: 4})),
 		"with the time since which none uses them":   with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, func(w *world) { unusedSince(corev1.ConditionTrue, noon)(&w.Claims[0]) }), marks(claims.Mark{StatefulSetUID: setUID, Generation: 4, UnusedSince: &noon})),
 		"wanted back: the mark holds under its lock": with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, scaledUp), marks(claims.Mark{})),
-		"the StatefulSet is gone: likewise":          with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, setGone), marks(claims.Mark{})),
+		"the StatefulSet is gone: it says so":        with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, setGone), marks(claims.Mark{Absent: true})),
 		"the StatefulSet is being deleted: likewise": with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, setDeleted), marks(claims.Mark{})),
 		"the policy is being deleted":                is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, deleted),
 		"suspended":                                  is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, suspended),

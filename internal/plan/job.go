@@ -134,8 +134,8 @@ func (p *planner) retry(o *ordinal, d *Drain) {
 	due := failure.LastTransitionTime.Add(delay)
 	limit := ptr.Deref(p.Policy.Spec.Retry.MaxAttempts, math.MaxInt32)
 	switch {
-	case p.ready.Status != metav1.ConditionTrue:
-		d.say(drainv1alpha1.DrainFailed, p.ready.Reason, "Attempt %d failed (%s: %s); no further one starts: %s", o.attempt, failure.Reason, said, p.ready.Message)
+	case p.unarmed(d):
+		d.say(drainv1alpha1.DrainFailed, d.Reason, "Attempt %d failed (%s: %s); no further one starts: %s", o.attempt, failure.Reason, said, d.Message)
 	case !edited && o.attempt >= limit:
 		d.say(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonAttemptsExhausted, "All %d attempts failed (%s: %s); edit spec.template or raise spec.retry.maxAttempts, and another one starts", o.attempt, failure.Reason, said)
 	case !edited && p.now.Before(due):

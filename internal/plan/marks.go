@@ -75,6 +75,7 @@ func (p *planner) mark(o *ordinal, d *Drain) {
 		if stays {
 			mark.StatefulSetUID, mark.Generation = p.StatefulSet.UID, p.StatefulSet.Generation
 		}
+		mark.Absent = p.StatefulSet == nil
 		step.Marks = append(step.Marks, ClaimMark{Claim: o.claims[i], Mark: mark})
 	}
 	d.Next = step
@@ -128,7 +129,22 @@ func (p *planner) holds(o *ordinal, claim *corev1.PersistentVolumeClaim) bool {
 	if o.lock != nil && mark.HoldsUnder(o.lock.UID) {
 		return true
 	}
+	if p.StatefulSet == nil {
+		_, proven := mark.HoldsAbsent()
+		return proven
+	}
 	return p.staysOut(o) && mark.HoldsAt(p.StatefulSet.UID, p.StatefulSet.Generation)
+}
+
+// settled says whether the claims were drained while there was no StatefulSet, as there is
+// none now. That is enough not to drain them again, and not enough to delete them.
+func (p *planner) settled(o *ordinal) bool {
+	for i := range o.claims {
+		if holds, _ := claims.ReadMark(&o.claims[i]).HoldsAbsent(); !holds {
+			return false
+		}
+	}
+	return p.StatefulSet == nil
 }
 
 // marked returns the claims of the ordinal whose mark holds.
@@ -144,6 +160,9 @@ func (p *planner) marked(o *ordinal) (held []corev1.PersistentVolumeClaim) {
 // carried renews the marks that name another generation than the StatefulSet's present one,
 // before the next one comes.
 func (p *planner) carried(held []corev1.PersistentVolumeClaim) []ClaimMark {
+	if p.StatefulSet == nil {
+		return nil
+	}
 	var marks []ClaimMark
 	for i := range held {
 		mark := *claims.ReadMark(&held[i])

@@ -26,6 +26,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
@@ -49,9 +50,11 @@ const (
 // planner holds a snapshot in the form that the decisions need.
 type planner struct {
 	Snapshot
-	now      time.Time
-	ready    Condition
-	identity claims.Identity
+	now time.Time
+	// ready is whether a scale-down would be drained, and template whether a drain could be
+	// started at all, whatever becomes of the StatefulSet.
+	ready, template Condition
+	identity        claims.Identity
 	// free is the number of locks that may still be taken.
 	free int
 }
@@ -74,7 +77,8 @@ type ordinal struct {
 func Make(snapshot Snapshot, now time.Time) Plan {
 	p := planner{Snapshot: snapshot, now: now, identity: identity(snapshot)}
 	ordinals, ambiguous := p.gather()
-	p.ready = p.readiness(ambiguous)
+	p.template = p.templateCondition(ambiguous)
+	p.ready = p.readiness()
 
 	p.free = int(ptr.Deref(p.Policy.Spec.MaxConcurrentDrains, 1))
 	for _, o := range ordinals {
@@ -83,7 +87,7 @@ func Make(snapshot Snapshot, now time.Time) Plan {
 		}
 	}
 
-	plan := Plan{Ready: p.ready, Observed: p.observed()}
+	plan := Plan{Ready: p.ready, Observed: p.observed(), StatefulSet: p.StatefulSet}
 	for _, o := range ordinals {
 		drain, worthSaying := p.decide(o)
 		plan.Finalizer = plan.Finalizer || o.lock != nil || drain.Next.Kind == TakeLock || drain.Reason == drainv1alpha1.ReasonStoppingJob
@@ -268,13 +272,32 @@ func (p *planner) observed() *drainv1alpha1.ObservedStatefulSet {
 	if set == nil {
 		return p.Policy.Status.StatefulSet
 	}
-	return &drainv1alpha1.ObservedStatefulSet{
+	observed := &drainv1alpha1.ObservedStatefulSet{
 		UID:            string(set.UID),
 		Generation:     ptr.To(set.Generation),
 		StartOrdinal:   ptr.To(Start(set)),
 		Replicas:       ptr.To(Replicas(set)),
 		ClaimTemplates: p.identity.Templates,
+		ServiceName:    set.Spec.ServiceName,
 	}
+	if p.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain {
+		spec := set.Spec.Template.Spec
+		observed.PodDefaults = &drainv1alpha1.PodDefaults{
+			SecurityContext:   spec.SecurityContext.DeepCopy(),
+			Tolerations:       spec.Tolerations,
+			NodeSelector:      spec.NodeSelector,
+			ImagePullSecrets:  spec.ImagePullSecrets,
+			PriorityClassName: spec.PriorityClassName,
+			SchedulerName:     spec.SchedulerName,
+			RuntimeClassName:  spec.RuntimeClassName,
+		}
+	}
+	return observed
+}
+
+// drainsDeleted says whether the StatefulSet is gone and its ordinals are to be drained.
+func (p *planner) drainsDeleted() bool {
+	return p.StatefulSet == nil && p.Policy.Status.StatefulSet != nil && p.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain
 }
 
 // surplusJobs returns the finished Jobs that belong to no drain under way, beyond the newest
@@ -300,11 +323,12 @@ func (p *planner) surplusJobs(ordinals []*ordinal) []batchv1.Job {
 	return past[keptJobs:]
 }
 
+func refuse(reason, format string, args ...any) Condition {
+	return Condition{Status: metav1.ConditionFalse, Reason: reason, Message: fmt.Sprintf(format, args...)}
+}
+
 // readiness says whether a scale-down now would be drained, and if not, why.
-func (p *planner) readiness(ambiguous []string) Condition {
-	refuse := func(reason, format string, args ...any) Condition {
-		return Condition{Status: "False", Reason: reason, Message: fmt.Sprintf(format, args...)}
-	}
+func (p *planner) readiness() Condition {
 	name := p.Policy.Spec.StatefulSetRef.Name
 	set := p.StatefulSet
 	switch {
@@ -322,31 +346,81 @@ func (p *planner) readiness(ambiguous []string) Condition {
 		return refuse(drainv1alpha1.ReasonClaimsDeletedOnScaleDown,
 			"StatefulSet %q deletes its claims on scale-down before a drain could mount them; set its spec.persistentVolumeClaimRetentionPolicy.whenScaled to Retain and let this policy's whenDrained delete them", name)
 	}
+	if p.template.Status != metav1.ConditionTrue {
+		return p.template
+	}
+	ready := Condition{Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonArmed, Message: fmt.Sprintf("A scale-down of StatefulSet %q will be drained", name)}
+	if p.Policy.Spec.WhenScaled == drainv1alpha1.WhenScaledRetain {
+		ready.Message = fmt.Sprintf("A scale-down of StatefulSet %q keeps the claims undrained, because spec.whenScaled is Retain", name)
+	}
+	return ready
+}
+
+// templateCondition says whether the template can become a drain pod now.
+func (p *planner) templateCondition(ambiguous []string) Condition {
 	if len(p.Policy.Spec.Template.Spec.Containers) == 0 {
 		return refuse(drainv1alpha1.ReasonInvalidTemplate, "spec.template.spec.containers is empty, so nothing would drain")
 	}
 	for i, volume := range p.Policy.Spec.Template.Spec.Volumes {
 		if slices.Contains(p.identity.Templates, volume.Name) {
 			return refuse(drainv1alpha1.ReasonInvalidTemplate,
-				"spec.template.spec.volumes[%d] is named %q like a volumeClaimTemplate of StatefulSet %q and would hide its data from the drain; remove or rename the volume", i, volume.Name, name)
+				"spec.template.spec.volumes[%d] is named %q like a volumeClaimTemplate of StatefulSet %q and would hide its data from the drain; remove or rename the volume", i, volume.Name, p.identity.Name)
+		}
+		if source := volume.PersistentVolumeClaim; source != nil && p.owns(source.ClaimName) {
+			return refuse(drainv1alpha1.ReasonInvalidTemplate,
+				"spec.template.spec.volumes[%d] mounts claim %q of StatefulSet %q; a drain gets the claims of its own ordinal, under their templates' names, and no other's", i, source.ClaimName, p.identity.Name)
 		}
 	}
 	switch {
 	case p.Refusal != "":
 		return refuse(drainv1alpha1.ReasonInvalidTemplate, "The API server refuses the drain that spec.template would become: %s", p.Refusal)
 	case p.Unanswered != "":
-		return Condition{Status: "Unknown", Reason: drainv1alpha1.ReasonPreflightFailed, Message: "The API server could not be asked whether it takes the drain that spec.template would become: " + p.Unanswered}
+		return Condition{Status: metav1.ConditionUnknown, Reason: drainv1alpha1.ReasonPreflightFailed, Message: "The API server could not be asked whether it takes the drain that spec.template would become: " + p.Unanswered}
 	case len(ambiguous) > 0:
 		return refuse(drainv1alpha1.ReasonAmbiguousClaims,
 			"It can't be told which StatefulSet claim %q belongs to (%d such claims); label it like the volumeClaimTemplates' claims of its StatefulSet", ambiguous[0], len(ambiguous))
 	case ptr.Deref(p.Policy.Spec.Suspend, false):
 		return refuse(drainv1alpha1.ReasonSuspended, "No drain is started while spec.suspend is true")
 	}
-	ready := Condition{Status: "True", Reason: drainv1alpha1.ReasonArmed, Message: fmt.Sprintf("A scale-down of StatefulSet %q will be drained", name)}
-	if p.Policy.Spec.WhenScaled == drainv1alpha1.WhenScaledRetain {
-		ready.Message = fmt.Sprintf("A scale-down of StatefulSet %q keeps the claims undrained, because spec.whenScaled is Retain", name)
+	return Condition{Status: metav1.ConditionTrue}
+}
+
+// owns says whether a claim name is one that the StatefulSet gives.
+func (p *planner) owns(claim string) bool {
+	base, _, ok := claims.Parse(claim)
+	if !ok {
+		return false
 	}
-	return ready
+	_, ok = p.identity.Template(base)
+	return ok
+}
+
+// Remembered returns a StatefulSet as the policy's status remembers it, with no replicas: what
+// the drains of one that is gone are made from. It is nil if the status remembers none.
+func Remembered(policy *drainv1alpha1.DrainPolicy) *appsv1.StatefulSet {
+	last := policy.Status.StatefulSet
+	if last == nil {
+		return nil
+	}
+	set := &appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Name: policy.Spec.StatefulSetRef.Name, Namespace: policy.Namespace, UID: types.UID(last.UID)},
+		Spec:       appsv1.StatefulSetSpec{Replicas: ptr.To[int32](0), ServiceName: last.ServiceName},
+	}
+	for _, template := range last.ClaimTemplates {
+		set.Spec.VolumeClaimTemplates = append(set.Spec.VolumeClaimTemplates, corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: template}})
+	}
+	if defaults := last.PodDefaults; defaults != nil {
+		set.Spec.Template.Spec = corev1.PodSpec{
+			SecurityContext:   defaults.SecurityContext.DeepCopy(),
+			Tolerations:       defaults.Tolerations,
+			NodeSelector:      defaults.NodeSelector,
+			ImagePullSecrets:  defaults.ImagePullSecrets,
+			PriorityClassName: defaults.PriorityClassName,
+			SchedulerName:     defaults.SchedulerName,
+			RuntimeClassName:  defaults.RuntimeClassName,
+		}
+	}
+	return set
 }
 
 // deletesClaims says whether the StatefulSet controller deletes claims on scale-down. It

@@ -78,7 +78,7 @@ func (p *planner) drainedCondition(drains []Drain) Condition {
 		return Condition{Status: metav1.ConditionFalse, Reason: head.Reason, Message: fmt.Sprintf("Ordinal %d: %s", head.Ordinal, head.Message)}
 	case pending > 1:
 		return Condition{Status: metav1.ConditionFalse, Reason: head.Reason, Message: fmt.Sprintf("Ordinal %d: %s (and %d more)", head.Ordinal, head.Message, pending-1)}
-	case p.StatefulSet == nil || p.StatefulSet.DeletionTimestamp != nil || p.Rival != "" || p.Policy.DeletionTimestamp != nil:
+	case p.StatefulSet == nil && !p.drainsDeleted() || p.StatefulSet != nil && p.StatefulSet.DeletionTimestamp != nil || p.Rival != "" || p.Policy.DeletionTimestamp != nil:
 		return Condition{Status: metav1.ConditionUnknown, Reason: p.ready.Reason, Message: p.ready.Message}
 	case retained > 0:
 		return Condition{Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonRetained, Message: fmt.Sprintf("The claims of %d ordinals are kept undrained, as asked; status.drains says why", retained)}
@@ -148,7 +148,7 @@ func (p *Plan) Status(policy *drainv1alpha1.DrainPolicy, now metav1.Time) drainv
 		}
 	}
 	for _, old := range previous.Drains {
-		if p.Drain(*old.Ordinal) == nil && p.outOfRange(*old.Ordinal) {
+		if p.Drain(*old.Ordinal) == nil && !InRange(p.StatefulSet, *old.Ordinal) {
 			if entry, ok := concluded(old); ok {
 				ended = append(ended, entry)
 			}
@@ -207,14 +207,6 @@ func (p *Plan) count(status *drainv1alpha1.DrainPolicyStatus) {
 	status.OrphanedCapacity = &capacity
 }
 
-func (p *Plan) outOfRange(ordinal int32) bool {
-	if p.Observed == nil {
-		return true
-	}
-	start := int64(*p.Observed.StartOrdinal)
-	return int64(ordinal) < start || int64(ordinal) >= start+int64(*p.Observed.Replicas)
-}
-
 // status returns a drain's entry. Once the claims are gone, no evidence of the drain is
 // left but the previous entry; it is shown on, and nothing is decided by it.
 func (d *Drain) status(previous *drainv1alpha1.DrainStatus) drainv1alpha1.DrainStatus {
@@ -229,6 +221,10 @@ func (d *Drain) status(previous *drainv1alpha1.DrainStatus) drainv1alpha1.DrainS
 		entry.JobName, entry.Attempts = d.Mark.Job, d.Mark.Attempts
 	}
 	entry.State, entry.Reason = d.State, d.Reason
+	entry.OrphanedTime = nil
+	if !d.OrphanedSince.IsZero() {
+		entry.OrphanedTime = &d.OrphanedSince
+	}
 	if entry.Message == "" || d.Reason != drainv1alpha1.ReasonReleasingLock {
 		entry.Message = truncate(d.Message)
 	}

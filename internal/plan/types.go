@@ -67,6 +67,9 @@ type Plan struct {
 	Observed *drainv1alpha1.ObservedStatefulSet
 	// Finalizer says whether the policy needs its finalizer: a lock is held or about to be.
 	Finalizer bool
+
+	// StatefulSet that the plan is about, or nil if there is none.
+	StatefulSet *appsv1.StatefulSet
 }
 
 // Condition is the content of a status condition.
@@ -84,6 +87,8 @@ type Drain struct {
 	State   drainv1alpha1.DrainState
 	Reason  string
 	Message string
+	// OrphanedSince is since when the ordinal is known to be out of range; zero if it isn't.
+	OrphanedSince metav1.Time
 	// Claims of the ordinal, sorted by name.
 	Claims []corev1.PersistentVolumeClaim
 	// Lock is the lock of the ordinal, or nil.

@@ -19,6 +19,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,13 +36,16 @@ func (p *planner) unasked(o *ordinal, d *Drain) bool {
 	case skipped(o) != "":
 		d.say(drainv1alpha1.DrainRetained, drainv1alpha1.ReasonSkipped, "Claim %q carries the annotation %s, so the ordinal is left alone", skipped(o), drainv1alpha1.SkipAnnotation)
 		return true
+	case set == nil && p.drainsDeleted():
+		// It is gone, and that is what asks for the drain.
 	case set == nil || set.DeletionTimestamp != nil:
 		d.say(drainv1alpha1.DrainRetained, drainv1alpha1.ReasonStatefulSetNotFound, "The StatefulSet is gone; its claims are kept undrained")
 		return true
 	case p.Policy.Spec.WhenScaled == drainv1alpha1.WhenScaledRetain:
 		d.say(drainv1alpha1.DrainRetained, drainv1alpha1.ReasonWhenScaledRetain, "The claims are kept undrained, because spec.whenScaled is Retain")
 		return true
-	case p.neverBound(o):
+	}
+	if p.neverBound(o) {
 		d.say(drainv1alpha1.DrainRetained, drainv1alpha1.ReasonNeverBound, "The claims never had a volume, so they hold no data")
 		return true
 	}
@@ -67,19 +71,63 @@ func (p *planner) unasked(o *ordinal, d *Drain) bool {
 	return false
 }
 
-// unarmed says that the policy isn't ready to drain anything.
+// armed says whether the policy can start a drain: it is ready, or its StatefulSet is gone,
+// which is what asks for the drain, and all else is well.
+func (p *planner) armed() Condition {
+	if p.drainsDeleted() && p.ready.Reason == drainv1alpha1.ReasonStatefulSetNotFound {
+		return p.template
+	}
+	return p.ready
+}
+
+// unarmed says that the policy can't start a drain.
 func (p *planner) unarmed(d *Drain) bool {
-	if p.ready.Status == metav1.ConditionTrue {
+	condition := p.armed()
+	if condition.Status == metav1.ConditionTrue {
 		return false
 	}
-	d.say(drainv1alpha1.DrainWaiting, p.ready.Reason, "%s", p.ready.Message)
+	d.say(drainv1alpha1.DrainWaiting, condition.Reason, "%s", condition.Message)
+	return true
+}
+
+// orphanedSince returns since when the ordinal is known to be out of range. The status is the
+// memory of it, for as long as the StatefulSet's generation shows that it didn't come back in
+// the meantime; a claim that some pod used later says more. When in doubt, the time starts anew.
+func (p *planner) orphanedSince(o *ordinal) metav1.Time {
+	since := metav1.NewTime(p.now.UTC().Truncate(time.Second))
+	last := p.Policy.Status.StatefulSet
+	unbroken := last != nil && p.StatefulSet != nil && last.UID == string(p.StatefulSet.UID) && p.StatefulSet.Generation-ptr.Deref(last.Generation, 0) <= 1
+	if p.StatefulSet == nil || unbroken {
+		if entry := find(p.Policy.Status.Drains, o.number); entry != nil && entry.OrphanedTime != nil {
+			since = *entry.OrphanedTime
+		}
+	}
+	if o.lock != nil {
+		return since
+	}
+	for i := range o.claims {
+		if unused, known := claims.UnusedSince(&o.claims[i]); known && unused != nil && unused.After(since.Time) {
+			since = *unused
+		}
+	}
+	return since
+}
+
+// awaitAge says whether the ordinal hasn't been out of range for long enough.
+func (p *planner) awaitAge(d *Drain) bool {
+	due := d.OrphanedSince.Add(time.Duration(ptr.Deref(p.Policy.Spec.MinOrphanedSeconds, 0)) * time.Second)
+	if !p.now.Before(due) {
+		return false
+	}
+	d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonWaitingForMinOrphanedSeconds, "Its drain starts at %s; until then, scaling up undoes the scale-down", due.UTC().Format(time.RFC3339))
+	d.RetryAfter = due.Sub(p.now)
 	return true
 }
 
 // awaitController says whether the StatefulSet controller may still act on a spec from before
 // the present one, and make a pod for the ordinal once its name is free.
 func (p *planner) awaitController(d *Drain) bool {
-	if p.StatefulSet.Status.ObservedGeneration >= p.StatefulSet.Generation {
+	if p.StatefulSet == nil || p.StatefulSet.Status.ObservedGeneration >= p.StatefulSet.Generation {
 		return false
 	}
 	d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonStatefulSetNotObserved, "Waiting until the StatefulSet controller has seen generation %d of the StatefulSet", p.StatefulSet.Generation)
@@ -91,7 +139,10 @@ func (p *planner) awaitController(d *Drain) bool {
 // hence the minimum.
 func (p *planner) awaitReplicas(d *Drain) bool {
 	least := ptr.Deref(p.Policy.Spec.MinReadyReplicas, 1)
-	remaining := min(p.StatefulSet.Status.ReadyReplicas, Replicas(p.StatefulSet))
+	var remaining int32
+	if p.StatefulSet != nil {
+		remaining = min(p.StatefulSet.Status.ReadyReplicas, Replicas(p.StatefulSet))
+	}
 	if remaining >= least {
 		return false
 	}

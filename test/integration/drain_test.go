@@ -195,6 +195,83 @@ var _ = Describe("A drain", func() {
 		w.runningJob(1)
 	})
 
+	It("leaves time to undo a mistaken scale-down", func() {
+		w.statefulSet(2)
+		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinOrphanedSeconds = ptr.To[int32](3600) })
+		w.scale(1)
+		Eventually(w.drain(1)).Should(Equal("Waiting/WaitingForMinOrphanedSeconds"))
+		since := w.get().Status.Drains[0].OrphanedTime
+		Expect(since).NotTo(BeNil())
+		w.change(func(set *appsv1.StatefulSet) { set.Spec.Template.Spec.Containers[0].Image = "store:new" })
+		w.report()
+		Eventually(func() int64 { return *w.get().Status.StatefulSet.Generation }).Should(Equal(w.set.Generation))
+		Expect(w.get().Status.Drains[0].OrphanedTime).To(Equal(since), "the time runs on while the StatefulSet changes otherwise")
+		Expect(w.lock(1)).To(BeNil(), "a scale-up would start the pod at once")
+		Consistently(w.jobs).Should(BeEmpty())
+		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinOrphanedSeconds = ptr.To[int32](1) })
+		w.runningJob(1)
+	})
+
+	It("has the identity of the pod that it stands in for, if asked to", func() {
+		w.statefulSet(2)
+		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Identity = drainv1alpha1.IdentityStatefulSetPod })
+		w.scale(1)
+		spec := w.runningJob(1).Spec.Template.Spec
+		Expect(spec.Hostname).To(Equal("store-1"))
+		Expect(spec.Subdomain).To(Equal("store"))
+	})
+
+	It("is not asked for by deleting the StatefulSet, unless whenDeleted says so", func() {
+		w.statefulSet(2)
+		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinReadyReplicas = ptr.To[int32](0) })
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
+		Eventually(w.drain(0)).Should(Equal("Retained/StatefulSetNotFound"))
+		Eventually(w.drain(1)).Should(Equal("Retained/StatefulSetNotFound"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/StatefulSetNotFound"))
+		Consistently(w.jobs).Should(BeEmpty())
+	})
+
+	DescribeTable("follows a StatefulSet that is deleted, if whenDeleted says so", func(what drainv1alpha1.WhenDrained, end string) {
+		w.statefulSet(2, claimTemplates("data", "logs"))
+		w.policy(whenDrained(what), func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.WhenDeleted = drainv1alpha1.WhenDeletedDrain
+			p.Spec.MinReadyReplicas = ptr.To[int32](0)
+		})
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
+		for ordinal := int32(1); ordinal >= 0; ordinal-- {
+			job := w.runningJob(ordinal)
+			spec := job.Spec.Template.Spec
+			Expect(spec.Volumes).To(HaveLen(2), "the claim templates are remembered")
+			Expect(spec.SecurityContext.FSGroup).To(HaveValue(BeEquivalentTo(2000)), "and who may read the data")
+			Expect(spec.Containers[0].Env).To(ContainElements(corev1.EnvVar{Name: "DRAIN_REPLICAS", Value: "0"}, corev1.EnvVar{Name: "DRAIN_PEERS", Value: ""}))
+			w.succeed(job, w.startPod(job), "uploaded")
+			Eventually(w.drain(ordinal)).Should(Equal(end))
+		}
+		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(HavePrefix("True/"))
+		Consistently(func() string { return fmt.Sprint(w.drain(0)(), w.drain(1)()) }).Should(Equal(end + end))
+	},
+		Entry("keeping the claims", drainv1alpha1.WhenDrainedRetain, "Drained/ClaimsKept"),
+		Entry("deleting them", drainv1alpha1.WhenDrainedDelete, "Drained/ClaimsDeleted"),
+	)
+
+	It("gives way to a StatefulSet that is created again", func() {
+		w.statefulSet(1)
+		w.policy(func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.WhenDeleted, p.Spec.WhenScaledUp = drainv1alpha1.WhenDeletedDrain, drainv1alpha1.WhenScaledUpCancel
+			p.Spec.MinReadyReplicas = ptr.To[int32](0)
+		})
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
+		w.startPod(w.runningJob(0))
+		again := &appsv1.StatefulSet{ObjectMeta: w.meta("store"), Spec: w.set.Spec}
+		Expect(k8s.Create(w.ctx, again)).To(Succeed())
+		Eventually(w.jobs).Should(BeEmpty())
+		Eventually(func() *corev1.Pod { return w.lock(0) }).Should(BeNil())
+		Expect(w.claim("data-store-0")).NotTo(BeNil())
+	})
+
 	It("is not asked for when whenScaled is Retain", func() {
 		w.statefulSet(2)
 		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaled = drainv1alpha1.WhenScaledRetain })

@@ -43,6 +43,9 @@ var _ = Describe("The schema", func() {
 		Expect(spec.WhenScaled).To(Equal(drainv1alpha1.WhenScaledDrain))
 		Expect(spec.WhenDrained).To(Equal(drainv1alpha1.WhenDrainedRetain))
 		Expect(spec.WhenScaledUp).To(Equal(drainv1alpha1.WhenScaledUpWait))
+		Expect(spec.WhenDeleted).To(Equal(drainv1alpha1.WhenDeletedRetain))
+		Expect(spec.Identity).To(Equal(drainv1alpha1.IdentityJob))
+		Expect(spec.MinOrphanedSeconds).To(HaveValue(BeZero()))
 		Expect(spec.MaxConcurrentDrains).To(HaveValue(BeEquivalentTo(1)))
 		Expect(spec.MinReadyReplicas).To(HaveValue(BeEquivalentTo(1)))
 		Expect(spec.Suspend).To(HaveValue(BeFalse()))
@@ -65,6 +68,13 @@ var _ = Describe("The schema", func() {
 		Entry("restartPolicy Always", func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyAlways
 		}, "restartPolicy must be OnFailure or Never"),
+		Entry("a node's name", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.NodeName = "node-1" }, "nodeName may not be set"),
+		Entry("a deadline of the pod's own", func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Template.Spec.ActiveDeadlineSeconds = ptr.To[int64](60)
+		}, "use spec.job.activeDeadlineSeconds"),
+		Entry("an unknown whenDeleted", func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDeleted = "Delete" }, "spec.whenDeleted"),
+		Entry("an unknown identity", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Identity = "Pod" }, "spec.identity"),
+		Entry("a negative time", func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinOrphanedSeconds = ptr.To[int32](-1) }, "spec.minOrphanedSeconds"),
 		Entry("an unknown whenScaled", func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaled = "Delete" }, "spec.whenScaled"),
 		Entry("an unknown whenDrained", func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDrained = "Drop" }, "spec.whenDrained"),
 		Entry("an unknown whenScaledUp", func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaledUp = "Resume" }, "spec.whenScaledUp"),
@@ -111,6 +121,9 @@ var _ = Describe("The schema", func() {
 		w.policy(func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Template.Labels = map[string]string{"queue-name": "drains", drainv1alpha1.OrdinalLabel: "forged"}
 			p.Spec.Template.Annotations = map[string]string{"example.com/note": "hello"}
+			// What isn't the template's to say is dropped.
+			p.Spec.Template.Finalizers = []string{"example.com/for-ever"}
+			p.Spec.Template.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "x", UID: "x"}}
 		})
 		w.scale(1)
 		job := w.runningJob(1)
@@ -118,6 +131,8 @@ var _ = Describe("The schema", func() {
 			Expect(object.Labels).To(HaveKeyWithValue("queue-name", "drains"))
 			Expect(object.Annotations).To(HaveKeyWithValue("example.com/note", "hello"))
 			Expect(object.Labels).To(HaveKeyWithValue(drainv1alpha1.OrdinalLabel, "1"), "the operator's own labels can't be forged")
+			Expect(object.Finalizers).To(BeEmpty())
+			Expect(object.OwnerReferences).NotTo(ContainElement(HaveField("Kind", "ConfigMap")))
 		}
 	})
 })
@@ -229,6 +244,15 @@ var _ = Describe("A policy that can't be armed", func() {
 		refused(drainv1alpha1.ReasonInvalidTemplate, "True/InvalidTemplate")
 		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Volumes = nil })
 		armed()
+	})
+
+	It("refuses a claim of another ordinal", func() {
+		w.statefulSet(2)
+		w.policy(func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "other", VolumeSource: corev1.VolumeSource{
+				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data-store-0"}}}}
+		})
+		refused(drainv1alpha1.ReasonInvalidTemplate, "True/InvalidTemplate")
 	})
 
 	It("gives way to an older policy for the same StatefulSet, and takes over when that is deleted", func() {
