@@ -361,6 +361,7 @@ type ObservedStatefulSet struct {
 
 	// serviceName is the name of its governing Service.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	ServiceName string `json:"serviceName,omitempty"`
 
@@ -379,32 +380,38 @@ type PodDefaults struct {
 
 	// tolerations of the pod.
 	// +optional
+	// +kubebuilder:validation:MinItems=1
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=1000
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
 
 	// nodeSelector of the pod.
 	// +optional
+	// +kubebuilder:validation:MinProperties=1
 	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
 
 	// imagePullSecrets of the pod.
 	// +optional
+	// +kubebuilder:validation:MinItems=1
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=1000
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
 
 	// priorityClassName of the pod.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	PriorityClassName string `json:"priorityClassName,omitempty"`
 
 	// schedulerName of the pod.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	SchedulerName string `json:"schedulerName,omitempty"`
 
 	// runtimeClassName of the pod.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	RuntimeClassName *string `json:"runtimeClassName,omitempty"`
 }

@@ -291,7 +291,9 @@ func (w *world) runningJob(ordinal int32) *batchv1.Job {
 			}
 		}
 		return found
-	}).ShouldNot(BeNil(), func() string { return fmt.Sprintf("a Job for ordinal %d; the policy says %s", ordinal, w.condition(drainv1alpha1.ConditionDrained)()) })
+	}).ShouldNot(BeNil(), func() string {
+		return fmt.Sprintf("a Job for ordinal %d; the policy says %s", ordinal, w.condition(drainv1alpha1.ConditionDrained)())
+	})
 	return found
 }
 
