@@ -25,6 +25,8 @@ import (
 	. "github.com/onsi/gomega"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
@@ -327,9 +329,9 @@ var _ = Describe("The operator", func() {
 
 		By("deleting the policy")
 		Expect(cluster.Delete(ctx, w.policy(ctx, storeName))).To(Succeed())
-		Eventually(ctx, func() error {
-			return client.IgnoreNotFound(cluster.Get(ctx, w.key(storeName), &drainv1alpha1.DrainPolicy{}))
-		}).Should(Succeed())
+		Eventually(ctx, func() bool {
+			return apierrors.IsNotFound(cluster.Get(ctx, w.key(storeName), &drainv1alpha1.DrainPolicy{}))
+		}).Should(BeTrue(), "the policy must be gone")
 		w.expectNoLocks(ctx)
 		Eventually(ctx, func(g Gomega) {
 			var jobs batchv1.JobList
@@ -341,5 +343,25 @@ var _ = Describe("The operator", func() {
 		w.scale(ctx, 2)
 		w.expectReplicas(ctx, 2)
 		w.expectRecords(ctx, records, 0, 1)
+	})
+
+	It("lets the namespace go in the midst of a drain", SpecTimeout(specTimeout), func(ctx SpecContext) {
+		const each = 8
+		w.startStore(ctx, statefulSet(2), drainPolicy(held(), whenDrained(drainv1alpha1.WhenDrainedDelete)))
+		w.fillAll(ctx, 2, each)
+		w.hold(ctx)
+		w.scale(ctx, 1)
+		w.expectHalfWay(ctx, 1, each, 0)
+		// What the namespace takes with it, claims included, is not the operator's doing.
+		w.checkHistory(ctx)
+		w.recorder.stop()
+
+		// The namespace controller deletes Pods first, and nothing else until they are gone: the policy and its Job still stand.
+		By("deleting the namespace")
+		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}
+		Expect(cluster.Delete(ctx, ns)).To(Succeed())
+		Eventually(ctx, func() bool {
+			return apierrors.IsNotFound(cluster.Get(ctx, client.ObjectKeyFromObject(ns), ns))
+		}).Should(BeTrue(), "the namespace must be gone")
 	})
 })

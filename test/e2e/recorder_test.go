@@ -55,6 +55,7 @@ type recorder struct {
 	mu      sync.Mutex
 	changes []change
 	broken  error
+	stopped bool
 }
 
 // startRecorder watches a namespace that is empty still. It outlives the test's context, which ends before the test's cleanup.
@@ -107,9 +108,13 @@ func (r *recorder) follow(ctx context.Context, list client.ObjectList) error {
 	return nil
 }
 
+// stop ends the recording, for good; what was recorded stays.
 func (r *recorder) stop() {
 	r.cancel()
 	r.done.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped = true
 }
 
 // history is all that happened, over all kinds in the order it happened: resource versions grow over the whole of one etcd.
@@ -281,13 +286,16 @@ func (r *recorder) undrainedDeletions() []string {
 	return lines
 }
 
-// seen tells whether the recorder has caught up with everything that is there now.
+// seen tells whether the recorder has caught up with everything that is there now, unless it was stopped.
 func (r *recorder) seen(ctx context.Context) func(Gomega) {
 	return func(g Gomega) {
 		var pods corev1.PodList
 		g.Expect(cluster.List(ctx, &pods, client.InNamespace(r.namespace))).To(Succeed())
 		r.mu.Lock()
 		defer r.mu.Unlock()
+		if r.stopped {
+			return
+		}
 		latest := map[string]string{}
 		for _, c := range r.changes {
 			if pod, ok := c.object.(*corev1.Pod); ok {
