@@ -39,7 +39,11 @@ func (p *planner) decide(o *ordinal) (drain Drain, worthSaying bool) {
 	if !o.inRange && len(o.claims) > 0 {
 		d.OrphanedSince = p.orphanedSince(o)
 	}
-	if held := p.marked(o); len(held) > 0 {
+	held := p.marked(o)
+	if len(held) == 0 && p.settled(o) {
+		held = o.claims
+	}
+	if len(held) > 0 {
 		d.Mark = claims.ReadMark(&held[0])
 		d.Outcome = cmp.Or(d.Outcome, d.Mark.Outcome)
 	}
@@ -85,7 +89,7 @@ func (p *planner) stopStrays(o *ordinal, d *Drain) bool {
 		if terminal(pod) || (o.job != nil && finished(o.job) == nil && metav1.IsControlledBy(pod, o.job)) {
 			continue
 		}
-		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Drain pod %q of a Job that is over still exists on node %q; waiting until it has ended", pod.Name, pod.Spec.NodeName)
+		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Drain pod %q of a Job that is over still exists on node %q; waiting until it has ended%s", pod.Name, pod.Spec.NodeName, p.ifNodeIsDown(pod))
 		return true
 	}
 	return false

@@ -32,7 +32,7 @@ import (
 
 // watchJob decides about a Job that is under way: stop it, let its pod run, or wait.
 func (p *planner) watchJob(o *ordinal, d *Drain) {
-	pods := o.podsOfJob()
+	pods := p.podsOfJob(o)
 	if why := p.stopJob(o, pods); why != "" {
 		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "%s; stopping Job %q", why, o.job.Name)
 		d.Next = deleteJob(o.job)
@@ -94,7 +94,7 @@ type jobPods struct {
 	trouble, message string
 }
 
-func (o *ordinal) podsOfJob() jobPods {
+func (p *planner) podsOfJob(o *ordinal) jobPods {
 	pods := jobPods{started: ptr.Deref(o.job.Status.Ready, 0) > 0}
 	for i := range o.pods {
 		pod := &o.pods[i]
@@ -111,7 +111,7 @@ func (o *ordinal) podsOfJob() jobPods {
 		}
 		if reason, message := trouble(pod); reason != "" {
 			pods.trouble, pods.message = reason, message
-		} else if message := hindrance(pod); message != "" && pods.trouble == "" {
+		} else if message := p.hindrance(pod); message != "" && pods.trouble == "" {
 			pods.message = message
 		}
 	}
@@ -222,9 +222,9 @@ func newestOutcome(pods []corev1.Pod) string {
 }
 
 // hindrance returns why a pod that nobody needs to mend doesn't run, or "".
-func hindrance(pod *corev1.Pod) string {
+func (p *planner) hindrance(pod *corev1.Pod) string {
 	if pod.DeletionTimestamp != nil && !terminal(pod) {
-		return fmt.Sprintf("Pod %q is being deleted, and node %q has not said yet that it has ended", pod.Name, pod.Spec.NodeName)
+		return fmt.Sprintf("Pod %q is being deleted, and node %q has not said yet that it has ended%s", pod.Name, pod.Spec.NodeName, p.ifNodeIsDown(pod))
 	}
 	for i := range pod.Status.Conditions {
 		condition := &pod.Status.Conditions[i]
@@ -233,6 +233,16 @@ func hindrance(pod *corev1.Pod) string {
 		}
 	}
 	return ""
+}
+
+// ifNodeIsDown returns what to do about a pod that should have ended a while ago. Nobody but a
+// person can tell a node that is down from one that can't be reached and still writes.
+func (p *planner) ifNodeIsDown(pod *corev1.Pod) string {
+	if pod.DeletionTimestamp == nil || p.now.Before(pod.DeletionTimestamp.Add(overdue)) {
+		return ""
+	}
+	return fmt.Sprintf("; it should have ended at %s. If the node is down for good, say so: kubectl taint node %s %s=nodeshutdown:NoExecute",
+		pod.DeletionTimestamp.UTC().Format(time.RFC3339), pod.Spec.NodeName, corev1.TaintNodeOutOfService)
 }
 
 // awaitsLock says whether a drain pod still has the operator's gate.

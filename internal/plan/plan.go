@@ -42,6 +42,8 @@ const (
 	recheck = 10 * time.Second
 	// preflightRecheck is how often a template is tried again that the API server refuses.
 	preflightRecheck = 30 * time.Second
+	// overdue is how long after the end of its grace period a pod's node is thought to be in trouble.
+	overdue = 30 * time.Second
 	// unusedLag is how long the kube-controller-manager may take to report a claim as unused
 	// after the last pod that used it has ended. Too short a time costs a second drain.
 	unusedLag = time.Minute

@@ -160,7 +160,7 @@ func (p *planner) awaitOthers(o *ordinal, d *Drain) bool {
 		if pod.Name != name {
 			continue
 		}
-		d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonPodStillExists, "Waiting until pod %q on node %q is gone", pod.Name, pod.Spec.NodeName)
+		d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonPodStillExists, "Waiting until pod %q on node %q is gone%s", pod.Name, pod.Spec.NodeName, p.ifNodeIsDown(pod))
 		d.RetryAfter = recheck
 		return true
 	}
