@@ -245,6 +245,42 @@ func TestTheTemplateIsNeverOverridden(t *testing.T) {
 	}
 }
 
+func TestIdentityOfAStatefulSetPod(t *testing.T) {
+	type change = func(*drainv1alpha1.DrainPolicy)
+	identity := func(p *drainv1alpha1.DrainPolicy) { p.Spec.Identity = drainv1alpha1.IdentityStatefulSetPod }
+	named := func(p *drainv1alpha1.DrainPolicy) {
+		p.Spec.Template.Spec.Hostname, p.Spec.Template.Spec.Subdomain = "mine", "ours"
+	}
+	tests := map[string]struct {
+		changes                     []change
+		wantHostname, wantSubdomain string
+	}{
+		"unset":                                {},
+		"Job":                                  {changes: []change{func(p *drainv1alpha1.DrainPolicy) { p.Spec.Identity = drainv1alpha1.IdentityJob }}},
+		"StatefulSetPod":                       {changes: []change{identity}, wantHostname: "web-2", wantSubdomain: "web-peers"},
+		"StatefulSetPod, the template has one": {changes: []change{identity, named}, wantHostname: "mine", wantSubdomain: "ours"},
+		"Job, the template has one":            {changes: []change{named}, wantHostname: "mine", wantSubdomain: "ours"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			spec := Job(makePolicy(tc.changes...), makeSet(), attempt).Spec.Template.Spec
+			if spec.Hostname != tc.wantHostname || spec.Subdomain != tc.wantSubdomain {
+				t.Errorf("hostname, subdomain = %q, %q, want %q, %q", spec.Hostname, spec.Subdomain, tc.wantHostname, tc.wantSubdomain)
+			}
+		})
+	}
+}
+
+func TestOnlyLabelsAndAnnotationsAreTheTemplatesToGive(t *testing.T) {
+	policy := makePolicy(func(p *drainv1alpha1.DrainPolicy) {
+		p.Spec.Template.Name, p.Spec.Template.Namespace, p.Spec.Template.Finalizers = "x", "elsewhere", []string{"example.com/never"}
+	})
+	template := Job(policy, makeSet(), attempt).Spec.Template
+	if template.Name != "" || template.Namespace != "" || template.Finalizers != nil {
+		t.Errorf("the pods would get name %q, namespace %q and finalizers %v", template.Name, template.Namespace, template.Finalizers)
+	}
+}
+
 func TestRestartPolicyIsOneThatJobsTake(t *testing.T) {
 	failurePolicy := &batchv1.PodFailurePolicy{}
 	tests := map[string]struct {
@@ -291,6 +327,7 @@ func TestTemplateHash(t *testing.T) {
 		"an annotation":              {policy: withMetadata},
 		"the ServiceAccount":         {policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.ServiceAccountName = "x" }},
 		"spec.job":                   {policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.BackoffLimit = ptr.To[int32](1) }},
+		"spec.identity":              {policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Identity = drainv1alpha1.IdentityStatefulSetPod }},
 		"a podFailurePolicy":         {policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.PodFailurePolicy = &batchv1.PodFailurePolicy{} }},
 		"the set's securityContext":  {set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.SecurityContext = nil }},
 		"the set's tolerations":      {set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.Tolerations = nil }},

@@ -161,6 +161,25 @@ func TestHoldsAt(t *testing.T) {
 	}
 }
 
+func TestHoldsAbsent(t *testing.T) {
+	tests := map[string]struct {
+		mark                  *Mark
+		wantHolds, wantProven bool
+	}{
+		"no mark":                                        {},
+		"a mark of a StatefulSet that was there":         {mark: &Mark{StatefulSetUID: "set", Generation: 5, UnusedSince: &noon}},
+		"a mark without StatefulSet, use unknown":        {mark: &Mark{Absent: true}, wantHolds: true},
+		"a mark without StatefulSet, known to be unused": {mark: &Mark{Absent: true, UnusedSince: &noon}, wantHolds: true, wantProven: true},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if holds, proven := tc.mark.HoldsAbsent(); holds != tc.wantHolds || proven != tc.wantProven {
+				t.Errorf("HoldsAbsent = %t, %t, want %t, %t", holds, proven, tc.wantHolds, tc.wantProven)
+			}
+		})
+	}
+}
+
 func TestUnusedSince(t *testing.T) {
 	other := makeClaim("c-0").unused(corev1.ConditionTrue, noon).obj()
 	other.Status.Conditions[0].Type = corev1.PersistentVolumeClaimResizing

@@ -53,6 +53,11 @@ func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
 	hides := func(w *world) {
 		w.Policy.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "scratch"}, {Name: "data"}}
 	}
+	mounts := func(claim string) func(*world) {
+		return func(w *world) {
+			w.Policy.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "x", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim}}}}
+		}
+	}
 	tests := map[string]struct {
 		given       func(*world)
 		wantStatus  metav1.ConditionStatus
@@ -62,22 +67,25 @@ func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
 		// wantRetryAfter is when to try again what nobody watches.
 		wantRetryAfter time.Duration
 	}{
-		"armed":                               {wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: "will be drained"},
-		"armed, and asked to drain nothing":   {given: retain, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: "whenScaled"},
-		"the set keeps its claims":            {given: keepsClaims(appsv1.RetainPersistentVolumeClaimRetentionPolicyType), wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
-		"the policy is being deleted":         {given: all(deleted, rival), wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyDeleted},
-		"an older policy":                     {given: all(rival, refused), wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyConflict, wantSays: `"older"`, wantStalled: true},
-		"no StatefulSet":                      {given: func(w *world) { w.StatefulSet = nil }, wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound, wantSays: `"web" does not exist in namespace "shop"`},
-		"the StatefulSet is being deleted":    {given: setDeleted, wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound, wantSays: "being deleted"},
-		"no claim templates":                  {given: func(w *world) { w.templates() }, wantStatus: "False", wantReason: drainv1alpha1.ReasonNoClaimTemplates, wantStalled: true},
-		"the set deletes its claims":          {given: keepsClaims(appsv1.DeletePersistentVolumeClaimRetentionPolicyType), wantStatus: "False", wantReason: drainv1alpha1.ReasonClaimsDeletedOnScaleDown, wantSays: "persistentVolumeClaimRetentionPolicy", wantStalled: true},
-		"no containers":                       {given: func(w *world) { w.Policy.Spec.Template.Spec.Containers = nil }, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "containers is empty", wantStalled: true, wantRetryAfter: preflightRecheck},
-		"a volume hides a claim":              {given: hides, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "volumes[1]", wantStalled: true, wantRetryAfter: preflightRecheck},
-		"the API server refuses the template": {given: all(refused, suspended), wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "is forbidden", wantStalled: true, wantRetryAfter: preflightRecheck},
-		"the API server could not be asked":   {given: func(w *world) { w.Unanswered = "timeout" }, wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPreflightFailed, wantSays: "timeout", wantRetryAfter: preflightRecheck},
-		"claims that may be another set's":    {given: all(ambiguous, suspended), wantStatus: "False", wantReason: drainv1alpha1.ReasonAmbiguousClaims, wantSays: `"data-x-web-0" belongs to (2 such claims)`, wantStalled: true},
-		"suspended":                           {given: suspended, wantStatus: "False", wantReason: drainv1alpha1.ReasonSuspended},
-		"suspend: false":                      {given: func(w *world) { w.Policy.Spec.Suspend = ptr.To(false) }, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
+		"armed":                                   {wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: "will be drained"},
+		"armed, and asked to drain nothing":       {given: retain, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: "whenScaled"},
+		"the set keeps its claims":                {given: keepsClaims(appsv1.RetainPersistentVolumeClaimRetentionPolicyType), wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
+		"the policy is being deleted":             {given: all(deleted, rival), wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyDeleted},
+		"an older policy":                         {given: all(rival, refused), wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyConflict, wantSays: `"older"`, wantStalled: true},
+		"no StatefulSet":                          {given: func(w *world) { w.StatefulSet = nil }, wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound, wantSays: `"web" does not exist in namespace "shop"`},
+		"the StatefulSet is being deleted":        {given: setDeleted, wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound, wantSays: "being deleted"},
+		"no claim templates":                      {given: func(w *world) { w.templates() }, wantStatus: "False", wantReason: drainv1alpha1.ReasonNoClaimTemplates, wantStalled: true},
+		"the set deletes its claims":              {given: keepsClaims(appsv1.DeletePersistentVolumeClaimRetentionPolicyType), wantStatus: "False", wantReason: drainv1alpha1.ReasonClaimsDeletedOnScaleDown, wantSays: "persistentVolumeClaimRetentionPolicy", wantStalled: true},
+		"no containers":                           {given: func(w *world) { w.Policy.Spec.Template.Spec.Containers = nil }, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "containers is empty", wantStalled: true, wantRetryAfter: preflightRecheck},
+		"a volume hides a claim":                  {given: hides, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "volumes[1]", wantStalled: true, wantRetryAfter: preflightRecheck},
+		"a volume that mounts an ordinal's claim": {given: mounts("data-web-0"), wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: `volumes[0] mounts claim "data-web-0"`, wantStalled: true, wantRetryAfter: preflightRecheck},
+		"a volume that mounts another claim":      {given: mounts("backup"), wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
+		"a volume that mounts another set's":      {given: mounts("data-api-0"), wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
+		"the API server refuses the template":     {given: all(refused, suspended), wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "is forbidden", wantStalled: true, wantRetryAfter: preflightRecheck},
+		"the API server could not be asked":       {given: func(w *world) { w.Unanswered = "timeout" }, wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPreflightFailed, wantSays: "timeout", wantRetryAfter: preflightRecheck},
+		"claims that may be another set's":        {given: all(ambiguous, suspended), wantStatus: "False", wantReason: drainv1alpha1.ReasonAmbiguousClaims, wantSays: `"data-x-web-0" belongs to (2 such claims)`, wantStalled: true},
+		"suspended":                               {given: suspended, wantStatus: "False", wantReason: drainv1alpha1.ReasonSuspended},
+		"suspend: false":                          {given: func(w *world) { w.Policy.Spec.Suspend = ptr.To(false) }, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -189,6 +197,38 @@ func TestObservedIsTheStatefulSetAsItIs(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, Make(w.Snapshot, now).Observed); diff != "" {
 		t.Errorf("Observed (-want +got):\n%s", diff)
+	}
+}
+
+func TestWhatIsRememberedMakesADrainOfAStatefulSetThatIsGone(t *testing.T) {
+	w := given(func(w *world) {
+		w.templates("data", "logs")
+		set := w.StatefulSet
+		set.Spec.ServiceName = "peers"
+		set.Spec.Template.Spec = corev1.PodSpec{
+			SecurityContext: &corev1.PodSecurityContext{FSGroup: ptr.To[int64](1)}, Tolerations: []corev1.Toleration{{Key: "a"}}, NodeSelector: map[string]string{"b": "c"},
+			ImagePullSecrets: []corev1.LocalObjectReference{{Name: "d"}}, PriorityClassName: "e", SchedulerName: "f", RuntimeClassName: ptr.To("g"),
+		}
+	})
+	if Remembered(w.Policy) != nil {
+		t.Error("a StatefulSet is remembered that was never seen")
+	}
+	want := &appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: setUID},
+		Spec: appsv1.StatefulSetSpec{
+			Replicas: ptr.To[int32](0), ServiceName: "peers",
+			VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "data"}}, {ObjectMeta: metav1.ObjectMeta{Name: "logs"}}},
+		},
+	}
+	w.observedBefore()
+	if diff := cmp.Diff(want, Remembered(w.Policy)); diff != "" {
+		t.Errorf("whenDeleted: Retain (-want +got):\n%s", diff)
+	}
+	whenDeleted(w)
+	w.observedBefore()
+	want.Spec.Template.Spec = w.StatefulSet.Spec.Template.Spec
+	if diff := cmp.Diff(want, Remembered(w.Policy)); diff != "" {
+		t.Errorf("whenDeleted: Drain (-want +got):\n%s", diff)
 	}
 }
 
