@@ -86,6 +86,7 @@ func suspended(w *world)    { w.Policy.Spec.Suspend = ptr.To(true) }
 func deleteClaims(w *world) { w.Policy.Spec.WhenDrained = drainv1alpha1.WhenDrainedDelete }
 func cancel(w *world)       { w.Policy.Spec.WhenScaledUp = drainv1alpha1.WhenScaledUpCancel }
 func retain(w *world)       { w.Policy.Spec.WhenScaled = drainv1alpha1.WhenScaledRetain }
+func whenDeleted(w *world)  { w.Policy.Spec.WhenDeleted = drainv1alpha1.WhenDeletedDrain }
 func rival(w *world)        { w.Rival = "older" }
 func setGone(w *world)      { w.observedBefore(); w.StatefulSet = nil }
 func setDeleted(w *world)   { w.StatefulSet.DeletionTimestamp = &noon }
@@ -150,6 +151,8 @@ func TestDecideWithoutLock(t *testing.T) {
 		}),
 		"the StatefulSet controller is behind":    waits(drainv1alpha1.ReasonStatefulSetNotObserved, "generation 4", 0, orphan, notObserved),
 		"the ordinal's own pod is still there":    waits(drainv1alpha1.ReasonPodStillExists, `"web-2" on node "node-1"`, recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2") }),
+		"that should have ended by now":           waits(drainv1alpha1.ReasonPodStillExists, "kubectl taint node node-1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", terminatingSince(time.Minute)) }),
+		"that may still end by itself":            waits(drainv1alpha1.ReasonPodStillExists, "is gone", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", terminatingSince(time.Second)) }),
 		"even if it has ended":                    waits(drainv1alpha1.ReasonPodStillExists, `"web-2"`, recheck, orphan, func(w *world) { w.pod("web-2", "", phase(corev1.PodSucceeded)) }),
 		"somebody else's pod uses a claim":        waits(drainv1alpha1.ReasonClaimInUse, `"debug"`, recheck, orphan, func(w *world) { w.pod("debug", "data-web-2") }),
 		"somebody else's pod has ended":           with(starting, orphan, func(w *world) { w.pod("debug", "data-web-2", phase(corev1.PodFailed)) }),
@@ -212,6 +215,114 @@ func TestDecideWithoutLock(t *testing.T) {
 				}
 			},
 		},
+	})
+}
+
+func TestDecideWaitsForMinOrphanedSeconds(t *testing.T) {
+	seconds := func(w *world) { w.Policy.Spec.MinOrphanedSeconds = ptr.To[int32](90) }
+	// remembers puts into the status that the ordinal was out of range at noon, a minute ago,
+	// when the StatefulSet had a generation.
+	remembers := func(generation int64) func(*world) {
+		return func(w *world) {
+			w.observedBefore()
+			w.Policy.Status.StatefulSet.Generation = ptr.To(generation)
+			w.Policy.Status.Drains = []drainv1alpha1.DrainStatus{{Ordinal: ptr.To[int32](2), OrphanedTime: &noon}}
+		}
+	}
+	waits := func(after time.Duration, build ...func(*world)) decision {
+		return decision{
+			given: all(append([]func(*world){orphan, seconds}, build...)...), wantState: drainv1alpha1.DrainWaiting,
+			wantReason: drainv1alpha1.ReasonWaitingForMinOrphanedSeconds, wantSays: "undoes the scale-down", wantRetryAfter: after,
+		}
+	}
+	starts := func(build ...func(*world)) decision {
+		return decision{given: all(append([]func(*world){orphan, seconds}, build...)...), wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonStarting, wantStep: TakeLock}
+	}
+	later := func(w *world) { w.Policy.Spec.MinOrphanedSeconds = ptr.To[int32](60) }
+	decide(t, map[string]decision{
+		"seen for the first time":             waits(90 * time.Second),
+		"seen a minute ago":                   waits(30*time.Second, remembers(4)),
+		"seen a minute ago, a generation ago": waits(30*time.Second, remembers(3)),
+		"seen two generations ago":            waits(90*time.Second, remembers(2)),
+		"seen for another StatefulSet":        waits(90*time.Second, remembers(4), func(w *world) { w.StatefulSet.UID = "anew" }),
+		"another ordinal was seen":            waits(90*time.Second, remembers(4), func(w *world) { w.Policy.Status.Drains[0].Ordinal = ptr.To[int32](3) }),
+		"an entry that tells no time":         waits(90*time.Second, remembers(4), func(w *world) { w.Policy.Status.Drains[0].OrphanedTime = nil }),
+		"a pod used its claim after that": waits(60*time.Second, remembers(4), func(w *world) {
+			unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(30*time.Second)))(&w.Claims[0])
+		}),
+		"a pod used its claim before that":      waits(30*time.Second, remembers(4), func(w *world) { unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(-time.Hour)))(&w.Claims[0]) }),
+		"a pod uses its claim":                  waits(30*time.Second, remembers(4), func(w *world) { unusedSince(corev1.ConditionFalse, metav1.NewTime(now))(&w.Claims[0]) }),
+		"long enough":                           starts(remembers(4), later),
+		"not asked for":                         starts(func(w *world) { w.Policy.Spec.MinOrphanedSeconds = nil }),
+		"the lock is held already":              {given: all(lockedOrphan, seconds), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: StartJob},
+		"drained ones wait for nothing":         {given: all(seconds, func(w *world) { w.claim("data", 2, markedAt(4)) }), wantState: drainv1alpha1.DrainDrained, wantReason: drainv1alpha1.ReasonClaimsKept},
+		"the StatefulSet is gone, and asks too": waits(30*time.Second, remembers(2), whenDeleted, func(w *world) { w.StatefulSet = nil }),
+	})
+}
+
+func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
+	nobodyNeeded := func(w *world) { w.Policy.Spec.MinReadyReplicas = ptr.To[int32](0) }
+	gone := func(build ...func(*world)) func(*world) {
+		return all(append(append([]func(*world){whenDeleted, nobodyNeeded}, build...), setGone)...)
+	}
+	absent := func(unused *metav1.Time) func(*corev1.PersistentVolumeClaim) {
+		return func(claim *corev1.PersistentVolumeClaim) {
+			markedBy(claims.Mark{LockUID: "past-lock", Absent: true, UnusedSince: unused, Outcome: "uploaded all"})(claim)
+			if unused != nil {
+				unusedSince(corev1.ConditionTrue, *unused)(claim)
+			}
+		}
+	}
+	marked := func(unused *metav1.Time) func(*world) {
+		return func(w *world) { w.claim("data", 2, absent(unused)) }
+	}
+	is := func(state drainv1alpha1.DrainState, reason, says string, step StepKind, given func(*world)) decision {
+		return decision{given: given, wantState: state, wantReason: reason, wantSays: says, wantStep: step}
+	}
+	const (
+		waiting  = drainv1alpha1.DrainWaiting
+		draining = drainv1alpha1.DrainDraining
+		drained  = drainv1alpha1.DrainDrained
+		retained = drainv1alpha1.DrainRetained
+	)
+	decide(t, map[string]decision{
+		"an ordinal gets its lock":               is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(orphan)),
+		"also one that was in range":             is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(orphan, scaledUp)),
+		"under its lock, the Job starts":         is(draining, drainv1alpha1.ReasonLocked, "", StartJob, gone(lockedOrphan)),
+		"whenScaled has no say":                  is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(orphan, retain)),
+		"somebody would have to be ready":        is(waiting, drainv1alpha1.ReasonWaitingForReadyReplicas, "0 of the replicas", "", all(whenDeleted, orphan, setGone)),
+		"whenDeleted: Retain":                    is(retained, drainv1alpha1.ReasonStatefulSetNotFound, "", "", all(nobodyNeeded, orphan, setGone)),
+		"it is only being deleted":               is(retained, drainv1alpha1.ReasonStatefulSetNotFound, "", "", all(whenDeleted, nobodyNeeded, orphan, setDeleted)),
+		"suspended":                              is(waiting, drainv1alpha1.ReasonSuspended, "", "", gone(orphan, suspended)),
+		"the template is refused":                is(waiting, drainv1alpha1.ReasonInvalidTemplate, "no such image", "", gone(orphan, func(w *world) { w.Refusal = "no such image" })),
+		"a claim is missing":                     is(drainv1alpha1.DrainBlocked, drainv1alpha1.ReasonClaimMissing, `"logs-web-2"`, "", gone(func(w *world) { w.templates("data", "logs"); w.claim("data", 2) })),
+		"skipped":                                is(retained, drainv1alpha1.ReasonSkipped, "", "", gone(func(w *world) { w.claim("data", 2, skip) })),
+		"never bound":                            is(retained, drainv1alpha1.ReasonNeverBound, "", "", gone(func(w *world) { w.claim("data", 2, neverBound) })),
+		"its pod is still there":                 {given: gone(orphan, func(w *world) { w.pod("web-2", "data-web-2") }), wantState: waiting, wantReason: drainv1alpha1.ReasonPodStillExists, wantRetryAfter: recheck},
+		"a failed attempt is repeated":           is(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed, "", StartJob, gone(lockedOrphan, func(w *world) { w.job(2, 1, failed) })),
+		"a failed attempt waits while suspended": is(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonSuspended, "", "", gone(lockedOrphan, suspended, func(w *world) { w.job(2, 1, failed) })),
+		"a complete Job marks that none is there": {
+			given: gone(lockedOrphan, func(w *world) { w.job(2, 1, complete) }), wantState: draining, wantReason: drainv1alpha1.ReasonMarkingClaims, wantStep: MarkClaims,
+			check: func(t *testing.T, _ *world, d *Drain) {
+				if mark := d.Next.Marks[0].Mark; !mark.Absent || mark.StatefulSetUID != "" || mark.Generation != 0 {
+					t.Errorf("the mark is %s, want one that says that there is no StatefulSet", mark)
+				}
+			},
+		},
+		"drained then: kept":                    is(drained, drainv1alpha1.ReasonClaimsKept, "", "", gone(marked(nil))),
+		"drained then, to be deleted, unproven": is(drained, drainv1alpha1.ReasonClaimsKept, "", "", gone(deleteClaims, marked(nil))),
+		"drained then, to be deleted, proven":   is(drained, drainv1alpha1.ReasonClaimsKept, "", TakeLock, gone(deleteClaims, marked(&noon))),
+		"proven and locked: deleted":            is(draining, drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, gone(deleteClaims, marked(&noon), func(w *world) { w.lock(2) })),
+		"unproven and locked: drained again":    is(draining, drainv1alpha1.ReasonLocked, "", StartJob, gone(deleteClaims, marked(nil), func(w *world) { w.lock(2) })),
+		"marked under the lock: deleted":        is(draining, drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, gone(deleteClaims, func(w *world) { w.claim("data", 2, markedUnder(2)); w.lock(2) })),
+		"used since: drained again": is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(func(w *world) {
+			w.claim("data", 2, absent(&noon), unusedSince(corev1.ConditionTrue, metav1.NewTime(now)))
+		})),
+		"one of two drained: both again":         is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(func(w *world) { w.templates("data", "logs"); w.claim("data", 2, absent(nil)); w.claim("logs", 2) })),
+		"drained before it went: again":          is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(func(w *world) { w.claim("data", 2, markedAt(4)) })),
+		"it has come back: drained again":        is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, all(whenDeleted, marked(&noon))),
+		"it has come back and wants the ordinal": is(draining, drainv1alpha1.ReasonReleasingLock, "wanted back", ReleaseLock, all(whenDeleted, lockedOrphan, scaledUp)),
+		"nothing is remembered: nothing is done": {given: all(whenDeleted, nobodyNeeded, orphan, func(w *world) { w.StatefulSet = nil }), wantSilent: true},
 	})
 }
 
@@ -458,6 +569,7 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 		"the policy is being deleted":                is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, deleted),
 		"suspended":                                  is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, suspended),
 		"the StatefulSet controller is behind":       is(drainv1alpha1.ReasonStatefulSetNotObserved, "generation 4", "", 0, completed, notObserved),
+		"it is behind, and the policy being deleted": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, deleted, notObserved),
 		"a claim is in use":                          is(drainv1alpha1.ReasonMarkingClaims, `"data-web-2" as unused`, "", recheck, completed, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
 		"a claim is in use, wanted back":             is(drainv1alpha1.ReasonReleasingLock, "unused", ReleaseLock, 0, completed, scaledUp, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
 		"a claim is in use, policy being deleted":    is(drainv1alpha1.ReasonReleasingLock, "unused", ReleaseLock, 0, completed, deleted, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
@@ -549,5 +661,13 @@ func TestBackoffDoublesUpToItsMaximum(t *testing.T) {
 				t.Errorf("Backoff = %v, want %v", got, tc.want)
 			}
 		})
+	}
+}
+
+// terminatingSince says that a pod's grace period ended this long ago.
+func terminatingSince(ago time.Duration) func(*corev1.Pod) {
+	return func(pod *corev1.Pod) {
+		end := metav1.NewTime(now.Add(-ago))
+		pod.DeletionTimestamp = &end
 	}
 }

@@ -79,7 +79,7 @@ func TestInvariantsHoldForWhateverTheClusterHolds(t *testing.T) {
 		drainv1alpha1.ReasonStatefulSetNotObserved, drainv1alpha1.ReasonLocked, drainv1alpha1.ReasonJobRunning, drainv1alpha1.ReasonPodNotStarted, drainv1alpha1.ReasonImagePullFailed, drainv1alpha1.ReasonWantedBack,
 		drainv1alpha1.ReasonStoppingJob, drainv1alpha1.ReasonMarkingClaims, drainv1alpha1.ReasonDeletingClaims, drainv1alpha1.ReasonReleasingLock, drainv1alpha1.ReasonJobFailed, drainv1alpha1.ReasonAttemptsExhausted,
 		drainv1alpha1.ReasonClaimMissing, drainv1alpha1.ReasonClaimLost, drainv1alpha1.ReasonClaimTerminating, drainv1alpha1.ReasonWhenScaledRetain, drainv1alpha1.ReasonSkipped, drainv1alpha1.ReasonClaimsKept,
-		drainv1alpha1.ReasonNeverBound, drainv1alpha1.ReasonStatefulSetNotFound, drainv1alpha1.ReasonSuspended, drainv1alpha1.ReasonInvalidTemplate,
+		drainv1alpha1.ReasonNeverBound, drainv1alpha1.ReasonStatefulSetNotFound, drainv1alpha1.ReasonSuspended, drainv1alpha1.ReasonInvalidTemplate, drainv1alpha1.ReasonWaitingForMinOrphanedSeconds,
 	} {
 		if reasons[reason] == 0 {
 			t.Errorf("no random world leads to reason %s", reason)
@@ -117,6 +117,12 @@ func randomWorld(r *rand.Rand) *world {
 		if chance(30) {
 			cancel(w)
 		}
+		if chance(50) {
+			spec.WhenDeleted = drainv1alpha1.WhenDeletedDrain
+		}
+		if chance(20) {
+			spec.MinOrphanedSeconds = ptr.To(r.Int32N(2))
+		}
 		for _, rare := range []func(*world){setDeleted, deleted, suspended, retain, rival, func(w *world) { w.Refusal = "refused" }, func(w *world) { w.Unanswered = "timeout" }} {
 			if chance(4) {
 				rare(w)
@@ -126,7 +132,7 @@ func randomWorld(r *rand.Rand) *world {
 			w.randomOrdinal(r, ordinal)
 		}
 	})
-	if chance(5) {
+	if chance(15) {
 		setGone(w)
 	}
 	for _, list := range []struct {
@@ -168,6 +174,7 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 		markedUnder(ordinal), markedUnder(ordinal), markedAt(generation), markedAt(generation - 1), markedAt(generation - 2), markedAt(0),
 		markedBy(claims.Mark{ClaimUID: "another", LockUID: lockUID(ordinal)}),
 		markedBy(claims.Mark{LockUID: lockUID(ordinal), UnusedSince: &noon}),
+		markedBy(claims.Mark{LockUID: "past-lock", Absent: true}), markedBy(claims.Mark{LockUID: "past-lock", Absent: true, UnusedSince: &noon}),
 	}
 	mark := marks[r.IntN(len(marks))]
 	for i := range w.StatefulSet.Spec.VolumeClaimTemplates {
@@ -285,14 +292,15 @@ func (c *checker) drain(d *Drain) {
 		c.quiet(d)
 		c.require(d.Lock == nil && len(c.podsNamed(d.Ordinal)) == 0, d, "the name of the lock is free")
 		c.require(c.outOfRange(d.Ordinal), d, "the ordinal is out of range")
-		c.require(c.world.StatefulSet.Status.ObservedGeneration >= c.world.StatefulSet.Generation, d, "the StatefulSet controller has seen the scale-down")
+		set := c.world.StatefulSet
+		c.require(set == nil || set.Status.ObservedGeneration >= set.Generation, d, "the StatefulSet controller has seen the scale-down")
 		c.armed(d)
 	case StartJob:
 		c.quiet(d)
 		c.lockStands(d)
 		c.require(c.outOfRange(d.Ordinal), d, "the ordinal is out of range")
 		c.armed(d)
-		c.require(len(d.Claims) == len(c.world.StatefulSet.Spec.VolumeClaimTemplates), d, "all claims are there")
+		c.require(len(d.Claims) == len(c.plan.Observed.ClaimTemplates), d, "all claims are there")
 		for i := range d.Claims {
 			c.require(d.Claims[i].DeletionTimestamp == nil && d.Claims[i].Status.Phase != corev1.ClaimLost, d, "no claim is going or lost")
 		}
@@ -368,7 +376,9 @@ func (c *checker) lockStands(d *Drain) {
 func (c *checker) armed(d *Drain) {
 	c.Helper()
 	w := c.world
-	c.require(w.StatefulSet != nil && w.StatefulSet.DeletionTimestamp == nil && w.Policy.DeletionTimestamp == nil && w.Rival == "" && w.Refusal == "" && w.Unanswered == "", d, "the policy is armed")
+	set := w.StatefulSet
+	c.require(set != nil && set.DeletionTimestamp == nil || set == nil && w.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain, d, "somebody asked for it")
+	c.require(w.Policy.DeletionTimestamp == nil && w.Rival == "" && w.Refusal == "" && w.Unanswered == "", d, "the policy is armed")
 	c.require(!ptr.Deref(w.Policy.Spec.Suspend, false), d, "the policy isn't suspended")
 	for i := range d.Claims {
 		c.require(d.Claims[i].Annotations[drainv1alpha1.SkipAnnotation] == "", d, "no claim is skipped")
@@ -384,6 +394,7 @@ func (c *checker) marks(d *Drain, m ClaimMark) {
 		set := c.world.StatefulSet
 		c.require(set != nil && set.DeletionTimestamp == nil && m.Mark.StatefulSetUID == set.UID && m.Mark.Generation == set.Generation && c.outOfRange(d.Ordinal), d, "the generation is that of a StatefulSet that doesn't want the ordinal")
 	}
+	c.require(m.Mark.Absent == (c.world.StatefulSet == nil), d, "the mark says whether there is a StatefulSet")
 	if d.Lock == nil {
 		c.require(c.drained(d, &m.Claim) && m.Mark.Generation != 0, d, "a mark without lock carries on one that holds")
 		return
@@ -420,7 +431,11 @@ func (c *checker) drained(d *Drain, claim *corev1.PersistentVolumeClaim) bool {
 		return true
 	}
 	set := c.world.StatefulSet
-	return set != nil && set.DeletionTimestamp == nil && mark.StatefulSetUID == set.UID && c.outOfRange(d.Ordinal) &&
+	if set == nil {
+		// Only the Unused condition proves that none came and went.
+		return mark.Absent && mark.UnusedSince != nil
+	}
+	return set.DeletionTimestamp == nil && mark.StatefulSetUID == set.UID && c.outOfRange(d.Ordinal) &&
 		mark.Generation > 0 && (mark.Generation == set.Generation || mark.Generation == set.Generation-1)
 }
 
