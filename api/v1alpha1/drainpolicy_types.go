@@ -116,8 +116,9 @@ type DrainPolicySpec struct {
 	WhenScaled WhenScaled `json:"whenScaled,omitempty"`
 
 	// whenDeleted says what deleting the StatefulSet asks for: Retain (the default) keeps
-	// the claims as they are; Drain runs a drain for every ordinal, once its pod is gone. No
-	// replicas remain then, so such a drain has no peers, and minReadyReplicas must be 0.
+	// the claims as they are; Drain runs a drain for every ordinal that has claims, once its
+	// pod is gone, also for those that whenScaled: Retain had kept. No replicas remain then,
+	// so such a drain has no peers, and minReadyReplicas must be 0.
 	// +optional
 	// +kubebuilder:default=Retain
 	WhenDeleted WhenDeleted `json:"whenDeleted,omitempty"`
@@ -163,7 +164,8 @@ type DrainPolicySpec struct {
 	MinReadyReplicas *int32 `json:"minReadyReplicas,omitempty"`
 
 	// minOrphanedSeconds is how long an ordinal must have been out of the StatefulSet's range
-	// before its drain starts: the time to undo a mistaken scale-down.
+	// before its drain starts: the time to undo a mistaken scale-down. The time is kept in
+	// status.drains; for ordinals beyond the 100 shown there it starts when they are.
 	// +optional
 	// +kubebuilder:default=0
 	// +kubebuilder:validation:Minimum=0
@@ -365,8 +367,8 @@ type ObservedStatefulSet struct {
 	// +kubebuilder:validation:MaxLength=253
 	ServiceName string `json:"serviceName,omitempty"`
 
-	// podDefaults is what drain pods take over from its Pod template. It is kept only where
-	// spec.whenDeleted is Drain, for the drains that start after the StatefulSet is gone.
+	// podDefaults is what drain pods take over from its Pod template, also those that start
+	// after the StatefulSet is gone.
 	// +optional
 	PodDefaults *PodDefaults `json:"podDefaults,omitempty"`
 }

@@ -46,7 +46,8 @@ type Mark struct {
 	// generation of 0 never holds once the lock is gone.
 	StatefulSetUID types.UID `json:"statefulSetUID,omitempty"`
 	Generation     int64     `json:"generation,omitempty"`
-	// Absent says that no StatefulSet of the name existed when the mark was written.
+	// Absent says that no StatefulSet of the name existed when the mark was written;
+	// StatefulSetUID is then that of the last one seen.
 	Absent bool `json:"absent,omitempty"`
 	// UnusedSince is the transition time of the claim's Unused condition (Kubernetes 1.37)
 	// when the mark was written; nil where the cluster reports none. Another time means
@@ -116,17 +117,19 @@ func (m *Mark) HoldsUnder(lock types.UID) bool {
 // out of range at the generation of the mark and is at the one right after, there was no
 // time in between at which its pod could exist. A larger step proves nothing.
 func (m *Mark) HoldsAt(set types.UID, generation int64) bool {
-	if m == nil || m.Generation == 0 || set == "" || m.StatefulSetUID != set {
+	if m == nil || m.Absent || m.Generation == 0 || set == "" || m.StatefulSetUID != set {
 		return false
 	}
 	return generation == m.Generation || generation == m.Generation+1
 }
 
 // HoldsAbsent says whether the mark was written while there was no StatefulSet, as there is
-// none now. Whether one came and went in between, only the claim's Unused condition can tell:
-// proven is false where the cluster doesn't report it.
-func (m *Mark) HoldsAbsent() (holds, proven bool) {
-	return m != nil && m.Absent, m != nil && m.Absent && m.UnusedSince != nil
+// none now, and the last one seen is the same. Whether one came and went in between that
+// nobody saw, only the claim's Unused condition can tell: proven is false where the cluster
+// doesn't report it.
+func (m *Mark) HoldsAbsent(last types.UID) (holds, proven bool) {
+	holds = m != nil && m.Absent && m.StatefulSetUID == last
+	return holds, holds && m.UnusedSince != nil
 }
 
 // UnusedSince returns the transition time of the claim's Unused condition. known is false

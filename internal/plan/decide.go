@@ -68,8 +68,8 @@ func (p *planner) stopStrays(o *ordinal, d *Drain) bool {
 	}
 	for i := range all {
 		if all[i].DeletionTimestamp != nil {
-			if d.Mark != nil {
-				// It has ended well; it goes so that its claims can.
+			if finished(&all[i]) != nil && p.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete && len(p.marked(o)) == len(o.claims) {
+				// It has ended well, and goes so that its claims can.
 				d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonDeletingClaims, "%s", cmp.Or(d.Outcome, "Drained; waiting until the pods of Job "+all[i].Name+" are gone"))
 				return true
 			}

@@ -54,8 +54,10 @@ func (p *planner) stopJob(o *ordinal, pods jobPods) (why string) {
 		return "The ordinal is wanted back and the drain pod has not started"
 	case o.inRange && p.Policy.Spec.WhenScaledUp == drainv1alpha1.WhenScaledUpCancel:
 		return "The ordinal is wanted back and spec.whenScaledUp is Cancel"
-	case pods.gated != nil && o.lock.DeletionTimestamp != nil:
-		return "The lock is being deleted and the drain pod has not started"
+	case o.lock.DeletionTimestamp != nil && !pods.alive && !pods.succeeded:
+		// No further pod is let run under such a lock. In a namespace that is being deleted, none
+		// could be made either: Kubernetes deletes the pods first, and waits until all are gone.
+		return "The lock is being deleted and no drain pod runs"
 	case !pods.started && o.job.Annotations[drainv1alpha1.TemplateHashAnnotation] != p.TemplateHash:
 		return "The template was changed and the drain pod has not started"
 	}
@@ -87,6 +89,8 @@ type jobPods struct {
 	// gated is the oldest pod that awaits to be let run, and alive says that another one runs.
 	gated *corev1.Pod
 	alive bool
+	// succeeded says that a pod has ended well, so that the Job is about to be complete.
+	succeeded bool
 	// started says that a container of some pod has run.
 	started bool
 	// trouble is the reason for which a person must act, or empty; message is about it, or
@@ -104,6 +108,8 @@ func (p *planner) podsOfJob(o *ordinal) jobPods {
 		pods.started = pods.started || started(pod)
 		switch {
 		case terminal(pod):
+			pods.succeeded = pods.succeeded || pod.Status.Phase == corev1.PodSucceeded
+			continue
 		case !awaitsLock(pod):
 			pods.alive = true
 		case pods.gated == nil && pod.DeletionTimestamp == nil:

@@ -72,10 +72,12 @@ func (p *planner) mark(o *ordinal, d *Drain) {
 			ClaimUID: o.claims[i].UID, LockUID: o.lock.UID, UnusedSince: since,
 			Job: o.job.Name, Attempts: o.attempt, Time: metav1.NewTime(p.now), Outcome: d.Outcome,
 		}
-		if stays {
+		switch {
+		case p.StatefulSet == nil:
+			mark.Absent, mark.StatefulSetUID = true, p.lastSeen()
+		case stays && p.StatefulSet.Status.ObservedGeneration >= p.StatefulSet.Generation:
 			mark.StatefulSetUID, mark.Generation = p.StatefulSet.UID, p.StatefulSet.Generation
 		}
-		mark.Absent = p.StatefulSet == nil
 		step.Marks = append(step.Marks, ClaimMark{Claim: o.claims[i], Mark: mark})
 	}
 	d.Next = step
@@ -130,17 +132,25 @@ func (p *planner) holds(o *ordinal, claim *corev1.PersistentVolumeClaim) bool {
 		return true
 	}
 	if p.StatefulSet == nil {
-		_, proven := mark.HoldsAbsent()
+		_, proven := mark.HoldsAbsent(p.lastSeen())
 		return proven
 	}
 	return p.staysOut(o) && mark.HoldsAt(p.StatefulSet.UID, p.StatefulSet.Generation)
+}
+
+// lastSeen returns the UID of the StatefulSet that the status remembers, or "".
+func (p *planner) lastSeen() types.UID {
+	if last := p.Policy.Status.StatefulSet; last != nil {
+		return types.UID(last.UID)
+	}
+	return ""
 }
 
 // settled says whether the claims were drained while there was no StatefulSet, as there is
 // none now. That is enough not to drain them again, and not enough to delete them.
 func (p *planner) settled(o *ordinal) bool {
 	for i := range o.claims {
-		if holds, _ := claims.ReadMark(&o.claims[i]).HoldsAbsent(); !holds {
+		if holds, _ := claims.ReadMark(&o.claims[i]).HoldsAbsent(p.lastSeen()); !holds {
 			return false
 		}
 	}

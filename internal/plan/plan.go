@@ -92,7 +92,7 @@ func Make(snapshot Snapshot, now time.Time) Plan {
 	plan := Plan{Ready: p.ready, Observed: p.observed(), StatefulSet: p.StatefulSet}
 	for _, o := range ordinals {
 		drain, worthSaying := p.decide(o)
-		plan.Finalizer = plan.Finalizer || o.lock != nil || drain.Next.Kind == TakeLock || drain.Reason == drainv1alpha1.ReasonStoppingJob
+		plan.Finalizer = plan.Finalizer || o.lock != nil || drain.Next.Kind == TakeLock || o.busy()
 		if worthSaying {
 			plan.Drains = append(plan.Drains, drain)
 		}
@@ -111,6 +111,13 @@ func (p *Plan) Drain(ordinal int32) *Drain {
 		}
 	}
 	return nil
+}
+
+// busy says whether a Job of the ordinal is unfinished or a drain pod of it alive.
+func (o *ordinal) busy() bool {
+	return o.job != nil && finished(o.job) == nil ||
+		slices.ContainsFunc(o.others, func(job batchv1.Job) bool { return finished(&job) == nil }) ||
+		slices.ContainsFunc(o.pods, func(pod corev1.Pod) bool { return !terminal(&pod) })
 }
 
 // identity returns what the claims are recognised by: the StatefulSet, or what the status
@@ -274,17 +281,15 @@ func (p *planner) observed() *drainv1alpha1.ObservedStatefulSet {
 	if set == nil {
 		return p.Policy.Status.StatefulSet
 	}
-	observed := &drainv1alpha1.ObservedStatefulSet{
+	spec := set.Spec.Template.Spec
+	return &drainv1alpha1.ObservedStatefulSet{
 		UID:            string(set.UID),
 		Generation:     ptr.To(set.Generation),
 		StartOrdinal:   ptr.To(Start(set)),
 		Replicas:       ptr.To(Replicas(set)),
 		ClaimTemplates: p.identity.Templates,
 		ServiceName:    set.Spec.ServiceName,
-	}
-	if p.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain {
-		spec := set.Spec.Template.Spec
-		observed.PodDefaults = &drainv1alpha1.PodDefaults{
+		PodDefaults: &drainv1alpha1.PodDefaults{
 			SecurityContext:   spec.SecurityContext.DeepCopy(),
 			Tolerations:       spec.Tolerations,
 			NodeSelector:      spec.NodeSelector,
@@ -292,9 +297,8 @@ func (p *planner) observed() *drainv1alpha1.ObservedStatefulSet {
 			PriorityClassName: spec.PriorityClassName,
 			SchedulerName:     spec.SchedulerName,
 			RuntimeClassName:  spec.RuntimeClassName,
-		}
+		},
 	}
-	return observed
 }
 
 // drainsDeleted says whether the StatefulSet is gone and its ordinals are to be drained.
