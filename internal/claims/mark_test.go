@@ -164,19 +164,24 @@ func TestHoldsAt(t *testing.T) {
 func TestHoldsAbsent(t *testing.T) {
 	tests := map[string]struct {
 		mark                  *Mark
+		last                  types.UID
 		wantHolds, wantProven bool
 	}{
 		"no mark":                                        {},
-		"a mark of a StatefulSet that was there":         {mark: &Mark{StatefulSetUID: "set", Generation: 5, UnusedSince: &noon}},
-		"a mark without StatefulSet, use unknown":        {mark: &Mark{Absent: true}, wantHolds: true},
-		"a mark without StatefulSet, known to be unused": {mark: &Mark{Absent: true, UnusedSince: &noon}, wantHolds: true, wantProven: true},
+		"a mark of a StatefulSet that was there":         {mark: &Mark{StatefulSetUID: "set", Generation: 5, UnusedSince: &noon}, last: "set"},
+		"a mark without StatefulSet, use unknown":        {mark: &Mark{Absent: true, StatefulSetUID: "set"}, last: "set", wantHolds: true},
+		"a mark without StatefulSet, known to be unused": {mark: &Mark{Absent: true, StatefulSetUID: "set", UnusedSince: &noon}, last: "set", wantHolds: true, wantProven: true},
+		"another one was seen since":                     {mark: &Mark{Absent: true, StatefulSetUID: "set", UnusedSince: &noon}, last: "another"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			if holds, proven := tc.mark.HoldsAbsent(); holds != tc.wantHolds || proven != tc.wantProven {
+			if holds, proven := tc.mark.HoldsAbsent(tc.last); holds != tc.wantHolds || proven != tc.wantProven {
 				t.Errorf("HoldsAbsent = %t, %t, want %t, %t", holds, proven, tc.wantHolds, tc.wantProven)
 			}
 		})
+	}
+	if (&Mark{Absent: true, StatefulSetUID: "set", Generation: 5}).HoldsAt("set", 5) {
+		t.Error("a mark of a StatefulSet that was gone holds for one that is there")
 	}
 }
 

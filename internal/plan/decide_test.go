@@ -267,7 +267,7 @@ func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 	}
 	absent := func(unused *metav1.Time) func(*corev1.PersistentVolumeClaim) {
 		return func(claim *corev1.PersistentVolumeClaim) {
-			markedBy(claims.Mark{LockUID: "past-lock", Absent: true, UnusedSince: unused, Outcome: "uploaded all"})(claim)
+			markedBy(claims.Mark{LockUID: "past-lock", Absent: true, StatefulSetUID: setUID, UnusedSince: unused, Outcome: "uploaded all"})(claim)
 			if unused != nil {
 				unusedSince(corev1.ConditionTrue, *unused)(claim)
 			}
@@ -304,17 +304,25 @@ func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 		"a complete Job marks that none is there": {
 			given: gone(lockedOrphan, func(w *world) { w.job(2, 1, complete) }), wantState: draining, wantReason: drainv1alpha1.ReasonMarkingClaims, wantStep: MarkClaims,
 			check: func(t *testing.T, _ *world, d *Drain) {
-				if mark := d.Next.Marks[0].Mark; !mark.Absent || mark.StatefulSetUID != "" || mark.Generation != 0 {
-					t.Errorf("the mark is %s, want one that says that there is no StatefulSet", mark)
+				if mark := d.Next.Marks[0].Mark; !mark.Absent || mark.StatefulSetUID != setUID || mark.Generation != 0 {
+					t.Errorf("the mark is %s, want one that says that the one last seen is gone", mark)
 				}
 			},
 		},
-		"drained then: kept":                    is(drained, drainv1alpha1.ReasonClaimsKept, "", "", gone(marked(nil))),
-		"drained then, to be deleted, unproven": is(drained, drainv1alpha1.ReasonClaimsKept, "", "", gone(deleteClaims, marked(nil))),
-		"drained then, to be deleted, proven":   is(drained, drainv1alpha1.ReasonClaimsKept, "", TakeLock, gone(deleteClaims, marked(&noon))),
-		"proven and locked: deleted":            is(draining, drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, gone(deleteClaims, marked(&noon), func(w *world) { w.lock(2) })),
-		"unproven and locked: drained again":    is(draining, drainv1alpha1.ReasonLocked, "", StartJob, gone(deleteClaims, marked(nil), func(w *world) { w.lock(2) })),
-		"marked under the lock: deleted":        is(draining, drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, gone(deleteClaims, func(w *world) { w.claim("data", 2, markedUnder(2)); w.lock(2) })),
+		"drained then: kept": {
+			given: gone(marked(nil)), wantState: drained, wantReason: drainv1alpha1.ReasonClaimsKept, wantSays: "uploaded all",
+			check: func(t *testing.T, _ *world, d *Drain) {
+				if d.Mark == nil || d.Mark.LockUID != "past-lock" {
+					t.Errorf("the entry's mark is %v, want the claim's", d.Mark)
+				}
+			},
+		},
+		"drained when another one had gone: again": is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(marked(&noon), func(w *world) { w.StatefulSet.UID = "anew" })),
+		"drained then, to be deleted, unproven":    is(drained, drainv1alpha1.ReasonClaimsKept, "", "", gone(deleteClaims, marked(nil))),
+		"drained then, to be deleted, proven":      is(drained, drainv1alpha1.ReasonClaimsKept, "", TakeLock, gone(deleteClaims, marked(&noon))),
+		"proven and locked: deleted":               is(draining, drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, gone(deleteClaims, marked(&noon), func(w *world) { w.lock(2) })),
+		"unproven and locked: drained again":       is(draining, drainv1alpha1.ReasonLocked, "", StartJob, gone(deleteClaims, marked(nil), func(w *world) { w.lock(2) })),
+		"marked under the lock: deleted":           is(draining, drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, gone(deleteClaims, func(w *world) { w.claim("data", 2, markedUnder(2)); w.lock(2) })),
 		"used since: drained again": is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(func(w *world) {
 			w.claim("data", 2, absent(&noon), unusedSince(corev1.ConditionTrue, metav1.NewTime(now)))
 		})),
@@ -361,6 +369,14 @@ func TestDecideAboutStrays(t *testing.T) {
 		"a pod of no Job, the ordinal wanted back":  stops("over", "", lockedOrphan, scaledUp, func(w *world) { w.drainPod(2) }),
 		"a pod of no Job, the policy being deleted": stops("over", "", lockedOrphan, deleted, func(w *world) { w.drainPod(2) }),
 	}
+	goes := func(w *world) {
+		w.claim("data", 2, markedUnder(2))
+		w.lock(2)
+		w.job(2, 1, complete, jobTerminating)
+	}
+	tests["a drained ordinal's Job goes before its claims"] = decision{given: all(goes, deleteClaims), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonDeletingClaims, wantSays: "waiting until the pods of Job"}
+	tests["somebody deletes the Job of kept claims"] = stops("being deleted", "", goes)
+	tests["a drained ordinal has a stray that goes"] = stops("being deleted", "", goes, deleteClaims, func(w *world) { w.Jobs[0].Status.Conditions = nil })
 	for name, tc := range tests {
 		if tc.wantStep == DeleteJob && !strings.HasPrefix(name, "an older attempt, listed") {
 			tc.check = first
@@ -443,6 +459,7 @@ func TestDecideAboutARunningJob(t *testing.T) {
 		"the Job says that its pod is ready":      says(drainv1alpha1.ReasonJobRunning, "attempt 1", "", job(jobReady)),
 		"a pod failed and the next isn't there":   says(drainv1alpha1.ReasonJobRunning, "disk on fire", "", job(), pod(ended(1, "disk on fire"))),
 		"the pod is going and its node is silent": says(drainv1alpha1.ReasonPodNotStarted, `node "node-1" has not said`, "", job(), pod(running, podTerminating)),
+		"a pod that ended in trouble is past":     says(drainv1alpha1.ReasonJobRunning, "", "", job(), pod(waiting("ErrImagePull"), phase(corev1.PodFailed)), pod(running)),
 		"another Job's pod says nothing":          says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job(), pod(ended(1, "x"), func(p *corev1.Pod) { p.OwnerReferences[0].UID = "x" })),
 
 		"a new pod is admitted":                      with(says(drainv1alpha1.ReasonPodNotStarted, "not started", AdmitPod, job(), pod(gated)), admits(1)),
@@ -453,6 +470,9 @@ func TestDecideAboutARunningJob(t *testing.T) {
 		"no second pod beside a live one":            says(drainv1alpha1.ReasonJobRunning, "", "", job(), pod(running), pod(gated)),
 		"no pod under a lock that is going":          says(drainv1alpha1.ReasonStoppingJob, "lock", DeleteJob, lockGoing, job(), pod(gated)),
 		"no next pod under a lock that is going":     says(drainv1alpha1.ReasonStoppingJob, "lock", DeleteJob, lockGoing, job(), pod(ended(1, "x")), pod(gated)),
+		"nor beside one that has ended well":         says(drainv1alpha1.ReasonJobRunning, "", "", lockGoing, job(), pod(ended(0, "fine")), pod(gated)),
+		"between two pods too":                       says(drainv1alpha1.ReasonStoppingJob, "lock", DeleteJob, lockGoing, job(), pod(ended(1, "x"))),
+		"one that has ended well may be told":        says(drainv1alpha1.ReasonJobRunning, "fine", "", lockGoing, job(), pod(ended(0, "fine"))),
 		"but what runs under it goes on":             says(drainv1alpha1.ReasonJobRunning, "attempt 1", "", lockGoing, job(), pod(running)),
 		"the template was edited before a pod ran":   says(drainv1alpha1.ReasonStoppingJob, "template", DeleteJob, job(otherTemplate), pod(gated)),
 		"the template was edited while the pod ran":  says(drainv1alpha1.ReasonJobRunning, "", "", job(otherTemplate), pod(running)),
@@ -564,12 +584,12 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 		"its claims are marked":                      with(is(drainv1alpha1.ReasonMarkingClaims, "complete", MarkClaims, 0, completed), marks(claims.Mark{StatefulSetUID: setUID, Generation: 4})),
 		"with the time since which none uses them":   with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, func(w *world) { unusedSince(corev1.ConditionTrue, noon)(&w.Claims[0]) }), marks(claims.Mark{StatefulSetUID: setUID, Generation: 4, UnusedSince: &noon})),
 		"wanted back: the mark holds under its lock": with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, scaledUp), marks(claims.Mark{})),
-		"the StatefulSet is gone: it says so":        with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, setGone), marks(claims.Mark{Absent: true})),
+		"the StatefulSet is gone: it says so":        with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, setGone), marks(claims.Mark{Absent: true, StatefulSetUID: setUID})),
 		"the StatefulSet is being deleted: likewise": with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, setDeleted), marks(claims.Mark{})),
 		"the policy is being deleted":                is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, deleted),
 		"suspended":                                  is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, suspended),
 		"the StatefulSet controller is behind":       is(drainv1alpha1.ReasonStatefulSetNotObserved, "generation 4", "", 0, completed, notObserved),
-		"it is behind, and the policy being deleted": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, deleted, notObserved),
+		"it is behind, and the policy being deleted": with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, deleted, notObserved), marks(claims.Mark{})),
 		"a claim is in use":                          is(drainv1alpha1.ReasonMarkingClaims, `"data-web-2" as unused`, "", recheck, completed, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
 		"a claim is in use, wanted back":             is(drainv1alpha1.ReasonReleasingLock, "unused", ReleaseLock, 0, completed, scaledUp, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
 		"a claim is in use, policy being deleted":    is(drainv1alpha1.ReasonReleasingLock, "unused", ReleaseLock, 0, completed, deleted, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),

@@ -174,7 +174,9 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 		markedUnder(ordinal), markedUnder(ordinal), markedAt(generation), markedAt(generation - 1), markedAt(generation - 2), markedAt(0),
 		markedBy(claims.Mark{ClaimUID: "another", LockUID: lockUID(ordinal)}),
 		markedBy(claims.Mark{LockUID: lockUID(ordinal), UnusedSince: &noon}),
-		markedBy(claims.Mark{LockUID: "past-lock", Absent: true}), markedBy(claims.Mark{LockUID: "past-lock", Absent: true, UnusedSince: &noon}),
+		markedBy(claims.Mark{LockUID: "past-lock", Absent: true, StatefulSetUID: setUID}),
+		markedBy(claims.Mark{LockUID: "past-lock", Absent: true, StatefulSetUID: setUID, UnusedSince: &noon}),
+		markedBy(claims.Mark{LockUID: "past-lock", Absent: true, StatefulSetUID: "another", UnusedSince: &noon}),
 	}
 	mark := marks[r.IntN(len(marks))]
 	for i := range w.StatefulSet.Spec.VolumeClaimTemplates {
@@ -433,9 +435,9 @@ func (c *checker) drained(d *Drain, claim *corev1.PersistentVolumeClaim) bool {
 	set := c.world.StatefulSet
 	if set == nil {
 		// Only the Unused condition proves that none came and went.
-		return mark.Absent && mark.UnusedSince != nil
+		return mark.Absent && mark.StatefulSetUID == setUID && mark.UnusedSince != nil
 	}
-	return set.DeletionTimestamp == nil && mark.StatefulSetUID == set.UID && c.outOfRange(d.Ordinal) &&
+	return set.DeletionTimestamp == nil && !mark.Absent && mark.StatefulSetUID == set.UID && c.outOfRange(d.Ordinal) &&
 		mark.Generation > 0 && (mark.Generation == set.Generation || mark.Generation == set.Generation-1)
 }
 

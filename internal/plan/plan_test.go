@@ -194,6 +194,7 @@ func TestObservedIsTheStatefulSetAsItIs(t *testing.T) {
 	w := given(func(w *world) { w.templates("data", "logs"); w.StatefulSet.Spec.Ordinals = ordinals(3) })
 	want := &drainv1alpha1.ObservedStatefulSet{
 		UID: "set", Generation: ptr.To[int64](4), StartOrdinal: ptr.To[int32](3), Replicas: ptr.To[int32](2), ClaimTemplates: []string{"data", "logs"},
+		PodDefaults: &drainv1alpha1.PodDefaults{},
 	}
 	if diff := cmp.Diff(want, Make(w.Snapshot, now).Observed); diff != "" {
 		t.Errorf("Observed (-want +got):\n%s", diff)
@@ -221,14 +222,14 @@ func TestWhatIsRememberedMakesADrainOfAStatefulSetThatIsGone(t *testing.T) {
 		},
 	}
 	w.observedBefore()
-	if diff := cmp.Diff(want, Remembered(w.Policy)); diff != "" {
-		t.Errorf("whenDeleted: Retain (-want +got):\n%s", diff)
-	}
-	whenDeleted(w)
-	w.observedBefore()
 	want.Spec.Template.Spec = w.StatefulSet.Spec.Template.Spec
 	if diff := cmp.Diff(want, Remembered(w.Policy)); diff != "" {
-		t.Errorf("whenDeleted: Drain (-want +got):\n%s", diff)
+		t.Errorf("Remembered (-want +got):\n%s", diff)
+	}
+	w.Policy.Status.StatefulSet.PodDefaults = nil
+	want.Spec.Template.Spec = corev1.PodSpec{}
+	if diff := cmp.Diff(want, Remembered(w.Policy)); diff != "" {
+		t.Errorf("Remembered without pod defaults (-want +got):\n%s", diff)
 	}
 }
 
