@@ -95,6 +95,10 @@ verify: $(GOLANGCI_LINT) ## Check that generated code, manifests, format, lint a
 test: ## Run the unit and envtest suites with the race detector.
 	COVER='$(COVER)' GOTESTFLAGS='$(GOTESTFLAGS)' hack/test.sh
 
+.PHONY: sim
+sim: ## Simulate N histories with faults (SEEDS=10000).
+	$(GO) test ./test/simulation -run TestPromisesHold -count=1 -v -timeout 0 -sim.seeds=$(or $(SEEDS),10000)
+
 .PHONY: test-e2e
 test-e2e: cluster-up images ## Run the end-to-end suite on the local cluster, and leave the cluster up.
 	$(MAKE) cluster-load IMAGE='$(CURDIR)/dist/images/drain-operator.tar $(CURDIR)/dist/images/datastore.tar'

@@ -1,0 +1,197 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package simulation
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+)
+
+// The names under which a broken invariant is reported.
+const (
+	invariantData     = "nothing is lost: no undrained data is deleted"
+	invariantWriters  = "never two writers: no drain pod beside another pod of the ordinal"
+	invariantLock     = "the lock is held while a drain pod runs"
+	invariantMark     = "a mark is written only on a claim that was drained since a pod last used it"
+	invariantDelete   = "a claim is deleted only while it bears the mark of a drain, and isn't to be left alone"
+	invariantStart    = "no drain starts on claims that another pod uses"
+	invariantStatus   = "the status calls drained only what is"
+	invariantLiveness = "liveness"
+)
+
+// check asserts what must hold at every moment, from the containers that run.
+func (w *world) check() {
+	for _, c := range w.running() {
+		if c.role != roleDrain || c.ghost {
+			continue
+		}
+		name := lockName(c.ordinal)
+		if w.sabotaged[name] {
+			continue
+		}
+		for _, other := range w.running() {
+			if other != c && !other.ghost && other.role != roleDebug && shares(c, other) {
+				w.violate(invariantWriters, "pods %s and %s run on the claims of ordinal %d", c.pod, other.pod, c.ordinal)
+			}
+		}
+		lock := get[*corev1.Pod](w.store, name)
+		if lock == nil || lock.Labels[drainv1alpha1.RoleLabel] != drainv1alpha1.RoleLock {
+			w.violate(invariantLock, "drain pod %s runs and there is no lock %s", c.pod, name)
+		} else if lock.UID != c.lock {
+			w.violate(invariantLock, "drain pod %s runs under lock %s, and that of now is %s", c.pod, c.lock, lock.UID)
+		}
+	}
+}
+
+func shares(a, b *container) bool {
+	return slices.ContainsFunc(a.claims, func(uid types.UID) bool { return slices.Contains(b.claims, uid) })
+}
+
+// afterOperatorCreates asserts what must hold when the operator has made a Job.
+func (w *world) afterOperatorCreates(r *run, object client.Object) {
+	job, ok := object.(*batchv1.Job)
+	if !ok {
+		return
+	}
+	for _, c := range w.running() {
+		if c.role == roleDebug && !c.ghost && c.created <= r.looked && shares(&container{claims: w.claimsOf(&job.Spec.Template.Spec)}, c) {
+			w.violate(invariantStart, "Job %s was made although pod %s, which was there to be seen, runs on its claims", job.Name, c.pod)
+		}
+	}
+}
+
+// afterOperatorDeletes asserts what must hold when the operator has deleted a claim.
+func (w *world) afterOperatorDeletes(r *run, object client.Object) {
+	claim, ok := object.(*corev1.PersistentVolumeClaim)
+	if !ok || claim.DeletionTimestamp != nil {
+		return
+	}
+	if claim.Annotations[drainv1alpha1.SkipAnnotation] == "true" {
+		w.violate(invariantDelete, "claim %s is annotated to be left alone", claim.Name)
+	}
+	if markOf(claim) != claim.UID {
+		w.violate(invariantDelete, "claim %s bears no mark of its own", claim.Name)
+	}
+	v := w.volumes[claim.UID]
+	if v == nil {
+		return
+	}
+	for _, record := range v.records {
+		if !w.excused(r, v, record.by) {
+			w.violate(invariantData, "claim %s (%s) is deleted with %d records on it; record %d is of pod %s", claim.Name, claim.UID, len(v.records), record.id, record.by.pod)
+			return
+		}
+	}
+	w.checkUsers(r, claim, v, invariantData, "is deleted")
+}
+
+// afterOperatorPatches asserts what must hold when the operator has written a mark.
+func (w *world) afterOperatorPatches(r *run, before, after client.Object) {
+	claim, ok := after.(*corev1.PersistentVolumeClaim)
+	if !ok || before.GetAnnotations()[drainv1alpha1.DrainedAnnotation] == claim.Annotations[drainv1alpha1.DrainedAnnotation] {
+		return
+	}
+	v := w.volumes[claim.UID]
+	if v == nil {
+		w.violate(invariantMark, "claim %s has no volume that could have been drained", claim.Name)
+		return
+	}
+	w.tolerate(claim, v)
+	w.checkUsers(r, claim, v, invariantMark, "is marked as drained")
+}
+
+// checkUsers asserts that no pod has used a claim since it was drained.
+func (w *world) checkUsers(r *run, claim *corev1.PersistentVolumeClaim, v *volume, invariant, what string) {
+	if !v.drained {
+		w.violate(invariant, "claim %s (%s) %s and no drain of it has ever succeeded", claim.Name, claim.UID, what)
+		return
+	}
+	for _, user := range v.users {
+		if !w.excused(r, v, user) {
+			w.violate(invariant, "claim %s (%s) %s although pod %s has used it since its drain", claim.Name, claim.UID, what, user.pod)
+			return
+		}
+	}
+}
+
+// excused says whether the operator could not know of a pod's use of a claim: the pod was deleted
+// by force while it ran, or it is a stranger's that came after the operator's look, or that
+// Kubernetes has not reported on the claim.
+func (w *world) excused(r *run, v *volume, user *container) bool {
+	if user.ghost {
+		return true
+	}
+	if user.role != roleDebug {
+		return false
+	}
+	return user.created > r.looked || v.tolerated[user.uid] || w.hidden(v, user)
+}
+
+// hidden says whether nothing that Kubernetes holds shows, or has ever shown, a pod's use of a claim.
+func (w *world) hidden(v *volume, user *container) bool {
+	if user.ghost {
+		return true
+	}
+	if user.role != roleDebug {
+		return false
+	}
+	pod := get[*corev1.Pod](w.store, user.pod)
+	there := pod != nil && pod.UID == user.uid && !terminal(pod)
+	return !w.unused || (!there && !v.observed[user.uid])
+}
+
+// unusedLag is how long after the end of a Job its claims may be reported as unused and still count
+// as not used by anybody else (the constant of the same name in internal/plan).
+const unusedLag = time.Minute
+
+// tolerate notes the strangers that are gone and that the operator takes for the drain itself.
+func (w *world) tolerate(claim *corev1.PersistentVolumeClaim, v *volume) {
+	if len(claim.Status.Conditions) == 0 {
+		return
+	}
+	since := claim.Status.Conditions[0].LastTransitionTime
+	for _, job := range list[*batchv1.Job](w.store) {
+		if !slices.Contains(claimNames(&job.Spec.Template.Spec), claim.Name) || !hasCondition(job, batchv1.JobComplete) || since.After(job.Status.CompletionTime.Add(unusedLag)) {
+			continue
+		}
+		for _, user := range v.users {
+			pod := get[*corev1.Pod](w.store, user.pod)
+			if user.role == roleDebug && (pod == nil || pod.UID != user.uid || terminal(pod)) {
+				v.tolerated[user.uid] = true
+			}
+		}
+	}
+}
+
+// markOf returns the UID of the claim that a claim's mark names.
+func markOf(claim *corev1.PersistentVolumeClaim) types.UID {
+	var mark struct {
+		ClaimUID types.UID `json:"claimUID"`
+	}
+	if json.Unmarshal([]byte(claim.Annotations[drainv1alpha1.DrainedAnnotation]), &mark) != nil {
+		return ""
+	}
+	return mark.ClaimUID
+}

@@ -1,0 +1,263 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package simulation
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+)
+
+// rounds is how often everything gets a turn after the faults have stopped, and quietRounds
+// after how many without a change nothing more is expected.
+const (
+	rounds      = 120
+	quietRounds = 8
+)
+
+// settleKubernetes gives each of Kubernetes' own controllers a turn.
+func (w *world) settleKubernetes() {
+	w.choices = tame(w.choices)
+	w.sets.step(w.choices)
+	w.jobs.step(w.choices)
+	w.stepScheduler()
+	w.stepKubelets()
+	w.garbage.step(w.choices)
+	w.protectClaims()
+	w.collectPods()
+	w.unuser.step()
+}
+
+// tame returns choices of which every one is the tame one.
+func tame(c *choices) *choices { return &choices{list: c.list, at: len(c.list)} }
+
+// settle stops all faults, lets everything come to rest, and asserts what must then be so.
+func (w *world) settle() {
+	w.note("the faults stop")
+	for _, m := range w.managers {
+		m.finish()
+	}
+	for _, c := range w.hanging {
+		w.note("what hung takes effect: %s", c)
+		_, _ = w.make(c)
+	}
+	w.hanging = nil
+	for node := range w.nodes {
+		w.nodes[node] = nodeUp
+	}
+	for _, pod := range list[*corev1.Pod](w.store) {
+		if isDebug(pod) {
+			_ = w.store.delete(pods, pod.Name, deletion{})
+		}
+	}
+	m := w.leader()
+	quiet := 0
+	for round := 0; round < rounds && quiet < quietRounds && w.broken == nil; round++ {
+		before := w.store.version + w.progress
+		w.settleKubernetes()
+		w.letClaimsGo()
+		w.clearOrphanedPods()
+		w.check()
+		for _, name := range policyNames {
+			m.view.deliverAll()
+			if m.run == nil {
+				m.start(name)
+			}
+			m.finish()
+			w.check()
+		}
+		w.clock.now = w.clock.now.Add(30 * time.Second)
+		quiet++
+		if w.store.version+w.progress != before {
+			quiet = 0
+		}
+		w.step++
+	}
+	if w.broken != nil {
+		return
+	}
+	if quiet < quietRounds {
+		w.violate(invariantLiveness, "after %d rounds there is still no rest", rounds)
+		return
+	}
+	w.checkPolicies()
+	w.checkOrdinals()
+}
+
+// letClaimsGo is what a user does whose deletion of a claim waits for a pod that has ended, or that
+// can't start because the claim is being deleted.
+func (w *world) letClaimsGo() {
+	for _, pod := range list[*corev1.Pod](w.store) {
+		if c := w.containers[pod.UID]; c != nil && c.live {
+			continue
+		}
+		for _, name := range claimNames(&pod.Spec) {
+			if claim := get[*corev1.PersistentVolumeClaim](w.store, name); claim != nil && claim.DeletionTimestamp != nil && w.discarded[claim.UID] {
+				if job := owner(w.store, pod); job != nil {
+					w.note("user: deletes Job %s, which holds claim %s", job.Name, name)
+					_ = w.store.delete(jobs, job.Name, deletion{propagation: metav1.DeletePropagationForeground})
+				} else if pod.DeletionTimestamp == nil {
+					w.note("user: deletes pod %s, which holds claim %s", pod.Name, name)
+					_ = w.store.delete(pods, pod.Name, deletion{})
+				}
+				break
+			}
+		}
+	}
+}
+
+// clearOrphanedPods is what a user does who has orphaned a Job's pod before it could run.
+func (w *world) clearOrphanedPods() {
+	for _, pod := range list[*corev1.Pod](w.store) {
+		if pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleDrain && ownerOf(pod) == "" && w.containers[pod.UID] == nil && pod.DeletionTimestamp == nil {
+			w.note("user: deletes pod %s, which is nobody's", pod.Name)
+			_ = w.store.delete(pods, pod.Name, deletion{})
+		}
+	}
+}
+
+func (w *world) checkPolicies() {
+	for _, policy := range list[*drainv1alpha1.DrainPolicy](w.store) {
+		if policy.DeletionTimestamp != nil {
+			w.violate(invariantLiveness, "policy %s is not gone", policy.Name)
+		}
+	}
+}
+
+// checkOrdinals asserts that wanted pods run, that no lock is left without need, and that every
+// orphan is drained or says why not.
+func (w *world) checkOrdinals() {
+	set := get[*appsv1.StatefulSet](w.store, setName)
+	policy := get[*drainv1alpha1.DrainPolicy](w.store, policyNames[0])
+	if rival := get[*drainv1alpha1.DrainPolicy](w.store, policyNames[1]); policy == nil || (rival != nil && rival.CreationTimestamp.Before(&policy.CreationTimestamp)) {
+		policy = rival
+	}
+	for ordinal := range int32(8) {
+		wanted := set != nil && ordinal >= startOf(set) && ordinal < startOf(set)+ptr.Deref(set.Spec.Replicas, 1)
+		pod := get[*corev1.Pod](w.store, lockName(ordinal))
+		locked := pod != nil && isLock(pod)
+		switch {
+		case wanted && locked:
+			w.violate(invariantLiveness, "ordinal %d is wanted and its lock still stands; the policy says: %s", ordinal, entryOf(policy, ordinal))
+		case wanted && (pod == nil || !isReady(pod)):
+			w.violate(invariantLiveness, "the pod of ordinal %d is wanted and doesn't run", ordinal)
+		case locked && policy == nil:
+			w.violate(invariantLiveness, "there is no policy, and the lock of ordinal %d still stands", ordinal)
+		case locked && entry(policy, ordinal) == nil:
+			w.violate(invariantLiveness, "the lock of ordinal %d stands and the policy doesn't say why", ordinal)
+		case locked && entry(policy, ordinal).State != drainv1alpha1.DrainFailed && entry(policy, ordinal).Reason != drainv1alpha1.ReasonJobRefused && !w.terminating(ordinal):
+			w.violate(invariantLiveness, "the lock of ordinal %d still stands: %s", ordinal, entryOf(policy, ordinal))
+		}
+		if !wanted && set != nil && policy != nil {
+			w.checkOrphan(policy, ordinal)
+		}
+	}
+}
+
+// checkOrphan asserts that an orphan is drained, or waits for something that is so.
+func (w *world) checkOrphan(policy *drainv1alpha1.DrainPolicy, ordinal int32) {
+	var undrained []string
+	there, terminating := 0, false
+	for _, claim := range list[*corev1.PersistentVolumeClaim](w.store) {
+		if _, number, ok := cutOrdinal(claim.Name); !ok || number != ordinal {
+			continue
+		}
+		there++
+		terminating = terminating || claim.DeletionTimestamp != nil
+		if v := w.volumes[claim.UID]; v != nil && (!v.drained || slices.ContainsFunc(v.users, func(user *container) bool { return !w.hidden(v, user) && !v.tolerated[user.uid] })) {
+			undrained = append(undrained, claim.Name)
+		}
+	}
+	if there == 0 {
+		return
+	}
+	e := entry(policy, ordinal)
+	if e == nil {
+		w.violate(invariantLiveness, "orphan %d has %d claims and no entry in the status", ordinal, there)
+		return
+	}
+	switch e.State {
+	case drainv1alpha1.DrainDrained:
+		if len(undrained) > 0 {
+			w.violate(invariantStatus, "the status says that ordinal %d is drained and %v are not", ordinal, undrained)
+		}
+	case drainv1alpha1.DrainBlocked, drainv1alpha1.DrainRetained, drainv1alpha1.DrainFailed:
+		if e.Message == "" {
+			w.violate(invariantLiveness, "orphan %d doesn't say what it waits for: %s", ordinal, entryOf(policy, ordinal))
+		}
+	case drainv1alpha1.DrainWaiting:
+		legitimate := []string{
+			drainv1alpha1.ReasonWaitingForReadyReplicas, drainv1alpha1.ReasonWaitingForSlot, drainv1alpha1.ReasonSuspended,
+			drainv1alpha1.ReasonInvalidTemplate, drainv1alpha1.ReasonPolicyConflict,
+		}
+		if !slices.Contains(legitimate, e.Reason) {
+			w.violate(invariantLiveness, "orphan %d waits for what has come: %s", ordinal, entryOf(policy, ordinal))
+		}
+	case drainv1alpha1.DrainDraining:
+		if terminating {
+			return // Somebody deletes a claim that the drain is at: that person's own loss.
+		}
+		w.violate(invariantLiveness, "orphan %d never gets anywhere: %s", ordinal, entryOf(policy, ordinal))
+	}
+}
+
+// terminating says whether a claim of an ordinal is being deleted.
+func (w *world) terminating(ordinal int32) bool {
+	return slices.ContainsFunc(list[*corev1.PersistentVolumeClaim](w.store), func(claim *corev1.PersistentVolumeClaim) bool {
+		_, number, ok := cutOrdinal(claim.Name)
+		return ok && number == ordinal && claim.DeletionTimestamp != nil
+	})
+}
+
+func entry(policy *drainv1alpha1.DrainPolicy, ordinal int32) *drainv1alpha1.DrainStatus {
+	if policy == nil {
+		return nil
+	}
+	for i := range policy.Status.Drains {
+		if *policy.Status.Drains[i].Ordinal == ordinal {
+			return &policy.Status.Drains[i]
+		}
+	}
+	return nil
+}
+
+func entryOf(policy *drainv1alpha1.DrainPolicy, ordinal int32) string {
+	e := entry(policy, ordinal)
+	if e == nil {
+		return "nothing"
+	}
+	return fmt.Sprintf("%s, %s: %s", e.State, e.Reason, e.Message)
+}
+
+// cutOrdinal splits the ordinal off a claim's name.
+func cutOrdinal(name string) (base string, ordinal int32, ok bool) {
+	at := strings.LastIndexByte(name, '-')
+	if at < 0 {
+		return "", 0, false
+	}
+	number, err := strconv.ParseInt(name[at+1:], 10, 32)
+	return name[:at], int32(number), err == nil
+}

@@ -1,0 +1,162 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"runtime/debug"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/statefulset-dev/drain-operator/internal/controller"
+)
+
+// manager is one replica of the operator: its caches, and the reconcile that is under way.
+type manager struct {
+	name       string
+	world      *world
+	view       *view
+	leading    bool
+	reconciler *controller.Reconciler
+	run        *run
+}
+
+// run is a reconcile that is under way. It stands before each of its calls until it is told to
+// go on, so exactly one thing happens at a time.
+type run struct {
+	policy string
+	next   func() (*call, bool)
+	stop   func()
+	// pending is the call that it stands before.
+	pending *call
+	// looked is the store's version at the latest list of everybody's pods.
+	looked int64
+	failed bool
+}
+
+// crashed is what a reconcile panics with when its process ends.
+type crashed struct{}
+
+func newManager(w *world, name string) *manager {
+	m := &manager{name: name, world: w}
+	m.view = newView(w.store, w.cache.keep)
+	m.reconciler = &controller.Reconciler{
+		Client:   &apiClient{manager: m},
+		Live:     &apiClient{manager: m, live: true},
+		Recorder: silent{},
+		Clock:    w.clock,
+	}
+	return m
+}
+
+// start begins a reconcile of a policy; it stands before its first call then.
+func (m *manager) start(policy string) {
+	r := &run{policy: policy}
+	m.run = r
+	r.next, r.stop = iter.Pull(func(yield func(*call) bool) {
+		defer func() {
+			switch cause := recover().(type) {
+			case nil, crashed:
+			default:
+				m.world.violate("the operator doesn't panic", "%v\n%s", cause, debug.Stack())
+			}
+		}()
+		ctx := context.WithValue(context.Background(), yieldKey{}, yield)
+		_, err := m.reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: policy}})
+		r.failed = err != nil
+		if err != nil && m.world.tracing() {
+			m.world.note("%s: the reconcile of %s ends: %v", m.name, policy, err)
+		}
+	})
+	m.advance()
+}
+
+type yieldKey struct{}
+
+// advance lets the reconcile make the call that it stands before, and go on to the next.
+func (m *manager) advance() {
+	var more bool
+	m.run.pending, more = m.run.next()
+	if !more {
+		m.run = nil
+	}
+}
+
+// finish lets the reconcile go on to its end without another fault.
+func (m *manager) finish() {
+	for m.run != nil && m.world.broken == nil {
+		m.advance()
+	}
+}
+
+// crash ends the process. The next one begins with caches from a replica of the API server
+// that may be behind.
+func (m *manager) crash(behind int) {
+	if m.run != nil {
+		m.run.stop()
+		m.run = nil
+	}
+	for k := range kinds {
+		m.view.relist(k, behind)
+	}
+}
+
+// silent takes events and tells nobody.
+type silent struct{}
+
+// Eventf implements events.EventRecorder.
+func (silent) Eventf(runtime.Object, runtime.Object, string, string, string, string, ...any) {}
+
+// fault is what goes wrong at a call.
+type fault int
+
+const (
+	noFault fault = iota
+	// crashBefore ends the process before the call.
+	crashBefore
+	// crashAfter ends it when the call took effect.
+	crashAfter
+	// unavailable answers with an error, and nothing happens.
+	unavailable
+	// lostResponse answers with an error although the call took effect.
+	lostResponse
+	// conflicts answers a write with a conflict.
+	conflicts
+	// hangs answers with a timeout, and the write takes effect later, or never.
+	hangs
+	// hangsCrash is the same, and the process ends.
+	hangsCrash
+	faults
+)
+
+var faultNames = [faults]string{"", "crash before", "crash after", "unavailable", "response lost", "conflict", "hangs", "hangs, and the process ends"}
+
+// call is a call to the API server that a reconcile stands before.
+type call struct {
+	by, what string // for people
+	// remote is false for what the caches answer.
+	remote, write bool
+	fault         fault
+	do            func() (client.Object, error)
+}
+
+func (c *call) String() string { return fmt.Sprintf("%s: %s", c.by, c.what) }

@@ -1,0 +1,334 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package simulation
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+)
+
+const (
+	setName      = "web"
+	refusedImage = "refused"
+	lockGate     = drainv1alpha1.LockSchedulingGate
+	maxReplicas  = 3
+)
+
+// policyNames are the policies of the StatefulSet; the second one is a rival of the first.
+var policyNames = []string{"drain", "rival"}
+
+func (k kind) groupKind() schema.GroupKind { return schema.GroupKind{Kind: kindNames[k]} }
+
+func jobTemplate(object client.Object) *corev1.PodTemplateSpec {
+	if job, ok := object.(*batchv1.Job); ok {
+		return &job.Spec.Template
+	}
+	return nil
+}
+
+// begin makes the StatefulSet, its policy and their pods.
+func (w *world) begin() {
+	c := w.choices
+	w.unused = c.pick(3) != 1
+	w.parallel = c.pick(2) == 1
+	w.templates = []string{"data"}
+	if c.pick(3) == 1 {
+		w.templates = []string{"data", "logs"}
+	}
+	w.note("Unused condition: %t, parallel: %t, templates: %v", w.unused, w.parallel, w.templates)
+	w.createSet(int32(1 + c.pick(maxReplicas)))
+	w.createPolicy(policyNames[0])
+	for range 3 * maxReplicas {
+		w.settleKubernetes()
+	}
+}
+
+func (w *world) createSet(replicas int32) {
+	set := &appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Name: setName},
+		Spec: appsv1.StatefulSetSpec{
+			Replicas: ptr.To(replicas),
+			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": setName}},
+		},
+	}
+	if w.parallel {
+		set.Spec.PodManagementPolicy = appsv1.ParallelPodManagement
+	}
+	for _, name := range w.templates {
+		set.Spec.VolumeClaimTemplates = append(set.Spec.VolumeClaimTemplates, corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	}
+	if _, err := w.store.create(set); err == nil {
+		w.note("user: creates StatefulSet %s with %d replicas", setName, replicas)
+	}
+}
+
+func (w *world) createPolicy(name string) {
+	c := w.choices
+	policy := &drainv1alpha1.DrainPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: drainv1alpha1.DrainPolicySpec{
+			StatefulSetRef:      drainv1alpha1.StatefulSetReference{Name: setName},
+			Template:            corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "drain-1"}}}},
+			WhenScaled:          drainv1alpha1.WhenScaledDrain,
+			WhenDrained:         drainv1alpha1.WhenDrainedDelete,
+			WhenScaledUp:        drainv1alpha1.WhenScaledUpWait,
+			MaxConcurrentDrains: ptr.To(int32(1 + c.pick(2))),
+			MinReadyReplicas:    ptr.To(int32(c.pick(2))),
+			MinOrphanedSeconds:  ptr.To(int32(c.pick(3) / 2 * 20)),
+			Suspend:             ptr.To(false),
+			Job:                 drainv1alpha1.JobOptions{BackoffLimit: ptr.To(int32(c.pick(3)))},
+			Retry:               drainv1alpha1.RetryOptions{InitialDelaySeconds: ptr.To[int32](5), MaxDelaySeconds: ptr.To[int32](60)},
+		},
+	}
+	if c.pick(2) == 1 {
+		policy.Spec.WhenDrained = drainv1alpha1.WhenDrainedRetain
+	}
+	policy.Spec.WhenDeleted = []drainv1alpha1.WhenDeleted{drainv1alpha1.WhenDeletedRetain, drainv1alpha1.WhenDeletedDrain}[c.pick(2)]
+	if c.pick(2) == 1 {
+		policy.Spec.WhenScaledUp = drainv1alpha1.WhenScaledUpCancel
+	}
+	if c.pick(2) == 1 {
+		policy.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyNever
+	}
+	if _, err := w.store.create(policy); err == nil {
+		w.note("user: creates policy %s: %s, %s", name, policy.Spec.WhenDrained, policy.Spec.WhenScaledUp)
+	}
+}
+
+// stepUser is somebody with kubectl.
+func (w *world) stepUser() {
+	c := w.choices
+	switch c.weighted(60, 12, 8, 4, 4, 4, 4, 6, 6, 6, 4, 4, 5, 5, 10, 4, 2, 3, 5, 4) {
+	case 0:
+		w.scale(int32(c.pick(maxReplicas + 1)))
+	case 1: // Back and forth at once.
+		w.scale(int32(c.pick(maxReplicas + 1)))
+		w.scale(int32(c.pick(maxReplicas + 1)))
+	case 2:
+		start := int32(c.pick(3))
+		w.note("user: sets ordinals.start to %d", start)
+		update(w.store, setName, func(set *appsv1.StatefulSet) { set.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: start} })
+	case 3:
+		w.note("user: edits the StatefulSet")
+		update(w.store, setName, func(set *appsv1.StatefulSet) { set.Spec.MinReadySeconds++ })
+	case 4:
+		w.deleteSet()
+	case 5:
+		w.createSet(int32(c.pick(maxReplicas + 1)))
+	case 6:
+		w.deletePolicy()
+	case 7:
+		w.createPolicy(policyNames[c.weighted(9, 1)])
+	case 8:
+		w.editPolicy("whenDrained", func(spec *drainv1alpha1.DrainPolicySpec) {
+			spec.WhenDrained = []drainv1alpha1.WhenDrained{drainv1alpha1.WhenDrainedDelete, drainv1alpha1.WhenDrainedRetain}[c.pick(2)]
+		})
+	case 9:
+		w.editPolicy("whenScaledUp", func(spec *drainv1alpha1.DrainPolicySpec) {
+			spec.WhenScaledUp = []drainv1alpha1.WhenScaledUp{drainv1alpha1.WhenScaledUpWait, drainv1alpha1.WhenScaledUpCancel}[c.pick(2)]
+		})
+	case 10:
+		w.editPolicy("template", func(spec *drainv1alpha1.DrainPolicySpec) {
+			spec.Template.Spec.Containers[0].Image = []string{"drain-1", "drain-2", refusedImage}[c.pick(3)]
+		})
+	case 11:
+		w.editPolicy("suspend", func(spec *drainv1alpha1.DrainPolicySpec) { spec.Suspend = ptr.To(c.pick(2) == 1) })
+	case 12:
+		w.deletePodByForce()
+	case 13:
+		w.deleteJob()
+	case 14:
+		w.debug()
+	case 15:
+		w.deleteClaim()
+	case 16:
+		w.stripLock()
+	case 17:
+		w.tamperWithMarks()
+	case 19:
+		w.editPolicy("whenDeleted", func(spec *drainv1alpha1.DrainPolicySpec) {
+			spec.WhenDeleted = []drainv1alpha1.WhenDeleted{drainv1alpha1.WhenDeletedRetain, drainv1alpha1.WhenDeletedDrain}[c.pick(2)]
+		})
+	case 18:
+		w.editPolicy("limits", func(spec *drainv1alpha1.DrainPolicySpec) {
+			spec.MaxConcurrentDrains, spec.MinReadyReplicas = ptr.To(int32(1+c.pick(3))), ptr.To(int32(c.pick(2)))
+		})
+	}
+}
+
+func (w *world) scale(replicas int32) {
+	w.note("user: scales to %d", replicas)
+	update(w.store, setName, func(set *appsv1.StatefulSet) { set.Spec.Replicas = ptr.To(replicas) })
+}
+
+func (w *world) deleteSet() {
+	how := []metav1.DeletionPropagation{metav1.DeletePropagationBackground, metav1.DeletePropagationForeground, metav1.DeletePropagationOrphan}[w.choices.pick(3)]
+	if w.store.delete(sets, setName, deletion{propagation: how}) == nil {
+		w.note("user: deletes the StatefulSet, %s", how)
+	}
+	if w.choices.chance(50) {
+		w.createSet(int32(w.choices.pick(maxReplicas + 1)))
+	}
+}
+
+func (w *world) deletePolicy() {
+	name := policyNames[w.choices.weighted(7, 3)]
+	how := []metav1.DeletionPropagation{metav1.DeletePropagationBackground, metav1.DeletePropagationForeground}[w.choices.weighted(8, 2)]
+	if w.store.delete(policies, name, deletion{propagation: how}) == nil {
+		w.note("user: deletes policy %s, %s", name, how)
+	}
+	if w.choices.chance(30) {
+		w.createPolicy(name)
+	}
+}
+
+func (w *world) editPolicy(what string, edit func(*drainv1alpha1.DrainPolicySpec)) {
+	w.note("user: edits the policy's %s", what)
+	update(w.store, policyNames[0], func(policy *drainv1alpha1.DrainPolicy) { edit(&policy.Spec) })
+}
+
+// any returns an object of a kind at random, or nil.
+func some[T client.Object](w *world, fits func(T) bool) (object T, ok bool) {
+	objects := slices.DeleteFunc(list[T](w.store), func(object T) bool { return !fits(object) })
+	if len(objects) == 0 {
+		return object, false
+	}
+	return objects[w.choices.pick(len(objects))], true
+}
+
+func everything[T any](T) bool { return true }
+
+// deletePodByForce deletes a pod, the lock too, without waiting for its node.
+func (w *world) deletePodByForce() {
+	if pod, ok := some(w, everything[*corev1.Pod]); ok {
+		force := w.choices.pick(3) != 1
+		w.note("user: deletes pod %s (force: %t)", pod.Name, force)
+		if c := w.containers[pod.UID]; c != nil && c.live && force {
+			c.ghost = true
+		}
+		_ = w.store.delete(pods, pod.Name, deletion{now: force})
+	}
+}
+
+func (w *world) deleteJob() {
+	if job, ok := some(w, everything[*batchv1.Job]); ok {
+		how := []metav1.DeletionPropagation{metav1.DeletePropagationBackground, metav1.DeletePropagationForeground, metav1.DeletePropagationOrphan}[w.choices.pick(3)]
+		w.note("user: deletes Job %s, %s", job.Name, how)
+		_ = w.store.delete(jobs, job.Name, deletion{propagation: how})
+	}
+}
+
+const debugRole = "debug"
+
+func isDebug(pod *corev1.Pod) bool { return pod.Labels["app"] == debugRole }
+
+// debug starts a pod that uses and writes to a claim that the StatefulSet has left behind, or
+// ends one.
+func (w *world) debug() {
+	if pod, ok := some(w, isDebug); ok && w.choices.chance(65) {
+		w.note("user: deletes debug pod %s", pod.Name)
+		_ = w.store.delete(pods, pod.Name, deletion{})
+		return
+	}
+	claim, ok := some(w, func(claim *corev1.PersistentVolumeClaim) bool {
+		_, ordinal, _ := cutOrdinal(claim.Name)
+		pod := get[*corev1.Pod](w.store, lockName(ordinal))
+		return pod == nil || pod.Labels["app"] != setName
+	})
+	if !ok {
+		return
+	}
+	name := fmt.Sprintf("debug-%d", w.store.uids+1)
+	w.note("user: starts debug pod %s on claim %s", name, claim.Name)
+	_, _ = w.store.create(&corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: name, Labels: map[string]string{"app": debugRole},
+			Annotations: map[string]string{createdAnnotation: strconv.FormatInt(w.store.version+1, 10)},
+		},
+		Spec: corev1.PodSpec{
+			RestartPolicy: corev1.RestartPolicyNever,
+			Containers:    []corev1.Container{{Name: "main", Image: "shell"}},
+			Volumes: []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{
+				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name},
+			}}},
+		},
+	})
+}
+
+// deleteClaim is the user's own loss.
+func (w *world) deleteClaim() {
+	if claim, ok := some(w, everything[*corev1.PersistentVolumeClaim]); ok {
+		w.note("user: deletes claim %s", claim.Name)
+		w.discarded[claim.UID] = true
+		_ = w.store.delete(claims, claim.Name, deletion{})
+	}
+}
+
+// stripLock takes a lock away from under the operator, which nothing can be said about but that
+// no undrained data is deleted.
+func (w *world) stripLock() {
+	lock, ok := some(w, isLock)
+	if !ok {
+		return
+	}
+	w.note("user: strips the finalizer of lock %s and deletes it", lock.Name)
+	w.sabotaged[lock.Name] = true
+	update(w.store, lock.Name, func(pod *corev1.Pod) { pod.Finalizers = nil })
+	_ = w.store.delete(pods, lock.Name, deletion{now: true})
+}
+
+func isLock(pod *corev1.Pod) bool {
+	return pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLock
+}
+
+// tamperWithMarks strips a mark, copies one to another claim as a backup tool does, or asks for a
+// claim to be left alone.
+func (w *world) tamperWithMarks() {
+	from, ok := some(w, everything[*corev1.PersistentVolumeClaim])
+	if !ok {
+		return
+	}
+	switch w.choices.pick(4) {
+	case 0, 1:
+		to, _ := some(w, everything[*corev1.PersistentVolumeClaim])
+		w.note("user: copies the annotations of claim %s to %s", from.Name, to.Name)
+		update(w.store, to.Name, func(claim *corev1.PersistentVolumeClaim) {
+			for key, value := range from.Annotations {
+				metav1.SetMetaDataAnnotation(&claim.ObjectMeta, key, value)
+			}
+		})
+	case 2:
+		w.note("user: strips the annotations of claim %s", from.Name)
+		update(w.store, from.Name, func(claim *corev1.PersistentVolumeClaim) { claim.Annotations = nil })
+	case 3:
+		w.note("user: has claim %s left alone", from.Name)
+		update(w.store, from.Name, func(claim *corev1.PersistentVolumeClaim) {
+			metav1.SetMetaDataAnnotation(&claim.ObjectMeta, drainv1alpha1.SkipAnnotation, "true")
+		})
+	}
+}

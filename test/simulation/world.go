@@ -1,0 +1,377 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package simulation
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// steps is how long a history is before its faults stop.
+const steps = 300
+
+// clock is the virtual time.
+type clock struct{ now time.Time }
+
+// Now implements clock.PassiveClock.
+func (c *clock) Now() time.Time { return c.now }
+
+// Since implements clock.PassiveClock.
+func (c *clock) Since(t time.Time) time.Duration { return c.now.Sub(t) }
+
+// options is what a history has from its beginning to its end.
+type options struct {
+	// unused says that claims have the Unused condition, as from Kubernetes 1.37 on.
+	unused bool
+	// parallel is the StatefulSet's podManagementPolicy.
+	parallel bool
+	// templates are the names of its volumeClaimTemplates.
+	templates []string
+}
+
+// world is one history: the cluster, the managers, the nodes and what became of the data.
+type world struct {
+	options
+	choices *choices
+	clock   *clock
+	store   *store
+	cache   *managerCache
+
+	managers [2]*manager
+	hanging  []*call
+
+	sets    *setController
+	jobs    *jobController
+	garbage *collector
+	unuser  *unusedController
+
+	nodes      map[string]nodeState
+	containers map[types.UID]*container
+	volumes    map[types.UID]*volume
+	records    int
+	// progress counts what happens on the nodes and isn't seen in the store.
+	progress int64
+	// truth about what people did to the protocol itself
+	sabotaged map[string]bool
+	// discarded are the claims that a user has deleted.
+	discarded map[types.UID]bool
+
+	step   int
+	trace  *strings.Builder
+	broken *violation
+}
+
+// violation is an invariant that broke.
+type violation struct {
+	step      int
+	invariant string
+	detail    string
+}
+
+func (v *violation) String() string {
+	return fmt.Sprintf("step %d: broken: %s: %s", v.step, v.invariant, v.detail)
+}
+
+func (w *world) violate(invariant, format string, args ...any) {
+	if w.broken == nil {
+		w.broken = &violation{step: w.step, invariant: invariant, detail: fmt.Sprintf(format, args...)}
+		if w.tracing() {
+			w.note("BROKEN: %s: %s", invariant, w.broken.detail)
+		}
+	}
+}
+
+func (w *world) tracing() bool { return w.trace != nil }
+
+func (w *world) note(format string, args ...any) {
+	if w.trace != nil {
+		fmt.Fprintf(w.trace, "%4d %s  ", w.step, w.clock.now.Format("15:04:05"))
+		fmt.Fprintf(w.trace, format+"\n", args...)
+	}
+}
+
+func newWorld(cache *managerCache, trace *strings.Builder) *world {
+	w := &world{
+		cache: cache, trace: trace,
+		clock:      &clock{now: time.Date(2026, time.August, 1, 12, 0, 0, 0, time.UTC)},
+		nodes:      map[string]nodeState{"n1": nodeUp, "n2": nodeUp},
+		containers: map[types.UID]*container{},
+		volumes:    map[types.UID]*volume{},
+		sabotaged:  map[string]bool{},
+		discarded:  map[types.UID]bool{},
+	}
+	w.store = newStore(func() time.Time { return w.clock.now })
+	w.store.removed = w.removed
+	for i, name := range []string{"manager A", "manager B"} {
+		w.managers[i] = newManager(w, name)
+	}
+	w.managers[0].leading = true
+	w.sets = &setController{world: w, view: newView(w.store, keepAll)}
+	w.jobs = &jobController{world: w, view: newView(w.store, keepAll)}
+	w.garbage = &collector{world: w, view: newView(w.store, keepAll)}
+	w.unuser = &unusedController{world: w}
+	return w
+}
+
+// simulate runs a history: a recorded one, or one with new choices, which it returns.
+func simulate(cache *managerCache, history schedule, draw func(step int) *choices, trace *strings.Builder) (*world, schedule) {
+	w := newWorld(cache, trace)
+	defer w.close()
+	record := schedule{}
+	n := steps + 1
+	if draw == nil {
+		n = len(history)
+		draw = func(step int) *choices { return &choices{list: history[step]} }
+	}
+	for w.step = 0; w.step < n && w.broken == nil; w.step++ {
+		w.choices = draw(w.step)
+		if w.step == 0 {
+			w.begin()
+		} else {
+			w.take()
+		}
+		record = append(record, w.choices.list)
+		w.check()
+	}
+	if w.broken == nil {
+		w.choices = &choices{}
+		w.settle()
+	}
+	return w, record
+}
+
+// close ends the reconciles that are under way.
+func (w *world) close() {
+	for _, m := range w.managers {
+		if m.run != nil {
+			m.run.stop()
+		}
+	}
+}
+
+// take takes one step of a history.
+func (w *world) take() {
+	c := w.choices
+	w.clock.now = w.clock.now.Add(time.Second)
+	switch c.weighted(10, 190, 25, 120, 60, 60, 45, 25, 90, 8, 12, 8, 14, 60) {
+	case 0:
+		w.tick()
+	case 1:
+		w.stepManager()
+	case 2:
+		w.deliverSome()
+	case 3:
+		w.sets.step(c)
+	case 4:
+		w.jobs.step(c)
+	case 5:
+		w.stepScheduler()
+	case 6:
+		w.garbage.step(c)
+	case 7:
+		w.protectClaims()
+		w.collectPods()
+	case 8:
+		w.stepKubelets()
+	case 9:
+		w.changeLeader()
+	case 10:
+		w.landHanging()
+	case 11:
+		w.stepNodes()
+	case 12:
+		w.unuser.step()
+	case 13:
+		w.stepUser()
+	}
+}
+
+// tick lets time pass.
+func (w *world) tick() {
+	passed := []time.Duration{time.Second, 10 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute}[w.choices.pick(5)]
+	w.clock.now = w.clock.now.Add(passed)
+	w.note("%s pass", passed)
+}
+
+// stepManager lets one of the managers see something, and go on.
+func (w *world) stepManager() {
+	c := w.choices
+	m := w.managers[0]
+	if c.pick(2) == 1 {
+		m = w.managers[1]
+	}
+	if m.run == nil && !m.leading {
+		m = w.leader()
+	}
+	switch c.pick(4) {
+	case 0:
+		m.view.deliverAll()
+	case 1:
+		m.view.deliver(kind(c.pick(int(kinds))), 1+c.pick(3))
+	case 2:
+		for k := range kinds {
+			m.view.deliver(k, c.pick(6))
+		}
+	}
+	if m.run == nil {
+		if !m.leading {
+			return
+		}
+		name := policyNames[c.weighted(9, 1)]
+		w.note("%s reconciles %s", m.name, name)
+		m.start(name)
+	}
+	switch c.weighted(8, 5, 4, 5) {
+	case 0:
+		m.finish()
+	case 1:
+		w.untilWrite(m)
+	case 2:
+		for n := 1 + c.pick(15); n > 0 && m.run != nil; n-- {
+			m.advance()
+		}
+	case 3:
+		if c.chance(70) {
+			w.untilWrite(m)
+		} else {
+			for n := c.pick(15); n > 0 && m.run != nil; n-- {
+				m.advance()
+			}
+		}
+		w.fail(m, fault(c.pick(int(faults))))
+	}
+}
+
+func (w *world) untilWrite(m *manager) {
+	for m.run != nil && !m.run.pending.write && w.broken == nil {
+		m.advance()
+	}
+	if m.run != nil && w.tracing() {
+		w.note("%s stands before: %s", m.name, m.run.pending.what)
+	}
+}
+
+// fail has the next call of a manager go wrong.
+func (w *world) fail(m *manager, f fault) {
+	if m.run == nil {
+		return
+	}
+	next := m.run.pending
+	if !next.remote {
+		f = min(f, crashBefore)
+	}
+	if !next.write && f > unavailable {
+		f = unavailable
+	}
+	behind := 0
+	if f == crashBefore || f == crashAfter || f == hangsCrash {
+		behind = w.choices.pick(4) * w.choices.pick(4)
+	}
+	if f == crashBefore {
+		w.note("%s crashes before: %s", m.name, next.what)
+		m.crash(behind)
+		return
+	}
+	next.fault = f
+	m.advance()
+	if f == crashAfter || f == hangsCrash {
+		m.crash(behind)
+	}
+}
+
+func (w *world) leader() *manager {
+	if w.managers[1].leading && !w.managers[0].leading {
+		return w.managers[1]
+	}
+	return w.managers[0]
+}
+
+// deliverSome lets caches see events while their reconciles stand still.
+func (w *world) deliverSome() {
+	m := w.managers[w.choices.pick(2)]
+	k := kind(w.choices.pick(int(kinds)))
+	if w.choices.chance(5) {
+		behind := w.choices.pick(8)
+		m.view.relist(k, behind)
+		w.note("%s lists %s anew, %d events behind", m.name, k, behind)
+		return
+	}
+	m.view.deliver(k, 1+w.choices.pick(10))
+}
+
+// changeLeader makes the other manager the leader. The old one learns of it later; what it had
+// under way goes on until then.
+func (w *world) changeLeader() {
+	from := w.leader()
+	to := w.managers[0]
+	if from == to {
+		to = w.managers[1]
+	}
+	switch w.choices.pick(3) {
+	case 0: // Both lead for a while.
+		to.leading = true
+		w.note("%s leads too", to.name)
+	case 1: // The old one has lost its lease, and only ends what it is at.
+		to.leading, from.leading = true, false
+		w.note("%s leads; %s ends what it is at", to.name, from.name)
+	case 2:
+		to.leading, from.leading = true, false
+		from.crash(0)
+		w.note("%s leads; %s is gone", to.name, from.name)
+	}
+}
+
+// landHanging lets a write that hung take effect at last.
+func (w *world) landHanging() {
+	if len(w.hanging) == 0 {
+		return
+	}
+	at := w.choices.pick(len(w.hanging))
+	c := w.hanging[at]
+	w.hanging = append(w.hanging[:at:at], w.hanging[at+1:]...)
+	if w.choices.chance(10) {
+		w.note("what hung of %s is lost", c)
+		return
+	}
+	w.note("what hung takes effect: %s", c)
+	_, _ = w.make(c)
+}
+
+// admit is the admission of the API server.
+func (w *world) admit(object client.Object) error {
+	var pod *corev1.PodSpec
+	switch object := object.(type) {
+	case *corev1.Pod:
+		pod = &object.Spec
+	default:
+		template := jobTemplate(object)
+		if template == nil {
+			return nil
+		}
+		pod = &template.Spec
+	}
+	if pod.Containers[0].Image == refusedImage && len(pod.SchedulingGates) > 0 && pod.SchedulingGates[0].Name != lockGate {
+		return apierrors.NewInvalid(kindOf(object).groupKind(), object.GetName(), nil)
+	}
+	return nil
+}
