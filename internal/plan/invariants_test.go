@@ -39,7 +39,7 @@ import (
 )
 
 // randomWorlds is the number of random snapshots that the invariants are held against.
-const randomWorlds = 4000
+const randomWorlds = 1000
 
 // TestInvariantsHoldForWhateverTheClusterHolds plans for random snapshots, most of which no
 // cluster should ever hold, and asks of every step what doc.go promises. What it asks is
