@@ -91,6 +91,11 @@ func ParseMark(claim *corev1.PersistentVolumeClaim) *Mark {
 	return mark
 }
 
+// Void returns the mark with all that makes it hold taken out.
+func (m *Mark) Void() Mark {
+	return Mark{ClaimUID: m.ClaimUID, Job: m.Job, Attempts: m.Attempts, Time: m.Time, Outcome: m.Outcome}
+}
+
 // String returns the annotation's value.
 func (m Mark) String() string {
 	m.Time = metav1.NewTime(m.Time.UTC().Truncate(time.Second))

@@ -95,12 +95,16 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, drain *plan.D
 	case plan.AdmitPod:
 		logger.Info("Letting a drain pod run", "pod", klog.KObj(step.Pod))
 		return r.admitPod(ctx, drain.Lock, step)
+	case plan.DeletePod:
+		logger.Info("Deleting a drain pod that is on no node", "pod", klog.KObj(step.Pod))
+		err := r.Delete(ctx, step.Pod.DeepCopy(), client.Preconditions{UID: &step.Pod.UID, ResourceVersion: &step.Pod.ResourceVersion})
+		return client.IgnoreNotFound(err)
 	case plan.DeleteJob:
 		logger.Info("Deleting a Job", "job", klog.KRef(namespace, step.Job), "why", drain.Message)
 		return r.deleteJob(ctx, namespace, step.Job, step.JobUID)
-	case plan.MarkClaims:
+	case plan.MarkClaims, plan.VoidMarks:
 		for i := range step.Marks {
-			logger.Info("Marking a claim as drained", "claim", klog.KObj(&step.Marks[i].Claim))
+			logger.Info("Writing a mark", "step", step.Kind, "claim", klog.KObj(&step.Marks[i].Claim))
 			if err := r.mark(ctx, &step.Marks[i]); err != nil {
 				return err
 			}

@@ -48,7 +48,7 @@ func (p *planner) decide(o *ordinal) (drain Drain, worthSaying bool) {
 		d.Outcome = cmp.Or(d.Outcome, d.Mark.Outcome)
 	}
 	switch {
-	case p.stopStrays(o, &d):
+	case p.stopStrays(o, &d), p.letClaimsGo(o, &d):
 		worthSaying = true
 	case o.lock != nil:
 		p.decideLocked(o, &d)
@@ -89,10 +89,28 @@ func (p *planner) stopStrays(o *ordinal, d *Drain) bool {
 		if terminal(pod) || (o.job != nil && finished(o.job) == nil && metav1.IsControlledBy(pod, o.job)) {
 			continue
 		}
+		if pod.Spec.NodeName == "" && !started(pod) && pod.DeletionTimestamp == nil {
+			// Nobody would ever start it or say that it has ended.
+			d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Drain pod %q of a Job that is over is on no node; deleting it", pod.Name)
+			d.Next = Step{Kind: DeletePod, Pod: pod}
+			return true
+		}
 		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Drain pod %q of a Job that is over still exists on node %q; waiting until it has ended%s", pod.Name, pod.Spec.NodeName, p.ifNodeIsDown(pod))
 		return true
 	}
 	return false
+}
+
+// letClaimsGo deletes finished Jobs of the past whose pods hold a claim that somebody deletes. The
+// claim can't go before they do, and until it is gone the StatefulSet's pod can't start.
+func (p *planner) letClaimsGo(o *ordinal, d *Drain) bool {
+	claim := terminating(o)
+	if claim == "" || len(o.others) == 0 {
+		return false
+	}
+	d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Claim %q is being deleted; deleting Job %q, whose pod holds it", claim, o.others[0].Name)
+	d.Next = deleteJob(&o.others[0])
+	return true
 }
 
 // decideUnlocked is the part of the evidence without a lock.
@@ -104,6 +122,9 @@ func (p *planner) decideUnlocked(o *ordinal, d *Drain) bool {
 		d.say(drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsKept, "%s", cmp.Or(d.Outcome, "The claims are drained and kept"))
 		if marks := p.carried(held); len(marks) > 0 {
 			d.Next = Step{Kind: MarkClaims, Marks: marks}
+			return true
+		}
+		if p.voidIfUsed(o, held, d) {
 			return true
 		}
 		if len(held) < len(o.claims) || p.Policy.Spec.WhenDrained != drainv1alpha1.WhenDrainedDelete || p.armed().Status != metav1.ConditionTrue || skipped(o) != "" {
@@ -140,8 +161,11 @@ func (p *planner) decideLocked(o *ordinal, d *Drain) {
 	switch {
 	case len(o.claims) == 0:
 		p.release(d, "The claims are gone")
-	case complete && len(held) < len(o.claims):
+	case complete && p.unmarked(o):
 		p.mark(o, d)
+	case o.job != nil && len(held) < len(o.claims) && terminating(o) != "":
+		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Claim %q is being deleted by somebody else; deleting Job %q, whose pod holds it", terminating(o), o.job.Name)
+		d.Next = deleteJob(o.job)
 	case deleting && len(held) > 0 && p.restIsNew(o):
 		p.dispose(o, held, d)
 	case len(held) == len(o.claims):

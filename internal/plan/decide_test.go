@@ -365,6 +365,9 @@ func TestDecideAboutStrays(t *testing.T) {
 		"a pod outlives its Job and lock":           stops(`on node "node-1"`, "", orphan, func(w *world) { w.drainPod(2) }),
 		"a pod outlives its Job's failure":          stops("over", "", lockedOrphan, func(w *world) { w.job(2, 1, failed); w.drainPod(2) }),
 		"a pod outlives its Job's completion":       stops("over", "", lockedOrphan, func(w *world) { w.job(2, 1, complete); w.drainPod(2) }),
+		"a pod of no Job that awaits its lock":      stops("on no node", DeletePod, lockedOrphan, func(w *world) { w.drainPod(2, gated) }),
+		"a past Job holds a claim that is to go":    stops("whose pod holds it", DeleteJob, func(w *world) { w.claim("data", 2, claimTerminating); w.job(2, 1, complete) }),
+		"the same, wanted back":                     stops("whose pod holds it", DeleteJob, scaledUp, func(w *world) { w.claim("data", 2, claimTerminating); w.job(2, 1, complete) }),
 		"a pod of no Job beside the running one":    stops("over", "", lockedOrphan, func(w *world) { w.drainPod(2); w.job(2, 1) }),
 		"a pod of no Job, the ordinal wanted back":  stops("over", "", lockedOrphan, scaledUp, func(w *world) { w.drainPod(2) }),
 		"a pod of no Job, the policy being deleted": stops("over", "", lockedOrphan, deleted, func(w *world) { w.drainPod(2) }),
@@ -533,7 +536,7 @@ func TestDecideAboutAFailedJob(t *testing.T) {
 		"another policy is in charge":        released("Another policy", failedOnce, rival),
 		"a claim is skipped":                 released(drainv1alpha1.SkipAnnotation, failedOnce, func(w *world) { skip(&w.Claims[0]) }),
 		"whenScaled is Retain by now":        released("whenScaled", failedOnce, retain),
-		"a claim is being deleted":           released("being deleted", failedOnce, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }),
+		"a claim is being deleted":           decision{given: all(failedOnce, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantSays: "whose pod holds it", wantStep: DeleteJob},
 		"a claim has lost its volume":        released("lost", failedOnce, func(w *world) { lost(&w.Claims[0]) }),
 		"the StatefulSet is gone":            released("gone", failedOnce, setGone),
 		"what the drain said is not lost":    released("disk on fire", failedOnce, scaledUp, func(w *world) { w.drainPod(2, ended(1, "disk on fire")) }),
@@ -548,6 +551,11 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			w.claim("data", 2, append([]func(*corev1.PersistentVolumeClaim){markedUnder(2)}, change...)...)
 			w.lock(2)
 		}
+	}
+	// knownUnused makes the cluster report when the claim became unused, as the mark says.
+	knownUnused := func(claim *corev1.PersistentVolumeClaim) {
+		unusedSince(corev1.ConditionTrue, noon)(claim)
+		markedBy(claims.Mark{LockUID: lockUID(2), Job: "past-job", Attempts: 1, UnusedSince: &noon})(claim)
 	}
 	is := func(reason, says string, step StepKind, after time.Duration, build ...func(*world)) decision {
 		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: reason, wantSays: says, wantStep: step, wantRetryAfter: after}
@@ -634,8 +642,11 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 		"the rest of them":                              with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, twoDrained, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }), deletes("logs-web-2")),
 		"the rest of them, the first being gone":        with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, twoDrained, func(w *world) { w.Claims = w.Claims[1:] }), deletes("logs-web-2")),
 		"all are gone":                                  is(drainv1alpha1.ReasonReleasingLock, "gone", ReleaseLock, 0, deleteClaims, func(w *world) { w.lock(2) }),
-		"somebody else uses one":                        is(drainv1alpha1.ReasonClaimInUse, `"debug"`, "", recheck, deleteClaims, drained(), func(w *world) { w.pod("debug", "data-web-2") }),
-		"somebody else uses one, wanted back":           is(drainv1alpha1.ReasonReleasingLock, `"debug"`, ReleaseLock, 0, deleteClaims, scaledUp, drained(), func(w *world) { w.pod("debug", "data-web-2") }),
+		"somebody else uses one":                        is(drainv1alpha1.ReasonClaimInUse, `"debug"`, "", recheck, deleteClaims, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
+		"somebody else uses one, wanted back":           is(drainv1alpha1.ReasonReleasingLock, `"debug"`, ReleaseLock, 0, deleteClaims, scaledUp, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
+		"somebody else uses one, and only we can tell":  is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, drained(), func(w *world) { w.pod("debug", "data-web-2") }),
+		"somebody deletes one before it is marked":      is(drainv1alpha1.ReasonStoppingJob, "whose pod holds it", DeleteJob, 0, completed, func(w *world) { claimTerminating(&w.Claims[0]) }),
+		"somebody else uses one before it is marked":    is(drainv1alpha1.ReasonClaimInUse, `"debug"`, DeleteJob, 0, completed, func(w *world) { w.pod("debug", "data-web-2") }),
 		"a skipped ordinal keeps its claims":            is(drainv1alpha1.ReasonReleasingLock, "", ReleaseLock, 0, deleteClaims, drained(skip)),
 		"a policy being deleted deletes none":           is(drainv1alpha1.ReasonReleasingLock, "", ReleaseLock, 0, deleteClaims, deleted, drained()),
 		"nothing is deleted under a lock that is going": is(drainv1alpha1.ReasonReleasingLock, "", ReleaseLock, 0, deleteClaims, drained(), func(w *world) { w.Pods[0].DeletionTimestamp = &noon }),

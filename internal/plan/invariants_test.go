@@ -335,6 +335,17 @@ func (c *checker) drain(d *Drain) {
 			c.require(c.drained(d, &d.Claims[i]) || d.Claims[i].UID == "anew", d, "no claim of the ordinal that may hold data awaits its drain")
 			c.require(d.Claims[i].Annotations[drainv1alpha1.SkipAnnotation] == "", d, "no claim is skipped")
 		}
+	case VoidMarks:
+		for _, m := range d.Next.Marks {
+			lock := types.UID("")
+			if d.Lock != nil {
+				lock = d.Lock.UID
+			}
+			void, _ := m.Mark.HoldsAbsent("")
+			c.require(!void && !m.Mark.HoldsUnder(lock) && !m.Mark.HoldsAt(setUID, 4), d, "a void mark holds for nobody")
+		}
+	case DeletePod:
+		c.require(d.Next.Pod.Spec.NodeName == "" && !hasEnded(d.Next.Pod), d, "the drain pod is on no node")
 	case ReleaseLock:
 		c.quiet(d)
 		c.require(d.Lock != nil, d, "there is a lock")

@@ -40,7 +40,7 @@ func (p *planner) watchJob(o *ordinal, d *Drain) {
 	}
 	reason, message := p.tellJob(o, pods, d.Outcome)
 	d.say(drainv1alpha1.DrainDraining, reason, "%s", message)
-	if pods.gated != nil && !pods.alive {
+	if pods.gated != nil && !pods.alive && !pods.succeeded && o.lock.DeletionTimestamp == nil {
 		d.Next = Step{Kind: AdmitPod, JobUID: o.job.UID, Pod: pods.gated}
 	}
 }
@@ -54,6 +54,9 @@ func (p *planner) stopJob(o *ordinal, pods jobPods) (why string) {
 		return "The ordinal is wanted back and the drain pod has not started"
 	case o.inRange && p.Policy.Spec.WhenScaledUp == drainv1alpha1.WhenScaledUpCancel:
 		return "The ordinal is wanted back and spec.whenScaledUp is Cancel"
+	case !pods.started && terminating(o) != "":
+		// The kubelet starts no pod on such a claim.
+		return fmt.Sprintf("Claim %q is being deleted and the drain pod has not started", terminating(o))
 	case o.lock.DeletionTimestamp != nil && !pods.alive && !pods.succeeded:
 		// No further pod is let run under such a lock. In a namespace that is being deleted, none
 		// could be made either: Kubernetes deletes the pods first, and waits until all are gone.

@@ -49,13 +49,18 @@ func (p *planner) restIsNew(o *ordinal) bool {
 func (p *planner) mark(o *ordinal, d *Drain) {
 	d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonMarkingClaims, "Job %q is complete; marking its claims as drained", o.job.Name)
 	step := Step{Kind: MarkClaims}
+	if user := p.user(o); user != nil {
+		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonClaimInUse, "Job %q is complete, but pod %q uses a claim of it; draining it again when that pod is gone", o.job.Name, user.Name)
+		d.Next = deleteJob(o.job)
+		return
+	}
 	stays := p.staysOut(o)
 	if stays && p.Policy.DeletionTimestamp == nil && p.awaitController(d) {
 		d.State = drainv1alpha1.DrainDraining
 		return
 	}
 	for i := range o.claims {
-		if claims.ReadMark(&o.claims[i]).HoldsUnder(o.lock.UID) {
+		if o.claims[i].DeletionTimestamp != nil || claims.ReadMark(&o.claims[i]).HoldsUnder(o.lock.UID) {
 			continue
 		}
 		since, known := claims.UnusedSince(&o.claims[i])
@@ -105,6 +110,9 @@ func (p *planner) dispose(o *ordinal, held []corev1.PersistentVolumeClaim, d *Dr
 		d.Next = deleteJob(&o.others[0])
 		return
 	}
+	if p.voidIfUsed(o, held, d) {
+		return
+	}
 	if user := p.user(o); user != nil {
 		p.waitUnlessUnwanted(o, d, drainv1alpha1.ReasonClaimInUse, fmt.Sprintf("Drained, but pod %q uses a claim of it; its deletion waits until that pod is gone", user.Name))
 		return
@@ -117,6 +125,51 @@ func (p *planner) dispose(o *ordinal, held []corev1.PersistentVolumeClaim, d *Dr
 	if len(d.Next.Delete) > 0 {
 		d.Next.Kind = DeleteClaims
 	}
+}
+
+// voidIfUsed voids marks on claims that a pod uses. The claims' Unused condition does that by
+// itself; this is for clusters that don't report it.
+func (p *planner) voidIfUsed(o *ordinal, held []corev1.PersistentVolumeClaim, d *Drain) bool {
+	user := p.user(o)
+	if user == nil {
+		return false
+	}
+	step := Step{Kind: VoidMarks}
+	for i := range held {
+		if mark := claims.ReadMark(&held[i]); mark.UnusedSince == nil && held[i].DeletionTimestamp == nil {
+			step.Marks = append(step.Marks, ClaimMark{Claim: held[i], Mark: mark.Void()})
+		}
+	}
+	if len(step.Marks) == 0 {
+		return false
+	}
+	state := drainv1alpha1.DrainWaiting
+	if o.lock != nil {
+		state = drainv1alpha1.DrainDraining
+	}
+	d.say(state, drainv1alpha1.ReasonClaimInUse, "Drained, but pod %q uses a claim of it; draining it again when that pod is gone", user.Name)
+	d.Next = step
+	return true
+}
+
+// unmarked says whether a claim that is to stay lacks a mark that holds.
+func (p *planner) unmarked(o *ordinal) bool {
+	for i := range o.claims {
+		if o.claims[i].DeletionTimestamp == nil && !p.holds(o, &o.claims[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// terminating returns the name of a claim that is being deleted, or "".
+func terminating(o *ordinal) string {
+	for i := range o.claims {
+		if o.claims[i].DeletionTimestamp != nil {
+			return o.claims[i].Name
+		}
+	}
+	return ""
 }
 
 // staysOut says whether there is a StatefulSet whose generation shows that the ordinal is out

@@ -46,7 +46,7 @@ const (
 	overdue = 30 * time.Second
 	// unusedLag is how long the kube-controller-manager may take to report a claim as unused
 	// after the last pod that used it has ended. Too short a time costs a second drain.
-	unusedLag = time.Minute
+	unusedLag = 10 * time.Second
 )
 
 // planner holds a snapshot in the form that the decisions need.

@@ -120,8 +120,12 @@ const (
 	AdmitPod StepKind = "AdmitPod"
 	// DeleteJob deletes the Job named Step.Job in the foreground.
 	DeleteJob StepKind = "DeleteJob"
+	// DeletePod deletes the drain pod Step.Pod, which is on no node.
+	DeletePod StepKind = "DeletePod"
 	// MarkClaims writes Step.Marks.
 	MarkClaims StepKind = "MarkClaims"
+	// VoidMarks writes Step.Marks too, marks that hold no more.
+	VoidMarks StepKind = "VoidMarks"
 	// DeleteClaims deletes the claims of Step.Delete.
 	DeleteClaims StepKind = "DeleteClaims"
 	// ReleaseLock removes the lock.
@@ -137,7 +141,7 @@ type Step struct {
 	JobUID types.UID
 	// Attempt of the Job to create, from 1.
 	Attempt int32
-	// Pod to admit.
+	// Pod to admit or to delete.
 	Pod *corev1.Pod
 	// Marks holds the claims to mark, and what to write on them.
 	Marks []ClaimMark

@@ -304,6 +304,8 @@ func (w *world) startPod(job *batchv1.Job) *corev1.Pod {
 	pod := w.createPod(job)
 	Expect(pod.Spec.SchedulingGates).NotTo(BeEmpty(), "a drain pod runs only once its lock was seen to stand")
 	Eventually(w.gates(pod)).Should(BeEmpty(), "the operator lets the pod run")
+	Expect(k8s.SubResource("binding").Create(w.ctx, pod, &corev1.Binding{ObjectMeta: w.meta(pod.Name), Target: corev1.ObjectReference{Kind: "Node", Name: "somewhere"}})).To(Succeed())
+	Expect(k8s.Get(w.ctx, client.ObjectKeyFromObject(pod), pod)).To(Succeed())
 	w.podStatus(pod, corev1.PodRunning, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}})
 	return pod
 }
