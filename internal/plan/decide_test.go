@@ -536,7 +536,7 @@ func TestDecideAboutAFailedJob(t *testing.T) {
 		"another policy is in charge":        released("Another policy", failedOnce, rival),
 		"a claim is skipped":                 released(drainv1alpha1.SkipAnnotation, failedOnce, func(w *world) { skip(&w.Claims[0]) }),
 		"whenScaled is Retain by now":        released("whenScaled", failedOnce, retain),
-		"a claim is being deleted":           decision{given: all(failedOnce, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantSays: "whose pod holds it", wantStep: DeleteJob},
+		"a claim is being deleted":           {given: all(failedOnce, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantSays: "whose pod holds it", wantStep: DeleteJob},
 		"a claim has lost its volume":        released("lost", failedOnce, func(w *world) { lost(&w.Claims[0]) }),
 		"the StatefulSet is gone":            released("gone", failedOnce, setGone),
 		"what the drain said is not lost":    released("disk on fire", failedOnce, scaledUp, func(w *world) { w.drainPod(2, ended(1, "disk on fire")) }),
