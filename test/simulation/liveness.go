@@ -61,8 +61,7 @@ func (w *world) settle() {
 		m.finish()
 	}
 	for _, c := range w.hanging {
-		w.note("what hung takes effect: %s", c)
-		_, _ = w.make(c)
+		w.land(c)
 	}
 	w.hanging = nil
 	for node := range w.nodes {

@@ -156,7 +156,9 @@ type call struct {
 	// remote is false for what the caches answer.
 	remote, write bool
 	fault         fault
-	do            func() (client.Object, error)
+	// until is the step before which it doesn't take effect if it hangs.
+	until int
+	do    func() (client.Object, error)
 }
 
 func (c *call) String() string { return fmt.Sprintf("%s: %s", c.by, c.what) }

@@ -263,7 +263,7 @@ func (w *world) startContainer(c *container) {
 func (w *world) work(c *container) {
 	if c.role != roleDrain {
 		for _, uid := range c.claims {
-			if v := w.volumes[uid]; v != nil && len(v.records) < 4 && !w.choices.chance(30) {
+			if v := w.volumes[uid]; v != nil && len(v.records) < 2 && !w.choices.chance(30) {
 				w.records++
 				v.records = append(v.records, record{id: w.records, by: c})
 				w.note("pod %s writes record %d", c.pod, w.records)
@@ -272,7 +272,7 @@ func (w *world) work(c *container) {
 		return
 	}
 	w.progress++
-	if w.choices.chance(12) {
+	if w.choices.chance(6) {
 		w.note("the drain of pod %s fails", c.pod)
 		c.live, c.exit = false, 1
 		return

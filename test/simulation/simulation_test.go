@@ -33,10 +33,12 @@ import (
 )
 
 var (
-	seedCount = flag.Int("sim.seeds", 1000, "the number of histories with fixed seeds, from 0 on")
-	freshSeed = flag.Int("sim.fresh", 200, "the number of histories with seeds that nobody has seen before")
-	oneSeed   = flag.Int64("sim.seed", -1, "simulate this seed only")
-	showTrace = flag.Bool("sim.trace", false, "with -sim.seed, print the trace of the whole history, also if nothing breaks")
+	seedCount  = flag.Int("sim.seeds", 1000, "the number of histories with fixed seeds, from 0 on")
+	freshSeed  = flag.Int("sim.fresh", 200, "the number of histories with seeds that nobody has seen before")
+	oneSeed    = flag.Int64("sim.seed", -1, "simulate this seed only")
+	shrinking  = flag.Bool("sim.shrink", true, "make a failing history shorter before it is printed")
+	safetyOnly = flag.Bool("sim.safety", false, "assert nothing about what must come of a history in the end")
+	showTrace  = flag.Bool("sim.trace", false, "with -sim.seed, print the trace of the whole history, also if nothing breaks")
 )
 
 func TestMain(m *testing.M) {
@@ -91,7 +93,11 @@ func simulateSeed(t *testing.T, cache *managerCache, seed uint64, show bool) {
 	if show {
 		t.Log("\n" + trace.String())
 	}
-	if w.broken == nil {
+	if w.broken == nil || (*safetyOnly && w.broken.invariant == invariantLiveness) {
+		return
+	}
+	if !*shrinking {
+		t.Errorf("seed %d: %s", seed, w.broken)
 		return
 	}
 	deadline := time.Now().Add(shrinkTime)

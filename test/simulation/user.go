@@ -56,6 +56,8 @@ func (w *world) begin() {
 	c := w.choices
 	w.unused = c.pick(3) != 1
 	w.parallel = c.pick(2) == 1
+	w.pace = []int{160, 60, 400}[c.pick(3)]
+	w.favourite = []fault{noFault, hangs, hangs, hangsCrash, lostResponse}[c.pick(5)]
 	w.templates = []string{"data"}
 	if c.pick(3) == 1 {
 		w.templates = []string{"data", "logs"}

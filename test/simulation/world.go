@@ -25,10 +25,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
 
 // steps is how long a history is before its faults stop.
-const steps = 300
+const steps = 400
 
 // clock is the virtual time.
 type clock struct{ now time.Time }
@@ -47,6 +49,10 @@ type options struct {
 	parallel bool
 	// templates are the names of its volumeClaimTemplates.
 	templates []string
+	// pace is how often Kubernetes and the operator get a while without bad luck.
+	pace int
+	// favourite is the fault that comes most often.
+	favourite fault
 }
 
 // world is one history: the cluster, the managers, the nodes and what became of the data.
@@ -59,6 +65,8 @@ type world struct {
 
 	managers [2]*manager
 	hanging  []*call
+	// landing is true while a call takes effect that hung.
+	landing bool
 
 	sets    *setController
 	jobs    *jobController
@@ -173,7 +181,7 @@ func (w *world) close() {
 func (w *world) take() {
 	c := w.choices
 	w.clock.now = w.clock.now.Add(time.Second)
-	switch c.weighted(10, 190, 25, 120, 60, 60, 45, 25, 90, 8, 12, 8, 14, 60) {
+	switch c.weighted(10, 100, 15, 50, 40, 40, 35, 20, 60, 4, 15, 4, 15, 22, w.pace, w.pace/2) {
 	case 0:
 		w.tick()
 	case 1:
@@ -203,6 +211,14 @@ func (w *world) take() {
 		w.unuser.step()
 	case 13:
 		w.stepUser()
+	case 14: // A while in which Kubernetes does what it should.
+		w.settleKubernetes()
+	case 15: // And one in which the operator does.
+		m := w.leader()
+		if m.view.deliverAll(); m.run == nil {
+			w.reconcile(m)
+		}
+		m.finish()
 	}
 }
 
@@ -237,11 +253,9 @@ func (w *world) stepManager() {
 		if !m.leading {
 			return
 		}
-		name := policyNames[c.weighted(9, 1)]
-		w.note("%s reconciles %s", m.name, name)
-		m.start(name)
+		w.reconcile(m)
 	}
-	switch c.weighted(8, 5, 4, 5) {
+	switch c.weighted(6, 4, 3, 6) {
 	case 0:
 		m.finish()
 	case 1:
@@ -258,8 +272,22 @@ func (w *world) stepManager() {
 				m.advance()
 			}
 		}
-		w.fail(m, fault(c.pick(int(faults))))
+		f := fault(c.pick(int(faults)))
+		if c.chance(40) {
+			f = w.favourite
+		}
+		w.fail(m, f)
 	}
+}
+
+// reconcile starts a reconcile of one of the policies there are, or were.
+func (w *world) reconcile(m *manager) {
+	name := policyNames[0]
+	if rival := get[*drainv1alpha1.DrainPolicy](w.store, policyNames[1]); rival != nil || w.choices.chance(2) {
+		name = policyNames[w.choices.pick(2)]
+	}
+	w.note("%s reconciles %s", m.name, name)
+	m.start(name)
 }
 
 func (w *world) untilWrite(m *manager) {
@@ -291,6 +319,9 @@ func (w *world) fail(m *manager, f fault) {
 		w.note("%s crashes before: %s", m.name, next.what)
 		m.crash(behind)
 		return
+	}
+	if f == hangs || f == hangsCrash {
+		next.until = w.step + w.choices.pick(2)*w.choices.pick(120)
 	}
 	next.fault = f
 	m.advance()
@@ -348,13 +379,22 @@ func (w *world) landHanging() {
 	}
 	at := w.choices.pick(len(w.hanging))
 	c := w.hanging[at]
+	if c.until > w.step {
+		return
+	}
 	w.hanging = append(w.hanging[:at:at], w.hanging[at+1:]...)
 	if w.choices.chance(10) {
 		w.note("what hung of %s is lost", c)
 		return
 	}
+	w.land(c)
+}
+
+func (w *world) land(c *call) {
 	w.note("what hung takes effect: %s", c)
+	w.landing = true
 	_, _ = w.make(c)
+	w.landing = false
 }
 
 // admit is the admission of the API server.

@@ -1,0 +1,115 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package main
+
+const (
+	act      = "internal/controller/act.go"
+	markFile = "internal/claims/mark.go"
+	decide   = "internal/plan/decide.go"
+	evidence = "internal/plan/evidence.go"
+	jobFile  = "internal/plan/job.go"
+	marks    = "internal/plan/marks.go"
+	planFile = "internal/plan/plan.go"
+	buildJob = "internal/build/job.go"
+	lockFile = "internal/build/lock.go"
+)
+
+// guards are what keeps the promises, each with the edit that takes it away.
+var guards = []guard{
+	// The actor's preconditions.
+	{name: "resourceVersion precondition of a claim's deletion", edits: []edit{{act, "client.Preconditions{UID: &claim.UID, ResourceVersion: &claim.ResourceVersion}", "client.Preconditions{UID: &claim.UID}"}}},
+	{name: "both preconditions of a claim's deletion", edits: []edit{{act, ", client.Preconditions{UID: &claim.UID, ResourceVersion: &claim.ResourceVersion}", ""}}},
+	{name: "resourceVersion precondition of a release", edits: []edit{{act, "client.Preconditions{UID: &lock.UID, ResourceVersion: &lock.ResourceVersion}", "client.Preconditions{UID: &lock.UID}"}}},
+	{name: "both preconditions of a release", edits: []edit{{act, ", client.Preconditions{UID: &lock.UID, ResourceVersion: &lock.ResourceVersion}", ""}}},
+	{name: "UID test in the removal of the lock's finalizer", edits: []edit{{act, `		{"op": "test", "path": "/metadata/uid", "value": lock.UID},
+`, ""}}},
+	{name: "optimistic lock of a mark", edits: []edit{{act, "return r.Patch(ctx, claim, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))", "return r.Patch(ctx, claim, client.MergeFrom(before))"}}},
+	{name: "optimistic lock of the lifted gate", edits: []edit{{act, "err := r.Patch(ctx, pod, client.MergeFromWithOptions(step.Pod, client.MergeFromWithOptimisticLock{}))", "err := r.Patch(ctx, pod, client.MergeFrom(step.Pod))"}}},
+	{name: "UID precondition of a Job's deletion", edits: []edit{{act, "client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationForeground)", "client.PropagationPolicy(metav1.DeletePropagationForeground)"}}},
+	{name: "foreground deletion of Jobs", edits: []edit{{act, "client.PropagationPolicy(metav1.DeletePropagationForeground)", "client.PropagationPolicy(metav1.DeletePropagationBackground)"}}},
+	{name: "live look before a step", edits: []edit{{act, "live, err := r.gatherLive(ctx, snapshot, drain.Ordinal)", "live, err := snapshot, error(nil)"}}},
+	{name: "writing to the lock before a pod is let run", edits: []edit{{act, "if lock.Annotations[drainv1alpha1.JobAnnotation] != string(step.JobUID) {", "if lock == nil {"}}},
+	{name: "live look before the policy's finalizer goes", edits: []edit{{act, `if busy := plan.Busy(live, ""); busy != "" {`, `if busy := plan.Busy(live, ""); busy == "never" {`}}},
+	{name: "look for Jobs before an abandoned lock is released", edits: []edit{{act, `if busy := plan.Busy(gone, lock.Labels[drainv1alpha1.OrdinalLabel]); busy != "" {`, `if busy := plan.Busy(gone, lock.Labels[drainv1alpha1.OrdinalLabel]); busy == "never" {`}}},
+
+	// What the Job and the lock are made of.
+	{name: "the lock has the pod's name", edits: []edit{
+		{lockFile, "Name:      podName(set, ordinal),", `Name:      "lock-" + podName(set, ordinal),`},
+		{planFile, `if pod.Name == fmt.Sprintf("%s-%d", p.identity.Name, number) {`, `if pod.Name == fmt.Sprintf("lock-%s-%d", p.identity.Name, number) {`},
+	}},
+	{name: "the lock's finalizer", edits: []edit{{lockFile, "Finalizers:      []string{drainv1alpha1.LockFinalizer},", ""}}},
+	{name: "the drain pod's gate", edits: []edit{{buildJob, "template.Spec.SchedulingGates = append(template.Spec.SchedulingGates, corev1.PodSchedulingGate{Name: drainv1alpha1.DrainSchedulingGate})", ""}}},
+	{name: "podReplacementPolicy Failed", edits: []edit{{buildJob, "PodReplacementPolicy: ptr.To(batchv1.Failed),", ""}}},
+	{name: "the lock's UID in the Job's name", edits: []edit{{evidence, `fmt.Fprintf(hash, "%s/%d/%s/%d", policy, ordinal, lock, attempt)`, `fmt.Fprintf(hash, "%s/%d/%d", policy, ordinal, attempt)`}}},
+	{name: "the claims' UIDs in the Job's name", edits: []edit{{evidence, `fmt.Fprintf(hash, "/%s", uid)`, `_ = uid`}}},
+	{name: "the Job's name as evidence", edits: []edit{{planFile, "if attempt == 0 || job.Name != p.jobName(o, attempt) {", "if attempt == 0 {"}}},
+
+	// The mark.
+	{name: "the mark names its claim", edits: []edit{{markFile, `mark.ClaimUID == "" || mark.ClaimUID != claim.UID`, `mark.ClaimUID == ""`}}},
+	{name: "the generation rule", edits: []edit{{markFile, "return generation == m.Generation || generation == m.Generation+1", "return generation >= m.Generation"}}},
+	{name: "the mark names its StatefulSet", edits: []edit{{markFile, `set == "" || m.StatefulSetUID != set`, `set == ""`}}},
+	{name: "the mark names its lock", edits: []edit{{markFile, `return m != nil && lock != "" && m.LockUID == lock`, `return m != nil && lock != ""`}}},
+	{name: "the Unused time of the mark", edits: []edit{{markFile, "return m.UnusedSince.Equal(since)", "return true"}}},
+	{name: "marks don't hold while the claim is in use", edits: []edit{{markFile, `	if !known {
+		return false
+	}
+	return m`, `	if !known {
+		return true
+	}
+	return m`}}},
+	{name: "marks don't hold for an ordinal in range", edits: []edit{{marks, "p.StatefulSet.DeletionTimestamp == nil && !o.inRange", "p.StatefulSet.DeletionTimestamp == nil"}}},
+	{name: "the controller has seen the generation on a mark", edits: []edit{
+		{marks, "if stays && p.Policy.DeletionTimestamp == nil && p.awaitController(d) {", "if false {"},
+		{marks, "case stays && p.StatefulSet.Status.ObservedGeneration >= p.StatefulSet.Generation:", "case stays:"},
+	}},
+	{name: "a use after the Job's end is drained again", edits: []edit{{marks, "if usedSince(&o.claims[i], o.lock.UID, finished(o.job), since) {", "if usedSince(&o.claims[i], o.lock.UID, finished(o.job), nil) && since == nil {"}}},
+	{name: "claims are marked only when reported as unused", edits: []edit{{marks, `		if !known {
+			p.wait`, `		if !known && d == nil {
+			p.wait`}}},
+	{name: "all claims of an ordinal are drained before one is deleted", edits: []edit{{decide, "case deleting && len(held) > 0 && p.restIsNew(o):", "case deleting && len(held) > 0:"}}},
+	{name: "nothing is deleted under a lock that is going", edits: []edit{{decide, `
+		o.lock.DeletionTimestamp == nil && skipped(o) == ""`, `
+		skipped(o) == ""`}}},
+	{name: "a claim to be left alone is not deleted", edits: []edit{{decide, `
+		o.lock.DeletionTimestamp == nil && skipped(o) == ""`, `
+		o.lock.DeletionTimestamp == nil`}}},
+	{name: "no claim is deleted while a pod uses it", edits: []edit{{marks, `	if user := p.user(o); user != nil {
+		p.waitUnlessUnwanted(o, d, drainv1alpha1.ReasonClaimInUse`, `	if user := p.user(o); user != nil && d == nil {
+		p.waitUnlessUnwanted(o, d, drainv1alpha1.ReasonClaimInUse`}}},
+	{name: "the Job goes before the claims", edits: []edit{{marks, `	if o.job != nil {
+		d.Next = deleteJob(o.job)
+		return
+	}
+	if len(o.others) > 0 {
+		d.Next = deleteJob(&o.others[0])
+		return
+	}
+`, ""}}},
+
+	// When a drain starts, and when it ends.
+	{name: "the controller has seen the present spec", edits: []edit{{decide, "if p.awaitController(d) || p.awaitOthers(o, d) {", "if p.awaitOthers(o, d) {"}}},
+	{name: "no lock is taken while the pod or another one is there", edits: []edit{{decide, "if p.awaitController(d) || p.awaitOthers(o, d) {", "if p.awaitController(d) {"}}},
+	{name: "no Job is started while another pod uses a claim", edits: []edit{{jobFile, "if user := p.user(o); user != nil {", "if user := p.user(o); user != nil && d == nil {"}}},
+	{name: "no Job is started for an ordinal that is wanted", edits: []edit{{jobFile, `	case o.inRange:
+		return "The ordinal is wanted back and no drain runs"
+`, ""}}},
+	{name: "stray Jobs are stopped", edits: []edit{{decide, "if finished(&o.others[i]) == nil {", "if finished(&o.others[i]) == nil && o == nil {"}}},
+	{name: "Jobs that are going are awaited", edits: []edit{{decide, "if all[i].DeletionTimestamp != nil {", "if all[i].DeletionTimestamp != nil && o == nil {"}}},
+	{name: "drain pods of Jobs that are over are awaited", edits: []edit{{decide, "if terminal(pod) || (o.job != nil", "if o != nil || terminal(pod) || (o.job != nil"}}},
+	{name: "one drain pod at a time is let run", edits: []edit{{jobFile, "if pods.gated != nil && !pods.alive {", "if pods.gated != nil {"}}},
+	{name: "no pod is let run under a lock that is going", edits: []edit{{jobFile, "case o.lock.DeletionTimestamp != nil && !pods.alive && !pods.succeeded:", "case o.lock == nil:"}}},
+}

@@ -1,0 +1,189 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Command mutate shows which guards of the operator the simulation needs: it takes one guard away
+// after the other, without touching the tree, and counts the histories until an invariant
+// breaks.
+//
+//	go run ./test/simulation/mutate [-seeds 3000] [-only word] [-write docs/simulation.md]
+//
+// Run it at the repository's top. It exits 1 if a guard's text isn't found exactly once, or if a
+// guard that must be needed isn't.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+var (
+	seeds = flag.Int("seeds", 3000, "the number of histories after which a guard counts as not needed")
+	only  = flag.String("only", "", "try only the guards with this word in their name")
+	write = flag.String("write", "", "the file whose table is replaced by the result")
+)
+
+func main() {
+	flag.Parse()
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	scratch, err := os.MkdirTemp("", "mutate-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+	table := []string{"| guard taken away | file | histories until found | invariant broken |", "|---|---|---|---|"}
+	surprises := 0
+	for _, g := range guards {
+		if !strings.Contains(g.name, *only) {
+			continue
+		}
+		r, err := g.try(scratch)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "guard %q: %v\n", g.name, err)
+			surprises++
+			continue
+		}
+		said := r.invariant
+		if r.histories == "" {
+			r.histories, said = fmt.Sprintf("not in %d", *seeds), g.unneeded
+			if g.unneeded == "" {
+				surprises++
+				said = "**none**"
+			}
+		}
+		row := fmt.Sprintf("| %s | %s | %s | %s |", g.name, strings.Join(g.files(), ", "), r.histories, said)
+		table = append(table, row)
+		fmt.Println(row)
+	}
+	if *write != "" {
+		if err := replaceTable(*write, strings.Join(table, "\n")); err != nil {
+			return err
+		}
+	}
+	if surprises > 0 {
+		return fmt.Errorf("%d guards were not tried or not missed", surprises)
+	}
+	return nil
+}
+
+// edit replaces a text that a file must hold exactly once.
+type edit struct{ file, old, new string }
+
+// guard is something in the operator that can be taken away.
+type guard struct {
+	name  string
+	edits []edit
+	// liveness says that it keeps no promise about data and writers, but lets things come to rest.
+	liveness bool
+	// unneeded says why the simulation can't miss it, and is empty if it must.
+	unneeded string
+}
+
+func (g *guard) files() []string {
+	var files []string
+	for _, e := range g.edits {
+		if name := "`" + strings.TrimPrefix(e.file, "internal/") + "`"; len(files) == 0 || files[len(files)-1] != name {
+			files = append(files, name)
+		}
+	}
+	return files
+}
+
+type result struct{ histories, invariant string }
+
+var broken = regexp.MustCompile(`seed (\d+): step \d+: broken: ([^:]+)`)
+
+// try runs the simulation with the guard taken away.
+func (g *guard) try(scratch string) (result, error) {
+	contents := map[string]string{}
+	for _, e := range g.edits {
+		text, ok := contents[e.file]
+		if !ok {
+			data, err := os.ReadFile(e.file)
+			if err != nil {
+				return result{}, err
+			}
+			text = string(data)
+		}
+		if n := strings.Count(text, e.old); n != 1 {
+			return result{}, fmt.Errorf("%s has the text %d times, not once:\n%s", e.file, n, e.old)
+		}
+		contents[e.file] = strings.Replace(text, e.old, e.new, 1)
+	}
+	overlay := struct{ Replace map[string]string }{map[string]string{}}
+	for file, text := range contents {
+		from, err := filepath.Abs(file)
+		if err != nil {
+			return result{}, err
+		}
+		to := filepath.Join(scratch, strings.ReplaceAll(file, "/", "_"))
+		if err := os.WriteFile(to, []byte(text), 0o600); err != nil {
+			return result{}, err
+		}
+		overlay.Replace[from] = to
+	}
+	data, err := json.Marshal(overlay)
+	if err != nil {
+		return result{}, err
+	}
+	file, binary := filepath.Join(scratch, "overlay.json"), filepath.Join(scratch, "simulation.test")
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		return result{}, err
+	}
+	if output, err := exec.Command("go", "test", "-overlay", file, "-c", "-o", binary, "./test/simulation").CombinedOutput(); err != nil {
+		return result{}, fmt.Errorf("%w\n%s", err, output)
+	}
+	output, err := exec.Command(binary, "-test.run=TestPromisesHold", "-test.timeout=0", fmt.Sprintf("-sim.seeds=%d", *seeds), "-sim.fresh=0", "-sim.shrink=false", fmt.Sprintf("-sim.safety=%t", !g.liveness)).CombinedOutput()
+	if err == nil {
+		return result{}, nil
+	}
+	found := broken.FindSubmatch(output)
+	if found == nil {
+		return result{}, fmt.Errorf("%w\n%s", err, output)
+	}
+	var seed int
+	if _, err := fmt.Sscan(string(found[1]), &seed); err != nil {
+		return result{}, err
+	}
+	return result{histories: fmt.Sprint(seed + 1), invariant: string(bytes.TrimSpace(found[2]))}, nil
+}
+
+// replaceTable puts a table between the markers of a document.
+func replaceTable(file, table string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	const begin, end = "<!-- mutations -->", "<!-- /mutations -->"
+	text := string(data)
+	from, to := strings.Index(text, begin), strings.Index(text, end)
+	if from < 0 || to < from {
+		return fmt.Errorf("%s has no %s … %s", file, begin, end)
+	}
+	return os.WriteFile(file, []byte(text[:from+len(begin)]+"\n\n"+table+"\n\n"+text[to:]), 0o600)
+}
