@@ -41,6 +41,8 @@ type Mark struct {
 	// LockUID is the lock that the drain ran under. While that lock stands, no pod of the
 	// StatefulSet can have used the claim since.
 	LockUID types.UID `json:"lockUID"`
+	// JobUID is the Job that drained the claim.
+	JobUID types.UID `json:"jobUID,omitempty"`
 	// StatefulSetUID and Generation name the last spec of the StatefulSet that is known
 	// to have left the ordinal out of its range without a break since the drain. A
 	// generation of 0 never holds once the lock is gone.
@@ -56,7 +58,7 @@ type Mark struct {
 
 	// The rest is for people; nothing is decided by it.
 
-	// Job is the name of the Job that drained the claim, and Attempts its number.
+	// Job is the name of that Job, and Attempts its number.
 	Job      string `json:"job"`
 	Attempts int32  `json:"attempts,omitempty"`
 	// Time is when the mark was written, to the second.

@@ -565,7 +565,7 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 		return func(t *testing.T, w *world, d *Drain) {
 			t.Helper()
 			want.ClaimUID, want.LockUID, want.Time = w.Claims[0].UID, lockUID(2), metav1.NewTime(now)
-			want.Job, want.Attempts, want.Outcome = w.Jobs[0].Name, 3, "moved 12 records"
+			want.Job, want.JobUID, want.Attempts, want.Outcome = w.Jobs[0].Name, w.Jobs[0].UID, 3, "moved 12 records"
 			if len(d.Next.Marks) != 1 || d.Next.Marks[0].Mark.String() != want.String() || d.Next.Marks[0].Claim.ResourceVersion != "1" {
 				t.Errorf("the marks are %+v, want %s", d.Next.Marks, want)
 			}
@@ -605,7 +605,11 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 		"unused long after the Job's end is use": with(is(drainv1alpha1.ReasonStoppingJob, "draining it again", DeleteJob, 0, completed, func(w *world) {
 			unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag+time.Second)))(&w.Claims[0])
 		}), nil),
-		"a mark of this lock that holds no more": is(drainv1alpha1.ReasonStoppingJob, "draining it again", DeleteJob, 0, drained(unusedSince(corev1.ConditionTrue, noon)), func(w *world) { w.job(2, 1, complete) }),
+		"a mark of this Job that holds no more": is(drainv1alpha1.ReasonStoppingJob, "draining it again", DeleteJob, 0, drained(unusedSince(corev1.ConditionTrue, noon)), func(w *world) {
+			w.job(2, 1, complete)
+			markedBy(claims.Mark{LockUID: lockUID(2), JobUID: w.Jobs[0].UID})(&w.Claims[0])
+		}),
+		"a mark of an earlier Job under this lock, which held no more, is written over": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, drained(unusedSince(corev1.ConditionTrue, noon)), func(w *world) { w.job(2, 1, complete) }),
 		"a mark of another lock is written over": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, func(w *world) {
 			w.claim("data", 2, markedBy(claims.Mark{LockUID: "past"}))
 			w.lock(2)

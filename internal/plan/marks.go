@@ -68,13 +68,13 @@ func (p *planner) mark(o *ordinal, d *Drain) {
 			p.waitUnlessUnwanted(o, d, drainv1alpha1.ReasonMarkingClaims, fmt.Sprintf("Job %q is complete; waiting until Kubernetes reports claim %q as unused", o.job.Name, o.claims[i].Name))
 			return
 		}
-		if usedSince(&o.claims[i], o.lock.UID, finished(o.job), since) {
+		if usedSince(&o.claims[i], o.job, since) {
 			d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "A pod used claim %q after Job %q had ended; draining it again", o.claims[i].Name, o.job.Name)
 			d.Next = deleteJob(o.job)
 			return
 		}
 		mark := claims.Mark{
-			ClaimUID: o.claims[i].UID, LockUID: o.lock.UID, UnusedSince: since,
+			ClaimUID: o.claims[i].UID, LockUID: o.lock.UID, JobUID: o.job.UID, UnusedSince: since,
 			Job: o.job.Name, Attempts: o.attempt, Time: metav1.NewTime(p.now), Outcome: d.Outcome,
 		}
 		switch {
@@ -88,14 +88,14 @@ func (p *planner) mark(o *ordinal, d *Drain) {
 	d.Next = step
 }
 
-// usedSince says whether a pod may have used a claim after its Job ended: a mark of this
-// lock was there and holds no more, or the claim became unused long after the last pod of
-// the Job did. Both times are the kube-controller-manager's.
-func usedSince(claim *corev1.PersistentVolumeClaim, lock types.UID, end *batchv1.JobCondition, since *metav1.Time) bool {
-	if mark := claims.ParseMark(claim); mark != nil && mark.LockUID == lock {
+// usedSince says whether a pod may have used a claim after its Job ended: the Job's mark was
+// there and holds no more, or the claim became unused long after the last pod of the Job did.
+// Both times are the kube-controller-manager's.
+func usedSince(claim *corev1.PersistentVolumeClaim, job *batchv1.Job, since *metav1.Time) bool {
+	if mark := claims.ParseMark(claim); mark != nil && mark.JobUID == job.UID {
 		return true
 	}
-	return since != nil && since.After(end.LastTransitionTime.Add(unusedLag))
+	return since != nil && since.After(finished(job).LastTransitionTime.Add(unusedLag))
 }
 
 // dispose deletes drained claims. Jobs go first, because a pod holds its claims for as long
