@@ -67,6 +67,16 @@ func (p *Provider) Up(ctx context.Context, nodes int) error {
 	if err := host.Preflight(ctx, p.Report); err != nil {
 		return err
 	}
+	// Before the lock is taken: a first build takes minutes, and other checkouts' clusters must
+	// not wait for it.
+	store, err := binaries.NewStore(p.Modules, p.Report)
+	if err != nil {
+		return err
+	}
+	folder, err := store.Ensure(ctx, programs...)
+	if err != nil {
+		return err
+	}
 	unlock, err := p.lock(ctx)
 	if err != nil {
 		return err
@@ -76,15 +86,6 @@ func (p *Provider) Up(ctx context.Context, nodes int) error {
 		return err
 	}
 	if done, err := p.resume(ctx, nodes); done || err != nil {
-		return err
-	}
-
-	store, err := binaries.NewStore(p.Modules, p.Report)
-	if err != nil {
-		return err
-	}
-	folder, err := store.Ensure(ctx, programs...)
-	if err != nil {
 		return err
 	}
 	cache, err := binaries.CacheFolder()
