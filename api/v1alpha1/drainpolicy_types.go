@@ -499,6 +499,7 @@ type ClaimReference struct {
 // +kubebuilder:selectablefield:JSONPath=`.spec.statefulSetRef.name`
 // +kubebuilder:printcolumn:name="StatefulSet",type=string,JSONPath=`.spec.statefulSetRef.name`,description="The StatefulSet that is watched over"
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Would a scale-down now be drained?"
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,description="Why it is ready, or not",priority=1
 // +kubebuilder:printcolumn:name="Orphans",type=integer,JSONPath=`.status.orphans`,description="Ordinals left behind whose data is not drained yet"
 // +kubebuilder:printcolumn:name="Draining",type=integer,JSONPath=`.status.draining`,description="Ordinals whose drain is under way"
 // +kubebuilder:printcolumn:name="Failed",type=integer,JSONPath=`.status.failed`,description="Ordinals whose latest attempt failed",priority=1
