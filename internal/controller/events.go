@@ -18,6 +18,7 @@ package controller
 
 import (
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,6 +42,7 @@ type notice struct {
 // statuses. The status that was written is the memory, so a restart repeats nothing.
 func (r *Reconciler) announce(snapshot plan.Snapshot, before, after drainv1alpha1.DrainPolicyStatus) {
 	for _, e := range transitions(before, after) {
+		e.message = clip(e.message)
 		if snapshot.StatefulSet == nil {
 			r.Recorder.Eventf(snapshot.Policy, nil, e.eventType, e.reason, e.action, "%s", e.message)
 			continue
@@ -48,6 +50,19 @@ func (r *Reconciler) announce(snapshot plan.Snapshot, before, after drainv1alpha
 		r.Recorder.Eventf(snapshot.Policy, snapshot.StatefulSet, e.eventType, e.reason, e.action, "%s", e.message)
 		r.Recorder.Eventf(snapshot.StatefulSet, snapshot.Policy, e.eventType, e.reason, e.action, "%s", e.message)
 	}
+}
+
+// maxNote is the longest note that the API server takes, in bytes (noteLengthLimit in
+// kubernetes/pkg/apis/core/validation).
+const maxNote = 1024
+
+// clip cuts a message to what an event takes.
+func clip(message string) string {
+	if len(message) <= maxNote {
+		return message
+	}
+	const ellipsis = "…"
+	return strings.ToValidUTF8(message[:maxNote-len(ellipsis)], "") + ellipsis
 }
 
 // transitions returns the events between two statuses: one for Ready when its reason changes,

@@ -1,0 +1,101 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controller
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+)
+
+func TestClipKeepsWhatAnEventTakes(t *testing.T) {
+	for name, tc := range map[string]struct {
+		message string
+		want    int
+	}{
+		"short":                     {"moved all", 9},
+		"just fits":                 {strings.Repeat("x", maxNote), maxNote},
+		"too long":                  {strings.Repeat("x", maxNote+1), maxNote},
+		"cut within a character":    {strings.Repeat("x", maxNote-4) + "ßß", maxNote - 1},
+		"many bytes, few letters":   {strings.Repeat("界", 1000), maxNote - 1},
+		"nothing to be said at all": {"", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := clip(tc.message)
+			if len(got) != tc.want || !utf8.ValidString(got) {
+				t.Errorf("clip gives %d bytes (valid: %t), want %d", len(got), utf8.ValidString(got), tc.want)
+			}
+		})
+	}
+}
+
+// TestTransitionsTellEachThingOnce goes through the statuses of one drain, as they follow each other.
+func TestTransitionsTellEachThingOnce(t *testing.T) {
+	status := func(ready string, drains ...drainv1alpha1.DrainStatus) drainv1alpha1.DrainPolicyStatus {
+		s := drainv1alpha1.DrainPolicyStatus{Drains: drains}
+		if ready != "" {
+			s.Conditions = []metav1.Condition{{Type: drainv1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: ready}}
+			if ready != drainv1alpha1.ReasonArmed {
+				s.Conditions[0].Status = metav1.ConditionFalse
+			}
+		}
+		return s
+	}
+	drain := func(state drainv1alpha1.DrainState, reason, job string) drainv1alpha1.DrainStatus {
+		return drainv1alpha1.DrainStatus{Ordinal: ptr.To[int32](2), State: state, Reason: reason, JobName: job}
+	}
+	const armed = drainv1alpha1.ReasonArmed
+	previous := status("")
+	for _, step := range []struct {
+		is   drainv1alpha1.DrainPolicyStatus
+		want string
+	}{
+		{status(drainv1alpha1.ReasonStatefulSetNotFound), "Warning StatefulSetNotFound"},
+		{status(drainv1alpha1.ReasonStatefulSetNotFound), ""},
+		{status(armed), "Normal Armed"},
+		{status(armed, drain(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonPodStillExists, "")), ""},
+		{status(armed, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonPodNotStarted, "a")), "Normal DrainStarted"},
+		{status(armed, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonImagePullFailed, "a")), "Warning ImagePullFailed"},
+		{status(armed, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonJobRunning, "a")), ""},
+		{status(armed, drain(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed, "a")), "Warning JobFailed"},
+		{status(armed, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonJobRunning, "b")), "Normal DrainStarted"},
+		{status(armed, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonWantedBack, "b")), "Normal WantedBack"},
+		{status(armed, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonDeletingClaims, "b")), ""},
+		{status(armed, drain(drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsDeleted, "b")), "Normal Drained"},
+		{status(armed, drain(drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsDeleted, "b")), ""},
+		{status(drainv1alpha1.ReasonSuspended), "Normal Suspended"},
+		{status(drainv1alpha1.ReasonPolicyDeleted), ""},
+	} {
+		var got []string
+		for _, n := range transitions(previous, step.is) {
+			got = append(got, n.eventType+" "+n.reason)
+			if n.eventType != corev1.EventTypeNormal && n.eventType != corev1.EventTypeWarning || n.action == "" {
+				t.Errorf("the event %+v would be refused", n)
+			}
+		}
+		if s := strings.Join(got, ", "); s != step.want {
+			t.Errorf("from %v to %v: told %q, want %q", previous, step.is, s, step.want)
+		}
+		previous = step.is
+	}
+}
