@@ -36,7 +36,7 @@ func TestClipKeepsWhatAnEventTakes(t *testing.T) {
 		"short":                     {"moved all", 9},
 		"just fits":                 {strings.Repeat("x", maxNote), maxNote},
 		"too long":                  {strings.Repeat("x", maxNote+1), maxNote},
-		"cut within a character":    {strings.Repeat("x", maxNote-4) + "ßß", maxNote - 1},
+		"cut within a character":    {strings.Repeat("x", maxNote-4) + "ßßß", maxNote - 1},
 		"many bytes, few letters":   {strings.Repeat("界", 1000), maxNote - 1},
 		"nothing to be said at all": {"", 0},
 	} {
