@@ -104,7 +104,7 @@ func (c *apiClient) Create(ctx context.Context, object client.Object, options ..
 		return c.call(ctx, nil, &call{remote: true, do: func() (client.Object, error) { return nil, w.admit(asked) }}, "dry run of a create in %s", k)
 	}
 	run := c.manager.run
-	return c.call(ctx, object, &call{remote: true, write: true, do: func() (client.Object, error) {
+	return c.call(ctx, object, &call{remote: true, write: true, key: "create " + k.String(), do: func() (client.Object, error) {
 		if err := w.admit(asked); err != nil {
 			return nil, err
 		}
@@ -133,7 +133,7 @@ func (c *apiClient) Delete(ctx context.Context, object client.Object, options ..
 		}
 	}
 	w, k, name, run := c.manager.world, kindOf(object), object.GetName(), c.manager.run
-	return c.call(ctx, nil, &call{remote: true, write: true, do: func() (client.Object, error) {
+	return c.call(ctx, nil, &call{remote: true, write: true, key: "delete " + k.String(), do: func() (client.Object, error) {
 		before := w.store.objects[k][name]
 		err := w.store.delete(k, name, asked)
 		if err == nil {
@@ -159,7 +159,7 @@ func (c *apiClient) patch(ctx context.Context, object client.Object, patch clien
 	}
 	asked := copyOf(object)
 	w, k, name, run := c.manager.world, kindOf(object), object.GetName(), c.manager.run
-	return c.call(ctx, object, &call{remote: true, write: true, do: func() (client.Object, error) {
+	return c.call(ctx, object, &call{remote: true, write: true, key: "patch " + k.String(), do: func() (client.Object, error) {
 		before := w.store.objects[k][name]
 		if status {
 			return w.store.writeStatus(asked)

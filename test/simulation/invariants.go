@@ -91,7 +91,7 @@ func (w *world) afterOperatorDeletes(r *run, object client.Object) {
 	if claim.Annotations[drainv1alpha1.SkipAnnotation] == "true" {
 		w.violate(invariantDelete, "claim %s is annotated to be left alone", claim.Name)
 	}
-	if markOf(claim) != claim.UID {
+	if markOf(claim).ClaimUID != claim.UID {
 		w.violate(invariantDelete, "claim %s bears no mark of its own", claim.Name)
 	}
 	v := w.volumes[claim.UID]
@@ -113,8 +113,8 @@ func (w *world) afterOperatorPatches(r *run, before, after client.Object) {
 	if !ok || before.GetAnnotations()[drainv1alpha1.DrainedAnnotation] == claim.Annotations[drainv1alpha1.DrainedAnnotation] {
 		return
 	}
-	if w.landing {
-		// A mark that comes late names a lock and a generation that are no more; that it doesn't
+	if w.landing || !markOf(claim).says() {
+		// A void mark says nothing. One that comes late names a lock and a generation that are no more; that it doesn't
 		// hold is for the deletions to show.
 		return
 	}
@@ -190,13 +190,21 @@ func (w *world) tolerate(claim *corev1.PersistentVolumeClaim, v *volume) {
 	}
 }
 
-// markOf returns the UID of the claim that a claim's mark names.
-func markOf(claim *corev1.PersistentVolumeClaim) types.UID {
-	var mark struct {
-		ClaimUID types.UID `json:"claimUID"`
+// mark is what matters of the annotation that says that a claim is drained.
+type mark struct {
+	ClaimUID, LockUID, StatefulSetUID types.UID
+	Generation                        int64
+	Absent                            bool
+}
+
+// says whether anything can make the mark hold.
+func (m mark) says() bool { return m.LockUID != "" || m.Generation != 0 || m.Absent }
+
+// markOf returns the mark on a claim; it is read here independently of the operator's own code.
+func markOf(claim *corev1.PersistentVolumeClaim) mark {
+	var m mark
+	if json.Unmarshal([]byte(claim.Annotations[drainv1alpha1.DrainedAnnotation]), &m) != nil {
+		return mark{}
 	}
-	if json.Unmarshal([]byte(claim.Annotations[drainv1alpha1.DrainedAnnotation]), &mark) != nil {
-		return ""
-	}
-	return mark.ClaimUID
+	return m
 }

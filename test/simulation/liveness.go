@@ -35,7 +35,7 @@ import (
 // after how many without a change nothing more is expected.
 const (
 	rounds      = 120
-	quietRounds = 8
+	quietRounds = 4
 )
 
 // settleKubernetes gives each of Kubernetes' own controllers a turn.
@@ -57,6 +57,8 @@ func tame(c *choices) *choices { return &choices{list: c.list, at: len(c.list)} 
 // settle stops all faults, lets everything come to rest, and asserts what must then be so.
 func (w *world) settle() {
 	w.note("the faults stop")
+	w.target = ""
+	w.managers[0].asleep, w.managers[1].asleep = 0, 0
 	for _, m := range w.managers {
 		m.finish()
 	}
@@ -81,6 +83,9 @@ func (w *world) settle() {
 		w.clearOrphanedPods()
 		w.check()
 		for _, name := range policyNames {
+			if name != policyNames[0] && get[*drainv1alpha1.DrainPolicy](w.store, name) == nil && round > 0 {
+				continue
+			}
 			m.view.deliverAll()
 			if m.run == nil {
 				m.start(name)

@@ -32,10 +32,12 @@ import (
 
 // manager is one replica of the operator: its caches, and the reconcile that is under way.
 type manager struct {
-	name       string
-	world      *world
-	view       *view
-	leading    bool
+	name    string
+	world   *world
+	view    *view
+	leading bool
+	// asleep is the step until which the process doesn't get to run.
+	asleep     int
 	reconciler *controller.Reconciler
 	run        *run
 }
@@ -101,11 +103,25 @@ func (m *manager) advance() {
 	}
 }
 
-// finish lets the reconcile go on to its end without another fault.
+// finish lets the reconcile go on to its end.
 func (m *manager) finish() {
-	for m.run != nil && m.world.broken == nil {
-		m.advance()
+	for m.awake() && m.world.broken == nil {
+		m.goOn()
 	}
+}
+
+// awake says whether there is a reconcile under way that can go on.
+func (m *manager) awake() bool { return m.run != nil && m.asleep <= m.world.step }
+
+// goOn makes the call that the reconcile stands before, unless it is the one that tends to go wrong
+// in this history.
+func (m *manager) goOn() {
+	w := m.world
+	if m.run.pending.key == w.target && w.choices.chance(40) {
+		w.fail(m, w.favourite)
+		return
+	}
+	m.advance()
 }
 
 // crash ends the process. The next one begins with caches from a replica of the API server
@@ -145,14 +161,18 @@ const (
 	hangs
 	// hangsCrash is the same, and the process ends.
 	hangsCrash
+	// stalls has the whole process stand still before the call, and the other manager lead.
+	stalls
 	faults
 )
 
-var faultNames = [faults]string{"", "crash before", "crash after", "unavailable", "response lost", "conflict", "hangs", "hangs, and the process ends"}
+var faultNames = [faults]string{"", "crash before", "crash after", "unavailable", "response lost", "conflict", "hangs", "hangs, and the process ends", "stalls"}
 
 // call is a call to the API server that a reconcile stands before.
 type call struct {
 	by, what string // for people
+	// key is the verb and the kind of a write.
+	key string
 	// remote is false for what the caches answer.
 	remote, write bool
 	fault         fault

@@ -57,7 +57,8 @@ func (w *world) begin() {
 	w.unused = c.pick(3) != 1
 	w.parallel = c.pick(2) == 1
 	w.pace = []int{160, 60, 400}[c.pick(3)]
-	w.favourite = []fault{noFault, hangs, hangs, hangsCrash, lostResponse}[c.pick(5)]
+	w.target = []string{"", "delete persistentvolumeclaims", "delete pods", "create jobs", "patch pods", "patch persistentvolumeclaims", "delete jobs", "create pods"}[c.pick(8)]
+	w.favourite = []fault{hangs, stalls, hangsCrash, lostResponse, crashAfter}[c.weighted(4, 4, 1, 1, 1)]
 	w.templates = []string{"data"}
 	if c.pick(3) == 1 {
 		w.templates = []string{"data", "logs"}

@@ -51,7 +51,8 @@ type options struct {
 	templates []string
 	// pace is how often Kubernetes and the operator get a while without bad luck.
 	pace int
-	// favourite is the fault that comes most often.
+	// target is the write that tends to go wrong, and favourite is how.
+	target    string
 	favourite fault
 }
 
@@ -181,7 +182,11 @@ func (w *world) close() {
 func (w *world) take() {
 	c := w.choices
 	w.clock.now = w.clock.now.Add(time.Second)
-	switch c.weighted(10, 100, 15, 50, 40, 40, 35, 20, 60, 4, 15, 4, 15, 22, w.pace, w.pace/2) {
+	users := 30
+	if len(w.hanging) > 0 || w.managers[0].asleep > w.step || w.managers[1].asleep > w.step {
+		users = 80 // The more happens before a late write comes, the more it can break.
+	}
+	switch c.weighted(10, 100, 15, 50, 40, 40, 35, 20, 60, 4, 15, 4, 15, users, w.pace, w.pace/2) {
 	case 0:
 		w.tick()
 	case 1:
@@ -215,7 +220,7 @@ func (w *world) take() {
 		w.settleKubernetes()
 	case 15: // And one in which the operator does.
 		m := w.leader()
-		if m.view.deliverAll(); m.run == nil {
+		if m.view.deliverAll(); m.run == nil && m.asleep <= w.step {
 			w.reconcile(m)
 		}
 		m.finish()
@@ -236,8 +241,11 @@ func (w *world) stepManager() {
 	if c.pick(2) == 1 {
 		m = w.managers[1]
 	}
-	if m.run == nil && !m.leading {
+	if m.asleep > w.step || (m.run == nil && !m.leading) {
 		m = w.leader()
+	}
+	if m.asleep > w.step {
+		return
 	}
 	switch c.pick(4) {
 	case 0:
@@ -261,22 +269,18 @@ func (w *world) stepManager() {
 	case 1:
 		w.untilWrite(m)
 	case 2:
-		for n := 1 + c.pick(15); n > 0 && m.run != nil; n-- {
-			m.advance()
+		for n := 1 + c.pick(15); n > 0 && m.awake(); n-- {
+			m.goOn()
 		}
 	case 3:
 		if c.chance(70) {
 			w.untilWrite(m)
 		} else {
-			for n := c.pick(15); n > 0 && m.run != nil; n-- {
-				m.advance()
+			for n := c.pick(15); n > 0 && m.awake(); n-- {
+				m.goOn()
 			}
 		}
-		f := fault(c.pick(int(faults)))
-		if c.chance(40) {
-			f = w.favourite
-		}
-		w.fail(m, f)
+		w.fail(m, fault(c.pick(int(faults))))
 	}
 }
 
@@ -291,8 +295,8 @@ func (w *world) reconcile(m *manager) {
 }
 
 func (w *world) untilWrite(m *manager) {
-	for m.run != nil && !m.run.pending.write && w.broken == nil {
-		m.advance()
+	for m.awake() && !m.run.pending.write && w.broken == nil {
+		m.goOn()
 	}
 	if m.run != nil && w.tracing() {
 		w.note("%s stands before: %s", m.name, m.run.pending.what)
@@ -301,7 +305,7 @@ func (w *world) untilWrite(m *manager) {
 
 // fail has the next call of a manager go wrong.
 func (w *world) fail(m *manager, f fault) {
-	if m.run == nil {
+	if !m.awake() {
 		return
 	}
 	next := m.run.pending
@@ -310,6 +314,16 @@ func (w *world) fail(m *manager, f fault) {
 	}
 	if !next.write && f > unavailable {
 		f = unavailable
+	}
+	if f == stalls {
+		m.asleep = w.step + 5 + w.choices.pick(100)
+		other := w.managers[0]
+		if other == m {
+			other = w.managers[1]
+		}
+		m.leading, other.leading = false, true
+		w.note("%s stalls before: %s; %s leads", m.name, next.what, other.name)
+		return
 	}
 	behind := 0
 	if f == crashBefore || f == crashAfter || f == hangsCrash {
