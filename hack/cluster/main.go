@@ -44,6 +44,7 @@ const usage = `cluster runs a real Kubernetes cluster on this machine.
   down                                          stop it and leave nothing of it
   load IMAGE.tar...                             put image archives onto every node
   node N crash|partition|heal                   power node N off, cut it off, or put it right again
+  controlplane crash|heal                       kill etcd and the API server, or start them again
   status                                        nodes and processes
   binaries NAME...                              make sure that programs are there, print the folder that holds them
 `
@@ -54,6 +55,7 @@ type provider interface {
 	Down(ctx context.Context) error
 	Load(ctx context.Context, archives []string) error
 	Node(ctx context.Context, number int, action string) error
+	ControlPlane(ctx context.Context, action string) error
 	Status(ctx context.Context) error
 }
 
@@ -135,6 +137,11 @@ func run(ctx context.Context, args []string) error {
 		return load(ctx, cluster, top, args)
 	case "node":
 		return injectFault(ctx, cluster, args)
+	case "controlplane":
+		if len(args) != 1 || (args[0] != node.Crash && args[0] != "heal") {
+			return errors.New("controlplane needs one of crash, heal")
+		}
+		return cluster.ControlPlane(ctx, args[0])
 	}
 	return fmt.Errorf("no command is called %q\n\n%s", command, usage)
 }

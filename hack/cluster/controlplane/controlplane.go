@@ -17,6 +17,7 @@ limitations under the License.
 package controlplane
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -193,6 +194,21 @@ func (c ControlPlane) StartControllers() error {
 func (c ControlPlane) StartProvisioner() error {
 	return c.start("volume-provisioner",
 		"--name="+layout.Provisioner, "--folder="+c.Volumes(), "--kubeconfig="+c.kubeconfig("volume-provisioner"))
+}
+
+// KillServer kills etcd and the API server with SIGKILL and forgets them, so that nobody takes their end for an accident.
+func (c ControlPlane) KillServer(ctx context.Context) error {
+	for _, name := range []string{"kube-apiserver", "etcd"} {
+		if record, running := process.Read(c.Processes(), name); running {
+			if err := process.Kill(ctx, []process.Record{record}); err != nil {
+				return err
+			}
+		}
+		if err := process.Forget(c.Processes(), name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Check returns an error with the end of its log for the first process that was started and ended.

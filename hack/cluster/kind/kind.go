@@ -176,6 +176,20 @@ func (p *Provider) Node(ctx context.Context, number int, action string) error {
 	return nil
 }
 
+// ControlPlane kills etcd and the API server, which the control plane's kubelet starts again, or waits until they are ready.
+func (p *Provider) ControlPlane(ctx context.Context, action string) error {
+	command := []string{"docker", "exec", cluster + "-control-plane", "pkill", "-KILL", "-x", "etcd|kube-apiserver"}
+	if action == "heal" {
+		ready := "until kubectl --kubeconfig=/etc/kubernetes/admin.conf get --raw=/readyz; do sleep 1; done"
+		command = []string{"docker", "exec", cluster + "-control-plane", "timeout", "120", "sh", "-c", ready}
+	}
+	if _, err := p.run(ctx, "", command...); err != nil {
+		return err
+	}
+	p.Report("control plane: %s", action)
+	return nil
+}
+
 // containerName is kind's: the first worker has no number.
 func containerName(number int) string {
 	if number == 1 {

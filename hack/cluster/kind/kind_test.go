@@ -154,3 +154,14 @@ func TestNode(t *testing.T) {
 		t.Errorf("an unknown fault gave %v and ran %v", err, r.lines)
 	}
 }
+
+func TestControlPlane(t *testing.T) {
+	p, r := newProvider(t)
+	for _, action := range []string{"crash", "heal"} {
+		if err := p.ControlPlane(t.Context(), action); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.want(t, "docker exec drain-operator-control-plane pkill -KILL -x etcd|kube-apiserver",
+		"docker exec drain-operator-control-plane timeout 120 sh -c until kubectl --kubeconfig=/etc/kubernetes/admin.conf get --raw=/readyz; do sleep 1; done")
+}

@@ -586,6 +586,47 @@ func (p *Provider) Node(ctx context.Context, number int, action string) error {
 	return nil
 }
 
+// ControlPlane kills etcd and the API server, or starts them again on the data that etcd has on disk.
+func (p *Provider) ControlPlane(ctx context.Context, action string) error {
+	c, err := p.open()
+	if err != nil {
+		return err
+	}
+	unlock, err := p.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	control := c.controlPlane()
+	if action != "heal" {
+		if err := control.KillServer(ctx); err != nil {
+			return err
+		}
+		p.Report("etcd and kube-apiserver are killed; what runs on the nodes goes on")
+		return nil
+	}
+	start := time.Now()
+	if !control.Healthy() {
+		if err := control.KillServer(ctx); err != nil { // one of the two may still run
+			return err
+		}
+		if err := control.StartServer(); err != nil {
+			return err
+		}
+	}
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	if err := p.wait(ctx, c, "the API server doesn't become ready", func(ctx context.Context) (bool, error) {
+		return true, client.Ready(ctx)
+	}); err != nil {
+		return err
+	}
+	p.Report("the API server is ready (%.1f s)", time.Since(start).Seconds())
+	return nil
+}
+
 // Status prints the nodes and the processes.
 func (p *Provider) Status(ctx context.Context) error {
 	c, err := p.open()
