@@ -38,6 +38,7 @@ func serve(ctx context.Context, args []string, _ io.Reader, out io.Writer) (err 
 	flags.Var(&dirs, "data", "folder of a volume; repeat it for several volumes (default "+defaultData+")")
 	listen := flags.String("listen", ":8080", "address to listen on")
 	grace := flags.Duration("grace", 5*time.Second, "time for open requests after SIGTERM")
+	quota := flags.Int64("quota", 0, "bytes of records that this server takes at most, as a volume of that size would; 0 for no limit")
 	if err := parseOnly(flags, args); err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func serve(ctx context.Context, args []string, _ io.Reader, out io.Writer) (err 
 		return err
 	}
 	httpServer := &http.Server{
-		Handler:           server.New(s, log),
+		Handler:           server.New(s, *quota, log),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      30 * time.Second,

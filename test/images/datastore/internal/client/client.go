@@ -175,17 +175,19 @@ func (c *Client) do(ctx context.Context, method, path string, header http.Header
 	if response.StatusCode < 300 {
 		return answer{header: response.Header, body: got}, nil
 	}
-	return answer{}, fmt.Errorf("%s %s%s: %w", method, c.base, path, errorOf(response.StatusCode, got))
+	return answer{}, fmt.Errorf("%s %s%s: %w", method, c.base, path, errorOf(method, response.StatusCode, got))
 }
 
-func errorOf(code int, body []byte) error {
-	switch code {
-	case http.StatusNotFound:
+func errorOf(method string, code int, body []byte) error {
+	switch {
+	case code == http.StatusNotFound:
 		return store.ErrNotFound
-	case http.StatusPreconditionFailed:
+	case code == http.StatusPreconditionFailed:
 		return store.ErrExists
-	case http.StatusRequestEntityTooLarge:
+	case code == http.StatusRequestEntityTooLarge:
 		return store.ErrTooLarge
+	case code == http.StatusInsufficientStorage && method == http.MethodPut:
+		return fmt.Errorf("%w: %s", store.ErrFull, strings.TrimSpace(string(body)))
 	default:
 		return fmt.Errorf("status %d: %s", code, strings.TrimSpace(string(body)))
 	}

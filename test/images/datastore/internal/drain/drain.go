@@ -313,8 +313,14 @@ func (d *drain) place(ctx context.Context, key string, body []byte) (string, err
 		}
 	}
 	if home == "" {
-		home = order[0]
-		err := d.try(ctx, home, func(c *client.Client) error { return c.Create(ctx, key, body) })
+		var err error
+		for _, home = range order {
+			err = d.try(ctx, home, func(c *client.Client) error { return c.Create(ctx, key, body) })
+			if !errors.Is(err, store.ErrFull) {
+				break
+			}
+			d.Log.Warn("A replica is full", "peer", shortName(home), "err", err)
+		}
 		if errors.Is(err, store.ErrExists) {
 			return "", fmt.Errorf("%w: %q was written on %s meanwhile", ErrConflict, key, shortName(home))
 		}
@@ -350,7 +356,7 @@ func (e *peerError) Unwrap() error { return e.err }
 func (d *drain) try(ctx context.Context, peer string, ask func(*client.Client) error) error {
 	for n := 1; ; n++ {
 		err := ask(d.client(peer))
-		if err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrTooLarge) {
+		if err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrTooLarge) || errors.Is(err, store.ErrFull) {
 			return err
 		}
 		if ctx.Err() != nil {

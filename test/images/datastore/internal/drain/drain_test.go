@@ -46,11 +46,17 @@ type peer struct {
 
 func startPeer(t *testing.T, wrap func(http.Handler) http.Handler) peer {
 	t.Helper()
+	return startPeerWithin(t, 0, wrap)
+}
+
+// startPeerWithin is a peer with a quota.
+func startPeerWithin(t *testing.T, quota int64, wrap func(http.Handler) http.Handler) peer {
+	t.Helper()
 	s, err := store.Open([]string{t.TempDir()}, "peer")
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler := server.New(s, slog.New(slog.DiscardHandler))
+	handler := server.New(s, quota, slog.New(slog.DiscardHandler))
 	if wrap != nil {
 		handler = wrap(handler)
 	}
@@ -570,4 +576,22 @@ func freeAddress(t *testing.T) string {
 	}
 	defer listener.Close()
 	return listener.Addr().String()
+}
+
+func TestFullPeer(t *testing.T) {
+	dir, bodies := fill(t, 8)
+	full := startPeerWithin(t, 1, nil)
+	if _, err := Run(t.Context(), options(dir, full)); !errors.Is(err, store.ErrFull) {
+		t.Errorf("with nobody who has room: %v, want ErrFull", err)
+	}
+	if n := len(left(t, dir)) + len(contents(t, full.store)); n != len(bodies) {
+		t.Errorf("%d records are there, want all %d", n, len(bodies))
+	}
+	roomy := startPeer(t, nil)
+	if _, err := Run(t.Context(), options(dir, full, roomy)); err != nil {
+		t.Errorf("with one who has room: %v", err)
+	}
+	if got := merged(t, full, roomy); !maps.Equal(got, bodies) {
+		t.Errorf("got %d records, want %d", len(got), len(bodies))
+	}
 }

@@ -19,6 +19,7 @@ package server
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -28,9 +29,9 @@ import (
 	"github.com/statefulset-dev/drain-operator/test/images/datastore/internal/store"
 )
 
-// New is the handler for a store.
-func New(s *store.Store, log *slog.Logger) http.Handler {
-	h := &handler{store: s, log: log}
+// New is the handler for a store that takes at most so many bytes of records; 0 means no limit of its own.
+func New(s *store.Store, quota int64, log *slog.Logger) http.Handler {
+	h := &handler{store: s, quota: quota, log: log}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /stats", h.stats)
@@ -43,6 +44,7 @@ func New(s *store.Store, log *slog.Logger) http.Handler {
 
 type handler struct {
 	store *store.Store
+	quota int64
 	log   *slog.Logger
 }
 
@@ -79,6 +81,10 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
+	if err := h.room(int64(len(body))); err != nil {
+		h.fail(w, r, err)
+		return
+	}
 	write := h.store.Put
 	if r.Header.Get("If-None-Match") == "*" {
 		write = h.store.Create
@@ -94,6 +100,21 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request) {
 	} else {
 		w.WriteHeader(http.StatusNoContent)
 	}
+}
+
+// room refuses what goes beyond the quota with the error of a full volume. Two writers at once may go a little beyond it.
+func (h *handler) room(size int64) error {
+	if h.quota == 0 {
+		return nil
+	}
+	stats, err := h.store.Stats()
+	if err != nil {
+		return err
+	}
+	if stats.Bytes+size > h.quota {
+		return fmt.Errorf("%d bytes of %d are taken, %d don't fit in: %w", stats.Bytes, h.quota, size, syscall.ENOSPC)
+	}
+	return nil
 }
 
 func (h *handler) remove(w http.ResponseWriter, r *http.Request) {

@@ -32,13 +32,13 @@ import (
 	"github.com/statefulset-dev/drain-operator/test/images/datastore/internal/store"
 )
 
-func start(t *testing.T) (*client.Client, string) {
+func start(t *testing.T, quota int64) (*client.Client, string) {
 	t.Helper()
 	s, err := store.Open([]string{t.TempDir()}, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(server.New(s, slog.New(slog.DiscardHandler)))
+	web := httptest.NewServer(server.New(s, quota, slog.New(slog.DiscardHandler)))
 	c := client.New(web.URL)
 	t.Cleanup(func() {
 		c.Close()
@@ -51,7 +51,7 @@ func start(t *testing.T) (*client.Client, string) {
 }
 
 func TestRoundTripAnyKeyAndBody(t *testing.T) {
-	c, _ := start(t)
+	c, _ := start(t, 0)
 	all := make([]byte, 256)
 	for i := range all {
 		all[i] = byte(i)
@@ -95,7 +95,7 @@ func TestRoundTripAnyKeyAndBody(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	c, _ := start(t)
+	c, _ := start(t, 0)
 	if _, err := c.Get(t.Context(), "none"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("Get: %v, want ErrNotFound", err)
 	}
@@ -122,7 +122,7 @@ func TestErrors(t *testing.T) {
 }
 
 func TestStatusCodes(t *testing.T) {
-	_, url := start(t)
+	_, url := start(t, 0)
 	for _, tc := range []struct {
 		method, path, body string
 		want               []int
@@ -154,5 +154,21 @@ func TestStatusCodes(t *testing.T) {
 		if !slices.Contains(tc.want, response.StatusCode) {
 			t.Errorf("%s %s = %d, want %v", tc.method, tc.path, response.StatusCode, tc.want)
 		}
+	}
+}
+
+func TestQuota(t *testing.T) {
+	c, _ := start(t, 10)
+	if err := c.Put(t.Context(), "first", []byte("12345678")); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Put(t.Context(), "second", []byte("123")); !errors.Is(err, store.ErrFull) {
+		t.Errorf("Put beyond the quota: %v, want ErrFull", err)
+	}
+	if err := c.Delete(t.Context(), "first"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Put(t.Context(), "second", []byte("123")); err != nil {
+		t.Errorf("Put after space was made: %v", err)
 	}
 }

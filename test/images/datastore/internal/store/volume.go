@@ -43,6 +43,8 @@ var (
 	ErrExists = errors.New("the record exists with other content")
 	// ErrTooLarge is returned for content beyond MaxBodyBytes.
 	ErrTooLarge = errors.New("the record is too large")
+	// ErrFull is what a client gets from a replica that has no room for a record.
+	ErrFull = errors.New("the replica is full")
 )
 
 // Record describes a record without its content.
