@@ -16,6 +16,8 @@ CONTAINER_TOOL ?= docker
 NODES ?= 2
 # Where coverage of the whole test run is written.
 COVER ?= cover.out
+# Which end-to-end tests run, as a label filter of Ginkgo's.
+LABELS ?= !faults
 # Extra flags for every `go test` of the operator's module, e.g. GOTESTFLAGS='-run TestPlan -count=1'.
 GOTESTFLAGS ?=
 
@@ -104,7 +106,13 @@ test-e2e: cluster-up images ## Run the end-to-end suite on the local cluster, an
 	$(MAKE) cluster-load IMAGE='$(CURDIR)/dist/images/drain-operator.tar $(CURDIR)/dist/images/datastore.tar'
 	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig $(MAKE) apply IMG=$(LOCAL_IMG)
 	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig PATH="$$($(CLUSTER) binaries kubectl):$$PATH" \
-		$(GO) test ./test/e2e/... -tags e2e -v -timeout 50m -count=1 $(GOTESTFLAGS)
+		$(GO) test ./test/e2e/... -tags e2e -v -timeout 50m -count=1 $(GOTESTFLAGS) -args -ginkgo.label-filter='$(LABELS)'
+
+# FOCUS=<regular expression> runs some of them.
+.PHONY: test-faults
+test-faults: export FAULTS_SOAK ?= 5m
+test-faults: ## Break nodes, managers, the control plane and objects of the local cluster in the midst of drains; FAULTS_SOAK is the time of the soak.
+	$(MAKE) test-e2e LABELS=faults GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v $(if $(FOCUS),-ginkgo.focus="$(FOCUS)")'
 
 ##@ Build
 

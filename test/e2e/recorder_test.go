@@ -25,13 +25,16 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -54,8 +57,17 @@ type recorder struct {
 
 	mu      sync.Mutex
 	changes []change
+	waiters []waiter
+	// gaps are the times when a watch couldn't go on where it had ended, because the API server had forgotten what happened since.
+	gaps    []string
 	broken  error
 	stopped bool
+}
+
+// waiter is told of the first change that fits.
+type waiter struct {
+	fits func(change) bool
+	told chan<- change
 }
 
 // startRecorder watches a namespace that is empty still. It outlives the test's context, which ends before the test's cleanup.
@@ -79,33 +91,122 @@ func startRecorder(namespace string) *recorder {
 	return r
 }
 
-// follow watches one kind from the list's version on, and goes on where a watch ended.
+// follow watches one kind from the list's version on, and goes on where a watch ended. While the API server is away, it tries again.
 func (r *recorder) follow(ctx context.Context, list client.ObjectList) error {
 	from := list.GetResourceVersion()
-	for ctx.Err() == nil {
+	ticker := time.NewTicker(pollStep)
+	defer ticker.Stop()
+	for lost := time.Now(); ctx.Err() == nil; {
 		w, err := cluster.Watch(ctx, list, client.InNamespace(r.namespace), &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: from}})
-		if err != nil {
+		if err == nil {
+			lost = time.Now()
+			from, err = r.record(w, from)
+		}
+		if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
+			var at string
+			if at, err = r.catchUp(ctx, list); err == nil {
+				from = at
+			}
+		}
+		if err != nil && time.Since(lost) > patience {
 			return err
 		}
-		for event := range w.ResultChan() {
-			object, ok := event.Object.(client.Object)
-			if event.Type == watch.Error || !ok {
-				w.Stop()
-				return fmt.Errorf("the watch gave %v", event.Object)
-			}
-			from = object.GetResourceVersion()
-			version, err := strconv.ParseUint(from, 10, 64)
-			if err != nil {
-				w.Stop()
-				return err
-			}
-			r.mu.Lock()
-			r.changes = append(r.changes, change{kind: event.Type, object: object, version: version})
-			r.mu.Unlock()
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
 		}
-		w.Stop()
 	}
 	return nil
+}
+
+// record keeps the events of a watch until it ends, and gives the version it came to.
+func (r *recorder) record(w watch.Interface, from string) (string, error) {
+	defer w.Stop()
+	for event := range w.ResultChan() {
+		object, ok := event.Object.(client.Object)
+		if event.Type == watch.Error || !ok {
+			return from, apierrors.FromObject(event.Object)
+		}
+		from = object.GetResourceVersion()
+		if err := r.add(event.Type, object, from); err != nil {
+			return from, err
+		}
+	}
+	return from, nil
+}
+
+func (r *recorder) add(kind watch.EventType, object client.Object, at string) error {
+	version, err := strconv.ParseUint(at, 10, 64)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := change{kind: kind, object: object, version: version}
+	r.changes = append(r.changes, c)
+	r.waiters = slices.DeleteFunc(r.waiters, func(w waiter) bool {
+		if !w.fits(c) {
+			return false
+		}
+		w.told <- c
+		return true
+	})
+	return nil
+}
+
+// catchUp adds the difference between what was recorded and what is there now, and notes that there is a gap.
+func (r *recorder) catchUp(ctx context.Context, list client.ObjectList) (string, error) {
+	if err := cluster.List(ctx, list, client.InNamespace(r.namespace)); err != nil {
+		return "", err
+	}
+	at := list.GetResourceVersion()
+	kind := strings.TrimSuffix(fmt.Sprintf("%T", list), "List")
+	r.mu.Lock()
+	r.gaps = append(r.gaps, fmt.Sprintf("%s before version %s", kind, at))
+	known := map[types.UID]client.Object{}
+	for _, c := range r.changes {
+		if fmt.Sprintf("%T", c.object) != kind {
+			continue
+		}
+		known[c.object.GetUID()] = c.object
+		if c.kind == watch.Deleted {
+			delete(known, c.object.GetUID())
+		}
+	}
+	r.mu.Unlock()
+	items, err := meta.ExtractList(list)
+	if err != nil {
+		return "", err
+	}
+	for _, item := range items {
+		object := item.DeepCopyObject().(client.Object) //nolint:forcetypeassert // Every list of ours has such items.
+		last := known[object.GetUID()]
+		delete(known, object.GetUID())
+		switch {
+		case last == nil:
+			err = r.add(watch.Added, object, object.GetResourceVersion())
+		case last.GetResourceVersion() != object.GetResourceVersion():
+			err = r.add(watch.Modified, object, object.GetResourceVersion())
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	for _, object := range known {
+		if err := r.add(watch.Deleted, object, at); err != nil {
+			return "", err
+		}
+	}
+	return at, nil
+}
+
+// next gives the first change from now on that fits, as soon as the recorder hears of it.
+func (r *recorder) next(fits func(change) bool) <-chan change {
+	told := make(chan change, 1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiters = append(r.waiters, waiter{fits: fits, told: told})
+	return told
 }
 
 // stop ends the recording, for good; what was recorded stays.

@@ -57,6 +57,8 @@ var (
 	cluster client.WithWatch
 	// clientset is for what the other can't do: logs, and requests through a Pod's proxy.
 	clientset *kubernetes.Clientset
+	// serverAddress is that of the API server.
+	serverAddress string
 )
 
 func TestE2E(t *testing.T) {
@@ -78,6 +80,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
 	Expect(err).NotTo(HaveOccurred(), "there is no cluster to test on; `make test-e2e` brings one up")
 	config.QPS, config.Burst = 200, 400
+	serverAddress = config.Host
 
 	scheme := runtime.NewScheme()
 	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())

@@ -40,6 +40,8 @@ import (
 type world struct {
 	namespace string
 	recorder  *recorder
+	// outage says that the API server was away in the test, so that it may have forgotten a little of the history.
+	outage bool
 }
 
 // w is the world of the test that runs; a process runs one at a time.
@@ -260,6 +262,9 @@ func (w *world) checkHistory(ctx context.Context) {
 	GinkgoHelper()
 	Eventually(ctx, w.recorder.seen(ctx)).Should(Succeed(), "the recorder must catch up")
 	Expect(w.recorder.brokenPromises()).To(BeEmpty())
+	if !w.outage {
+		Expect(w.recorder.gaps).To(BeEmpty(), "without an outage of the API server, the history must be complete")
+	}
 	w.expectNoViolation(ctx)
 }
 
