@@ -56,6 +56,10 @@ func (p *planner) decide(o *ordinal) (drain Drain, worthSaying bool) {
 	default:
 		worthSaying = p.decideUnlocked(o, &d)
 	}
+	if d.Next.Kind == "" && d.RetryAfter == 0 && slices.ContainsFunc(o.pods, hanging) {
+		// Nothing in the cluster changes any more when a node is gone; only the time does.
+		d.RetryAfter = recheck
+	}
 	return d, worthSaying
 }
 
@@ -73,7 +77,7 @@ func (p *planner) stopStrays(o *ordinal, d *Drain) bool {
 				d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonDeletingClaims, "%s", cmp.Or(d.Outcome, "Drained; waiting until the pods of Job "+all[i].Name+" are gone"))
 				return true
 			}
-			d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Job %q is being deleted; waiting until its pods are gone", all[i].Name)
+			d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Job %q is being deleted; waiting until its pods are gone%s", all[i].Name, p.whichHangs(o))
 			return true
 		}
 	}

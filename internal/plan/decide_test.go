@@ -450,6 +450,9 @@ func TestDecideAboutARunningJob(t *testing.T) {
 		}
 	}
 	with := func(d decision, check func(*testing.T, *world, *Drain)) decision { d.check = check; return d }
+	// Nothing tells that a node stays silent but the time.
+	again := func(d decision) decision { d.wantRetryAfter = recheck; return d }
+	const taint = "kubectl taint node node-1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"
 
 	decide(t, map[string]decision{
 		"no pod yet":                              says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job()),
@@ -461,7 +464,9 @@ func TestDecideAboutARunningJob(t *testing.T) {
 		"the pod runs":                            says(drainv1alpha1.ReasonJobRunning, "attempt 1", "", job(), pod(running)),
 		"the Job says that its pod is ready":      says(drainv1alpha1.ReasonJobRunning, "attempt 1", "", job(jobReady)),
 		"a pod failed and the next isn't there":   says(drainv1alpha1.ReasonJobRunning, "disk on fire", "", job(), pod(ended(1, "disk on fire"))),
-		"the pod is going and its node is silent": says(drainv1alpha1.ReasonPodNotStarted, `node "node-1" has not said`, "", job(), pod(running, podTerminating)),
+		"the pod is going and its node is silent": again(says(drainv1alpha1.ReasonPodNotStarted, `node "node-1" has not said`, "", job(), pod(running, podTerminating))),
+		"for too long a time":                     again(says(drainv1alpha1.ReasonPodNotStarted, taint, "", job(), pod(running, terminatingSince(time.Minute)))),
+		"of a Job that is being deleted":          again(says(drainv1alpha1.ReasonStoppingJob, taint, "", job(jobTerminating), pod(running, terminatingSince(time.Minute)))),
 		"a pod that ended in trouble is past":     says(drainv1alpha1.ReasonJobRunning, "", "", job(), pod(waiting("ErrImagePull"), phase(corev1.PodFailed)), pod(running)),
 		"another Job's pod says nothing":          says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job(), pod(ended(1, "x"), func(p *corev1.Pod) { p.OwnerReferences[0].UID = "x" })),
 

@@ -254,6 +254,22 @@ func (p *planner) ifNodeIsDown(pod *corev1.Pod) string {
 		pod.DeletionTimestamp.UTC().Format(time.RFC3339), pod.Spec.NodeName, corev1.TaintNodeOutOfService)
 }
 
+// whichHangs names a drain pod that should have ended a while ago, and says what to do about it, or "".
+func (p *planner) whichHangs(o *ordinal) string {
+	for i := range o.pods {
+		pod := &o.pods[i]
+		if why := p.ifNodeIsDown(pod); hanging(*pod) && why != "" {
+			return fmt.Sprintf(": pod %q is still on node %q%s", pod.Name, pod.Spec.NodeName, why)
+		}
+	}
+	return ""
+}
+
+// hanging says whether a pod is being deleted and its node has not said yet that it has ended.
+func hanging(pod corev1.Pod) bool {
+	return pod.DeletionTimestamp != nil && pod.Spec.NodeName != "" && !terminal(&pod)
+}
+
 // awaitsLock says whether a drain pod still has the operator's gate.
 func awaitsLock(pod *corev1.Pod) bool {
 	return slices.ContainsFunc(pod.Spec.SchedulingGates, func(gate corev1.PodSchedulingGate) bool {
