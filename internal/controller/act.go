@@ -96,7 +96,7 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, drain *plan.D
 		logger.Info("Letting a drain pod run", "pod", klog.KObj(step.Pod))
 		return r.admitPod(ctx, drain.Lock, step)
 	case plan.DeletePod:
-		logger.Info("Deleting a drain pod that is on no node", "pod", klog.KObj(step.Pod))
+		logger.Info("Deleting a drain pod that nobody else deletes", "pod", klog.KObj(step.Pod))
 		err := r.Delete(ctx, step.Pod.DeepCopy(), client.Preconditions{UID: &step.Pod.UID, ResourceVersion: &step.Pod.ResourceVersion})
 		return client.IgnoreNotFound(err)
 	case plan.DeleteJob:

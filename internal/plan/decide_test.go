@@ -648,6 +648,7 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 		"also when suspended":                           is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, suspended, drained()),
 		"also on the mark of a generation":              is(drainv1alpha1.ReasonDeletingClaims, "moved all", DeleteClaims, 0, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(2) }),
 		"those that are going already are waited for":   is(drainv1alpha1.ReasonDeletingClaims, "", "", 0, deleteClaims, drained(claimTerminating)),
+		"after a pod whose Job was deleted without it":  is(drainv1alpha1.ReasonDeletingClaims, "", DeletePod, 0, deleteClaims, drained(), func(w *world) { w.drainPod(2, ended(0, "fine")) }),
 		"the rest of them":                              with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, twoDrained, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }), deletes("logs-web-2")),
 		"the rest of them, the first being gone":        with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, twoDrained, func(w *world) { w.Claims = w.Claims[1:] }), deletes("logs-web-2")),
 		"all are gone":                                  is(drainv1alpha1.ReasonReleasingLock, "gone", ReleaseLock, 0, deleteClaims, func(w *world) { w.lock(2) }),

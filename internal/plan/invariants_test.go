@@ -345,7 +345,8 @@ func (c *checker) drain(d *Drain) {
 			c.require(!void && !m.Mark.HoldsUnder(lock) && !m.Mark.HoldsAt(setUID, 4), d, "a void mark holds for nobody")
 		}
 	case DeletePod:
-		c.require(d.Next.Pod.Spec.NodeName == "" && !hasEnded(d.Next.Pod), d, "the drain pod is on no node")
+		ended := hasEnded(d.Next.Pod)
+		c.require(ended && metav1.GetControllerOf(d.Next.Pod) == nil || !ended && d.Next.Pod.Spec.NodeName == "", d, "the drain pod is on no node, or has ended without a Job")
 	case ReleaseLock:
 		c.quiet(d)
 		c.require(d.Lock != nil, d, "there is a lock")

@@ -110,6 +110,13 @@ func (p *planner) dispose(o *ordinal, held []corev1.PersistentVolumeClaim, d *Dr
 		d.Next = deleteJob(&o.others[0])
 		return
 	}
+	for i := range o.pods {
+		// Its Job was deleted without it, so that nobody else deletes it.
+		if pod := &o.pods[i]; terminal(pod) && pod.DeletionTimestamp == nil && metav1.GetControllerOf(pod) == nil {
+			d.Next = Step{Kind: DeletePod, Pod: pod}
+			return
+		}
+	}
 	if p.voidIfUsed(o, held, d) {
 		return
 	}

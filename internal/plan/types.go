@@ -120,7 +120,7 @@ const (
 	AdmitPod StepKind = "AdmitPod"
 	// DeleteJob deletes the Job named Step.Job in the foreground.
 	DeleteJob StepKind = "DeleteJob"
-	// DeletePod deletes the drain pod Step.Pod, which is on no node.
+	// DeletePod deletes the drain pod Step.Pod, which is on no node or has ended without a Job.
 	DeletePod StepKind = "DeletePod"
 	// MarkClaims writes Step.Marks.
 	MarkClaims StepKind = "MarkClaims"
