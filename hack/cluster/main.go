@@ -114,6 +114,11 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 
+	return dispatch(ctx, cluster, top, command, nodes, args)
+}
+
+// dispatch runs a command on the cluster.
+func dispatch(ctx context.Context, cluster provider, top, command string, nodes int, args []string) error {
 	switch command {
 	case "up":
 		if nodes < 1 || nodes > layout.MaxNodes {

@@ -225,7 +225,7 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 			Entry("its Pod has succeeded", SpecTimeout(faultTimeout), func(c change) bool {
 				return ofDrain(c) && c.object.(*corev1.Pod).Status.Phase == corev1.PodSucceeded
 			}),
-			Entry("the Job is complete", SpecTimeout(faultTimeout), func(c change) bool { return jobIsComplete(c) }),
+			Entry("the Job is complete", SpecTimeout(faultTimeout), jobIsComplete),
 			Entry("the claim is marked", SpecTimeout(faultTimeout), func(c change) bool {
 				pvc, ok := c.object.(*corev1.PersistentVolumeClaim)
 				return ok && pvc.Annotations[drainv1alpha1.DrainedAnnotation] != ""
