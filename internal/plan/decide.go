@@ -105,16 +105,31 @@ func (p *planner) stopStrays(o *ordinal, d *Drain) bool {
 	return false
 }
 
-// letClaimsGo deletes finished Jobs of the past whose pods hold a claim that somebody deletes. The
-// claim can't go before they do, and until it is gone the StatefulSet's pod can't start.
+// letClaimsGo deletes what is left of past drains and holds a claim that is being deleted. The
+// claim can't go before it does, and until it is gone the StatefulSet's pod can't start.
 func (p *planner) letClaimsGo(o *ordinal, d *Drain) bool {
 	claim := terminating(o)
-	if claim == "" || len(o.others) == 0 {
+	if claim == "" || !leftover(o, d) {
 		return false
 	}
-	d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Claim %q is being deleted; deleting Job %q, whose pod holds it", claim, o.others[0].Name)
-	d.Next = deleteJob(&o.others[0])
+	d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Claim %q is being deleted; deleting what is left of a drain and holds it", claim)
 	return true
+}
+
+// leftover chooses a finished Job of the past, or an ended pod whose Job was deleted without it,
+// to be deleted next: a pod holds its claims for as long as it exists, a completed one too.
+func leftover(o *ordinal, d *Drain) bool {
+	if len(o.others) > 0 {
+		d.Next = deleteJob(&o.others[0])
+		return true
+	}
+	for i := range o.pods {
+		if pod := &o.pods[i]; terminal(pod) && pod.DeletionTimestamp == nil && metav1.GetControllerOf(pod) == nil {
+			d.Next = Step{Kind: DeletePod, Pod: pod}
+			return true
+		}
+	}
+	return false
 }
 
 // decideUnlocked is the part of the evidence without a lock.
@@ -124,11 +139,11 @@ func (p *planner) decideUnlocked(o *ordinal, d *Drain) bool {
 	}
 	if held := p.marked(o); len(held) == len(o.claims) || p.settled(o) {
 		d.say(drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsKept, "%s", cmp.Or(d.Outcome, "The claims are drained and kept"))
-		if marks := p.carried(held); len(marks) > 0 {
-			d.Next = Step{Kind: MarkClaims, Marks: marks}
+		if p.voidIfUsed(o, held, d) {
 			return true
 		}
-		if p.voidIfUsed(o, held, d) {
+		if marks := p.carried(held); len(marks) > 0 {
+			d.Next = Step{Kind: MarkClaims, Marks: marks}
 			return true
 		}
 		if len(held) < len(o.claims) || p.Policy.Spec.WhenDrained != drainv1alpha1.WhenDrainedDelete || p.armed().Status != metav1.ConditionTrue || skipped(o) != "" {

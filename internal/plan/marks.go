@@ -106,16 +106,8 @@ func (p *planner) dispose(o *ordinal, held []corev1.PersistentVolumeClaim, d *Dr
 		d.Next = deleteJob(o.job)
 		return
 	}
-	if len(o.others) > 0 {
-		d.Next = deleteJob(&o.others[0])
+	if leftover(o, d) {
 		return
-	}
-	for i := range o.pods {
-		// Its Job was deleted without it, so that nobody else deletes it.
-		if pod := &o.pods[i]; terminal(pod) && pod.DeletionTimestamp == nil && metav1.GetControllerOf(pod) == nil {
-			d.Next = Step{Kind: DeletePod, Pod: pod}
-			return
-		}
 	}
 	if p.voidIfUsed(o, held, d) {
 		return
