@@ -36,6 +36,7 @@ const (
 	invariantLock     = "the lock is held while a drain pod runs"
 	invariantMark     = "a mark is written only on a claim that was drained since a pod last used it"
 	invariantDelete   = "a claim is deleted only while it bears the mark of a drain, and isn't to be left alone"
+	invariantStands   = "a lock that isn't going has its finalizer"
 	invariantStart    = "no drain starts on claims that another pod uses"
 	invariantStatus   = "the status calls drained only what is"
 	invariantLiveness = "liveness"
@@ -43,6 +44,11 @@ const (
 
 // check asserts what must hold at every moment, from the containers that run.
 func (w *world) check() {
+	for _, pod := range list[*corev1.Pod](w.store) {
+		if isLock(pod) && pod.DeletionTimestamp == nil && !slices.Contains(pod.Finalizers, drainv1alpha1.LockFinalizer) {
+			w.violate(invariantStands, "lock %s has lost its finalizer", pod.Name)
+		}
+	}
 	for _, c := range w.running() {
 		if c.role != roleDrain || c.ghost {
 			continue
@@ -164,7 +170,7 @@ func (w *world) hidden(v *volume, user *container) bool {
 	}
 	pod := get[*corev1.Pod](w.store, user.pod)
 	there := pod != nil && pod.UID == user.uid && !terminal(pod)
-	return !w.unused || (!there && !v.observed[user.uid])
+	return !there && (!w.unused || !v.observed[user.uid])
 }
 
 // unusedLag is how long after the end of a Job its claims may be reported as unused and still count

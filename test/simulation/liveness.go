@@ -25,7 +25,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
@@ -80,7 +79,6 @@ func (w *world) settle() {
 		before := w.store.version + w.progress
 		w.settleKubernetes()
 		w.letClaimsGo()
-		w.clearOrphanedPods()
 		w.check()
 		for _, name := range policyNames {
 			if name != policyNames[0] && get[*drainv1alpha1.DrainPolicy](w.store, name) == nil && round > 0 {
@@ -111,34 +109,19 @@ func (w *world) settle() {
 	w.checkOrdinals()
 }
 
-// letClaimsGo is what a user does whose deletion of a claim waits for a pod that has ended, or that
-// can't start because the claim is being deleted.
+// letClaimsGo is what a user does whose deletion of a claim waits for a pod of the StatefulSet that
+// can't start because of it. The operator's own pods are the operator's to clear.
 func (w *world) letClaimsGo() {
 	for _, pod := range list[*corev1.Pod](w.store) {
-		if c := w.containers[pod.UID]; c != nil && c.live {
+		if c := w.containers[pod.UID]; (c != nil && c.live) || pod.DeletionTimestamp != nil || pod.Labels[drainv1alpha1.RoleLabel] != "" {
 			continue
 		}
 		for _, name := range claimNames(&pod.Spec) {
 			if claim := get[*corev1.PersistentVolumeClaim](w.store, name); claim != nil && claim.DeletionTimestamp != nil && w.discarded[claim.UID] {
-				if job := owner(w.store, pod); job != nil {
-					w.note("user: deletes Job %s, which holds claim %s", job.Name, name)
-					_ = w.store.delete(jobs, job.Name, deletion{propagation: metav1.DeletePropagationForeground})
-				} else if pod.DeletionTimestamp == nil {
-					w.note("user: deletes pod %s, which holds claim %s", pod.Name, name)
-					_ = w.store.delete(pods, pod.Name, deletion{})
-				}
+				w.note("user: deletes pod %s, which holds claim %s", pod.Name, name)
+				_ = w.store.delete(pods, pod.Name, deletion{})
 				break
 			}
-		}
-	}
-}
-
-// clearOrphanedPods is what a user does who has orphaned a Job's pod before it could run.
-func (w *world) clearOrphanedPods() {
-	for _, pod := range list[*corev1.Pod](w.store) {
-		if pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleDrain && ownerOf(pod) == "" && w.containers[pod.UID] == nil && pod.DeletionTimestamp == nil {
-			w.note("user: deletes pod %s, which is nobody's", pod.Name)
-			_ = w.store.delete(pods, pod.Name, deletion{})
 		}
 	}
 }
@@ -172,7 +155,7 @@ func (w *world) checkOrdinals() {
 			w.violate(invariantLiveness, "there is no policy, and the lock of ordinal %d still stands", ordinal)
 		case locked && entry(policy, ordinal) == nil:
 			w.violate(invariantLiveness, "the lock of ordinal %d stands and the policy doesn't say why", ordinal)
-		case locked && entry(policy, ordinal).State != drainv1alpha1.DrainFailed && entry(policy, ordinal).Reason != drainv1alpha1.ReasonJobRefused && !w.terminating(ordinal):
+		case locked && entry(policy, ordinal).State != drainv1alpha1.DrainFailed && entry(policy, ordinal).Reason != drainv1alpha1.ReasonJobRefused:
 			w.violate(invariantLiveness, "the lock of ordinal %d still stands: %s", ordinal, entryOf(policy, ordinal))
 		}
 		if !wanted && set != nil && policy != nil {
@@ -184,13 +167,12 @@ func (w *world) checkOrdinals() {
 // checkOrphan asserts that an orphan is drained, or waits for something that is so.
 func (w *world) checkOrphan(policy *drainv1alpha1.DrainPolicy, ordinal int32) {
 	var undrained []string
-	there, terminating := 0, false
+	there := 0
 	for _, claim := range list[*corev1.PersistentVolumeClaim](w.store) {
 		if _, number, ok := cutOrdinal(claim.Name); !ok || number != ordinal {
 			continue
 		}
 		there++
-		terminating = terminating || claim.DeletionTimestamp != nil
 		if v := w.volumes[claim.UID]; v != nil && (!v.drained || slices.ContainsFunc(v.users, func(user *container) bool { return !w.hidden(v, user) && !v.tolerated[user.uid] })) {
 			undrained = append(undrained, claim.Name)
 		}
@@ -220,20 +202,9 @@ func (w *world) checkOrphan(policy *drainv1alpha1.DrainPolicy, ordinal int32) {
 		if !slices.Contains(legitimate, e.Reason) {
 			w.violate(invariantLiveness, "orphan %d waits for what has come: %s", ordinal, entryOf(policy, ordinal))
 		}
-	case drainv1alpha1.DrainDraining:
-		if terminating {
-			return // Somebody deletes a claim that the drain is at: that person's own loss.
-		}
+	default:
 		w.violate(invariantLiveness, "orphan %d never gets anywhere: %s", ordinal, entryOf(policy, ordinal))
 	}
-}
-
-// terminating says whether a claim of an ordinal is being deleted.
-func (w *world) terminating(ordinal int32) bool {
-	return slices.ContainsFunc(list[*corev1.PersistentVolumeClaim](w.store), func(claim *corev1.PersistentVolumeClaim) bool {
-		_, number, ok := cutOrdinal(claim.Name)
-		return ok && number == ordinal && claim.DeletionTimestamp != nil
-	})
 }
 
 func entry(policy *drainv1alpha1.DrainPolicy, ordinal int32) *drainv1alpha1.DrainStatus {

@@ -248,6 +248,7 @@ func (w *world) startPod(pod *corev1.Pod) {
 }
 
 func (w *world) startContainer(c *container) {
+	w.hurry()
 	c.live, c.exit = true, 0
 	if c.role == roleDrain {
 		return

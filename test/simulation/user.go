@@ -57,8 +57,8 @@ func (w *world) begin() {
 	w.unused = c.pick(3) != 1
 	w.parallel = c.pick(2) == 1
 	w.pace = []int{160, 60, 400}[c.pick(3)]
-	w.target = []string{"", "delete persistentvolumeclaims", "delete pods", "create jobs", "patch pods", "patch persistentvolumeclaims", "delete jobs", "create pods"}[c.pick(8)]
-	w.favourite = []fault{hangs, stalls, hangsCrash, lostResponse, crashAfter}[c.weighted(4, 4, 1, 1, 1)]
+	w.target = []string{"", "delete persistentvolumeclaims", "delete pods", "create jobs", "patch pods", "patch persistentvolumeclaims", "delete jobs", "create pods"}[c.weighted(1, 3, 4, 2, 2, 1, 1, 1)]
+	w.favourite = []fault{hangs, stalls, hangsCrash, lostResponse, crashAfter}[c.weighted(4, 5, 1, 1, 1)]
 	w.templates = []string{"data"}
 	if c.pick(3) == 1 {
 		w.templates = []string{"data", "logs"}
@@ -126,9 +126,13 @@ func (w *world) createPolicy(name string) {
 // stepUser is somebody with kubectl.
 func (w *world) stepUser() {
 	c := w.choices
-	switch c.weighted(60, 12, 8, 4, 4, 4, 4, 6, 6, 6, 4, 4, 5, 5, 10, 4, 2, 3, 5, 4) {
+	switch c.weighted(60, 12, 8, 4, 4, 4, 4, 6, 6, 6, 4, 4, 5, 5, 10, 4, 2, 3, 5, 4, 2) {
 	case 0:
-		w.scale(int32(c.pick(maxReplicas + 1)))
+		replicas := int32(c.pick(maxReplicas + 1))
+		if c.chance(50) {
+			replicas = w.before // Undo.
+		}
+		w.scale(replicas)
 	case 1: // Back and forth at once.
 		w.scale(int32(c.pick(maxReplicas + 1)))
 		w.scale(int32(c.pick(maxReplicas + 1)))
@@ -173,6 +177,8 @@ func (w *world) stepUser() {
 		w.stripLock()
 	case 17:
 		w.tamperWithMarks()
+	case 20:
+		w.stripPolicy()
 	case 19:
 		w.editPolicy("whenDeleted", func(spec *drainv1alpha1.DrainPolicySpec) {
 			spec.WhenDeleted = []drainv1alpha1.WhenDeleted{drainv1alpha1.WhenDeletedRetain, drainv1alpha1.WhenDeletedDrain}[c.pick(2)]
@@ -186,6 +192,9 @@ func (w *world) stepUser() {
 
 func (w *world) scale(replicas int32) {
 	w.note("user: scales to %d", replicas)
+	if set := get[*appsv1.StatefulSet](w.store, setName); set != nil {
+		w.before = ptr.Deref(set.Spec.Replicas, 1)
+	}
 	update(w.store, setName, func(set *appsv1.StatefulSet) { set.Spec.Replicas = ptr.To(replicas) })
 }
 
@@ -303,6 +312,15 @@ func (w *world) stripLock() {
 	w.sabotaged[lock.Name] = true
 	update(w.store, lock.Name, func(pod *corev1.Pod) { pod.Finalizers = nil })
 	_ = w.store.delete(pods, lock.Name, deletion{now: true})
+}
+
+// stripPolicy deletes a policy without letting the operator release its locks.
+func (w *world) stripPolicy() {
+	if policy, ok := some(w, everything[*drainv1alpha1.DrainPolicy]); ok {
+		w.note("user: deletes policy %s and strips its finalizer", policy.Name)
+		_ = w.store.delete(policies, policy.Name, deletion{})
+		update(w.store, policy.Name, func(policy *drainv1alpha1.DrainPolicy) { policy.Finalizers = nil })
+	}
 }
 
 func isLock(pod *corev1.Pod) bool {

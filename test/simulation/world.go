@@ -82,6 +82,8 @@ type world struct {
 	progress int64
 	// truth about what people did to the protocol itself
 	sabotaged map[string]bool
+	// before is the number of replicas before the last scaling.
+	before int32
 	// discarded are the claims that a user has deleted.
 	discarded map[types.UID]bool
 
@@ -186,7 +188,7 @@ func (w *world) take() {
 	if len(w.hanging) > 0 || w.managers[0].asleep > w.step || w.managers[1].asleep > w.step {
 		users = 80 // The more happens before a late write comes, the more it can break.
 	}
-	switch c.weighted(10, 100, 15, 50, 40, 40, 35, 20, 60, 4, 15, 4, 15, users, w.pace, w.pace/2) {
+	switch c.weighted(10, 100, 15, 50, 40, 40, 35, 20, 60, 4, 15, 4, 15, users, w.pace, w.pace/2, w.pace/8) {
 	case 0:
 		w.tick()
 	case 1:
@@ -218,13 +220,24 @@ func (w *world) take() {
 		w.stepUser()
 	case 14: // A while in which Kubernetes does what it should.
 		w.settleKubernetes()
-	case 15: // And one in which the operator does.
-		m := w.leader()
-		if m.view.deliverAll(); m.run == nil && m.asleep <= w.step {
-			w.reconcile(m)
+	case 16: // A longer one, in which a drain can come to its end.
+		for range 2 + c.pick(8) {
+			w.settleKubernetes()
+			w.check()
+			w.settleManager(w.leader())
+			w.clock.now = w.clock.now.Add(time.Second)
 		}
-		m.finish()
+	case 15: // And one in which the operator does.
+		w.settleManager(w.leader())
 	}
+}
+
+// settleManager lets a manager reconcile on caches that lack nothing.
+func (w *world) settleManager(m *manager) {
+	if m.view.deliverAll(); m.run == nil && m.asleep <= w.step {
+		w.reconcile(m)
+	}
+	m.finish()
 }
 
 // tick lets time pass.
@@ -341,6 +354,20 @@ func (w *world) fail(m *manager, f fault) {
 	m.advance()
 	if f == crashAfter || f == hangsCrash {
 		m.crash(behind)
+	}
+}
+
+// hurry has what is late come now, perhaps: when a pod has just started it can do most harm.
+func (w *world) hurry() {
+	for _, m := range w.managers {
+		if m.asleep > w.step && w.choices.chance(40) {
+			m.asleep = w.step + w.choices.pick(3)
+		}
+	}
+	for _, c := range w.hanging {
+		if c.until > w.step && w.choices.chance(40) {
+			c.until = w.step + w.choices.pick(3)
+		}
 	}
 }
 

@@ -63,7 +63,7 @@ var guards = []guard{
 	{name: "the generation rule", edits: []edit{{markFile, "return generation == m.Generation || generation == m.Generation+1", "return generation >= m.Generation"}}},
 	{name: "the mark names its StatefulSet", edits: []edit{{markFile, `set == "" || m.StatefulSetUID != set`, `set == ""`}}},
 	{name: "the mark names its lock", edits: []edit{{markFile, `return m != nil && lock != "" && m.LockUID == lock`, `return m != nil && lock != ""`}}},
-	{name: "the Unused time of the mark", edits: []edit{{markFile, "return m.UnusedSince.Equal(since)", "return true"}}},
+	{name: "the Unused time of the mark", edits: []edit{{markFile, "return m.UnusedSince.Equal(since)", "return since == nil || true"}}},
 	{name: "marks don't hold while the claim is in use", edits: []edit{{markFile, `	if !known {
 		return false
 	}
