@@ -39,7 +39,9 @@ const (
 
 // settleKubernetes gives each of Kubernetes' own controllers a turn.
 func (w *world) settleKubernetes() {
-	w.choices = tame(w.choices)
+	c := w.choices
+	w.choices = &choices{}
+	defer func() { w.choices = c }()
 	w.sets.step(w.choices)
 	w.jobs.step(w.choices)
 	w.stepScheduler()
@@ -49,9 +51,6 @@ func (w *world) settleKubernetes() {
 	w.collectPods()
 	w.unuser.step()
 }
-
-// tame returns choices of which every one is the tame one.
-func tame(c *choices) *choices { return &choices{list: c.list, at: len(c.list)} }
 
 // settle stops all faults, lets everything come to rest, and asserts what must then be so.
 func (w *world) settle() {

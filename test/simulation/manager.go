@@ -20,6 +20,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"math"
 	"runtime/debug"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -50,7 +51,8 @@ type run struct {
 	stop   func()
 	// pending is the call that it stands before.
 	pending *call
-	// looked is the store's version at the latest list of everybody's pods.
+	// looked is the store's version at the latest list of everybody's pods; who doesn't look can't
+	// say that there was nobody.
 	looked int64
 	failed bool
 }
@@ -72,7 +74,7 @@ func newManager(w *world, name string) *manager {
 
 // start begins a reconcile of a policy; it stands before its first call then.
 func (m *manager) start(policy string) {
-	r := &run{policy: policy}
+	r := &run{policy: policy, looked: math.MaxInt64}
 	m.run = r
 	r.next, r.stop = iter.Pull(func(yield func(*call) bool) {
 		defer func() {

@@ -188,7 +188,7 @@ func (w *world) take() {
 	if len(w.hanging) > 0 || w.managers[0].asleep > w.step || w.managers[1].asleep > w.step {
 		users = 80 // The more happens before a late write comes, the more it can break.
 	}
-	switch c.weighted(10, 100, 15, 50, 40, 40, 35, 20, 60, 4, 15, 4, 15, users, w.pace, w.pace/2, w.pace/8) {
+	switch c.weighted(10, 100, 15, 50, 40, 40, 35, 20, 60, 4, 15, 4, 15, users, w.pace, w.pace/2, w.pace/8, 6) {
 	case 0:
 		w.tick()
 	case 1:
@@ -220,6 +220,8 @@ func (w *world) take() {
 		w.stepUser()
 	case 14: // A while in which Kubernetes does what it should.
 		w.settleKubernetes()
+	case 17:
+		w.lateWrite()
 	case 16: // A longer one, in which a drain can come to its end.
 		for range 2 + c.pick(8) {
 			w.settleKubernetes()
@@ -230,6 +232,11 @@ func (w *world) take() {
 	case 15: // And one in which the operator does.
 		w.settleManager(w.leader())
 	}
+}
+
+// pause is a short time.
+func (w *world) pause() time.Duration {
+	return []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}[w.choices.weighted(6, 2, 1)]
 }
 
 // settleManager lets a manager reconcile on caches that lack nothing.
