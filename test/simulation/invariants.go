@@ -21,8 +21,10 @@ import (
 	"slices"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -119,10 +121,8 @@ func (w *world) afterOperatorPatches(r *run, before, after client.Object) {
 	if !ok || before.GetAnnotations()[drainv1alpha1.DrainedAnnotation] == claim.Annotations[drainv1alpha1.DrainedAnnotation] {
 		return
 	}
-	if w.landing || !markOf(claim).says() {
-		// A void mark says nothing. One that comes late names a lock and a generation that are no more; that it doesn't
-		// hold is for the deletions to show.
-		return
+	if !w.holds(claim) {
+		return // It says nothing about now: it is void, or came late, or is written so that others come too late.
 	}
 	v := w.volumes[claim.UID]
 	if v == nil {
@@ -201,10 +201,32 @@ type mark struct {
 	ClaimUID, LockUID, StatefulSetUID types.UID
 	Generation                        int64
 	Absent                            bool
+	UnusedSince                       *metav1.Time
 }
 
-// says whether anything can make the mark hold.
-func (m mark) says() bool { return m.LockUID != "" || m.Generation != 0 || m.Absent }
+// holds says whether the mark on a claim can be taken to hold now.
+func (w *world) holds(claim *corev1.PersistentVolumeClaim) bool {
+	m := markOf(claim)
+	var since *metav1.Time
+	if conditions := claim.Status.Conditions; len(conditions) > 0 {
+		if conditions[0].Status != corev1.ConditionTrue {
+			return false
+		}
+		since = &conditions[0].LastTransitionTime
+	}
+	_, ordinal, _ := cutOrdinal(claim.Name)
+	if m.ClaimUID != claim.UID || !m.UnusedSince.Equal(since) {
+		return false
+	}
+	if lock := get[*corev1.Pod](w.store, lockName(ordinal)); lock != nil && isLock(lock) && lock.UID == m.LockUID {
+		return true
+	}
+	set := get[*appsv1.StatefulSet](w.store, setName)
+	if set == nil {
+		return m.Absent
+	}
+	return !wanted(set, ordinal) && set.UID == m.StatefulSetUID && (set.Generation == m.Generation || set.Generation == m.Generation+1)
+}
 
 // markOf returns the mark on a claim; it is read here independently of the operator's own code.
 func markOf(claim *corev1.PersistentVolumeClaim) mark {

@@ -142,7 +142,7 @@ func (w *world) checkOrdinals() {
 		policy = rival
 	}
 	for ordinal := range int32(8) {
-		wanted := set != nil && ordinal >= startOf(set) && ordinal < startOf(set)+ptr.Deref(set.Spec.Replicas, 1)
+		wanted := set != nil && wanted(set, ordinal)
 		pod := get[*corev1.Pod](w.store, lockName(ordinal))
 		locked := pod != nil && isLock(pod)
 		switch {
@@ -161,6 +161,11 @@ func (w *world) checkOrdinals() {
 			w.checkOrphan(policy, ordinal)
 		}
 	}
+}
+
+// wanted says whether an ordinal is in the StatefulSet's range.
+func wanted(set *appsv1.StatefulSet, ordinal int32) bool {
+	return ordinal >= startOf(set) && ordinal < startOf(set)+ptr.Deref(set.Spec.Replicas, 1)
 }
 
 // checkOrphan asserts that an orphan is drained, or waits for something that is so.

@@ -66,8 +66,6 @@ type world struct {
 
 	managers [2]*manager
 	hanging  []*call
-	// landing is true while a call takes effect that hung.
-	landing bool
 
 	sets    *setController
 	jobs    *jobController
@@ -440,9 +438,7 @@ func (w *world) landHanging() {
 
 func (w *world) land(c *call) {
 	w.note("what hung takes effect: %s", c)
-	w.landing = true
 	_, _ = w.make(c)
-	w.landing = false
 }
 
 // admit is the admission of the API server.
