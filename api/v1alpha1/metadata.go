@@ -33,6 +33,9 @@ const (
 	LockAnnotation = "drain.statefulset.dev/lock"
 	// JobAnnotation holds, on a lock, the UID of the Job whose pods may run under it.
 	JobAnnotation = "drain.statefulset.dev/job"
+	// DeletingAnnotation holds, on a lock, the resourceVersions of the claims that are being
+	// deleted under it.
+	DeletingAnnotation = "drain.statefulset.dev/deleting"
 	// TemplateHashAnnotation holds, on a Job, a hash of what its pod was made from.
 	TemplateHashAnnotation = "drain.statefulset.dev/template-hash"
 	// DrainedAnnotation is the mark on a claim that a drain of it has succeeded.

@@ -41,6 +41,9 @@ type Mark struct {
 	// LockUID is the lock that the drain ran under. While that lock stands, no pod of the
 	// StatefulSet can have used the claim since.
 	LockUID types.UID `json:"lockUID"`
+	// ReleasedUID is the last lock under which the claim was kept. A lock is released only after
+	// it stands here, so that a deletion which was decided under that lock, and hung, fails.
+	ReleasedUID types.UID `json:"releasedUID,omitempty"`
 	// JobUID is the Job that drained the claim.
 	JobUID types.UID `json:"jobUID,omitempty"`
 	// StatefulSetUID and Generation name the last spec of the StatefulSet that is known
@@ -91,6 +94,12 @@ func ParseMark(claim *corev1.PersistentVolumeClaim) *Mark {
 		return nil
 	}
 	return mark
+}
+
+// Release returns the mark as it is after the lock with this UID: no lock holds it any more.
+func (m Mark) Release(lock types.UID) Mark {
+	m.LockUID, m.ReleasedUID = "", lock
+	return m
 }
 
 // Void returns the mark with all that makes it hold taken out.

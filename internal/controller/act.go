@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -102,7 +103,7 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, drain *plan.D
 	case plan.DeleteJob:
 		logger.Info("Deleting a Job", "job", klog.KRef(namespace, step.Job), "why", drain.Message)
 		return r.deleteJob(ctx, namespace, step.Job, step.JobUID)
-	case plan.MarkClaims, plan.VoidMarks:
+	case plan.MarkClaims, plan.VoidMarks, plan.ReleaseMarks:
 		for i := range step.Marks {
 			logger.Info("Writing a mark", "step", step.Kind, "claim", klog.KObj(&step.Marks[i].Claim))
 			if err := r.mark(ctx, &step.Marks[i]); err != nil {
@@ -110,6 +111,9 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, drain *plan.D
 			}
 		}
 	case plan.DeleteClaims:
+		if err := r.noteDeletion(ctx, drain.Lock, step.Delete); err != nil {
+			return err
+		}
 		for i := range step.Delete {
 			logger.Info("Deleting a drained claim", "claim", klog.KObj(&step.Delete[i]))
 			if err := r.deleteClaim(ctx, &step.Delete[i]); err != nil {
@@ -199,6 +203,21 @@ func (r *Reconciler) mark(ctx context.Context, mark *plan.ClaimMark) error {
 	before := mark.Claim.DeepCopy()
 	metav1.SetMetaDataAnnotation(&claim.ObjectMeta, drainv1alpha1.DrainedAnnotation, mark.Mark.String())
 	return r.Patch(ctx, claim, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+}
+
+// noteDeletion writes to the lock before claims are deleted under it: a release of the lock that
+// was decided before, and hung, then fails. One that is decided later writes to the claims first.
+func (r *Reconciler) noteDeletion(ctx context.Context, lock *corev1.Pod, deleted []corev1.PersistentVolumeClaim) error {
+	versions := make([]string, 0, len(deleted))
+	for i := range deleted {
+		versions = append(versions, deleted[i].ResourceVersion)
+	}
+	after := lock.DeepCopy()
+	metav1.SetMetaDataAnnotation(&after.ObjectMeta, drainv1alpha1.DeletingAnnotation, strings.Join(versions, ","))
+	if err := r.Patch(ctx, after, client.MergeFromWithOptions(lock, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("writing to the lock: %w", err)
+	}
+	return nil
 }
 
 // deleteClaim deletes a claim, provided that it is still as it was read, mark and all.

@@ -179,16 +179,17 @@ func (p *planner) decideLocked(o *ordinal, d *Drain) {
 		o.lock.DeletionTimestamp == nil && skipped(o) == ""
 	switch {
 	case len(o.claims) == 0:
-		p.release(d, "The claims are gone")
-	case complete && p.unmarked(o):
+		p.release(o, d, "The claims are gone")
+	case complete && p.unmarked(o) && (deleting || !o.inRange):
 		p.mark(o, d)
 	case o.job != nil && len(held) < len(o.claims) && terminating(o) != "":
 		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Claim %q is being deleted by somebody else; deleting Job %q, whose pod holds it", terminating(o), o.job.Name)
 		d.Next = deleteJob(o.job)
 	case deleting && len(held) > 0 && p.restIsNew(o):
 		p.dispose(o, held, d)
-	case len(held) == len(o.claims):
-		p.release(d, cmp.Or(d.Outcome, "The claims are drained and kept"))
+	case len(held) == len(o.claims), p.settled(o), complete:
+		// Kept and wanted back: a mark would hold no longer than the lock.
+		p.release(o, d, cmp.Or(d.Outcome, "The claims are drained and kept"))
 	case o.job != nil:
 		p.retry(o, d)
 	default:
@@ -196,10 +197,22 @@ func (p *planner) decideLocked(o *ordinal, d *Drain) {
 	}
 }
 
-// release is the last step of every drain, whether it succeeded or is given up.
-func (p *planner) release(d *Drain, why string) {
+// release is the last step of every drain, whether it succeeded or is given up. Claims that are
+// kept are written to first: a deletion that was decided under this lock and hangs, in a slow
+// webhook or a manager that lost its lease, then fails on their resourceVersion.
+func (p *planner) release(o *ordinal, d *Drain, why string) {
 	d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonReleasingLock, "%s", why)
 	d.Next = Step{Kind: ReleaseLock}
+	var kept []ClaimMark
+	for i := range o.claims {
+		mark := claims.ParseMark(&o.claims[i])
+		if mark != nil && mark.ReleasedUID != o.lock.UID && o.claims[i].DeletionTimestamp == nil {
+			kept = append(kept, ClaimMark{Claim: o.claims[i], Mark: mark.Release(o.lock.UID)})
+		}
+	}
+	if len(kept) > 0 {
+		d.Next = Step{Kind: ReleaseMarks, Marks: kept}
+	}
 }
 
 func (d *Drain) say(state drainv1alpha1.DrainState, reason, format string, args ...any) {

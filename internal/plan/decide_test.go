@@ -321,7 +321,7 @@ func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 		"drained then, to be deleted, unproven":    is(drained, drainv1alpha1.ReasonClaimsKept, "", "", gone(deleteClaims, marked(nil))),
 		"drained then, to be deleted, proven":      is(drained, drainv1alpha1.ReasonClaimsKept, "", TakeLock, gone(deleteClaims, marked(&noon))),
 		"proven and locked: deleted":               is(draining, drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, gone(deleteClaims, marked(&noon), func(w *world) { w.lock(2) })),
-		"unproven and locked: drained again":       is(draining, drainv1alpha1.ReasonLocked, "", StartJob, gone(deleteClaims, marked(nil), func(w *world) { w.lock(2) })),
+		"unproven and locked: given back":          is(draining, drainv1alpha1.ReasonReleasingLock, "", ReleaseMarks, gone(deleteClaims, marked(nil), func(w *world) { w.lock(2) })),
 		"marked under the lock: deleted":           is(draining, drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, gone(deleteClaims, func(w *world) { w.claim("data", 2, markedUnder(2)); w.lock(2) })),
 		"used since: drained again": is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(func(w *world) {
 			w.claim("data", 2, absent(&noon), unusedSince(corev1.ConditionTrue, metav1.NewTime(now)))
@@ -546,7 +546,7 @@ func TestDecideAboutAFailedJob(t *testing.T) {
 		"a claim has lost its volume":        released("lost", failedOnce, func(w *world) { lost(&w.Claims[0]) }),
 		"the StatefulSet is gone":            released("gone", failedOnce, setGone),
 		"what the drain said is not lost":    released("disk on fire", failedOnce, scaledUp, func(w *world) { w.drainPod(2, ended(1, "disk on fire")) }),
-		"marks of before hold, and are kept": {given: func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(2); w.job(2, 1, failed) }, wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: ReleaseLock},
+		"marks of before hold, and are kept": {given: func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(2); w.job(2, 1, failed) }, wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: ReleaseMarks},
 	})
 }
 
@@ -595,19 +595,20 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 	used := func(w *world) { unusedSince(corev1.ConditionTrue, noon)(&w.Claims[len(w.Claims)-1]) }
 
 	decide(t, map[string]decision{
-		"its claims are marked":                      with(is(drainv1alpha1.ReasonMarkingClaims, "complete", MarkClaims, 0, completed), marks(claims.Mark{StatefulSetUID: setUID, Generation: 4})),
-		"with the time since which none uses them":   with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, func(w *world) { unusedSince(corev1.ConditionTrue, noon)(&w.Claims[0]) }), marks(claims.Mark{StatefulSetUID: setUID, Generation: 4, UnusedSince: &noon})),
-		"wanted back: the mark holds under its lock": with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, scaledUp), marks(claims.Mark{})),
-		"the StatefulSet is gone: it says so":        with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, setGone), marks(claims.Mark{Absent: true, StatefulSetUID: setUID})),
-		"the StatefulSet is being deleted: likewise": with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, setDeleted), marks(claims.Mark{})),
-		"the policy is being deleted":                is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, deleted),
-		"suspended":                                  is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, suspended),
-		"the StatefulSet controller is behind":       is(drainv1alpha1.ReasonStatefulSetNotObserved, "generation 4", "", 0, completed, notObserved),
-		"it is behind, and the policy being deleted": with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, deleted, notObserved), marks(claims.Mark{})),
-		"a claim is in use":                          is(drainv1alpha1.ReasonMarkingClaims, `"data-web-2" as unused`, "", recheck, completed, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
-		"a claim is in use, wanted back":             is(drainv1alpha1.ReasonReleasingLock, "unused", ReleaseLock, 0, completed, scaledUp, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
-		"a claim is in use, policy being deleted":    is(drainv1alpha1.ReasonReleasingLock, "unused", ReleaseLock, 0, completed, deleted, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
-		"unused a while after the Job's end is lag":  is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, func(w *world) { unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag)))(&w.Claims[0]) }),
+		"its claims are marked":                                     with(is(drainv1alpha1.ReasonMarkingClaims, "complete", MarkClaims, 0, completed), marks(claims.Mark{StatefulSetUID: setUID, Generation: 4})),
+		"with the time since which none uses them":                  with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, func(w *world) { unusedSince(corev1.ConditionTrue, noon)(&w.Claims[0]) }), marks(claims.Mark{StatefulSetUID: setUID, Generation: 4, UnusedSince: &noon})),
+		"wanted back: no mark would hold longer than the lock":      is(drainv1alpha1.ReasonReleasingLock, "moved 12", ReleaseLock, 0, completed, scaledUp),
+		"wanted back, to be deleted: the mark holds under its lock": with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, scaledUp, deleteClaims), marks(claims.Mark{})),
+		"the StatefulSet is gone: it says so":                       with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, setGone), marks(claims.Mark{Absent: true, StatefulSetUID: setUID})),
+		"the StatefulSet is being deleted: likewise":                with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, setDeleted), marks(claims.Mark{})),
+		"the policy is being deleted":                               is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, deleted),
+		"suspended":                                                 is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, suspended),
+		"the StatefulSet controller is behind":                      is(drainv1alpha1.ReasonStatefulSetNotObserved, "generation 4", "", 0, completed, notObserved),
+		"it is behind, and the policy being deleted":                with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, deleted, notObserved), marks(claims.Mark{})),
+		"a claim is in use":                                         is(drainv1alpha1.ReasonMarkingClaims, `"data-web-2" as unused`, "", recheck, completed, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
+		"a claim is in use, wanted back":                            is(drainv1alpha1.ReasonReleasingLock, "unused", ReleaseLock, 0, completed, scaledUp, deleteClaims, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
+		"a claim is in use, policy being deleted":                   is(drainv1alpha1.ReasonReleasingLock, "unused", ReleaseLock, 0, completed, deleted, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
+		"unused a while after the Job's end is lag":                 is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, func(w *world) { unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag)))(&w.Claims[0]) }),
 		"unused long after the Job's end is use": with(is(drainv1alpha1.ReasonStoppingJob, "draining it again", DeleteJob, 0, completed, func(w *world) {
 			unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag+time.Second)))(&w.Claims[0])
 		}), nil),
@@ -639,9 +640,13 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 		}),
 
 		// Marked.
-		"kept: the lock goes":                           is(drainv1alpha1.ReasonReleasingLock, "kept", ReleaseLock, 0, drained()),
-		"kept: the drain's words are shown":             is(drainv1alpha1.ReasonReleasingLock, "moved 12", ReleaseLock, 0, completed, func(w *world) { markedUnder(2)(&w.Claims[0]) }),
-		"kept: the Job stays":                           is(drainv1alpha1.ReasonReleasingLock, "", ReleaseLock, 0, drained(), func(w *world) { w.job(2, 1, complete) }),
+		"kept: the lock goes": is(drainv1alpha1.ReasonReleasingLock, "kept", ReleaseMarks, 0, drained()),
+		"kept: the lock goes when its claims are written to": is(drainv1alpha1.ReasonReleasingLock, "kept", ReleaseLock, 0, func(w *world) {
+			w.claim("data", 2, markedBy(claims.Mark{StatefulSetUID: setUID, Generation: 4, ReleasedUID: lockUID(2)}))
+			w.lock(2)
+		}),
+		"kept: the drain's words are shown":             is(drainv1alpha1.ReasonReleasingLock, "moved 12", ReleaseMarks, 0, completed, func(w *world) { markedUnder(2)(&w.Claims[0]) }),
+		"kept: the Job stays":                           is(drainv1alpha1.ReasonReleasingLock, "", ReleaseMarks, 0, drained(), func(w *world) { w.job(2, 1, complete) }),
 		"the Job goes before the claims":                with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteJob, 0, deleteClaims, drained(), func(w *world) { w.job(2, 1, complete) }), nil),
 		"older Jobs go before the claims":               is(drainv1alpha1.ReasonDeletingClaims, "", DeleteJob, 0, deleteClaims, drained(), func(w *world) { w.job(2, 1, failed, named("older")) }),
 		"then the claims go":                            with(is(drainv1alpha1.ReasonDeletingClaims, "data-web-2, logs-web-2", DeleteClaims, 0, deleteClaims, twoDrained), deletes("data-web-2", "logs-web-2")),
@@ -654,13 +659,13 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 		"the rest of them, the first being gone":        with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, twoDrained, func(w *world) { w.Claims = w.Claims[1:] }), deletes("logs-web-2")),
 		"all are gone":                                  is(drainv1alpha1.ReasonReleasingLock, "gone", ReleaseLock, 0, deleteClaims, func(w *world) { w.lock(2) }),
 		"somebody else uses one":                        is(drainv1alpha1.ReasonClaimInUse, `"debug"`, "", recheck, deleteClaims, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
-		"somebody else uses one, wanted back":           is(drainv1alpha1.ReasonReleasingLock, `"debug"`, ReleaseLock, 0, deleteClaims, scaledUp, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
+		"somebody else uses one, wanted back":           is(drainv1alpha1.ReasonReleasingLock, `"debug"`, ReleaseMarks, 0, deleteClaims, scaledUp, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
 		"somebody else uses one, and only we can tell":  is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, drained(), func(w *world) { w.pod("debug", "data-web-2") }),
 		"somebody deletes one before it is marked":      is(drainv1alpha1.ReasonStoppingJob, "whose pod holds it", DeleteJob, 0, completed, func(w *world) { claimTerminating(&w.Claims[0]) }),
 		"somebody else uses one before it is marked":    is(drainv1alpha1.ReasonClaimInUse, `"debug"`, DeleteJob, 0, completed, func(w *world) { w.pod("debug", "data-web-2") }),
-		"a skipped ordinal keeps its claims":            is(drainv1alpha1.ReasonReleasingLock, "", ReleaseLock, 0, deleteClaims, drained(skip)),
-		"a policy being deleted deletes none":           is(drainv1alpha1.ReasonReleasingLock, "", ReleaseLock, 0, deleteClaims, deleted, drained()),
-		"nothing is deleted under a lock that is going": is(drainv1alpha1.ReasonReleasingLock, "", ReleaseLock, 0, deleteClaims, drained(), func(w *world) { w.Pods[0].DeletionTimestamp = &noon }),
+		"a skipped ordinal keeps its claims":            is(drainv1alpha1.ReasonReleasingLock, "", ReleaseMarks, 0, deleteClaims, drained(skip)),
+		"a policy being deleted deletes none":           is(drainv1alpha1.ReasonReleasingLock, "", ReleaseMarks, 0, deleteClaims, deleted, drained()),
+		"nothing is deleted under a lock that is going": is(drainv1alpha1.ReasonReleasingLock, "", ReleaseMarks, 0, deleteClaims, drained(), func(w *world) { w.Pods[0].DeletionTimestamp = &noon }),
 		"no claim goes before all are drained":          is(drainv1alpha1.ReasonLocked, "", StartJob, 0, deleteClaims, twoDrained, used),
 		"no claim goes before all are drained, marked by generation": is(drainv1alpha1.ReasonLocked, "", StartJob, 0, deleteClaims, func(w *world) {
 			w.templates("data", "logs")
@@ -668,7 +673,7 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			w.claim("logs", 2)
 			w.lock(2)
 		}),
-		"wanted back, half of it drained: both are given back": is(drainv1alpha1.ReasonReleasingLock, "wanted back", ReleaseLock, 0, deleteClaims, scaledUp, twoDrained, used),
+		"wanted back, half of it drained: both are given back": is(drainv1alpha1.ReasonReleasingLock, "wanted back", ReleaseMarks, 0, deleteClaims, scaledUp, twoDrained, used),
 		"wanted back, and a claim was made anew meanwhile": with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, scaledUp, func(w *world) {
 			w.templates("data", "logs")
 			w.claim("data", 2, bornAfterTheLock)

@@ -347,9 +347,17 @@ func (c *checker) drain(d *Drain) {
 	case DeletePod:
 		ended := hasEnded(d.Next.Pod)
 		c.require(ended && metav1.GetControllerOf(d.Next.Pod) == nil || !ended && d.Next.Pod.Spec.NodeName == "", d, "the drain pod is on no node, or has ended without a Job")
+	case ReleaseMarks:
+		for _, m := range d.Next.Marks {
+			c.require(d.Lock != nil && m.Mark.ReleasedUID == d.Lock.UID && !m.Mark.HoldsUnder(d.Lock.UID), d, "the mark says under which lock the claim was kept")
+		}
 	case ReleaseLock:
 		c.quiet(d)
 		c.require(d.Lock != nil, d, "there is a lock")
+		for i := range d.Claims {
+			mark := claims.ParseMark(&d.Claims[i])
+			c.require(mark == nil || mark.ReleasedUID == d.Lock.UID || d.Claims[i].DeletionTimestamp != nil, d, "every kept claim was written to under the lock")
+		}
 	case DeleteJob:
 		job := c.job(d.Next.JobUID)
 		c.require(job != nil && job.Name == d.Next.Job && ordinalIs(job.Labels, d.Ordinal) && job.DeletionTimestamp == nil, d, "the Job is the ordinal's, and isn't going yet")

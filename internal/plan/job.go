@@ -135,7 +135,7 @@ func (p *planner) retry(o *ordinal, d *Drain) {
 		said = d.Outcome
 	}
 	if why := p.giveUp(o, d); why != "" {
-		p.release(d, fmt.Sprintf("%s; Job %q had failed: %s", why, o.job.Name, said))
+		p.release(o, d, fmt.Sprintf("%s; Job %q had failed: %s", why, o.job.Name, said))
 		return
 	}
 	edited := o.job.Annotations[drainv1alpha1.TemplateHashAnnotation] != p.TemplateHash
@@ -188,11 +188,11 @@ func (p *planner) giveUp(o *ordinal, d *Drain) (why string) {
 // start decides about a lock without a Job.
 func (p *planner) start(o *ordinal, d *Drain) {
 	if why := p.giveUp(o, d); why != "" {
-		p.release(d, why)
+		p.release(o, d, why)
 		return
 	}
 	if p.unarmed(d) {
-		p.release(d, d.Message)
+		p.release(o, d, d.Message)
 		return
 	}
 	d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonLocked, "The lock is held; creating the Job")

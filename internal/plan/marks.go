@@ -154,7 +154,9 @@ func (p *planner) voidIfUsed(o *ordinal, held []corev1.PersistentVolumeClaim, d 
 // unmarked says whether a claim that is to stay lacks a mark that holds.
 func (p *planner) unmarked(o *ordinal) bool {
 	for i := range o.claims {
-		if o.claims[i].DeletionTimestamp == nil && !p.holds(o, &o.claims[i]) {
+		claim := &o.claims[i]
+		settled, _ := claims.ReadMark(claim).HoldsAbsent(p.lastSeen())
+		if claim.DeletionTimestamp == nil && !p.holds(o, claim) && (p.StatefulSet != nil || !settled) {
 			return true
 		}
 	}
@@ -248,7 +250,7 @@ func claimNames(list []corev1.PersistentVolumeClaim) string {
 // the policy don't wait along: what isn't marked is drained again another time.
 func (p *planner) waitUnlessUnwanted(o *ordinal, d *Drain, reason, message string) {
 	if o.inRange || p.Policy.DeletionTimestamp != nil {
-		p.release(d, message)
+		p.release(o, d, message)
 		return
 	}
 	d.say(drainv1alpha1.DrainDraining, reason, "%s", message)

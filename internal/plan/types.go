@@ -126,6 +126,8 @@ const (
 	MarkClaims StepKind = "MarkClaims"
 	// VoidMarks writes Step.Marks too, marks that hold no more.
 	VoidMarks StepKind = "VoidMarks"
+	// ReleaseMarks writes Step.Marks before the lock is released.
+	ReleaseMarks StepKind = "ReleaseMarks"
 	// DeleteClaims deletes the claims of Step.Delete.
 	DeleteClaims StepKind = "DeleteClaims"
 	// ReleaseLock removes the lock.
