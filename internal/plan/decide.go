@@ -204,11 +204,16 @@ func (p *planner) release(o *ordinal, d *Drain, why string) {
 	d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonReleasingLock, "%s", why)
 	d.Next = Step{Kind: ReleaseLock}
 	var kept []ClaimMark
+	used := p.user(o) != nil
 	for i := range o.claims {
 		mark := claims.ParseMark(&o.claims[i])
-		if mark != nil && mark.ReleasedUID != o.lock.UID && o.claims[i].DeletionTimestamp == nil {
-			kept = append(kept, ClaimMark{Claim: o.claims[i], Mark: mark.Release(o.lock.UID)})
+		if mark == nil || mark.ReleasedUID == o.lock.UID || o.claims[i].DeletionTimestamp != nil {
+			continue
 		}
+		if used {
+			*mark = mark.Void()
+		}
+		kept = append(kept, ClaimMark{Claim: o.claims[i], Mark: mark.Release(o.lock.UID)})
 	}
 	if len(kept) > 0 {
 		d.Next = Step{Kind: ReleaseMarks, Marks: kept}
