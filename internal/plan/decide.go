@@ -22,6 +22,7 @@ import (
 	"slices"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -176,7 +177,7 @@ func (p *planner) decideLocked(o *ordinal, d *Drain) {
 	held := p.marked(o)
 	complete := o.job != nil && finished(o.job).Type == batchv1.JobComplete
 	deleting := p.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete && p.Policy.DeletionTimestamp == nil &&
-		o.lock.DeletionTimestamp == nil && skipped(o) == ""
+		o.lock.DeletionTimestamp == nil && skipped(o) == "" && !released(o)
 	switch {
 	case len(o.claims) == 0:
 		p.release(o, d, "The claims are gone")
@@ -195,6 +196,15 @@ func (p *planner) decideLocked(o *ordinal, d *Drain) {
 	default:
 		p.start(o, d)
 	}
+}
+
+// released says whether claims were written to in order to release the lock. Nothing is deleted
+// under it any more: no second write would make a deletion fail that hangs.
+func released(o *ordinal) bool {
+	return slices.ContainsFunc(o.claims, func(claim corev1.PersistentVolumeClaim) bool {
+		mark := claims.ParseMark(&claim)
+		return mark != nil && mark.ReleasedUID == o.lock.UID
+	})
 }
 
 // release is the last step of every drain, whether it succeeded or is given up. Claims that are
