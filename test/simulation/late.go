@@ -34,6 +34,9 @@ func (w *world) lateWrite() {
 	} else {
 		w.fail(m, hangs)
 	}
+	if c.chance(50) {
+		w.changeMind()
+	}
 	started := len(w.containers)
 	for range 1 + c.pick(25) {
 		if c.chance(35) {
@@ -59,6 +62,9 @@ func (w *world) lateWrite() {
 	m.finish()
 }
 
+// changeMind undoes the last scaling.
+func (w *world) changeMind() { w.scale(w.before) }
+
 // driveTo lets everything go on until the leader stands before a write, and returns the leader, or
 // nil if it doesn't come to that.
 func (w *world) driveTo(target string, rounds int) *manager {
@@ -67,11 +73,15 @@ func (w *world) driveTo(target string, rounds int) *manager {
 		if m.asleep > w.step || w.broken != nil {
 			return nil
 		}
-		if w.choices.chance(15) {
+		switch w.choices.weighted(80, 10, 10) {
+		case 1:
 			w.stepUser()
+		case 2:
+			w.changeMind()
 		}
 		w.settleKubernetes()
-		if m.view.deliverAll(); m.run == nil {
+		m.view.deliverAll()
+		if m.run == nil {
 			w.reconcile(m)
 		}
 		for m.run != nil && w.broken == nil {

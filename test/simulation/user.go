@@ -128,11 +128,11 @@ func (w *world) stepUser() {
 	c := w.choices
 	switch c.weighted(60, 12, 8, 4, 4, 4, 4, 6, 6, 6, 4, 4, 5, 5, 10, 4, 2, 3, 5, 4, 2) {
 	case 0:
-		replicas := int32(c.pick(maxReplicas + 1))
 		if c.chance(50) {
-			replicas = w.before // Undo.
+			w.changeMind()
+			return
 		}
-		w.scale(replicas)
+		w.scale(int32(c.pick(maxReplicas + 1)))
 	case 1: // Back and forth at once.
 		w.scale(int32(c.pick(maxReplicas + 1)))
 		w.scale(int32(c.pick(maxReplicas + 1)))

@@ -239,7 +239,8 @@ func (w *world) pause() time.Duration {
 
 // settleManager lets a manager reconcile on caches that lack nothing.
 func (w *world) settleManager(m *manager) {
-	if m.view.deliverAll(); m.run == nil && m.asleep <= w.step {
+	m.view.deliverAll()
+	if m.run == nil && m.asleep <= w.step {
 		w.reconcile(m)
 	}
 	m.finish()

@@ -112,4 +112,16 @@ var guards = []guard{
 	{name: "drain pods of Jobs that are over are awaited", edits: []edit{{decide, "if terminal(pod) || (o.job != nil", "if o != nil || terminal(pod) || (o.job != nil"}}},
 	{name: "one drain pod at a time is let run", edits: []edit{{jobFile, "if pods.gated != nil && !pods.alive {", "if pods.gated != nil {"}}},
 	{name: "no pod is let run under a lock that is going", edits: []edit{{jobFile, "case o.lock.DeletionTimestamp != nil && !pods.alive && !pods.succeeded:", "case o.lock == nil:"}}},
+
+	// Guards that back each other up.
+	{name: "foreground deletion of Jobs, and drain pods of Jobs that are over are awaited", edits: []edit{
+		{act, "client.PropagationPolicy(metav1.DeletePropagationForeground)", "client.PropagationPolicy(metav1.DeletePropagationBackground)"},
+		{decide, "if terminal(pod) || (o.job != nil", "if o != nil || terminal(pod) || (o.job != nil"},
+	}},
+	{name: "podReplacementPolicy Failed, and one drain pod at a time is let run", edits: []edit{
+		{buildJob, "PodReplacementPolicy: ptr.To(batchv1.Failed),", ""},
+		{jobFile, "if pods.gated != nil && !pods.alive {", "if pods.gated != nil {"},
+	}},
+	{name: "writing to the lock before a claim is deleted", edits: []edit{{act, "		if err := r.noteDeletion(ctx, drain.Lock, step.Delete); err != nil {", "		if err := error(nil); err != nil {"}}},
+	{name: "writing to kept claims before a release", edits: []edit{{decide, "	if len(kept) > 0 {", "	if len(kept) > 0 && d == nil {"}}},
 }
