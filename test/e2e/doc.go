@@ -22,4 +22,7 @@ limitations under the License.
 // on a volume, and no claim deleted that was not drained.
 //
 // A drain is looked at half-way without racing against it: the datastore's drain stops there for as long as a replica has the record "hold".
+//
+// The tests with the label "faults" break the cluster itself: nodes, managers, the control plane. They are for the local cluster alone, and
+// `make test-faults` runs them; `make test-e2e` leaves them out.
 package e2e
