@@ -301,7 +301,7 @@ func processOf(pod *corev1.Pod) *os.Process {
 
 func signal(process *os.Process, what syscall.Signal) {
 	GinkgoHelper()
-	By(fmt.Sprintf("kill -%s %d", strings.ToUpper(what.String()), process.Pid))
+	By(fmt.Sprintf("kill -%d %d", what, process.Pid))
 	Expect(process.Signal(what)).To(Succeed())
 }
 
