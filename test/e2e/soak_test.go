@@ -88,7 +88,8 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 		newLab(ctx)
 		w.startStore(ctx, statefulSet(most), drainPolicy(
 			whenScaledUp(drainv1alpha1.WhenScaledUpCancel), whenDrained(drainv1alpha1.WhenDrainedDelete), maxConcurrentDrains(2), retriedSoon,
-			drainArgs("--delay=20ms"),
+			// A replica that is asked to take records may be gone by then; nobody waits a minute for it here.
+			drainArgs("--delay=20ms", "--peer-timeout=10s"),
 		))
 		records := w.fillAll(ctx, most, each)
 		w.expectRecords(ctx, records, 0, 1, 2, 3)
