@@ -99,7 +99,7 @@ test: ## Run the unit and envtest suites with the race detector.
 
 .PHONY: sim
 sim: ## Simulate N histories with faults (SEEDS=10000).
-	$(GO) test ./test/simulation -run TestPromisesHold -count=1 -v -timeout 0 -sim.seeds=$(or $(SEEDS),10000)
+	$(GO) test ./test/simulation -run TestPromisesHold -count=1 -v -timeout 0 -sim.seeds=$(or $(SEEDS),10000) -sim.fresh=200
 
 .PHONY: test-e2e
 test-e2e: cluster-up images ## Run the end-to-end suite on the local cluster, and leave the cluster up.

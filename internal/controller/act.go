@@ -36,6 +36,7 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/build"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 )
 
@@ -287,8 +288,32 @@ func (r *Reconciler) releaseAbandonedLock(ctx context.Context, cached *corev1.Po
 	if busy := plan.Busy(gone, lock.Labels[drainv1alpha1.OrdinalLabel]); busy != "" {
 		return fmt.Errorf("%s of the same policy is not over", busy)
 	}
+	if err := r.releaseMarks(ctx, lock); err != nil {
+		return err
+	}
 	log.FromContext(ctx).Info("Releasing the lock of a policy that is gone", "lock", klog.KObj(lock), "policyUID", owner)
 	return r.releaseLock(ctx, lock)
+}
+
+// releaseMarks writes to the marked claims of a lock's ordinal, as plan.ReleaseMarks does. Without
+// the policy nobody knows the claim templates, but every claim of the ordinal is named
+// <template>-<name of the lock>; one more that is written to does no harm.
+func (r *Reconciler) releaseMarks(ctx context.Context, lock *corev1.Pod) error {
+	var list corev1.PersistentVolumeClaimList
+	if err := r.Live.List(ctx, &list, client.InNamespace(lock.Namespace)); err != nil {
+		return fmt.Errorf("listing claims: %w", err)
+	}
+	for i := range list.Items {
+		claim := &list.Items[i]
+		mark := claims.ParseMark(claim)
+		if mark == nil || mark.ReleasedUID == lock.UID || claim.DeletionTimestamp != nil || !strings.HasSuffix(claim.Name, "-"+lock.Name) {
+			continue
+		}
+		if err := r.mark(ctx, &plan.ClaimMark{Claim: *claim, Mark: mark.Release(lock.UID)}); err != nil {
+			return fmt.Errorf("writing to claim %q: %w", claim.Name, err)
+		}
+	}
+	return nil
 }
 
 // addFinalizer keeps the policy in place for as long as it has locks.

@@ -22,7 +22,8 @@ limitations under the License.
 // each step the invariants of docs/design.md are asserted, the data's included. When the faults
 // stop, everything must come to rest as it should.
 //
-//	go test ./test/simulation                                # fixed seeds, and some fresh ones
+//	go test ./test/simulation                                # a thousand fixed seeds
+//	go test ./test/simulation -sim.fresh=200                 # and some that nobody has seen before
 //	go test ./test/simulation -v -sim.seeds=100000           # more of them
 //	go test ./test/simulation -v -sim.seed=7 -sim.trace      # one, step by step
 //
