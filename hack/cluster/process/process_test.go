@@ -49,7 +49,14 @@ func TestStartAndKill(t *testing.T) {
 	if read, running := Read(spec.Records, "thing"); !running || read != record {
 		t.Errorf("got record %+v, running %v, want %+v", read, running, record)
 	}
+	// The kernel reports that a program was started a moment before its environment can be read.
 	marked, err := Marked(spec.State)
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for tries := 0; tries < 500 && err == nil && len(marked) == 0; tries++ {
+		<-poll.C
+		marked, err = Marked(spec.State)
+	}
 	if err != nil || len(marked) != 1 || marked[0].PID != record.PID {
 		t.Errorf("got %+v, %v by the mark, want process %d", marked, err, record.PID)
 	}
