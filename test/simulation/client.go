@@ -88,6 +88,12 @@ func (c *apiClient) List(ctx context.Context, into client.ObjectList, options ..
 	}}, "%s list of %s", c.reads(), k)
 }
 
+// asItIs returns the reconcile with what it has seen until now, for a write that may come late.
+func (c *apiClient) asItIs() *run {
+	now := *c.manager.run
+	return &now
+}
+
 func (c *apiClient) reads() string {
 	if c.live {
 		return "live"
@@ -103,7 +109,7 @@ func (c *apiClient) Create(ctx context.Context, object client.Object, options ..
 	if len(how.DryRun) > 0 {
 		return c.call(ctx, nil, &call{remote: true, do: func() (client.Object, error) { return nil, w.admit(asked) }}, "dry run of a create in %s", k)
 	}
-	run := c.manager.run
+	run := c.asItIs()
 	return c.call(ctx, object, &call{remote: true, write: true, key: "create " + k.String(), do: func() (client.Object, error) {
 		if err := w.admit(asked); err != nil {
 			return nil, err
@@ -132,7 +138,7 @@ func (c *apiClient) Delete(ctx context.Context, object client.Object, options ..
 			asked.version = *how.Preconditions.ResourceVersion
 		}
 	}
-	w, k, name, run := c.manager.world, kindOf(object), object.GetName(), c.manager.run
+	w, k, name, run := c.manager.world, kindOf(object), object.GetName(), c.asItIs()
 	return c.call(ctx, nil, &call{remote: true, write: true, key: "delete " + k.String(), do: func() (client.Object, error) {
 		before := w.store.objects[k][name]
 		err := w.store.delete(k, name, asked)
@@ -158,7 +164,7 @@ func (c *apiClient) patch(ctx context.Context, object client.Object, patch clien
 		return err
 	}
 	asked := copyOf(object)
-	w, k, name, run := c.manager.world, kindOf(object), object.GetName(), c.manager.run
+	w, k, name, run := c.manager.world, kindOf(object), object.GetName(), c.asItIs()
 	return c.call(ctx, object, &call{remote: true, write: true, key: "patch " + k.String(), do: func() (client.Object, error) {
 		before := w.store.objects[k][name]
 		if status {
