@@ -38,13 +38,22 @@ const createdAnnotation = "simulation/created"
 type setController struct {
 	world *world
 	view  *view
+	// blind is the step until which its watch of StatefulSets is stuck.
+	blind int
 }
 
 func (s *setController) step(c *choices) {
 	switch c.pick(4) {
 	case 0, 1:
-		s.view.deliverAll()
+		for k := range kinds {
+			if k != sets || s.blind <= s.world.step {
+				s.view.deliver(k, len(s.world.store.log[k]))
+			}
+		}
 	case 2:
+		if s.blind > s.world.step {
+			break
+		}
 		s.view.deliver(kind(c.pick(int(kinds))), 1+c.pick(5))
 	}
 	s.sync()

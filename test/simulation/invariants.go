@@ -40,6 +40,8 @@ const (
 	invariantDelete   = "a claim is deleted only while it bears the mark of a drain, and isn't to be left alone"
 	invariantStands   = "a lock that isn't going has its finalizer"
 	invariantStart    = "no drain starts on claims that another pod uses"
+	invariantParts    = "no claim of an ordinal is deleted before all of them are drained"
+	invariantStray    = "a Job without its lock is stopped"
 	invariantStatus   = "the status calls drained only what is"
 	invariantLiveness = "liveness"
 )
@@ -96,6 +98,7 @@ func (w *world) afterOperatorDeletes(r *run, object client.Object) {
 	if !ok || claim.DeletionTimestamp != nil {
 		return
 	}
+	w.checkSiblings(r, claim)
 	if claim.Annotations[drainv1alpha1.SkipAnnotation] == "true" {
 		w.violate(invariantDelete, "claim %s is annotated to be left alone", claim.Name)
 	}
@@ -131,6 +134,24 @@ func (w *world) afterOperatorPatches(r *run, before, after client.Object) {
 	}
 	w.tolerate(claim, v)
 	w.checkUsers(r, claim, v, invariantMark, "is marked as drained")
+}
+
+// checkSiblings asserts that the other claims of an ordinal can be spared too when one is deleted:
+// they are drained as well, or new.
+func (w *world) checkSiblings(r *run, claim *corev1.PersistentVolumeClaim) {
+	_, ordinal, _ := cutOrdinal(claim.Name)
+	for _, sibling := range list[*corev1.PersistentVolumeClaim](w.store) {
+		_, number, _ := cutOrdinal(sibling.Name)
+		v := w.volumes[sibling.UID]
+		if number != ordinal || sibling.UID == claim.UID || v == nil || sibling.DeletionTimestamp != nil {
+			continue
+		}
+		for _, user := range v.users {
+			if !w.excused(r, v, user) {
+				w.violate(invariantParts, "claim %s is deleted and %s isn't drained since pod %s used it", claim.Name, sibling.Name, user.pod)
+			}
+		}
+	}
 }
 
 // checkUsers asserts that no pod has used a claim since it was drained.

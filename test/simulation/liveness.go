@@ -24,7 +24,9 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
@@ -55,7 +57,7 @@ func (w *world) settleKubernetes() {
 // settle stops all faults, lets everything come to rest, and asserts what must then be so.
 func (w *world) settle() {
 	w.note("the faults stop")
-	w.target = ""
+	w.target, w.sets.blind = "", 0
 	w.managers[0].asleep, w.managers[1].asleep = 0, 0
 	for _, m := range w.managers {
 		m.finish()
@@ -129,6 +131,11 @@ func (w *world) checkPolicies() {
 	for _, policy := range list[*drainv1alpha1.DrainPolicy](w.store) {
 		if policy.DeletionTimestamp != nil {
 			w.violate(invariantLiveness, "policy %s is not gone", policy.Name)
+		}
+	}
+	for _, job := range list[*batchv1.Job](w.store) {
+		if lock := types.UID(job.Annotations[drainv1alpha1.LockAnnotation]); !finished(job) && !slices.ContainsFunc(list[*corev1.Pod](w.store), func(pod *corev1.Pod) bool { return pod.UID == lock }) {
+			w.violate(invariantStray, "Job %s is not stopped", job.Name)
 		}
 	}
 }

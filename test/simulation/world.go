@@ -186,7 +186,7 @@ func (w *world) take() {
 	if len(w.hanging) > 0 || w.managers[0].asleep > w.step || w.managers[1].asleep > w.step {
 		users = 80 // The more happens before a late write comes, the more it can break.
 	}
-	switch c.weighted(10, 100, 15, 50, 40, 40, 35, 20, 60, 4, 15, 4, 15, users, w.pace, w.pace/2, w.pace/8, 6) {
+	switch c.weighted(10, 100, 15, 50, 40, 40, 35, 20, 60, 4, 15, 4, 15, users, w.pace, w.pace/2, w.pace/8, 6, 4) {
 	case 0:
 		w.tick()
 	case 1:
@@ -218,6 +218,9 @@ func (w *world) take() {
 		w.stepUser()
 	case 14: // A while in which Kubernetes does what it should.
 		w.settleKubernetes()
+	case 18:
+		w.sets.blind = w.step + 10 + c.pick(60)
+		w.note("StatefulSet controller: its watch of StatefulSets is stuck")
 	case 17:
 		w.lateWrite()
 	case 16: // A longer one, in which a drain can come to its end.

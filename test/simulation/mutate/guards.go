@@ -38,12 +38,12 @@ var guards = []guard{
 	{name: "UID test in the removal of the lock's finalizer", edits: []edit{{act, `		{"op": "test", "path": "/metadata/uid", "value": lock.UID},
 `, ""}}},
 	{name: "optimistic lock of a mark", edits: []edit{{act, "return r.Patch(ctx, claim, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))", "return r.Patch(ctx, claim, client.MergeFrom(before))"}}},
-	{name: "optimistic lock of the lifted gate", edits: []edit{{act, "err := r.Patch(ctx, pod, client.MergeFromWithOptions(step.Pod, client.MergeFromWithOptimisticLock{}))", "err := r.Patch(ctx, pod, client.MergeFrom(step.Pod))"}}},
-	{name: "UID precondition of a Job's deletion", edits: []edit{{act, "client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationForeground)", "client.PropagationPolicy(metav1.DeletePropagationForeground)"}}},
-	{name: "foreground deletion of Jobs", edits: []edit{{act, "client.PropagationPolicy(metav1.DeletePropagationForeground)", "client.PropagationPolicy(metav1.DeletePropagationBackground)"}}},
+	{name: "optimistic lock of the lifted gate", unneeded: "backed up: a gated pod goes with its Job, and the lock after both", edits: []edit{{act, "err := r.Patch(ctx, pod, client.MergeFromWithOptions(step.Pod, client.MergeFromWithOptimisticLock{}))", "err := r.Patch(ctx, pod, client.MergeFrom(step.Pod))"}}},
+	{name: "UID precondition of a Job's deletion", unneeded: "a Job deleted too much is made again", edits: []edit{{act, "client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationForeground)", "client.PropagationPolicy(metav1.DeletePropagationForeground)"}}},
+	{name: "foreground deletion of Jobs", unneeded: "backed up by awaiting the drain pods; see the last rows", edits: []edit{{act, "client.PropagationPolicy(metav1.DeletePropagationForeground)", "client.PropagationPolicy(metav1.DeletePropagationBackground)"}}},
 	{name: "live look before a step", edits: []edit{{act, "live, err := r.gatherLive(ctx, snapshot, drain.Ordinal)", "live, err := snapshot, error(nil)"}}},
 	{name: "writing to the lock before a pod is let run", edits: []edit{{act, "if lock.Annotations[drainv1alpha1.JobAnnotation] != string(step.JobUID) {", "if lock == nil {"}}},
-	{name: "live look before the policy's finalizer goes", edits: []edit{{act, `if busy := plan.Busy(live, ""); busy != "" {`, `if busy := plan.Busy(live, ""); busy == "never" {`}}},
+	{name: "live look before the policy's finalizer goes", unneeded: "backed up by the release of abandoned locks", edits: []edit{{act, `if busy := plan.Busy(live, ""); busy != "" {`, `if busy := plan.Busy(live, ""); busy == "never" {`}}},
 	{name: "look for Jobs before an abandoned lock is released", edits: []edit{{act, `if busy := plan.Busy(gone, lock.Labels[drainv1alpha1.OrdinalLabel]); busy != "" {`, `if busy := plan.Busy(gone, lock.Labels[drainv1alpha1.OrdinalLabel]); busy == "never" {`}}},
 
 	// What the Job and the lock are made of.
@@ -53,7 +53,7 @@ var guards = []guard{
 	}},
 	{name: "the lock's finalizer", edits: []edit{{lockFile, "Finalizers:      []string{drainv1alpha1.LockFinalizer},", ""}}},
 	{name: "the drain pod's gate", edits: []edit{{buildJob, "template.Spec.SchedulingGates = append(template.Spec.SchedulingGates, corev1.PodSchedulingGate{Name: drainv1alpha1.DrainSchedulingGate})", ""}}},
-	{name: "podReplacementPolicy Failed", edits: []edit{{buildJob, "PodReplacementPolicy: ptr.To(batchv1.Failed),", ""}}},
+	{name: "podReplacementPolicy Failed", unneeded: "backed up by letting one pod run at a time; see the last rows", edits: []edit{{buildJob, "PodReplacementPolicy: ptr.To(batchv1.Failed),", ""}}},
 	{name: "the lock's UID in the Job's name", edits: []edit{{evidence, `fmt.Fprintf(hash, "%s/%d/%s/%d", policy, ordinal, lock, attempt)`, `fmt.Fprintf(hash, "%s/%d/%d", policy, ordinal, attempt)`}}},
 	{name: "the claims' UIDs in the Job's name", edits: []edit{{evidence, `fmt.Fprintf(hash, "/%s", uid)`, `_ = uid`}}},
 	{name: "the Job's name as evidence", edits: []edit{{planFile, "if attempt == 0 || job.Name != p.jobName(o, attempt) {", "if attempt == 0 {"}}},
@@ -64,54 +64,56 @@ var guards = []guard{
 	{name: "the mark names its StatefulSet", edits: []edit{{markFile, `set == "" || m.StatefulSetUID != set`, `set == ""`}}},
 	{name: "the mark names its lock", edits: []edit{{markFile, `return m != nil && lock != "" && m.LockUID == lock`, `return m != nil && lock != ""`}}},
 	{name: "the Unused time of the mark", edits: []edit{{markFile, "return m.UnusedSince.Equal(since)", "return since == nil || true"}}},
-	{name: "marks don't hold while the claim is in use", edits: []edit{{markFile, `	if !known {
+	{name: "marks don't hold while the claim is in use", unneeded: "backed up by the look at the pods", edits: []edit{{markFile, `	if !known {
 		return false
 	}
 	return m`, `	if !known {
 		return true
 	}
 	return m`}}},
-	{name: "marks don't hold for an ordinal in range", edits: []edit{{marks, "p.StatefulSet.DeletionTimestamp == nil && !o.inRange", "p.StatefulSet.DeletionTimestamp == nil"}}},
+	{name: "marks don't hold for an ordinal in range", unneeded: "such a mark is asked for only under a lock", edits: []edit{{marks, "p.StatefulSet.DeletionTimestamp == nil && !o.inRange", "p.StatefulSet.DeletionTimestamp == nil"}}},
 	{name: "the controller has seen the generation on a mark", edits: []edit{
 		{marks, "if stays && p.Policy.DeletionTimestamp == nil && p.awaitController(d) {", "if false {"},
 		{marks, "case stays && p.StatefulSet.Status.ObservedGeneration >= p.StatefulSet.Generation:", "case stays:"},
 	}},
-	{name: "a use after the Job's end is drained again", edits: []edit{{marks, "if usedSince(&o.claims[i], o.lock.UID, finished(o.job), since) {", "if usedSince(&o.claims[i], o.lock.UID, finished(o.job), nil) && since == nil {"}}},
-	{name: "claims are marked only when reported as unused", edits: []edit{{marks, `		if !known {
+	{name: "a use after the Job's end is drained again", edits: []edit{{marks, "if usedSince(&o.claims[i], o.job, since) {", "if usedSince(&o.claims[i], o.job, since) && d == nil {"}}},
+	{name: "claims are marked only when reported as unused", unneeded: "such a mark doesn't hold", edits: []edit{{marks, `		if !known {
 			p.wait`, `		if !known && d == nil {
 			p.wait`}}},
 	{name: "all claims of an ordinal are drained before one is deleted", edits: []edit{{decide, "case deleting && len(held) > 0 && p.restIsNew(o):", "case deleting && len(held) > 0:"}}},
-	{name: "nothing is deleted under a lock that is going", edits: []edit{{decide, `
+	{name: "nothing is deleted under a lock that is going", unneeded: "backed up by the write to the lock before a deletion", edits: []edit{{decide, `
 		o.lock.DeletionTimestamp == nil && skipped(o) == ""`, `
 		skipped(o) == ""`}}},
 	{name: "a claim to be left alone is not deleted", edits: []edit{{decide, `
 		o.lock.DeletionTimestamp == nil && skipped(o) == ""`, `
 		o.lock.DeletionTimestamp == nil`}}},
-	{name: "no claim is deleted while a pod uses it", edits: []edit{{marks, `	if user := p.user(o); user != nil {
+	{name: "no claim is deleted while a pod uses it", unneeded: "backed up by voiding the mark", edits: []edit{{marks, `	if user := p.user(o); user != nil {
 		p.waitUnlessUnwanted(o, d, drainv1alpha1.ReasonClaimInUse`, `	if user := p.user(o); user != nil && d == nil {
 		p.waitUnlessUnwanted(o, d, drainv1alpha1.ReasonClaimInUse`}}},
-	{name: "the Job goes before the claims", edits: []edit{{marks, `	if o.job != nil {
+	{name: "the Job goes before the claims", unneeded: "the claims wait for the pods", liveness: true, edits: []edit{{marks, `	if o.job != nil {
 		d.Next = deleteJob(o.job)
 		return
 	}
-	if len(o.others) > 0 {
-		d.Next = deleteJob(&o.others[0])
+	if leftover(o, d) {
 		return
 	}
 `, ""}}},
 
 	// When a drain starts, and when it ends.
 	{name: "the controller has seen the present spec", edits: []edit{{decide, "if p.awaitController(d) || p.awaitOthers(o, d) {", "if p.awaitOthers(o, d) {"}}},
-	{name: "no lock is taken while the pod or another one is there", edits: []edit{{decide, "if p.awaitController(d) || p.awaitOthers(o, d) {", "if p.awaitController(d) {"}}},
+	{name: "no lock is taken while the pod or another one is there", unneeded: "saves a try: the lock's name is the test, and the Job's start looks again", edits: []edit{{decide, "if p.awaitController(d) || p.awaitOthers(o, d) {", "if p.awaitController(d) {"}}},
 	{name: "no Job is started while another pod uses a claim", edits: []edit{{jobFile, "if user := p.user(o); user != nil {", "if user := p.user(o); user != nil && d == nil {"}}},
-	{name: "no Job is started for an ordinal that is wanted", edits: []edit{{jobFile, `	case o.inRange:
+	{name: "no Job is started for an ordinal that is wanted", unneeded: "costs a drain: the lock keeps the pod away", edits: []edit{{jobFile, `	case o.inRange:
 		return "The ordinal is wanted back and no drain runs"
 `, ""}}},
-	{name: "stray Jobs are stopped", edits: []edit{{decide, "if finished(&o.others[i]) == nil {", "if finished(&o.others[i]) == nil && o == nil {"}}},
-	{name: "Jobs that are going are awaited", edits: []edit{{decide, "if all[i].DeletionTimestamp != nil {", "if all[i].DeletionTimestamp != nil && o == nil {"}}},
+	{name: "stray Jobs are stopped", liveness: true, edits: []edit{{decide, "if finished(&o.others[i]) == nil {", "if finished(&o.others[i]) == nil && o == nil {"}}},
+	{name: "Jobs that are going are awaited", unneeded: "backed up by awaiting the drain pods", edits: []edit{{decide, "if all[i].DeletionTimestamp != nil {", "if all[i].DeletionTimestamp != nil && o == nil {"}}},
 	{name: "drain pods of Jobs that are over are awaited", edits: []edit{{decide, "if terminal(pod) || (o.job != nil", "if o != nil || terminal(pod) || (o.job != nil"}}},
-	{name: "one drain pod at a time is let run", edits: []edit{{jobFile, "if pods.gated != nil && !pods.alive {", "if pods.gated != nil {"}}},
-	{name: "no pod is let run under a lock that is going", edits: []edit{{jobFile, "case o.lock.DeletionTimestamp != nil && !pods.alive && !pods.succeeded:", "case o.lock == nil:"}}},
+	{name: "one drain pod at a time is let run", unneeded: "backed up by podReplacementPolicy; see the last rows", edits: []edit{{jobFile, "if pods.gated != nil && !pods.alive && !pods.succeeded &&", "if pods.gated != nil && !pods.succeeded &&"}}},
+	{name: "no pod is let run under a lock that is going", edits: []edit{
+		{jobFile, "case o.lock.DeletionTimestamp != nil && !pods.alive && !pods.succeeded:", "case o.lock == nil:"},
+		{jobFile, "!pods.succeeded && o.lock.DeletionTimestamp == nil {", "!pods.succeeded {"},
+	}},
 
 	// Guards that back each other up.
 	{name: "foreground deletion of Jobs, and drain pods of Jobs that are over are awaited", edits: []edit{
@@ -120,7 +122,7 @@ var guards = []guard{
 	}},
 	{name: "podReplacementPolicy Failed, and one drain pod at a time is let run", edits: []edit{
 		{buildJob, "PodReplacementPolicy: ptr.To(batchv1.Failed),", ""},
-		{jobFile, "if pods.gated != nil && !pods.alive {", "if pods.gated != nil {"},
+		{jobFile, "if pods.gated != nil && !pods.alive && !pods.succeeded &&", "if pods.gated != nil && !pods.succeeded &&"},
 	}},
 	{name: "writing to the lock before a claim is deleted", edits: []edit{{act, "		if err := r.noteDeletion(ctx, drain.Lock, step.Delete); err != nil {", "		if err := error(nil); err != nil {"}}},
 	{name: "writing to kept claims before a release", edits: []edit{{decide, "	if len(kept) > 0 {", "	if len(kept) > 0 && d == nil {"}}},
