@@ -35,6 +35,10 @@ import (
 // pods' names (validation.DNS1123LabelMaxLength less the pod's random suffix).
 const maxJobNameLength = 52
 
+// jobHashLength is the number of hexadecimal digits of the hash in a Job's name. The name is
+// evidence, so two attempts that meet in one by chance must be out of the question: 64 bits.
+const jobHashLength = 16
+
 // JobName returns the name of one attempt's Job. It is derived from all that makes the Job
 // evidence: whose it is, the lock it runs under, the claims it mounts and the attempt. So
 // two managers that create the same attempt meet in one name, and a finished Job can never
@@ -46,7 +50,7 @@ func JobName(set string, policy types.UID, ordinal int32, lock types.UID, claimU
 	for _, uid := range sorted {
 		fmt.Fprintf(hash, "/%s", uid)
 	}
-	suffix := fmt.Sprintf("-%d-drain-%s", ordinal, hex.EncodeToString(hash.Sum(nil))[:10])
+	suffix := fmt.Sprintf("-%d-drain-%s", ordinal, hex.EncodeToString(hash.Sum(nil))[:jobHashLength])
 	if room := maxJobNameLength - len(suffix); len(set) > room {
 		set = strings.TrimRight(set[:room], "-.")
 	}
