@@ -352,7 +352,7 @@ func (w *world) expectMessage(ctx context.Context, ordinal int32, words ...strin
 	var said string
 	Eventually(ctx, func(g Gomega) {
 		var p drainv1alpha1.DrainPolicy
-		g.Expect(cluster.Get(ctx, w.key(storeName), &p)).To(Succeed())
+		g.Expect(cluster.Get(ctx, w.key(w.set), &p)).To(Succeed())
 		entry := drainOf(&p, ordinal)
 		g.Expect(entry).NotTo(BeNil())
 		said = entry.Message
@@ -366,7 +366,7 @@ func (w *world) expectMessage(ctx context.Context, ordinal int32, words ...strin
 // expectDrained waits until nothing is orphaned any more, and counts the records.
 func (w *world) expectDrained(ctx context.Context, records map[string]string, ordinals ...int32) {
 	GinkgoHelper()
-	w.expectCondition(ctx, storeName, drainv1alpha1.ConditionDrained, "True "+drainv1alpha1.ReasonNoOrphans)
+	w.expectCondition(ctx, w.set, drainv1alpha1.ConditionDrained, "True "+drainv1alpha1.ReasonNoOrphans)
 	w.expectNoLocks(ctx)
 	w.expectRecords(ctx, records, ordinals...)
 }

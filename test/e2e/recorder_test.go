@@ -317,8 +317,8 @@ func (r *recorder) replay(look func(pods map[string]*corev1.Pod, changed *corev1
 	}
 }
 
-// brokenPromises looks for what must never happen, in all that happened.
-func (r *recorder) brokenPromises() []string {
+// brokenPromises looks for what must never happen to a StatefulSet, in all that happened.
+func (r *recorder) brokenPromises(set string) []string {
 	GinkgoHelper()
 	var broken []string
 	say := func(format string, args ...any) {
@@ -334,7 +334,7 @@ func (r *recorder) brokenPromises() []string {
 			}
 			ordinal := pod.Labels[drainv1alpha1.OrdinalLabel]
 			drains[ordinal] = append(drains[ordinal], pod.Name)
-			name := storeName + "-" + ordinal
+			name := set + "-" + ordinal
 			switch other := pods[name]; {
 			case other == nil:
 				say("drain Pod %s lived without the lock %s", pod.Name, name)
@@ -349,14 +349,14 @@ func (r *recorder) brokenPromises() []string {
 			}
 		}
 	})
-	for _, line := range r.undrainedDeletions() {
+	for _, line := range r.undrainedDeletions(set) {
 		say("%s", line)
 	}
 	return broken
 }
 
 // undrainedDeletions are the deletions of claims without a drain that has succeeded since a Pod of the StatefulSet last had them.
-func (r *recorder) undrainedDeletions() []string {
+func (r *recorder) undrainedDeletions(set string) []string {
 	GinkgoHelper()
 	var lines []string
 	drained := map[string]bool{}
@@ -368,7 +368,7 @@ func (r *recorder) undrainedDeletions() []string {
 			switch {
 			case isDrainPod(object) && object.Status.Phase == corev1.PodSucceeded:
 				drained[object.Labels[drainv1alpha1.OrdinalLabel]] = true
-			case object.Name == storeName+"-"+ordinal && !isLock(object) && c.kind == watch.Added:
+			case object.Name == set+"-"+ordinal && !isLock(object) && c.kind == watch.Added:
 				drained[ordinal] = false
 			}
 		case *corev1.PersistentVolumeClaim:

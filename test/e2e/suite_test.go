@@ -20,6 +20,7 @@ package e2e
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -70,14 +71,13 @@ func TestE2E(t *testing.T) {
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	if len(rules.Precedence) == 1 && rules.Precedence[0] == clientcmd.RecommendedHomeFile {
-		// Without KUBECONFIG it is the local cluster, never by accident whatever cluster somebody last worked on.
-		local, err := filepath.Abs("../../.cluster/kubeconfig")
+	if os.Getenv(clientcmd.RecommendedConfigPathEnvVar) == "" {
+		// Without KUBECONFIG it is the local cluster, never by accident whatever cluster somebody last worked on; for kubectl as well.
+		local, err := filepath.Abs(filepath.Join(top, ".cluster", "kubeconfig"))
 		Expect(err).NotTo(HaveOccurred())
-		rules = &clientcmd.ClientConfigLoadingRules{ExplicitPath: local}
+		Expect(os.Setenv(clientcmd.RecommendedConfigPathEnvVar, local)).To(Succeed())
 	}
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(clientcmd.NewDefaultClientConfigLoadingRules(), nil).ClientConfig()
 	Expect(err).NotTo(HaveOccurred(), "there is no cluster to test on; `make test-e2e` brings one up")
 	config.QPS, config.Burst = 200, 400
 	serverAddress = config.Host
@@ -136,7 +136,7 @@ func newWorld(ctx context.Context) *world {
 		Labels:       map[string]string{"pod-security.kubernetes.io/enforce": "restricted", namespaceLabel: ""},
 	}}
 	Expect(cluster.Create(ctx, ns)).To(Succeed())
-	fresh := &world{namespace: ns.Name, recorder: startRecorder(ns.Name)}
+	fresh := &world{namespace: ns.Name, set: storeName, recorder: startRecorder(ns.Name)}
 	DeferCleanup(func(ctx SpecContext) {
 		fresh.recorder.stop()
 		// Nobody waits for it here: the next test has another one, and the suite's end looks that all are gone.

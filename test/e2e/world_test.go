@@ -39,7 +39,9 @@ import (
 // world is one test's namespace, and what can be done and seen in it.
 type world struct {
 	namespace string
-	recorder  *recorder
+	// set is the name of the StatefulSet that the test is about, and of its policy.
+	set      string
+	recorder *recorder
 	// outage says that the API server was away in the test, so that it may have forgotten a little of the history.
 	outage bool
 }
@@ -78,7 +80,7 @@ func (w *world) scale(ctx context.Context, replicas int32) {
 	By(fmt.Sprintf("scaling to %d", replicas))
 	Eventually(ctx, func(g Gomega) {
 		set := &appsv1.StatefulSet{}
-		g.Expect(cluster.Get(ctx, w.key(storeName), set)).To(Succeed())
+		g.Expect(cluster.Get(ctx, w.key(w.set), set)).To(Succeed())
 		scale := &autoscalingv1.Scale{}
 		g.Expect(cluster.SubResource("scale").Get(ctx, set, scale)).To(Succeed())
 		scale.Spec.Replicas = replicas
@@ -91,11 +93,11 @@ func (w *world) expectReplicas(ctx context.Context, n int32) {
 	GinkgoHelper()
 	Eventually(ctx, func(g Gomega) {
 		var set appsv1.StatefulSet
-		g.Expect(cluster.Get(ctx, w.key(storeName), &set)).To(Succeed())
+		g.Expect(cluster.Get(ctx, w.key(w.set), &set)).To(Succeed())
 		g.Expect(set.Status.ObservedGeneration).To(Equal(set.Generation))
 		g.Expect(set.Status.Replicas).To(Equal(n), "replicas")
 		g.Expect(set.Status.ReadyReplicas).To(Equal(n), "ready replicas")
-	}).Should(Succeed(), "the store must have %d ready replicas", n)
+	}).Should(Succeed(), "%s must have %d ready replicas", w.set, n)
 }
 
 func (w *world) policy(ctx context.Context, name string) *drainv1alpha1.DrainPolicy {
@@ -141,7 +143,7 @@ func (w *world) expectDrain(ctx context.Context, ordinal int32, state drainv1alp
 	var found drainv1alpha1.DrainStatus
 	Eventually(ctx, func(g Gomega) string {
 		var p drainv1alpha1.DrainPolicy
-		g.Expect(cluster.Get(ctx, w.key(storeName), &p)).To(Succeed())
+		g.Expect(cluster.Get(ctx, w.key(w.set), &p)).To(Succeed())
 		entry := drainOf(&p, ordinal)
 		if entry == nil {
 			return "none"
@@ -261,7 +263,7 @@ func (w *world) expectOneEvent(ctx context.Context, kind, name, reason string) {
 func (w *world) checkHistory(ctx context.Context) {
 	GinkgoHelper()
 	Eventually(ctx, w.recorder.seen(ctx)).Should(Succeed(), "the recorder must catch up")
-	Expect(w.recorder.brokenPromises()).To(BeEmpty())
+	Expect(w.recorder.brokenPromises(w.set)).To(BeEmpty())
 	if !w.outage {
 		Expect(w.recorder.gaps).To(BeEmpty(), "without an outage of the API server, the history must be complete")
 	}
