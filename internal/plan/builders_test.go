@@ -273,6 +273,12 @@ func (w *world) drainPod(ordinal int32, change ...func(*corev1.Pod)) {
 	}, change...)...)
 }
 
+// through adds a Job that is complete, and its pod, which ended well by itself.
+func (w *world) through(ordinal, attempt int32) {
+	w.job(ordinal, attempt, complete)
+	w.drainPod(ordinal, ended(0, ""))
+}
+
 func gated(pod *corev1.Pod) {
 	pod.Spec.NodeName, pod.Status.Phase = "", corev1.PodPending
 	pod.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: drainv1alpha1.DrainSchedulingGate}}

@@ -302,7 +302,7 @@ func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 		"a failed attempt is repeated":           is(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed, "", StartJob, gone(lockedOrphan, func(w *world) { w.job(2, 1, failed) })),
 		"a failed attempt waits while suspended": is(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonSuspended, "", "", gone(lockedOrphan, suspended, func(w *world) { w.job(2, 1, failed) })),
 		"a complete Job marks that none is there": {
-			given: gone(lockedOrphan, func(w *world) { w.job(2, 1, complete) }), wantState: draining, wantReason: drainv1alpha1.ReasonMarkingClaims, wantStep: MarkClaims,
+			given: gone(lockedOrphan, func(w *world) { w.through(2, 1) }), wantState: draining, wantReason: drainv1alpha1.ReasonMarkingClaims, wantStep: MarkClaims,
 			check: func(t *testing.T, _ *world, d *Drain) {
 				if mark := d.Next.Marks[0].Mark; !mark.Absent || mark.StatefulSetUID != setUID || mark.Generation != 0 {
 					t.Errorf("the mark is %s, want one that says that the one last seen is gone", mark)
@@ -612,27 +612,37 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 		"unused long after the Job's end is use": with(is(drainv1alpha1.ReasonStoppingJob, "draining it again", DeleteJob, 0, completed, func(w *world) {
 			unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag+time.Second)))(&w.Claims[0])
 		}), nil),
-		"a mark of this Job that holds no more": is(drainv1alpha1.ReasonStoppingJob, "draining it again", DeleteJob, 0, drained(unusedSince(corev1.ConditionTrue, noon)), func(w *world) {
+		"its pod was told to end and exited 0":  is(drainv1alpha1.ReasonStoppingJob, "told to end", DeleteJob, 0, completed, func(w *world) { podTerminating(&w.Pods[1]) }),
+		"the same, wanted back, to be deleted":  is(drainv1alpha1.ReasonStoppingJob, "told to end", DeleteJob, 0, completed, scaledUp, deleteClaims, func(w *world) { podTerminating(&w.Pods[1]) }),
+		"its pod is gone":                       is(drainv1alpha1.ReasonStoppingJob, "or is gone", DeleteJob, 0, lockedOrphan, func(w *world) { w.job(2, 1, complete) }),
+		"only a pod that failed is left":        is(drainv1alpha1.ReasonStoppingJob, "or is gone", DeleteJob, 0, lockedOrphan, func(w *world) { w.job(2, 1, complete); w.drainPod(2, ended(1, "disk")) }),
+		"only another Job's pod has ended well": is(drainv1alpha1.ReasonStoppingJob, "or is gone", DeleteJob, 0, lockedOrphan, func(w *world) { w.through(2, 1); w.Pods[1].OwnerReferences[0].UID = "another" }),
+		"a pod before it failed": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, lockedOrphan, func(w *world) {
 			w.job(2, 1, complete)
+			w.drainPod(2, ended(1, "disk"))
+			w.drainPod(2, ended(0, ""))
+		}),
+		"a mark of this Job that holds no more": is(drainv1alpha1.ReasonStoppingJob, "draining it again", DeleteJob, 0, drained(unusedSince(corev1.ConditionTrue, noon)), func(w *world) {
+			w.through(2, 1)
 			markedBy(claims.Mark{LockUID: lockUID(2), JobUID: w.Jobs[0].UID})(&w.Claims[0])
 		}),
-		"a mark of an earlier Job under this lock, which held no more, is written over": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, drained(unusedSince(corev1.ConditionTrue, noon)), func(w *world) { w.job(2, 1, complete) }),
+		"a mark of an earlier Job under this lock, which held no more, is written over": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, drained(unusedSince(corev1.ConditionTrue, noon)), func(w *world) { w.through(2, 1) }),
 		"a mark of another lock is written over": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, func(w *world) {
 			w.claim("data", 2, markedBy(claims.Mark{LockUID: "past"}))
 			w.lock(2)
-			w.job(2, 1, complete)
+			w.through(2, 1)
 		}),
 		"a Job of another lock is no evidence":    is(drainv1alpha1.ReasonLocked, "", StartJob, 0, lockedOrphan, func(w *world) { w.job(2, 1, complete); w.Pods[0].UID = "anew" }),
 		"a Job on other claims is no evidence":    is(drainv1alpha1.ReasonLocked, "", StartJob, 0, lockedOrphan, func(w *world) { w.job(2, 1, complete); w.Claims[0].UID = "anew" }),
 		"a Job that only bears the label is none": is(drainv1alpha1.ReasonLocked, "", StartJob, 0, lockedOrphan, func(w *world) { w.job(2, 1, complete, named("web-2-drain")) }),
-		"a failed attempt before it is no matter": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, lockedOrphan, func(w *world) { w.job(2, 1, failed); w.job(2, 2, complete) }),
+		"a failed attempt before it is no matter": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, lockedOrphan, func(w *world) { w.job(2, 1, failed); w.through(2, 2) }),
 		"an attempt that failed after it counts":  {given: all(lockedOrphan, func(w *world) { w.job(2, 1, complete); w.job(2, 2, failed) }), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonJobFailed, wantStep: StartJob},
 		"only the claims that aren't yet marked": with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, func(w *world) {
 			w.templates("data", "logs")
 			w.claim("data", 2, markedUnder(2))
 			w.claim("logs", 2)
 			w.lock(2)
-			w.job(2, 1, complete)
+			w.through(2, 1)
 		}), func(t *testing.T, _ *world, d *Drain) {
 			if len(d.Next.Marks) != 1 || d.Next.Marks[0].Claim.Name != "logs-web-2" {
 				t.Errorf("the marks are %+v, want one for logs-web-2", d.Next.Marks)

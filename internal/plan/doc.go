@@ -37,7 +37,8 @@ limitations under the License.
 //     the one it was written under. The actor adds UID and resourceVersion preconditions.
 //  2. MarkClaims follows only a complete Job whose name is derived from the lock, the
 //     attempt and exactly the UIDs that the claims have now. A Job of another lock or
-//     of other claims is evidence of nothing.
+//     of other claims is evidence of nothing, nor is one whose successful pod was told to
+//     end before it did, or is gone.
 //  3. From a drain's first Job until its last Job pod is gone, the lock is held:
 //     ReleaseLock comes only when no Job of the ordinal is unfinished and no drain pod
 //     of it is alive. A Job that runs without its lock is stopped before anything else.

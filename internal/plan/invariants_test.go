@@ -207,8 +207,8 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 		w.job(ordinal, attempt+1, append(end, some(r, change[batchv1.Job]{3, jobTerminating}, change[batchv1.Job]{10, otherTemplate}, change[batchv1.Job]{3, named(fmt.Sprintf("another-lock-%d", ordinal))})...)...)
 		for range r.IntN(3) {
 			w.drainPod(ordinal, [][]func(*corev1.Pod){
-				{gated}, {gated}, {gated, podTerminating}, {running}, {running, podTerminating}, {unschedulable}, {waiting("ErrImagePull")}, {ended(0, "fine")}, {ended(1, "disk")}, {ended(1, "disk")},
-			}[r.IntN(10)]...)
+				{gated}, {gated}, {gated, podTerminating}, {running}, {running, podTerminating}, {unschedulable}, {waiting("ErrImagePull")}, {ended(0, "fine")}, {ended(0, "fine")}, {ended(0, "fine"), podTerminating}, {ended(1, "disk")},
+			}[r.IntN(11)]...)
 		}
 	}
 	if r.IntN(100) < 4 {
@@ -428,6 +428,9 @@ func (c *checker) marks(d *Drain, m ClaimMark) {
 		}) &&
 			j.Name == c.jobName(d, attemptOf(&j)) && j.Name == m.Mark.Job
 	}), d, "a Job of this lock that mounted these claims is complete")
+	c.require(slices.ContainsFunc(c.world.Pods, func(pod corev1.Pod) bool {
+		return pod.Status.Phase == corev1.PodSucceeded && pod.DeletionTimestamp == nil && len(pod.OwnerReferences) == 1 && pod.OwnerReferences[0].Name == m.Mark.Job
+	}), d, "a pod of that Job ended well, and nobody had told it to end")
 	for i := range m.Claim.Status.Conditions {
 		c.require(m.Claim.Status.Conditions[i].Status == corev1.ConditionTrue && m.Mark.UnusedSince.Equal(&m.Claim.Status.Conditions[i].LastTransitionTime), d, "the claim is unused")
 	}

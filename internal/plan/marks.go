@@ -19,6 +19,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -54,6 +55,11 @@ func (p *planner) mark(o *ordinal, d *Drain) {
 		d.Next = deleteJob(o.job)
 		return
 	}
+	if !endedByItself(o) {
+		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Job %q is complete, but its pod was told to end, or is gone: that it exited 0 doesn't show that it was through; draining again", o.job.Name)
+		d.Next = deleteJob(o.job)
+		return
+	}
 	stays := p.staysOut(o)
 	if stays && p.Policy.DeletionTimestamp == nil && p.awaitController(d) {
 		d.State = drainv1alpha1.DrainDraining
@@ -86,6 +92,16 @@ func (p *planner) mark(o *ordinal, d *Drain) {
 		step.Marks = append(step.Marks, ClaimMark{Claim: o.claims[i], Mark: mark})
 	}
 	d.Next = step
+}
+
+// endedByItself says whether a pod of the complete Job succeeded without having been told to end.
+// Many programs exit 0 when they are told to, and the Job controller counts such a pod, evicted or
+// deleted half-way through its work, as a success (kubelet, pkg/kubelet/kubelet_pods.go, getPhase).
+// A pod that is gone can't be asked.
+func endedByItself(o *ordinal) bool {
+	return slices.ContainsFunc(o.pods, func(pod corev1.Pod) bool {
+		return metav1.IsControlledBy(&pod, o.job) && pod.Status.Phase == corev1.PodSucceeded && pod.DeletionTimestamp == nil
+	})
 }
 
 // usedSince says whether a pod may have used a claim after its Job ended: the Job's mark was

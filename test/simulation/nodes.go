@@ -202,6 +202,10 @@ func (w *world) runPod(pod *corev1.Pod) {
 	case c.live && leaving && !w.choices.chance(40):
 		w.note("kubelet %s: the container of pod %s ends", c.node, c.pod)
 		c.live, c.exit = false, 143
+		if c.role == roleDrain && w.choices.chance(30) {
+			w.note("kubelet %s: and exits 0, as many a program does when it is told to end", c.node)
+			c.exit = 0
+		}
 	case c.live:
 		w.work(c)
 	case leaving || pod.Spec.RestartPolicy == corev1.RestartPolicyNever || (c.exit == 0 && pod.Spec.RestartPolicy != corev1.RestartPolicyAlways):

@@ -77,6 +77,7 @@ var guards = []guard{
 		{marks, "case stays && p.StatefulSet.Status.ObservedGeneration >= p.StatefulSet.Generation:", "case stays:"},
 	}},
 	{name: "a use after the Job's end is drained again", edits: []edit{{marks, "if usedSince(&o.claims[i], o.job, since) {", "if usedSince(&o.claims[i], o.job, since) && d == nil {"}}},
+	{name: "the success of a pod that was told to end isn't believed", edits: []edit{{marks, "if !endedByItself(o) {", "if !endedByItself(o) && d == nil {"}}},
 	{name: "claims are marked only when reported as unused", unneeded: "such a mark doesn't hold", edits: []edit{{marks, `		if !known {
 			p.wait`, `		if !known && d == nil {
 			p.wait`}}},
