@@ -101,9 +101,11 @@ test: ## Run the unit and envtest suites with the race detector.
 sim: ## Simulate N histories with faults (SEEDS=10000).
 	$(GO) test ./test/simulation -run TestPromisesHold -count=1 -v -timeout 0 -sim.seeds=$(or $(SEEDS),10000) -sim.fresh=200
 
+E2E_IMAGES := drain-operator datastore
+
 .PHONY: test-e2e
 test-e2e: cluster-up images ## Run the end-to-end suite on the local cluster, and leave the cluster up.
-	$(MAKE) cluster-load IMAGE='$(CURDIR)/dist/images/drain-operator.tar $(CURDIR)/dist/images/datastore.tar'
+	$(MAKE) cluster-load IMAGE='$(E2E_IMAGES:%=$(CURDIR)/dist/images/%.tar)'
 	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig $(MAKE) apply IMG=$(LOCAL_IMG)
 	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig PATH="$$($(CLUSTER) binaries kubectl):$$PATH" \
 		$(GO) test ./test/e2e/... -tags e2e -v -timeout 50m -count=1 $(GOTESTFLAGS) -args -ginkgo.label-filter='$(LABELS)'
@@ -136,6 +138,20 @@ images: image ## Build every image of this tree: the operator's and the sample s
 	$(LINUX_BUILD) -o bin/linux/datastore ./test/images/datastore
 	$(GO) run -C hack ./image --name localhost/datastore:dev --binary $(CURDIR)/bin/linux/datastore=/datastore --entrypoint /datastore \
 		--user 65532:65532 --output $(CURDIR)/dist/images/datastore.tar
+
+# Servers of Debian's, which the samples run. Their packages are downloaded, not installed, and kept in the cache; where apt isn't Debian's
+# but Docker is there, it builds the same from test/images/<name>/Dockerfile.
+DEBIAN_IMAGES := redis zookeeper
+.PHONY: debian-images $(DEBIAN_IMAGES:%=debian-image-%)
+debian-images: $(DEBIAN_IMAGES:%=debian-image-%) ## Make the images of Debian's servers that the samples run.
+$(DEBIAN_IMAGES:%=debian-image-%): debian-image-%:
+	@mkdir -p dist/images
+	@if grep -qs '^ID=debian' /etc/os-release; then \
+		$(GO) run -C hack ./image --name localhost/$*:dev $(addprefix --deb ,$(shell sed -n 's/^ARG PACKAGES="\(.*\)"$$/\1/p' test/images/$*/Dockerfile)) \
+			--user 65532:65532 --output $(CURDIR)/dist/images/$*.tar; \
+	else \
+		$(CONTAINER_TOOL) build -t localhost/$*:dev test/images/$* && $(CONTAINER_TOOL) save -o dist/images/$*.tar localhost/$*:dev; \
+	fi
 
 .PHONY: docker-build
 docker-build: ## Build the image IMG with Docker.

@@ -14,10 +14,14 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-// Image makes a container image archive out of static programs and files, without a daemon and without a registry:
+// Image makes a container image archive out of static programs, files and Debian packages, without a daemon and without a registry:
 //
 //	go run -C hack ./image --name localhost/drain-operator:dev --binary bin/manager=/manager \
 //	    --entrypoint /manager --user 65532:65532 --output drain-operator.tar
+//
+// With --deb, it has Debian packages in it too, with all that they depend on:
+//
+//	go run -C hack ./image --name localhost/redis:dev --deb redis-server --user 65532:65532 --output redis.tar
 //
 // docker load, kind load image-archive and ctr images import take the archive. Relative paths on this machine are
 // read from the top of the repository, where the Makefile runs it.

@@ -17,13 +17,16 @@ limitations under the License.
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
 	"runtime"
 	"strings"
 
+	"github.com/statefulset-dev/drain-operator/hack/cluster/binaries"
 	"github.com/statefulset-dev/drain-operator/hack/image/archive"
+	"github.com/statefulset-dev/drain-operator/hack/image/debian"
 	"github.com/statefulset-dev/drain-operator/hack/internal/repo"
 )
 
@@ -38,21 +41,22 @@ func (l *list) Set(value string) error {
 }
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	if err := run(context.Background(), os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "image:", err)
 		os.Exit(1)
 	}
 }
 
-func run(args []string) error {
-	var binaries, files, entrypoint, env list
+func run(ctx context.Context, args []string) error {
+	var programs, files, packages, entrypoint, env list
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	imageName := flags.String("name", "", "name and tag of the image, for example localhost/drain-operator:dev")
 	output := flags.String("output", "", "file that the archive is written to")
 	user := flags.String("user", "", "uid:gid that the image runs as; root when empty")
 	arch := flags.String("arch", runtime.GOARCH, "architecture of the image")
-	flags.Var(&binaries, "binary", "static program as <file>=<path in the image>; may be given several times")
+	flags.Var(&programs, "binary", "static program as <file>=<path in the image>; may be given several times")
 	flags.Var(&files, "file", "any other file as <file>=<path in the image>; may be given several times")
+	flags.Var(&packages, "deb", "Debian package that the image has, with all that it depends on; may be given several times")
 	flags.Var(&entrypoint, "entrypoint", "program that the image starts; given several times, the rest are its arguments")
 	flags.Var(&env, "env", "environment variable as NAME=value; may be given several times")
 	if err := flags.Parse(args); err != nil {
@@ -72,7 +76,7 @@ func run(args []string) error {
 		return err
 	}
 	opts := archive.Options{Name: *imageName, Architecture: *arch, Entrypoint: entrypoint, User: *user, Env: env}
-	for _, pair := range binaries {
+	for _, pair := range programs {
 		file, err := parseFile(top, pair)
 		if err != nil {
 			return fmt.Errorf("--binary %w", err)
@@ -89,6 +93,17 @@ func run(args []string) error {
 			return fmt.Errorf("--file %w", err)
 		}
 		opts.Files = append(opts.Files, file)
+	}
+	if len(packages) > 0 {
+		cache, err := binaries.CacheFolder()
+		if err != nil {
+			return err
+		}
+		layer, err := debian.Layer(ctx, cache, *arch, packages)
+		if err != nil {
+			return fmt.Errorf("--deb: %w", err)
+		}
+		opts.Layers = append(opts.Layers, layer)
 	}
 	target := repo.Path(top, *output)
 	if err := archive.Write(target, opts); err != nil {

@@ -42,7 +42,7 @@ func TestRunRefuses(t *testing.T) {
 		"a relative in-path": {[]string{"--name", "localhost/a:dev", "--output", output, "--file", text + "=a"}, "absolute"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := run(test.args); err == nil || !strings.Contains(err.Error(), test.want) {
+			if err := run(t.Context(), test.args); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want an error with %q", err, test.want)
 			}
 		})
@@ -55,7 +55,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	output := filepath.Join(t.TempDir(), "out.tar")
-	if err := run([]string{"--name", "localhost/a:dev", "--output", output, "--file", text + "=/text", "--user", "1:1"}); err != nil {
+	if err := run(t.Context(), []string{"--name", "localhost/a:dev", "--output", output, "--file", text + "=/text", "--user", "1:1"}); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(output); err != nil || info.Size() == 0 {

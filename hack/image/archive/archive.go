@@ -54,8 +54,10 @@ type Options struct {
 	Name string
 	// Architecture is the platform's architecture; the operating system is always linux.
 	Architecture string
-	Files        []File
-	Entrypoint   []string
+	// Layers are the files of compressed layers that the image's own files come on top of.
+	Layers     []string
+	Files      []File
+	Entrypoint []string
 	// User is uid:gid; empty means root.
 	User string
 	// Env are NAME=value pairs beside PATH.
@@ -98,25 +100,40 @@ func build(opts Options) (v1.Image, error) {
 	if opts.Architecture == "" {
 		return nil, fmt.Errorf("no architecture given: containerd skips an image that names none")
 	}
-	if len(opts.Files) == 0 {
+	if len(opts.Files)+len(opts.Layers) == 0 {
 		return nil, fmt.Errorf("no files given")
 	}
-	content, err := layerContent(opts.Files)
-	if err != nil {
-		return nil, err
+	var layers []v1.Layer
+	for _, file := range opts.Layers {
+		layer, err := tarball.LayerFromFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("layer %s: %w", file, err)
+		}
+		layers = append(layers, layer)
 	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(content)), nil
-	}, tarball.WithCompressionLevel(1)) // local loads only: time matters more than size
-	if err != nil {
-		return nil, err
+	if len(opts.Files) > 0 {
+		content, err := layerContent(opts.Files)
+		if err != nil {
+			return nil, err
+		}
+		layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+			return io.NopCloser(bytes.NewReader(content)), nil
+		}, tarball.WithCompressionLevel(1)) // local loads only: time matters more than size
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, layer)
 	}
-	image, err := mutate.Append(empty.Image, mutate.Addendum{
-		Layer:   layer,
-		History: v1.History{CreatedBy: "drain-operator hack/image", Created: v1.Time{Time: epoch}},
-	})
-	if err != nil {
-		return nil, err
+	image := empty.Image
+	for _, layer := range layers {
+		var err error
+		image, err = mutate.Append(image, mutate.Addendum{
+			Layer:   layer,
+			History: v1.History{CreatedBy: "drain-operator hack/image", Created: v1.Time{Time: epoch}},
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
 	config, err := image.ConfigFile()
 	if err != nil {

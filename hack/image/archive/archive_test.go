@@ -19,6 +19,7 @@ package archive
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"io"
 	"os"
@@ -108,6 +109,53 @@ func TestWrite(t *testing.T) {
 	}
 	if len(got) != len(want) {
 		t.Errorf("got %d entries, want %d: %v", len(got), len(want), got)
+	}
+}
+
+// The files come on top of the layers, so that they win.
+func TestWriteOnLayers(t *testing.T) {
+	opts := options(t)
+	content, err := layerContent([]File{
+		{Source: write(t, t.TempDir(), "old", "old program"), Target: "/bin/thing"},
+		{Source: write(t, t.TempDir(), "lib", "library"), Target: "/lib/lib"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var compressed bytes.Buffer
+	w := gzip.NewWriter(&compressed)
+	if _, err := w.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	opts.Layers = []string{write(t, t.TempDir(), "layer.tar.gz", compressed.String())}
+	output := filepath.Join(t.TempDir(), "thing.tar")
+	if err := Write(output, opts); err != nil {
+		t.Fatal(err)
+	}
+	image, err := tarball.ImageFromPath(output, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for reader := tar.NewReader(mutate.Extract(image)); ; {
+		header, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[header.Name] = string(text)
+	}
+	if got["bin/thing"] != "program" || got["lib/lib"] != "library" {
+		t.Errorf("got %v", got)
 	}
 }
 
