@@ -24,7 +24,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
@@ -156,11 +155,10 @@ func (p *planner) decideUnlocked(o *ordinal, d *Drain) bool {
 	if p.awaitController(d) || p.awaitOthers(o, d) {
 		return true
 	}
-	if p.free <= 0 {
-		d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonWaitingForSlot, "Waiting for its turn: spec.maxConcurrentDrains is %d, and the highest ordinal goes first", ptr.Deref(p.Policy.Spec.MaxConcurrentDrains, 1))
+	if p.awaitTurn(d) {
 		return true
 	}
-	p.free--
+	p.locked = append(p.locked, o.number)
 	if d.State != drainv1alpha1.DrainDrained {
 		d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonStarting, "About to take the lock")
 	}

@@ -149,17 +149,23 @@ func TestDecideWithoutLock(t *testing.T) {
 			w.StatefulSet.Spec.Replicas = ptr.To[int32](0)
 			w.Policy.Spec.MinReadyReplicas = ptr.To[int32](0)
 		}),
-		"the StatefulSet controller is behind":    waits(drainv1alpha1.ReasonStatefulSetNotObserved, "generation 4", 0, orphan, notObserved),
-		"the ordinal's own pod is still there":    waits(drainv1alpha1.ReasonPodStillExists, `"web-2" on node "node-1"`, recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2") }),
-		"that should have ended by now":           waits(drainv1alpha1.ReasonPodStillExists, "kubectl taint node node-1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", terminatingSince(time.Minute)) }),
-		"that may still end by itself":            waits(drainv1alpha1.ReasonPodStillExists, "is gone", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", terminatingSince(time.Second)) }),
-		"even if it has ended":                    waits(drainv1alpha1.ReasonPodStillExists, `"web-2"`, recheck, orphan, func(w *world) { w.pod("web-2", "", phase(corev1.PodSucceeded)) }),
-		"somebody else's pod uses a claim":        waits(drainv1alpha1.ReasonClaimInUse, `"debug"`, recheck, orphan, func(w *world) { w.pod("debug", "data-web-2") }),
-		"somebody else's pod has ended":           with(starting, orphan, func(w *world) { w.pod("debug", "data-web-2", phase(corev1.PodFailed)) }),
-		"somebody else's pod uses another claim":  with(starting, orphan, func(w *world) { w.pod("debug", "data-web-1") }),
-		"all slots are taken":                     waits(drainv1alpha1.ReasonWaitingForSlot, "maxConcurrentDrains is 1", 0, orphan, func(w *world) { w.lock(5) }),
+		"the StatefulSet controller is behind":   waits(drainv1alpha1.ReasonStatefulSetNotObserved, "generation 4", 0, orphan, notObserved),
+		"the ordinal's own pod is still there":   waits(drainv1alpha1.ReasonPodStillExists, `"web-2" on node "node-1"`, recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2") }),
+		"that should have ended by now":          waits(drainv1alpha1.ReasonPodStillExists, "kubectl taint node node-1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", terminatingSince(time.Minute)) }),
+		"that may still end by itself":           waits(drainv1alpha1.ReasonPodStillExists, "is gone", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", terminatingSince(time.Second)) }),
+		"even if it has ended":                   waits(drainv1alpha1.ReasonPodStillExists, `"web-2"`, recheck, orphan, func(w *world) { w.pod("web-2", "", phase(corev1.PodSucceeded)) }),
+		"somebody else's pod uses a claim":       waits(drainv1alpha1.ReasonClaimInUse, `"debug"`, recheck, orphan, func(w *world) { w.pod("debug", "data-web-2") }),
+		"somebody else's pod has ended":          with(starting, orphan, func(w *world) { w.pod("debug", "data-web-2", phase(corev1.PodFailed)) }),
+		"somebody else's pod uses another claim": with(starting, orphan, func(w *world) { w.pod("debug", "data-web-1") }),
+		"all slots are taken":                    waits(drainv1alpha1.ReasonWaitingForSlot, "behind ordinal 5: spec.maxConcurrentDrains is 1,", 0, orphan, func(w *world) { w.lock(5) }),
+		"more slots are taken than a message names": waits(drainv1alpha1.ReasonWaitingForSlot, "behind ordinal 9, 8, 7, 1 more:", 0, orphan, func(w *world) {
+			for ordinal := int32(6); ordinal <= 9; ordinal++ {
+				w.lock(ordinal)
+			}
+			w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](4)
+		}),
 		"a slot is free":                          with(starting, orphan, func(w *world) { w.lock(5); w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](2) }),
-		"the highest ordinal goes first":          waits(drainv1alpha1.ReasonWaitingForSlot, "", 0, orphan, func(w *world) { w.claim("data", 3) }),
+		"the highest ordinal goes first":          waits(drainv1alpha1.ReasonWaitingForSlot, "behind ordinal 3:", 0, orphan, func(w *world) { w.claim("data", 3) }),
 		"one that waits for itself takes no slot": with(starting, orphan, func(w *world) { w.claim("data", 3, skip) }),
 		"a finished Job of the past says nothing": with(starting, orphan, func(w *world) { w.job(2, 1, complete) }),
 		"a Job without ordinal is nobody's":       with(starting, orphan, func(w *world) { w.job(2, 1); delete(w.Jobs[0].Labels, drainv1alpha1.OrdinalLabel) }),

@@ -57,8 +57,8 @@ type planner struct {
 	// started at all, whatever becomes of the StatefulSet.
 	ready, template Condition
 	identity        claims.Identity
-	// free is the number of locks that may still be taken.
-	free int
+	// locked are the ordinals that have a lock or are about to take it, the highest first.
+	locked []int32
 }
 
 // ordinal is the evidence about one ordinal.
@@ -82,10 +82,9 @@ func Make(snapshot Snapshot, now time.Time) Plan {
 	p.template = p.templateCondition(ambiguous)
 	p.ready = p.readiness()
 
-	p.free = int(ptr.Deref(p.Policy.Spec.MaxConcurrentDrains, 1))
 	for _, o := range ordinals {
 		if o.lock != nil {
-			p.free--
+			p.locked = append(p.locked, o.number)
 		}
 	}
 

@@ -19,6 +19,8 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -148,6 +150,27 @@ func (p *planner) awaitReplicas(d *Drain) bool {
 	}
 	d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonWaitingForReadyReplicas,
 		"%d of the replicas that remain are ready, and spec.minReadyReplicas is %d: nobody could take the data; scale up, or set it to 0 if the drain takes the data elsewhere", remaining, least)
+	return true
+}
+
+// maxNamed bounds how many ordinals a message names.
+const maxNamed = 3
+
+// awaitTurn says whether as many ordinals have a lock as may have one, and which: one of them
+// that is stuck keeps the others waiting.
+func (p *planner) awaitTurn(d *Drain) bool {
+	most := int(ptr.Deref(p.Policy.Spec.MaxConcurrentDrains, 1))
+	if len(p.locked) < most {
+		return false
+	}
+	var names []string
+	for _, number := range p.locked[:min(len(p.locked), maxNamed)] {
+		names = append(names, strconv.Itoa(int(number)))
+	}
+	if more := len(p.locked) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonWaitingForSlot, "Waiting for its turn behind ordinal %s: spec.maxConcurrentDrains is %d, and the highest ordinal goes first", strings.Join(names, ", "), most)
 	return true
 }
 
