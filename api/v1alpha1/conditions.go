@@ -39,6 +39,9 @@ const (
 	// ReasonClaimsDeletedOnScaleDown surfaces when the StatefulSet's own
 	// persistentVolumeClaimRetentionPolicy deletes the claims before a drain could mount them.
 	ReasonClaimsDeletedOnScaleDown = "ClaimsDeletedOnScaleDown"
+	// ReasonClaimsDeletedWithStatefulSet surfaces when spec.whenDeleted is Drain, and the StatefulSet's own
+	// persistentVolumeClaimRetentionPolicy deletes the claims with it, before a drain could mount them.
+	ReasonClaimsDeletedWithStatefulSet = "ClaimsDeletedWithStatefulSet"
 	// ReasonPolicyConflict surfaces when an older DrainPolicy names the same StatefulSet.
 	ReasonPolicyConflict = "PolicyConflict"
 	// ReasonInvalidTemplate surfaces when the template can't become a drain pod: the API
@@ -64,6 +67,8 @@ const (
 	ReasonAllDrained = "AllDrained"
 	// ReasonRetained surfaces when claims lie outside the range and nobody asked for their drain.
 	ReasonRetained = "Retained"
+	// ReasonClaimsStranded surfaces when all else is drained, and status.strandedClaims names claims that nobody drains.
+	ReasonClaimsStranded = "ClaimsStranded"
 )
 
 // Reasons of the Stalled condition that aren't reasons of Ready or of a drain.

@@ -322,6 +322,16 @@ type DrainPolicyStatus struct {
 	// +kubebuilder:validation:MaxItems=100
 	Drains []DrainStatus `json:"drains,omitempty"`
 
+	// strandedClaims are named like claims of the StatefulSet, and nobody drains them: none of
+	// its volumeClaimTemplates makes them, or their labels contradict its selector. A StatefulSet
+	// that is created again with other templates leaves such claims, for example. They are never
+	// marked or deleted. At most 100 are named.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=100
+	StrandedClaims []ClaimReference `json:"strandedClaims,omitempty"`
+
 	// conditions are Ready (armed: a scale-down now would be drained), Drained (no orphan
 	// awaits a drain) and Stalled (True only when a person must act).
 	// +optional

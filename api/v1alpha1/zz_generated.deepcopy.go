@@ -180,6 +180,11 @@ func (in *DrainPolicyStatus) DeepCopyInto(out *DrainPolicyStatus) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.StrandedClaims != nil {
+		in, out := &in.StrandedClaims, &out.StrandedClaims
+		*out = make([]ClaimReference, len(*in))
+		copy(*out, *in)
+	}
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions
 		*out = make([]metav1.Condition, len(*in))

@@ -19,6 +19,7 @@ package claims
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -113,22 +114,22 @@ const (
 	Own
 	// Ambiguous: the name fits more than one StatefulSet and the labels don't decide.
 	Ambiguous
+	// Stranded: the name ends like those of the StatefulSet's claims and is nobody else's, but
+	// no claim template makes it, or its labels are another StatefulSet's.
+	Stranded
 )
 
 // Belongs says whether a claim is the StatefulSet's, given the other StatefulSets of
 // its namespace. Own comes with the claim's template and ordinal.
 func Belongs(claim *corev1.PersistentVolumeClaim, set Identity, others []Identity) (template string, ordinal int32, verdict Verdict) {
 	base, ordinal, ok := Parse(claim.Name)
-	if !ok {
+	if !ok || !slices.Contains(Sets(base), set.Name) {
 		return "", 0, Foreign
 	}
-	template, ok = set.Template(base)
-	if !ok {
-		return "", 0, Foreign
-	}
+	template, fits := set.Template(base)
 	mine := agreement(claim.Labels, set.MatchLabels)
-	if mine == contradicts {
-		return "", 0, Foreign
+	if !fits || mine == contradicts {
+		return "", 0, stranded(claim, base, set, others)
 	}
 	for _, other := range others {
 		if other.Name == set.Name {
@@ -149,6 +150,24 @@ func Belongs(claim *corev1.PersistentVolumeClaim, set Identity, others []Identit
 		return template, ordinal, Ambiguous
 	}
 	return template, ordinal, Own
+}
+
+// stranded says whether a claim that isn't the StatefulSet's looks as if it had been: of a
+// claim template that the StatefulSet has no longer, of one before it with another selector, or
+// of one that was gone before anybody looked. A name alone says so only of a StatefulSet of
+// which nothing else is known.
+func stranded(claim *corev1.PersistentVolumeClaim, base string, set Identity, others []Identity) Verdict {
+	_, fits := set.Template(base)
+	known := len(set.Templates) > 0 || len(set.MatchLabels) > 0
+	if !fits && known && agreement(claim.Labels, set.MatchLabels) != confirms {
+		return Foreign
+	}
+	for _, other := range others {
+		if _, fits := other.Template(base); fits && other.Name != set.Name && agreement(claim.Labels, other.MatchLabels) != contradicts {
+			return Foreign
+		}
+	}
+	return Stranded
 }
 
 type labelAgreement int

@@ -77,6 +77,12 @@ func transitions(before, after drainv1alpha1.DrainPolicyStatus) []notice {
 		}
 		notices = append(notices, notice{eventType, is.Reason, "Arm", is.Message})
 	}
+	if found := after.StrandedClaims; len(before.StrandedClaims) == 0 && len(found) > 0 {
+		notices = append(notices, notice{
+			corev1.EventTypeWarning, drainv1alpha1.ReasonClaimsStranded, "Look",
+			fmt.Sprintf("Claim %q is named like one of the StatefulSet's, but has another claim template or other labels (%d such claims, see status.strandedClaims): nobody drains it", found[0].Name, len(found)),
+		})
+	}
 	known := map[int32]drainv1alpha1.DrainStatus{}
 	for _, drain := range before.Drains {
 		known[*drain.Ordinal] = drain

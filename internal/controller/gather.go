@@ -38,20 +38,17 @@ import (
 // gather returns what the caches hold about a policy.
 func (r *Reconciler) gather(ctx context.Context, policy *drainv1alpha1.DrainPolicy) (plan.Snapshot, error) {
 	snapshot := plan.Snapshot{Policy: policy}
+	var list corev1.PersistentVolumeClaimList
+	if err := r.List(ctx, &list, client.InNamespace(policy.Namespace), client.MatchingFields{claimSetIndex: policy.Spec.StatefulSetRef.Name}); err != nil {
+		return snapshot, fmt.Errorf("listing the claims that StatefulSet %q may have made: %w", policy.Spec.StatefulSetRef.Name, err)
+	}
+	snapshot.Claims = list.Items
 	if err := r.gatherTarget(ctx, r.Client, &snapshot); err != nil {
 		return snapshot, err
 	}
 	var err error
 	if snapshot.Rival, err = r.rival(ctx, policy); err != nil {
 		return snapshot, err
-	}
-	for _, template := range templates(&snapshot) {
-		var list corev1.PersistentVolumeClaimList
-		if err := r.List(ctx, &list, client.InNamespace(policy.Namespace),
-			client.MatchingFields{claimBaseIndex: claims.Base(template, policy.Spec.StatefulSetRef.Name)}); err != nil {
-			return snapshot, fmt.Errorf("listing the claims of template %q: %w", template, err)
-		}
-		snapshot.Claims = append(snapshot.Claims, list.Items...)
 	}
 	if err := gatherOwn(ctx, r.Client, &snapshot, ownLabels(policy)); err != nil {
 		return snapshot, err
@@ -108,9 +105,17 @@ func (r *Reconciler) gatherTarget(ctx context.Context, reader client.Reader, sna
 		return err
 	}
 	snapshot.TemplateHash = build.TemplateHash(policy, target(*snapshot))
-	seen := map[string]bool{policy.Spec.StatefulSetRef.Name: true}
+	var bases []string
 	for _, template := range templates(snapshot) {
-		for _, name := range claims.Sets(claims.Base(template, policy.Spec.StatefulSetRef.Name)) {
+		bases = append(bases, claims.Base(template, policy.Spec.StatefulSetRef.Name))
+	}
+	for i := range snapshot.Claims {
+		base, _, _ := claims.Parse(snapshot.Claims[i].Name)
+		bases = append(bases, base)
+	}
+	seen := map[string]bool{policy.Spec.StatefulSetRef.Name: true}
+	for _, base := range slices.Compact(slices.Sorted(slices.Values(bases))) {
+		for _, name := range claims.Sets(base) {
 			if seen[name] {
 				continue
 			}

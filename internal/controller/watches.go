@@ -19,6 +19,7 @@ package controller
 import (
 	"context"
 	"maps"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -44,8 +45,8 @@ import (
 )
 
 const (
-	// claimBaseIndex finds claims by their name without the ordinal.
-	claimBaseIndex = "claimBase"
+	// claimSetIndex finds claims by every name that their StatefulSet may have.
+	claimSetIndex = "claimSet"
 	// statefulSetIndex finds policies by the StatefulSet that they name.
 	statefulSetIndex = "statefulSet"
 
@@ -128,11 +129,9 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, con
 
 // AddIndexes registers the indexes that the reconciler reads by.
 func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
-	if err := indexer.IndexField(ctx, &corev1.PersistentVolumeClaim{}, claimBaseIndex, func(object client.Object) []string {
-		if base, _, ok := claims.Parse(object.GetName()); ok {
-			return []string{base}
-		}
-		return nil
+	if err := indexer.IndexField(ctx, &corev1.PersistentVolumeClaim{}, claimSetIndex, func(object client.Object) []string {
+		base, _, _ := claims.Parse(object.GetName())
+		return claims.Sets(base)
 	}); err != nil {
 		return err
 	}
@@ -145,9 +144,16 @@ func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	})
 }
 
-// policiesOfSet returns the policies that name a StatefulSet.
-func (r *Reconciler) policiesOfSet(ctx context.Context, set client.Object) []reconcile.Request {
-	return r.policies(ctx, set.GetNamespace(), set.GetName())
+// policiesOfSet returns the policies that name a StatefulSet, and those that name another one
+// whose claims may be taken for its own.
+func (r *Reconciler) policiesOfSet(ctx context.Context, object client.Object) []reconcile.Request {
+	names := []string{object.GetName()}
+	if set, ok := object.(*appsv1.StatefulSet); ok {
+		for _, template := range claims.IdentityOf(set).Templates {
+			names = append(names, claims.Sets(claims.Base(template, set.Name))...)
+		}
+	}
+	return r.policies(ctx, object.GetNamespace(), slices.Compact(slices.Sorted(slices.Values(names)))...)
 }
 
 // policiesOfClaim returns the policies whose StatefulSet's name a claim may end in.

@@ -85,6 +85,11 @@ func (w *world) templates(names ...string) {
 	}
 }
 
+// selector gives the StatefulSet a selector, app=<value>.
+func (w *world) selector(value string) {
+	w.StatefulSet.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": value}}
+}
+
 func ordinals(start int32) *appsv1.StatefulSetOrdinals {
 	return &appsv1.StatefulSetOrdinals{Start: start}
 }
@@ -127,6 +132,10 @@ func markedAt(generation int64) func(*corev1.PersistentVolumeClaim) {
 // markedUnder marks a claim under the lock of an ordinal.
 func markedUnder(ordinal int32) func(*corev1.PersistentVolumeClaim) {
 	return markedBy(claims.Mark{LockUID: lockUID(ordinal), Job: "past-job", Attempts: 1})
+}
+
+func labelled(value string) func(*corev1.PersistentVolumeClaim) {
+	return func(claim *corev1.PersistentVolumeClaim) { claim.Labels = map[string]string{"app": value} }
 }
 
 func skip(claim *corev1.PersistentVolumeClaim) {

@@ -90,6 +90,7 @@ func whenDeleted(w *world)  { w.Policy.Spec.WhenDeleted = drainv1alpha1.WhenDele
 func rival(w *world)        { w.Rival = "older" }
 func setGone(w *world)      { w.observedBefore(); w.StatefulSet = nil }
 func setDeleted(w *world)   { w.StatefulSet.DeletionTimestamp = &noon }
+func stranded(w *world)     { w.selector("web"); w.claim("old", 0, labelled("web")) }
 func notObserved(w *world)  { w.StatefulSet.Status.ObservedGeneration = 3 }
 
 func all(build ...func(*world)) func(*world) {
@@ -298,7 +299,7 @@ func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 		"whenScaled has no say":                  is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(orphan, retain)),
 		"somebody would have to be ready":        is(waiting, drainv1alpha1.ReasonWaitingForReadyReplicas, "0 of the replicas", "", all(whenDeleted, orphan, setGone)),
 		"whenDeleted: Retain":                    is(retained, drainv1alpha1.ReasonStatefulSetNotFound, "", "", all(nobodyNeeded, orphan, setGone)),
-		"it is only being deleted":               is(retained, drainv1alpha1.ReasonStatefulSetNotFound, "", "", all(whenDeleted, nobodyNeeded, orphan, setDeleted)),
+		"it is only being deleted":               is(waiting, drainv1alpha1.ReasonStatefulSetNotFound, "when it is gone", "", all(whenDeleted, nobodyNeeded, orphan, setDeleted)),
 		"suspended":                              is(waiting, drainv1alpha1.ReasonSuspended, "", "", gone(orphan, suspended)),
 		"the template is refused":                is(waiting, drainv1alpha1.ReasonInvalidTemplate, "no such image", "", gone(orphan, func(w *world) { w.Refusal = "no such image" })),
 		"a claim is missing":                     is(drainv1alpha1.DrainBlocked, drainv1alpha1.ReasonClaimMissing, `"logs-web-2"`, "", gone(func(w *world) { w.templates("data", "logs"); w.claim("data", 2) })),

@@ -59,6 +59,8 @@ type planner struct {
 	identity        claims.Identity
 	// locked are the ordinals that have a lock or are about to take it, the highest first.
 	locked []int32
+	// stranded are claims that look like the StatefulSet's and are nobody's to drain.
+	stranded []corev1.PersistentVolumeClaim
 }
 
 // ordinal is the evidence about one ordinal.
@@ -88,7 +90,7 @@ func Make(snapshot Snapshot, now time.Time) Plan {
 		}
 	}
 
-	plan := Plan{Ready: p.ready, Observed: p.observed(), StatefulSet: p.StatefulSet}
+	plan := Plan{Ready: p.ready, Observed: p.observed(), StatefulSet: p.StatefulSet, Stranded: p.stranded}
 	for _, o := range ordinals {
 		drain, worthSaying := p.decide(o)
 		plan.Finalizer = plan.Finalizer || o.lock != nil || drain.Next.Kind == TakeLock || o.busy()
@@ -148,9 +150,12 @@ func (p *planner) gather() (ordinals []*ordinal, ambiguous []string) {
 			o.claims = append(o.claims, p.Claims[i])
 		case claims.Ambiguous:
 			ambiguous = append(ambiguous, p.Claims[i].Name)
+		case claims.Stranded:
+			p.stranded = append(p.stranded, p.Claims[i])
 		case claims.Foreign:
 		}
 	}
+	slices.SortFunc(p.stranded, func(a, b corev1.PersistentVolumeClaim) int { return strings.Compare(a.Name, b.Name) })
 	for i := range p.Pods {
 		pod := &p.Pods[i]
 		number, ok := ordinalOf(pod.Labels)
@@ -342,7 +347,11 @@ func (p *planner) readiness() Condition {
 	case p.Rival != "":
 		return refuse(drainv1alpha1.ReasonPolicyConflict, "DrainPolicy %q is older and names StatefulSet %q too; delete one of the two", p.Rival, name)
 	case set == nil:
-		return refuse(drainv1alpha1.ReasonStatefulSetNotFound, "StatefulSet %q does not exist in namespace %q; create it, or name another one in a new policy", name, p.Policy.Namespace)
+		missing := refuse(drainv1alpha1.ReasonStatefulSetNotFound, "StatefulSet %q does not exist in namespace %q; create it, or name another one in a new policy", name, p.Policy.Namespace)
+		if len(p.stranded) > 0 {
+			missing.Message += fmt.Sprintf(". %d claims named like its own are there, see status.strandedClaims; they are drained when it is created with replicas: 0 and their claim templates", len(p.stranded))
+		}
+		return missing
 	case set.DeletionTimestamp != nil:
 		return refuse(drainv1alpha1.ReasonStatefulSetNotFound, "StatefulSet %q is being deleted", name)
 	case len(set.Spec.VolumeClaimTemplates) == 0:
@@ -350,6 +359,9 @@ func (p *planner) readiness() Condition {
 	case deletesClaims(set):
 		return refuse(drainv1alpha1.ReasonClaimsDeletedOnScaleDown,
 			"StatefulSet %q deletes its claims on scale-down before a drain could mount them; set its spec.persistentVolumeClaimRetentionPolicy.whenScaled to Retain and let this policy's whenDrained delete them", name)
+	case p.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain && deletesClaimsWithItself(set):
+		return refuse(drainv1alpha1.ReasonClaimsDeletedWithStatefulSet,
+			"StatefulSet %q takes its claims with it when it is deleted, before a drain could mount them, but spec.whenDeleted is Drain; set its spec.persistentVolumeClaimRetentionPolicy.whenDeleted to Retain and let this policy's whenDrained delete them", name)
 	}
 	if p.template.Status != metav1.ConditionTrue {
 		return p.template
@@ -433,4 +445,11 @@ func Remembered(policy *drainv1alpha1.DrainPolicy) *appsv1.StatefulSet {
 func deletesClaims(set *appsv1.StatefulSet) bool {
 	policy := set.Spec.PersistentVolumeClaimRetentionPolicy
 	return policy != nil && policy.WhenScaled == appsv1.DeletePersistentVolumeClaimRetentionPolicyType
+}
+
+// deletesClaimsWithItself says whether the StatefulSet owns its claims, so that the garbage
+// collector deletes them when it is gone.
+func deletesClaimsWithItself(set *appsv1.StatefulSet) bool {
+	policy := set.Spec.PersistentVolumeClaimRetentionPolicy
+	return policy != nil && policy.WhenDeleted == appsv1.DeletePersistentVolumeClaimRetentionPolicyType
 }

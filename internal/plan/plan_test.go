@@ -43,6 +43,11 @@ func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
 			}
 		}
 	}
+	ownsClaims := func(w *world) {
+		w.StatefulSet.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{
+			WhenScaled: appsv1.RetainPersistentVolumeClaimRetentionPolicyType, WhenDeleted: appsv1.DeletePersistentVolumeClaimRetentionPolicyType,
+		}
+	}
 	refused := func(w *world) { w.Refusal = "pods \"web\" is forbidden" }
 	ambiguous := func(w *world) {
 		w.templates("data-x")
@@ -67,15 +72,23 @@ func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
 		// wantRetryAfter is when to try again what nobody watches.
 		wantRetryAfter time.Duration
 	}{
-		"armed":                                   {wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: "will be drained"},
-		"armed, and asked to drain nothing":       {given: retain, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: "whenScaled"},
-		"the set keeps its claims":                {given: keepsClaims(appsv1.RetainPersistentVolumeClaimRetentionPolicyType), wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
-		"the policy is being deleted":             {given: all(deleted, rival), wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyDeleted},
-		"an older policy":                         {given: all(rival, refused), wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyConflict, wantSays: `"older"`, wantStalled: true},
-		"no StatefulSet":                          {given: func(w *world) { w.StatefulSet = nil }, wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound, wantSays: `"web" does not exist in namespace "shop"`},
-		"the StatefulSet is being deleted":        {given: setDeleted, wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound, wantSays: "being deleted"},
-		"no claim templates":                      {given: func(w *world) { w.templates() }, wantStatus: "False", wantReason: drainv1alpha1.ReasonNoClaimTemplates, wantStalled: true},
-		"the set deletes its claims":              {given: keepsClaims(appsv1.DeletePersistentVolumeClaimRetentionPolicyType), wantStatus: "False", wantReason: drainv1alpha1.ReasonClaimsDeletedOnScaleDown, wantSays: "persistentVolumeClaimRetentionPolicy", wantStalled: true},
+		"armed":                                 {wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: "will be drained"},
+		"armed, and asked to drain nothing":     {given: retain, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: "whenScaled"},
+		"the set keeps its claims":              {given: keepsClaims(appsv1.RetainPersistentVolumeClaimRetentionPolicyType), wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
+		"the policy is being deleted":           {given: all(deleted, rival), wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyDeleted},
+		"an older policy":                       {given: all(rival, refused), wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyConflict, wantSays: `"older"`, wantStalled: true},
+		"no StatefulSet":                        {given: func(w *world) { w.StatefulSet = nil }, wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound, wantSays: `"web" does not exist in namespace "shop"`},
+		"the StatefulSet is being deleted":      {given: setDeleted, wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound, wantSays: "being deleted"},
+		"no claim templates":                    {given: func(w *world) { w.templates() }, wantStatus: "False", wantReason: drainv1alpha1.ReasonNoClaimTemplates, wantStalled: true},
+		"the set deletes its claims":            {given: keepsClaims(appsv1.DeletePersistentVolumeClaimRetentionPolicyType), wantStatus: "False", wantReason: drainv1alpha1.ReasonClaimsDeletedOnScaleDown, wantSays: "persistentVolumeClaimRetentionPolicy", wantStalled: true},
+		"it takes its claims with it":           {given: all(ownsClaims, whenDeleted), wantStatus: "False", wantReason: drainv1alpha1.ReasonClaimsDeletedWithStatefulSet, wantSays: "persistentVolumeClaimRetentionPolicy.whenDeleted", wantStalled: true},
+		"it takes its claims with it, as asked": {given: ownsClaims, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
+		"asked to drain a set that is deleted":  {given: whenDeleted, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
+		"it goes, and its claims are kept": {given: all(func(w *world) {
+			keepsClaims(appsv1.RetainPersistentVolumeClaimRetentionPolicyType)(w)
+			w.StatefulSet.Spec.PersistentVolumeClaimRetentionPolicy.WhenDeleted = appsv1.RetainPersistentVolumeClaimRetentionPolicyType
+		}, whenDeleted), wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
+		"no StatefulSet, but claims like its own": {given: func(w *world) { w.claim("data", 0); w.claim("logs", 0); w.StatefulSet = nil }, wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound, wantSays: "2 claims named like its own are there"},
 		"no containers":                           {given: func(w *world) { w.Policy.Spec.Template.Spec.Containers = nil }, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "containers is empty", wantStalled: true, wantRetryAfter: preflightRecheck},
 		"a volume hides a claim":                  {given: hides, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "volumes[1]", wantStalled: true, wantRetryAfter: preflightRecheck},
 		"a volume that mounts an ordinal's claim": {given: mounts("data-web-0"), wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: `volumes[0] mounts claim "data-web-0"`, wantStalled: true, wantRetryAfter: preflightRecheck},
@@ -104,6 +117,51 @@ func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
 				t.Errorf("RetryAfter = %v, want %v", got, tc.wantRetryAfter)
 			}
 		})
+	}
+}
+
+func TestStrandedClaimsAreNamedAndLeftAlone(t *testing.T) {
+	w := given(stranded, orphan, deleteClaims, func(w *world) {
+		w.claim("data", 0, labelled("another")) // Its pod may well use it.
+		w.claim("logs", 2)                      // Nothing but the name says that it was the StatefulSet's.
+		w.claim("old", 2, labelled("web"))
+	})
+	plan := Make(w.Snapshot, now)
+	var names []string
+	for i := range plan.Stranded {
+		names = append(names, plan.Stranded[i].Name)
+	}
+	if diff := cmp.Diff([]string{"data-web-0", "old-web-0", "old-web-2"}, names); diff != "" {
+		t.Errorf("stranded claims (-want +got):\n%s", diff)
+	}
+	if len(plan.Drains) != 1 || plan.Drains[0].Ordinal != 2 || len(plan.Drains[0].Claims) != 1 {
+		t.Errorf("the plan is about %+v, want nothing but data-web-2", plan.Drains)
+	}
+	if plan.Drains[0].Next.Kind != TakeLock {
+		t.Errorf("the next step is %q, want none to wait for the stranded", plan.Drains[0].Next.Kind)
+	}
+	status := plan.Status(w.Policy, metav1.NewTime(now))
+	if len(status.StrandedClaims) != 3 || status.StrandedClaims[0] != (drainv1alpha1.ClaimReference{Name: "data-web-0", UID: "uid-of-data-web-0"}) {
+		t.Errorf("status.strandedClaims = %v, want all three with their UIDs", status.StrandedClaims)
+	}
+	if *status.Orphans != 1 || status.OrphanedCapacity.String() != "1Gi" {
+		t.Errorf("%d orphans of %s, want the stranded claims left out", *status.Orphans, status.OrphanedCapacity)
+	}
+}
+
+func TestStrandedClaimsAreBounded(t *testing.T) {
+	w := given(func(w *world) {
+		w.selector("web")
+		for n := range int32(150) {
+			w.claim("old", n, labelled("web"))
+		}
+	})
+	plan := Make(w.Snapshot, now)
+	if got := len(plan.Status(w.Policy, metav1.NewTime(now)).StrandedClaims); got != shownStranded {
+		t.Errorf("the status names %d claims, want %d", got, shownStranded)
+	}
+	if !strings.Contains(plan.Drained.Message, "150 claims") {
+		t.Errorf("Drained says %q, want the number of all", plan.Drained.Message)
 	}
 }
 
@@ -319,11 +377,11 @@ func TestMakeLeavesTheSnapshotAlone(t *testing.T) {
 func TestEveryDocumentedReasonOfAConditionIsReached(t *testing.T) {
 	reached := map[string]bool{}
 	for _, build := range []func(*world){
-		nil, orphan, all(orphan, retain), func(w *world) { w.claim("data", 2, markedAt(4)) },
+		nil, orphan, all(orphan, retain), func(w *world) { w.claim("data", 2, markedAt(4)) }, stranded,
 	} {
 		reached[Make(given(build).Snapshot, now).Drained.Reason] = true
 	}
-	for _, want := range []string{drainv1alpha1.ReasonNoOrphans, drainv1alpha1.ReasonAllDrained, drainv1alpha1.ReasonRetained, drainv1alpha1.ReasonStarting} {
+	for _, want := range []string{drainv1alpha1.ReasonNoOrphans, drainv1alpha1.ReasonAllDrained, drainv1alpha1.ReasonRetained, drainv1alpha1.ReasonClaimsStranded, drainv1alpha1.ReasonStarting} {
 		if !reached[want] {
 			t.Errorf("Drained never has reason %s, only %v", want, slices.Sorted(maps.Keys(reached)))
 		}

@@ -37,6 +37,8 @@ const (
 	// have ended. The schema has the former as maxItems.
 	shownDrains = 100
 	keptDrains  = 10
+	// shownStranded bounds status.strandedClaims; the schema has it as maxItems.
+	shownStranded = 100
 	// maxMessage is the schema's maxLength of a drain's message, in characters.
 	maxMessage = 1024
 )
@@ -80,6 +82,8 @@ func (p *planner) drainedCondition(drains []Drain) Condition {
 		return Condition{Status: metav1.ConditionFalse, Reason: head.Reason, Message: fmt.Sprintf("Ordinal %d: %s (and %d more)", head.Ordinal, head.Message, pending-1)}
 	case p.StatefulSet == nil && !p.drainsDeleted() || p.StatefulSet != nil && p.StatefulSet.DeletionTimestamp != nil || p.Rival != "" || p.Policy.DeletionTimestamp != nil:
 		return Condition{Status: metav1.ConditionUnknown, Reason: p.ready.Reason, Message: p.ready.Message}
+	case retained == 0 && len(p.stranded) > 0:
+		return Condition{Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonClaimsStranded, Message: fmt.Sprintf("Nothing awaits a drain, but %d claims named like the StatefulSet's have another claim template or other labels, and nobody drains them; see status.strandedClaims", len(p.stranded))}
 	case retained > 0:
 		return Condition{Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonRetained, Message: fmt.Sprintf("The claims of %d ordinals are kept undrained, as asked; status.drains says why", retained)}
 	case kept > 0:
@@ -91,8 +95,8 @@ func (p *planner) drainedCondition(drains []Drain) Condition {
 
 func (p *planner) stalledCondition(drains []Drain) Condition {
 	switch p.ready.Reason {
-	case drainv1alpha1.ReasonNoClaimTemplates, drainv1alpha1.ReasonClaimsDeletedOnScaleDown, drainv1alpha1.ReasonPolicyConflict,
-		drainv1alpha1.ReasonInvalidTemplate, drainv1alpha1.ReasonAmbiguousClaims:
+	case drainv1alpha1.ReasonNoClaimTemplates, drainv1alpha1.ReasonClaimsDeletedOnScaleDown, drainv1alpha1.ReasonClaimsDeletedWithStatefulSet,
+		drainv1alpha1.ReasonPolicyConflict, drainv1alpha1.ReasonInvalidTemplate, drainv1alpha1.ReasonAmbiguousClaims:
 		return Condition{Status: metav1.ConditionTrue, Reason: p.ready.Reason, Message: p.ready.Message}
 	}
 	for i := range drains {
@@ -122,7 +126,7 @@ func (p *Plan) Replace(snapshot Snapshot, learnt Drain) {
 		p.Drains = append(p.Drains, learnt)
 		slices.SortFunc(p.Drains, func(a, b Drain) int { return cmp.Compare(b.Ordinal, a.Ordinal) })
 	}
-	planner := planner{Snapshot: snapshot, ready: p.Ready}
+	planner := planner{Snapshot: snapshot, ready: p.Ready, stranded: p.Stranded}
 	p.Drained = planner.drainedCondition(p.Drains)
 	p.Stalled = planner.stalledCondition(p.Drains)
 }
@@ -137,6 +141,9 @@ func (p *Plan) Status(policy *drainv1alpha1.DrainPolicy, now metav1.Time) drainv
 		Conditions:         slices.Clone(previous.Conditions),
 	}
 	p.count(&status)
+	for i := range p.Stranded[:min(len(p.Stranded), shownStranded)] {
+		status.StrandedClaims = append(status.StrandedClaims, drainv1alpha1.ClaimReference{Name: p.Stranded[i].Name, UID: string(p.Stranded[i].UID)})
+	}
 
 	var live, ended []drainv1alpha1.DrainStatus
 	for i := range p.Drains {

@@ -40,7 +40,7 @@ type Snapshot struct {
 	StatefulSet *appsv1.StatefulSet
 	// Others are the other StatefulSets of the namespace, which a claim may belong to too.
 	Others []claims.Identity
-	// Claims of the namespace whose names fit the StatefulSet.
+	// Claims of the namespace whose names fit the StatefulSet, of its claim templates at least.
 	Claims []corev1.PersistentVolumeClaim
 	// Pods are at least the locks and drain pods of this policy; a live snapshot has every
 	// pod of the namespace, so that others who use a claim are seen.
@@ -63,6 +63,8 @@ type Plan struct {
 	Ready, Drained, Stalled Condition
 	// SurplusJobs are finished Jobs beyond the newest ten, which may go.
 	SurplusJobs []batchv1.Job
+	// Stranded are claims that look like the StatefulSet's and are nobody's to drain, by name.
+	Stranded []corev1.PersistentVolumeClaim
 	// Observed is the StatefulSet that the plan is about, as the status keeps it.
 	Observed *drainv1alpha1.ObservedStatefulSet
 	// Finalizer says whether the policy needs its finalizer: a lock is held or about to be.

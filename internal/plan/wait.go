@@ -40,6 +40,9 @@ func (p *planner) unasked(o *ordinal, d *Drain) bool {
 		return true
 	case set == nil && p.drainsDeleted():
 		// It is gone, and that is what asks for the drain.
+	case set != nil && set.DeletionTimestamp != nil && p.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain:
+		d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonStatefulSetNotFound, "The StatefulSet is being deleted; the drain starts when it is gone, because spec.whenDeleted is Drain")
+		return true
 	case set == nil || set.DeletionTimestamp != nil:
 		d.say(drainv1alpha1.DrainRetained, drainv1alpha1.ReasonStatefulSetNotFound, "The StatefulSet is gone; its claims are kept undrained")
 		return true

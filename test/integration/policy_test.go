@@ -277,7 +277,6 @@ var _ = Describe("A policy that can't be armed", func() {
 		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].VolumeMounts[0].Name = "data-x" })
 		refused(drainv1alpha1.ReasonAmbiguousClaims, "True/AmbiguousClaims")
 		Expect(k8s.Delete(w.ctx, other)).To(Succeed())
-		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.MaxConcurrentDrains = ptr.To[int32](2) })
 		armed()
 	})
 
