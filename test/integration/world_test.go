@@ -346,14 +346,18 @@ func (w *world) succeed(job *batchv1.Job, pod *corev1.Pod, message string) {
 func (w *world) complete(job *batchv1.Job) {
 	GinkgoHelper()
 	now := metav1.Now()
-	job.Status = batchv1.JobStatus{
+	status := batchv1.JobStatus{
 		StartTime: ptr.To(metav1.NewTime(now.Add(-1e9))), CompletionTime: &now, Succeeded: 1,
 		Conditions: []batchv1.JobCondition{
 			{Type: batchv1.JobSuccessCriteriaMet, Status: corev1.ConditionTrue, Reason: "CompletionsReached", LastTransitionTime: now},
 			{Type: batchv1.JobComplete, Status: corev1.ConditionTrue, Reason: "CompletionsReached", LastTransitionTime: now},
 		},
 	}
-	Expect(k8s.Status().Update(w.ctx, job)).To(Succeed())
+	Eventually(func() error {
+		Expect(k8s.Get(w.ctx, client.ObjectKeyFromObject(job), job)).To(Succeed())
+		job.Status = status
+		return k8s.Status().Update(w.ctx, job)
+	}).Should(Succeed(), "completing Job %s", job.Name)
 }
 
 // fail reports a Job as failed.
