@@ -99,8 +99,7 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, drain *plan.D
 		return r.admitPod(ctx, drain.Lock, step)
 	case plan.DeletePod:
 		logger.Info("Deleting a drain pod that nobody else deletes", "pod", klog.KObj(step.Pod))
-		err := r.Delete(ctx, step.Pod.DeepCopy(), client.Preconditions{UID: &step.Pod.UID, ResourceVersion: &step.Pod.ResourceVersion})
-		return client.IgnoreNotFound(err)
+		return r.deletePod(ctx, step.Pod)
 	case plan.DeleteJob:
 		logger.Info("Deleting a Job", "job", klog.KRef(namespace, step.Job), "why", drain.Message)
 		return r.deleteJob(ctx, namespace, step.Job, step.JobUID)
@@ -198,6 +197,12 @@ func (r *Reconciler) deleteJob(ctx context.Context, namespace, name string, uid 
 	return client.IgnoreNotFound(err)
 }
 
+// deletePod deletes a drain pod, provided that it is still as it was read.
+func (r *Reconciler) deletePod(ctx context.Context, pod *corev1.Pod) error {
+	err := r.Delete(ctx, pod.DeepCopy(), client.Preconditions{UID: &pod.UID, ResourceVersion: &pod.ResourceVersion})
+	return client.IgnoreNotFound(err)
+}
+
 // mark writes a mark on a claim, provided that the claim is still as it was read.
 func (r *Reconciler) mark(ctx context.Context, mark *plan.ClaimMark) error {
 	claim := mark.Claim.DeepCopy()
@@ -285,7 +290,13 @@ func (r *Reconciler) releaseAbandonedLock(ctx context.Context, cached *corev1.Po
 	if err := gatherOwn(ctx, r.Live, &gone, ownLabels(gone.Policy)); err != nil {
 		return err
 	}
-	if busy := plan.Busy(gone, lock.Labels[drainv1alpha1.OrdinalLabel]); busy != "" {
+	ordinal := lock.Labels[drainv1alpha1.OrdinalLabel]
+	if pod := plan.Unstarted(gone, ordinal); pod != nil {
+		if err := r.deletePod(ctx, pod); err != nil {
+			return err
+		}
+	}
+	if busy := plan.Busy(gone, ordinal); busy != "" {
 		return fmt.Errorf("%s of the same policy is not over", busy)
 	}
 	if err := r.releaseMarks(ctx, lock); err != nil {

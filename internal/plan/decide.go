@@ -93,7 +93,7 @@ func (p *planner) stopStrays(o *ordinal, d *Drain) bool {
 		if terminal(pod) || (o.job != nil && finished(o.job) == nil && metav1.IsControlledBy(pod, o.job)) {
 			continue
 		}
-		if pod.Spec.NodeName == "" && !started(pod) && pod.DeletionTimestamp == nil {
+		if unstarted(pod) {
 			// Nobody would ever start it or say that it has ended.
 			d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Drain pod %q of a Job that is over is on no node; deleting it", pod.Name)
 			d.Next = Step{Kind: DeletePod, Pod: pod}

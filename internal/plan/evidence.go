@@ -182,3 +182,25 @@ func Busy(snapshot Snapshot, ordinal string) string {
 	}
 	return ""
 }
+
+// Unstarted returns a drain pod of an ordinal, in decimal as in the label, that is on no node and
+// whose Jobs are over, or nil. Nobody would ever start such a pod or say that it has ended.
+func Unstarted(snapshot Snapshot, ordinal string) *corev1.Pod {
+	for i := range snapshot.Jobs {
+		if finished(&snapshot.Jobs[i]) == nil && snapshot.Jobs[i].Labels[drainv1alpha1.OrdinalLabel] == ordinal {
+			return nil
+		}
+	}
+	for i := range snapshot.Pods {
+		pod := &snapshot.Pods[i]
+		if pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleDrain && pod.Labels[drainv1alpha1.OrdinalLabel] == ordinal && unstarted(pod) {
+			return pod
+		}
+	}
+	return nil
+}
+
+// unstarted says whether a pod is on no node and nobody has deleted it.
+func unstarted(pod *corev1.Pod) bool {
+	return pod.Spec.NodeName == "" && !started(pod) && pod.DeletionTimestamp == nil
+}

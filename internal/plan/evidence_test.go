@@ -23,6 +23,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/utils/ptr"
@@ -236,6 +237,32 @@ func TestBusyNamesWhatKeepsAPolicyOrLock(t *testing.T) {
 			got := Busy(given(tc.given).Snapshot, tc.ordinal)
 			if (got == "") != (tc.wantBusy == "") || !strings.HasPrefix(got, tc.wantBusy) {
 				t.Errorf("Busy = %q, want %q", got, tc.wantBusy)
+			}
+		})
+	}
+}
+
+func TestUnstartedNamesThePodThatNobodyStarts(t *testing.T) {
+	going := func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: now} }
+	for name, tc := range map[string]struct {
+		given func(*world)
+		want  bool
+	}{
+		"nothing":                   {},
+		"on no node":                {given: func(w *world) { w.drainPod(2, gated) }, want: true},
+		"on a node":                 {given: func(w *world) { w.drainPod(2, func(p *corev1.Pod) { p.Spec.NodeName = "n1" }) }},
+		"ended":                     {given: func(w *world) { w.drainPod(2, gated, ended(0, "")) }},
+		"going":                     {given: func(w *world) { w.drainPod(2, gated, going) }},
+		"of another ordinal":        {given: func(w *world) { w.drainPod(3, gated) }},
+		"of a Job that is over":     {given: func(w *world) { w.job(2, 1, failed); w.drainPod(2, gated) }, want: true},
+		"of a Job that goes on":     {given: func(w *world) { w.job(2, 1); w.drainPod(2, gated) }},
+		"beside a Job of another's": {given: func(w *world) { w.job(3, 1); w.drainPod(2, gated) }, want: true},
+		"somebody else's":           {given: func(w *world) { w.pod("debug", "data-web-2") }},
+		"a lock":                    {given: func(w *world) { w.lock(2) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Unstarted(given(tc.given).Snapshot, "2"); (got != nil) != tc.want {
+				t.Errorf("Unstarted = %v, want one: %t", got, tc.want)
 			}
 		})
 	}
