@@ -131,8 +131,8 @@ func (c *managerCache) keep(k kind, object client.Object) client.Object {
 	return object
 }
 
-// read answers a List from some objects. A field selector asks an index.
-func (c *managerCache) read(objects []client.Object, into client.ObjectList, options []client.ListOption) {
+// read answers a List from some objects, and notes which. A field selector asks an index.
+func (c *managerCache) read(objects []client.Object, into client.ObjectList, options []client.ListOption, note func(client.Object)) {
 	var how client.ListOptions
 	how.ApplyOptions(options)
 	items := reflect.ValueOf(into).Elem().FieldByName("Items")
@@ -144,6 +144,7 @@ func (c *managerCache) read(objects []client.Object, into client.ObjectList, opt
 		if how.FieldSelector != nil && !c.indexed(object, &how) {
 			continue
 		}
+		note(object)
 		items.Set(reflect.Append(items, reflect.ValueOf(copyOf(object)).Elem()))
 	}
 }

@@ -20,8 +20,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 
+	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -57,15 +59,20 @@ func (c *apiClient) call(ctx context.Context, into client.Object, this *call, fo
 // Get implements client.Reader.
 func (c *apiClient) Get(ctx context.Context, key client.ObjectKey, into client.Object, _ ...client.GetOption) error {
 	k := kindOf(into)
+	run := c.manager.run
 	return c.call(ctx, into, &call{remote: c.live, do: func() (client.Object, error) {
 		objects := c.manager.view.objects[k]
 		if c.live {
 			objects = c.manager.world.store.objects[k]
 		}
 		object, ok := objects[key.Name]
+		if c.live && key.Name == setName && k == sets {
+			run.set, _ = object.(*appsv1.StatefulSet)
+		}
 		if !ok || key.Namespace != namespace {
 			return nil, apierrors.NewNotFound(k.resource(), key.Name)
 		}
+		run.read(object)
 		return object, nil
 	}}, "%s %s %s", c.reads(), k, key.Name)
 }
@@ -79,11 +86,14 @@ func (c *apiClient) List(ctx context.Context, into client.ObjectList, options ..
 		objects := c.manager.view.objects[k]
 		if c.live {
 			objects = w.store.objects[k]
-			if k == pods && len(options) == 1 {
-				run.looked = w.store.version
+			if k == pods {
+				run.lookedOwn = w.store.version
+				if len(options) == 1 {
+					run.looked = w.store.version
+				}
 			}
 		}
-		w.cache.read(sortedObjects[client.Object](objects), into, options)
+		w.cache.read(sortedObjects[client.Object](objects), into, options, run.read)
 		return nil, nil
 	}}, "%s list of %s", c.reads(), k)
 }
@@ -91,6 +101,7 @@ func (c *apiClient) List(ctx context.Context, into client.ObjectList, options ..
 // asItIs returns the reconcile with what it has seen until now, for a write that may come late.
 func (c *apiClient) asItIs() *run {
 	now := *c.manager.run
+	now.standing = maps.Clone(now.standing)
 	return &now
 }
 

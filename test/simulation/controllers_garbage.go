@@ -96,10 +96,17 @@ func (g *collector) attend(k kind, object client.Object) {
 
 func (g *collector) exists(uid types.UID) bool {
 	for k := range kinds {
-		for _, object := range g.world.store.objects[k] {
-			if object.GetUID() == uid {
-				return true
-			}
+		if g.world.exists(k, uid) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) exists(k kind, uid types.UID) bool {
+	for _, object := range w.store.objects[k] {
+		if object.GetUID() == uid {
+			return true
 		}
 	}
 	return false
@@ -165,7 +172,7 @@ func (u *unusedController) step() {
 		return
 	}
 	for _, claim := range list[*corev1.PersistentVolumeClaim](w.store) {
-		if claim.DeletionTimestamp != nil || claim.Status.Phase != corev1.ClaimBound || w.choices.chance(30) {
+		if claim.DeletionTimestamp != nil || claim.Status.Phase != corev1.ClaimBound || w.choices.chance(w.sloth) {
 			continue
 		}
 		used := false

@@ -19,7 +19,6 @@ package simulation
 import (
 	"fmt"
 	"slices"
-	"strconv"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -150,7 +149,6 @@ func (j *jobController) createPod(job *batchv1.Job) {
 	pod.Name = fmt.Sprintf("%s-%d", job.Name, w.store.uids+1)
 	pod.Finalizers = []string{batchv1.JobTrackingFinalizer}
 	pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(job, batchv1.SchemeGroupVersion.WithKind("Job"))}
-	metav1.SetMetaDataAnnotation(&pod.ObjectMeta, createdAnnotation, strconv.FormatInt(w.store.version+1, 10))
 	if _, err := w.store.create(pod); err == nil {
 		w.note("Job controller: creates pod %s", pod.Name)
 	}

@@ -29,10 +29,6 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// createdAnnotation holds, on a pod, the version of the store at which it was made. It is for
-// the simulation's own bookkeeping.
-const createdAnnotation = "simulation/created"
-
 // setController is the StatefulSet controller (kubernetes/pkg/controller/statefulset), which
 // acts on caches that lag.
 type setController struct {
@@ -137,7 +133,6 @@ func (s *setController) createPod(set *appsv1.StatefulSet, ordinal int32) bool {
 		ObjectMeta: metav1.ObjectMeta{
 			Name: name, Labels: map[string]string{"app": setName},
 			OwnerReferences: []metav1.OwnerReference{setReference(set)},
-			Annotations:     map[string]string{createdAnnotation: strconv.FormatInt(w.store.version+1, 10)},
 		},
 		Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyAlways, Containers: []corev1.Container{{Name: "main", Image: "store"}}},
 	}

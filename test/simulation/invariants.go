@@ -19,6 +19,7 @@ package simulation
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -42,6 +43,10 @@ const (
 	invariantStart    = "no drain starts on claims that another pod uses"
 	invariantParts    = "no claim of an ordinal is deleted before all of them are drained"
 	invariantStray    = "a Job without its lock is stopped"
+	invariantRead     = "only what was looked at is deleted, and once"
+	invariantWanted   = "no drain starts for an ordinal that is wanted"
+	invariantObserved = "no lock is taken before the StatefulSet controller has seen the spec"
+	invariantPolicy   = "a policy stays for as long as locks and Jobs of it can be seen"
 	invariantStatus   = "the status calls drained only what is"
 	invariantLiveness = "liveness"
 )
@@ -58,7 +63,7 @@ func (w *world) check() {
 			continue
 		}
 		name := lockName(c.ordinal)
-		if w.sabotaged[name] {
+		if _, stripped := w.sabotaged[name]; stripped {
 			continue
 		}
 		for _, other := range w.running() {
@@ -79,24 +84,40 @@ func shares(a, b *container) bool {
 	return slices.ContainsFunc(a.claims, func(uid types.UID) bool { return slices.Contains(b.claims, uid) })
 }
 
-// afterOperatorCreates asserts what must hold when the operator has made a Job.
+// afterOperatorCreates asserts what must hold when the operator has made a lock or a Job.
 func (w *world) afterOperatorCreates(r *run, object client.Object) {
-	job, ok := object.(*batchv1.Job)
-	if !ok {
-		return
+	number, _ := strconv.ParseInt(object.GetLabels()[drainv1alpha1.OrdinalLabel], 10, 32)
+	if r.set != nil && r.set.DeletionTimestamp == nil && wanted(r.set, int32(number)) {
+		w.violate(invariantWanted, "%s was made although ordinal %d was seen to be wanted", object.GetName(), number)
+	}
+	if lock, ok := object.(*corev1.Pod); ok && r.set != nil && r.set.Status.ObservedGeneration < r.set.Generation {
+		w.violate(invariantObserved, "lock %s was taken at generation %d of the StatefulSet, and its controller had seen %d", lock.Name, r.set.Generation, r.set.Status.ObservedGeneration)
+	}
+	mounted := &container{}
+	for _, claim := range list[*corev1.PersistentVolumeClaim](w.store) {
+		if _, ordinal, _ := cutOrdinal(claim.Name); int64(ordinal) == number {
+			mounted.claims = append(mounted.claims, claim.UID)
+		}
 	}
 	for _, c := range w.running() {
-		if c.role == roleDebug && !c.ghost && c.created <= r.looked && shares(&container{claims: w.claimsOf(&job.Spec.Template.Spec)}, c) {
-			w.violate(invariantStart, "Job %s was made although pod %s, which was there to be seen, runs on its claims", job.Name, c.pod)
+		if c.role == roleDebug && !c.ghost && c.created <= r.looked && shares(mounted, c) {
+			w.violate(invariantStart, "%s was made although pod %s, which was there to be seen, runs on the claims", object.GetName(), c.pod)
 		}
 	}
 }
 
-// afterOperatorDeletes asserts what must hold when the operator has deleted a claim.
+// afterOperatorDeletes asserts what must hold when the operator has deleted something.
 func (w *world) afterOperatorDeletes(r *run, object client.Object) {
+	if standing, read := r.standing[object.GetUID()]; !read || !standing {
+		w.violate(invariantRead, "%s (%s) is deleted; read before: %t, not going yet: %t", object.GetName(), object.GetUID(), read, standing)
+	}
 	claim, ok := object.(*corev1.PersistentVolumeClaim)
 	if !ok || claim.DeletionTimestamp != nil {
 		return
+	}
+	_, ordinal, _ := cutOrdinal(claim.Name)
+	if stripped, ok := w.sabotaged[lockName(ordinal)]; ok && stripped > r.looked {
+		return // It was decided under a lock that was stripped then, and came late.
 	}
 	w.checkSiblings(r, claim)
 	if claim.Annotations[drainv1alpha1.SkipAnnotation] == "true" {
@@ -118,22 +139,48 @@ func (w *world) afterOperatorDeletes(r *run, object client.Object) {
 	w.checkUsers(r, claim, v, invariantData, "is deleted")
 }
 
-// afterOperatorPatches asserts what must hold when the operator has written a mark.
+// afterOperatorPatches asserts what must hold when the operator has written a mark, or has let a
+// policy go.
 func (w *world) afterOperatorPatches(r *run, before, after client.Object) {
+	if policy, ok := after.(*drainv1alpha1.DrainPolicy); ok && slices.Contains(before.GetFinalizers(), drainv1alpha1.PolicyFinalizer) && !slices.Contains(policy.Finalizers, drainv1alpha1.PolicyFinalizer) {
+		w.checkLettingGo(r, policy)
+	}
 	claim, ok := after.(*corev1.PersistentVolumeClaim)
 	if !ok || before.GetAnnotations()[drainv1alpha1.DrainedAnnotation] == claim.Annotations[drainv1alpha1.DrainedAnnotation] {
 		return
 	}
+	v := w.volumes[claim.UID]
+	m := markOf(claim)
+	if v != nil && m.LockUID == "" && m.StatefulSetUID == "" && !m.Absent {
+		// It is void: the use that made it so is on record.
+		for _, user := range v.users {
+			v.observed[user.uid] = true
+		}
+	}
+	if conditions := claim.Status.Conditions; m.LockUID != "" && len(conditions) > 0 && conditions[0].Status != corev1.ConditionTrue {
+		w.violate(invariantMark, "claim %s is marked as drained while it is reported as used", claim.Name)
+	}
 	if !w.holds(claim) {
 		return // It says nothing about now: it is void, or came late, or is written so that others come too late.
 	}
-	v := w.volumes[claim.UID]
 	if v == nil {
 		w.violate(invariantMark, "claim %s has no volume that could have been drained", claim.Name)
 		return
 	}
 	w.tolerate(claim, v)
 	w.checkUsers(r, claim, v, invariantMark, "is marked as drained")
+}
+
+// checkLettingGo asserts that nothing was to be seen of what a policy is kept for.
+func (w *world) checkLettingGo(r *run, policy *drainv1alpha1.DrainPolicy) {
+	for _, k := range []kind{pods, jobs} {
+		for _, object := range sortedObjects[client.Object](w.store.objects[k]) {
+			job, isJob := object.(*batchv1.Job)
+			if ownerOf(object) == policy.UID && w.store.born[object.GetUID()] <= r.lookedOwn && (!isJob || !finished(job)) {
+				w.violate(invariantPolicy, "policy %s is let go, and there is %s", policy.Name, object.GetName())
+			}
+		}
+	}
 }
 
 // checkSiblings asserts that the other claims of an ordinal can be spared too when one is deleted:
@@ -143,7 +190,7 @@ func (w *world) checkSiblings(r *run, claim *corev1.PersistentVolumeClaim) {
 	for _, sibling := range list[*corev1.PersistentVolumeClaim](w.store) {
 		_, number, _ := cutOrdinal(sibling.Name)
 		v := w.volumes[sibling.UID]
-		if number != ordinal || sibling.UID == claim.UID || v == nil || sibling.DeletionTimestamp != nil {
+		if number != ordinal || sibling.UID == claim.UID || v == nil || v.restored || sibling.DeletionTimestamp != nil {
 			continue
 		}
 		for _, user := range v.users {
@@ -191,12 +238,12 @@ func (w *world) hidden(v *volume, user *container) bool {
 	}
 	pod := get[*corev1.Pod](w.store, user.pod)
 	there := pod != nil && pod.UID == user.uid && !terminal(pod)
-	return !there && (!w.unused || !v.observed[user.uid])
+	return !there && !v.observed[user.uid]
 }
 
 // unusedLag is how long after the end of a Job its claims may be reported as unused and still count
 // as not used by anybody else (the constant of the same name in internal/plan).
-const unusedLag = time.Minute
+const unusedLag = 10 * time.Second
 
 // tolerate notes the strangers that are gone and that the operator takes for the drain itself.
 func (w *world) tolerate(claim *corev1.PersistentVolumeClaim, v *volume) {

@@ -16,19 +16,19 @@ limitations under the License.
 
 package simulation
 
-// lateWrites are the writes of the operator that do most harm when they come late.
-var lateWrites = []string{"delete pods", "delete persistentvolumeclaims", "create jobs", "patch pods", "patch persistentvolumeclaims", "delete jobs"}
+import "slices"
 
 // lateWrite is what most of the protocol's holes have in common: a write is decided and comes late,
 // from a manager that stands still or from a request that hangs, while somebody changes their
-// mind, the other manager goes on, and a pod starts.
-func (w *world) lateWrite() {
+// mind, the other manager goes on, and a pod starts. Another one may come late in the meantime.
+func (w *world) lateWrite(more int) {
 	c := w.choices
-	target, stalled := lateWrites[c.pick(len(lateWrites))], c.pick(2) == 0
-	m := w.driveTo(target, 1+c.pick(30))
+	target, stalled := w.late[c.pick(len(w.late))], c.pick(2) == 0
+	m := w.driveTo(target, 1+c.pick(20))
 	if m == nil {
 		return
 	}
+	late := m.run.pending
 	if stalled {
 		w.fail(m, stalls)
 	} else {
@@ -38,9 +38,18 @@ func (w *world) lateWrite() {
 		w.changeMind()
 	}
 	started := len(w.containers)
-	for range 1 + c.pick(25) {
+	for range 1 + c.pick(20) {
+		if w.broken != nil {
+			return
+		}
 		if c.chance(35) {
 			w.stepUser()
+		}
+		if w.nested && more > 0 && c.chance(20) {
+			w.lateWrite(more - 1)
+		}
+		if more == 0 && w.nested && c.chance(10) {
+			w.wake()
 		}
 		w.settleKubernetes()
 		w.settleManager(w.leader())
@@ -53,13 +62,22 @@ func (w *world) lateWrite() {
 			}
 		}
 	}
-	m.asleep = w.step
-	if n := len(w.hanging); !stalled && n > 0 {
-		last := w.hanging[n-1]
-		w.hanging = w.hanging[:n-1]
-		w.land(last)
+	if at := slices.Index(w.hanging, late); at >= 0 {
+		w.hanging = slices.Delete(w.hanging, at, at+1)
+		w.land(late)
 	}
+	m.asleep = w.step
 	m.finish()
+}
+
+// wake lets every manager that stands still go on.
+func (w *world) wake() {
+	for _, m := range w.managers {
+		if m.asleep > w.step {
+			m.asleep = w.step
+			m.finish()
+		}
+	}
 }
 
 // changeMind undoes the last scaling.

@@ -42,6 +42,7 @@ const (
 // settleKubernetes gives each of Kubernetes' own controllers a turn.
 func (w *world) settleKubernetes() {
 	c := w.choices
+	overlooked := c.chance(w.sloth)
 	w.choices = &choices{}
 	defer func() { w.choices = c }()
 	w.sets.step(w.choices)
@@ -51,7 +52,9 @@ func (w *world) settleKubernetes() {
 	w.garbage.step(w.choices)
 	w.protectClaims()
 	w.collectPods()
-	w.unuser.step()
+	if !overlooked {
+		w.unuser.step()
+	}
 }
 
 // settle stops all faults, lets everything come to rest, and asserts what must then be so.
@@ -82,7 +85,7 @@ func (w *world) settle() {
 		w.letClaimsGo()
 		w.check()
 		for _, name := range policyNames {
-			if name != policyNames[0] && get[*drainv1alpha1.DrainPolicy](w.store, name) == nil && round > 0 {
+			if name != policyNames[0] && get[*drainv1alpha1.DrainPolicy](w.store, name) == nil && !w.hasLocks(name) {
 				continue
 			}
 			m.view.deliverAll()
@@ -110,15 +113,25 @@ func (w *world) settle() {
 	w.checkOrdinals()
 }
 
+// hasLocks says whether there are locks of a policy with this name.
+func (w *world) hasLocks(policy string) bool {
+	return slices.ContainsFunc(list[*corev1.Pod](w.store), func(pod *corev1.Pod) bool {
+		return isLock(pod) && pod.Annotations[drainv1alpha1.PolicyAnnotation] == policy
+	})
+}
+
 // letClaimsGo is what a user does whose deletion of a claim waits for a pod of the StatefulSet that
-// can't start because of it. The operator's own pods are the operator's to clear.
+// can't start because of it. The operator's own pods are the operator's to clear, but for
+// those that somebody took from their Job and whose policy somebody took away too.
 func (w *world) letClaimsGo() {
 	for _, pod := range list[*corev1.Pod](w.store) {
-		if c := w.containers[pod.UID]; (c != nil && c.live) || pod.DeletionTimestamp != nil || pod.Labels[drainv1alpha1.RoleLabel] != "" {
+		policy := pod.Labels[drainv1alpha1.PolicyUIDLabel]
+		abandoned := policy != "" && !w.exists(policies, types.UID(policy)) && ownerOf(pod) == ""
+		if c := w.containers[pod.UID]; (c != nil && c.live) || pod.DeletionTimestamp != nil || (policy != "" && !abandoned) {
 			continue
 		}
 		for _, name := range claimNames(&pod.Spec) {
-			if claim := get[*corev1.PersistentVolumeClaim](w.store, name); claim != nil && claim.DeletionTimestamp != nil && w.discarded[claim.UID] {
+			if claim := get[*corev1.PersistentVolumeClaim](w.store, name); claim != nil && claim.DeletionTimestamp != nil && (abandoned || w.discarded[claim.UID]) {
 				w.note("user: deletes pod %s, which holds claim %s", pod.Name, name)
 				_ = w.store.delete(pods, pod.Name, deletion{})
 				break

@@ -23,6 +23,7 @@ import (
 	"math"
 	"runtime/debug"
 
+	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -51,9 +52,13 @@ type run struct {
 	stop   func()
 	// pending is the call that it stands before.
 	pending *call
-	// looked is the store's version at the latest list of everybody's pods; who doesn't look can't
-	// say that there was nobody.
-	looked int64
+	// looked is the store's version at the latest list of everybody's pods, and lookedOwn at the latest
+	// live list of any; who doesn't look can't say that there was nobody.
+	looked, lookedOwn int64
+	// standing holds what was read, by UID, and whether it was seen when it wasn't being deleted.
+	standing map[types.UID]bool
+	// set is the StatefulSet as it was read last from the API server itself, or nil.
+	set    *appsv1.StatefulSet
 	failed bool
 }
 
@@ -74,7 +79,7 @@ func newManager(w *world, name string) *manager {
 
 // start begins a reconcile of a policy; it stands before its first call then.
 func (m *manager) start(policy string) {
-	r := &run{policy: policy, looked: math.MaxInt64}
+	r := &run{policy: policy, looked: math.MaxInt64, lookedOwn: math.MaxInt64, standing: map[types.UID]bool{}}
 	m.run = r
 	r.next, r.stop = iter.Pull(func(yield func(*call) bool) {
 		defer func() {
@@ -92,6 +97,11 @@ func (m *manager) start(policy string) {
 		}
 	})
 	m.advance()
+}
+
+// read notes what a reconcile has read.
+func (r *run) read(object client.Object) {
+	r.standing[object.GetUID()] = r.standing[object.GetUID()] || object.GetDeletionTimestamp() == nil
 }
 
 type yieldKey struct{}

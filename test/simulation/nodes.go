@@ -83,6 +83,12 @@ type volume struct {
 	// tolerated are the pods of strangers that used the claim so soon after its drain that the
 	// operator couldn't tell them from the drain.
 	tolerated map[types.UID]bool
+	// restored says that a user has brought it back from a backup.
+	restored bool
+}
+
+func newVolume() *volume {
+	return &volume{observed: map[types.UID]bool{}, tolerated: map[types.UID]bool{}}
 }
 
 // running returns the containers that run, in the order of their pods' creation.
@@ -142,7 +148,7 @@ func (w *world) stepScheduler() {
 				if claim.Spec.VolumeName == "" {
 					claim.Spec.VolumeName = "pv-" + string(claim.UID)
 					claim.Status.Phase = corev1.ClaimBound
-					w.volumes[claim.UID] = &volume{observed: map[types.UID]bool{}, tolerated: map[types.UID]bool{}}
+					w.volumes[claim.UID] = newVolume()
 				}
 			})
 		}
@@ -234,9 +240,8 @@ func (w *world) startPod(pod *corev1.Pod) {
 	if !w.mountable(&pod.Spec) {
 		return
 	}
-	created, _ := strconv.ParseInt(pod.Annotations[createdAnnotation], 10, 64)
 	c := &container{
-		pod: pod.Name, uid: pod.UID, node: pod.Spec.NodeName, created: created,
+		pod: pod.Name, uid: pod.UID, node: pod.Spec.NodeName, created: w.store.born[pod.UID],
 		claims: w.claimsOf(&pod.Spec), role: roleDebug,
 	}
 	switch {
@@ -399,6 +404,7 @@ func (w *world) removed(k kind, object client.Object) {
 	switch k {
 	case claims:
 		delete(w.volumes, object.GetUID())
+		w.backups[object.GetName()] = object.(*corev1.PersistentVolumeClaim)
 	case pods:
 		if c := w.containers[object.GetUID()]; c != nil && c.live {
 			c.ghost = true

@@ -43,7 +43,7 @@ var (
 
 func TestMain(m *testing.M) {
 	log.SetLogger(klog.New(log.NullLogSink{}))
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(1600)
 	m.Run()
 }
 

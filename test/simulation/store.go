@@ -87,12 +87,14 @@ type store struct {
 	log     [kinds][]event
 	version int64
 	uids    int
+	// born is the version at which an object was made, by its UID.
+	born map[types.UID]int64
 	// removed is told of every object that is gone from the store for good.
 	removed func(kind, client.Object)
 }
 
 func newStore(now func() time.Time) *store {
-	s := &store{now: now, removed: func(kind, client.Object) {}}
+	s := &store{now: now, born: map[types.UID]int64{}, removed: func(kind, client.Object) {}}
 	for k := range s.objects {
 		s.objects[k] = map[string]client.Object{}
 	}
@@ -145,6 +147,7 @@ func (s *store) create(object client.Object) (client.Object, error) {
 		created.SetGeneration(1)
 	}
 	s.put(k, created)
+	s.born[created.GetUID()] = s.version
 	return created, nil
 }
 
@@ -157,7 +160,9 @@ func update[T client.Object](s *store, name string, change func(T)) {
 	}
 	next := copyOf(old).(T)
 	change(next)
-	s.replace(old, next)
+	if !reflect.DeepEqual(old, next) { // Faster than replace finds it out.
+		s.replace(old, next)
+	}
 }
 
 // replace writes an object over an older state of it, unless nothing has changed.

@@ -18,8 +18,8 @@ package simulation
 
 import (
 	"fmt"
+	"maps"
 	"slices"
-	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -54,22 +54,34 @@ func jobTemplate(object client.Object) *corev1.PodTemplateSpec {
 // begin makes the StatefulSet, its policy and their pods.
 func (w *world) begin() {
 	c := w.choices
-	w.unused = c.pick(3) != 1
+	often := make([]int, len(profiles))
+	for i := range profiles {
+		often[i] = profiles[i].often
+	}
+	w.profile = &profiles[c.weighted(often...)]
+	w.takes = w.profile.takes
+	pace := []int{100, 40, 250}[c.pick(3)]
+	for _, easy := range []taking{takeKubernetes, takeOperator, takeWhile} {
+		w.takes[easy] = w.takes[easy] * pace / 100
+	}
+	w.unused = !w.outOfTen(10 - w.profile.unused)
 	w.parallel = c.pick(2) == 1
-	w.pace = []int{160, 60, 400}[c.pick(3)]
-	w.target = []string{"", "delete persistentvolumeclaims", "delete pods", "create jobs", "patch pods", "patch persistentvolumeclaims", "delete jobs", "create pods"}[c.weighted(1, 3, 4, 2, 2, 1, 1, 1)]
+	w.target = append([]string{"", "create pods"}, w.late...)[c.pick(len(w.late)+2)]
 	w.favourite = []fault{hangs, stalls, hangsCrash, lostResponse, crashAfter}[c.weighted(4, 5, 1, 1, 1)]
 	w.templates = []string{"data"}
-	if c.pick(3) == 1 {
+	if w.outOfTen(w.twoTemplates) {
 		w.templates = []string{"data", "logs"}
 	}
-	w.note("Unused condition: %t, parallel: %t, templates: %v", w.unused, w.parallel, w.templates)
+	w.note("a history of %s; Unused condition: %t, parallel: %t, templates: %v", w.name, w.unused, w.parallel, w.templates)
 	w.createSet(int32(1 + c.pick(maxReplicas)))
 	w.createPolicy(policyNames[0])
 	for range 3 * maxReplicas {
 		w.settleKubernetes()
 	}
 }
+
+// outOfTen is true in n of 10 cases, and never in a list of choices that is cut short.
+func (w *world) outOfTen(n int) bool { return w.choices.pick(10) >= 10-n }
 
 func (w *world) createSet(replicas int32) {
 	set := &appsv1.StatefulSet{
@@ -108,11 +120,14 @@ func (w *world) createPolicy(name string) {
 			Retry:               drainv1alpha1.RetryOptions{InitialDelaySeconds: ptr.To[int32](5), MaxDelaySeconds: ptr.To[int32](60)},
 		},
 	}
-	if c.pick(2) == 1 {
+	if w.prompt {
+		policy.Spec.MinReadyReplicas, policy.Spec.MinOrphanedSeconds = ptr.To[int32](0), ptr.To[int32](0)
+	}
+	if w.outOfTen(w.retain) {
 		policy.Spec.WhenDrained = drainv1alpha1.WhenDrainedRetain
 	}
 	policy.Spec.WhenDeleted = []drainv1alpha1.WhenDeleted{drainv1alpha1.WhenDeletedRetain, drainv1alpha1.WhenDeletedDrain}[c.pick(2)]
-	if c.pick(2) == 1 {
+	if w.outOfTen(10 - w.wait) {
 		policy.Spec.WhenScaledUp = drainv1alpha1.WhenScaledUpCancel
 	}
 	if c.pick(2) == 1 {
@@ -126,64 +141,68 @@ func (w *world) createPolicy(name string) {
 // stepUser is somebody with kubectl.
 func (w *world) stepUser() {
 	c := w.choices
-	switch c.weighted(60, 12, 8, 4, 4, 4, 4, 6, 6, 6, 4, 4, 5, 5, 10, 4, 2, 3, 5, 4, 2) {
-	case 0:
+	switch action(c.weighted(w.users[:]...)) {
+	case doScale:
 		if c.chance(50) {
 			w.changeMind()
 			return
 		}
 		w.scale(int32(c.pick(maxReplicas + 1)))
-	case 1: // Back and forth at once.
+	case doScaleTwice: // Back and forth at once.
 		w.scale(int32(c.pick(maxReplicas + 1)))
 		w.scale(int32(c.pick(maxReplicas + 1)))
-	case 2:
+	case doSetStart:
 		start := int32(c.pick(3))
 		w.note("user: sets ordinals.start to %d", start)
 		update(w.store, setName, func(set *appsv1.StatefulSet) { set.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: start} })
-	case 3:
+	case doEditSet:
 		w.note("user: edits the StatefulSet")
 		update(w.store, setName, func(set *appsv1.StatefulSet) { set.Spec.MinReadySeconds++ })
-	case 4:
+	case doDeleteSet:
 		w.deleteSet()
-	case 5:
+	case doCreateSet:
 		w.createSet(int32(c.pick(maxReplicas + 1)))
-	case 6:
+	case doDeletePolicy:
 		w.deletePolicy()
-	case 7:
+	case doCreatePolicy:
 		w.createPolicy(policyNames[c.weighted(9, 1)])
-	case 8:
+	case doWhenDrained:
 		w.editPolicy("whenDrained", func(spec *drainv1alpha1.DrainPolicySpec) {
 			spec.WhenDrained = []drainv1alpha1.WhenDrained{drainv1alpha1.WhenDrainedDelete, drainv1alpha1.WhenDrainedRetain}[c.pick(2)]
 		})
-	case 9:
+	case doWhenScaledUp:
 		w.editPolicy("whenScaledUp", func(spec *drainv1alpha1.DrainPolicySpec) {
 			spec.WhenScaledUp = []drainv1alpha1.WhenScaledUp{drainv1alpha1.WhenScaledUpWait, drainv1alpha1.WhenScaledUpCancel}[c.pick(2)]
 		})
-	case 10:
+	case doTemplate:
 		w.editPolicy("template", func(spec *drainv1alpha1.DrainPolicySpec) {
 			spec.Template.Spec.Containers[0].Image = []string{"drain-1", "drain-2", refusedImage}[c.pick(3)]
 		})
-	case 11:
+	case doSuspend:
 		w.editPolicy("suspend", func(spec *drainv1alpha1.DrainPolicySpec) { spec.Suspend = ptr.To(c.pick(2) == 1) })
-	case 12:
-		w.deletePodByForce()
-	case 13:
+	case doDeletePod:
+		w.deletePod()
+	case doDeleteJob:
 		w.deleteJob()
-	case 14:
+	case doDebug:
 		w.debug()
-	case 15:
+	case doDeleteClaim:
 		w.deleteClaim()
-	case 16:
+	case doRestoreClaim:
+		w.restoreClaim()
+	case doStripLock:
 		w.stripLock()
-	case 17:
+	case doTamper:
 		w.tamperWithMarks()
-	case 20:
+	case doSkip:
+		w.skip()
+	case doStripPolicy:
 		w.stripPolicy()
-	case 19:
+	case doWhenDeleted:
 		w.editPolicy("whenDeleted", func(spec *drainv1alpha1.DrainPolicySpec) {
 			spec.WhenDeleted = []drainv1alpha1.WhenDeleted{drainv1alpha1.WhenDeletedRetain, drainv1alpha1.WhenDeletedDrain}[c.pick(2)]
 		})
-	case 18:
+	case doLimits:
 		w.editPolicy("limits", func(spec *drainv1alpha1.DrainPolicySpec) {
 			spec.MaxConcurrentDrains, spec.MinReadyReplicas = ptr.To(int32(1+c.pick(3))), ptr.To(int32(c.pick(2)))
 		})
@@ -235,8 +254,8 @@ func some[T client.Object](w *world, fits func(T) bool) (object T, ok bool) {
 
 func everything[T any](T) bool { return true }
 
-// deletePodByForce deletes a pod, the lock too, without waiting for its node.
-func (w *world) deletePodByForce() {
+// deletePod deletes a pod, the lock too, mostly without waiting for its node.
+func (w *world) deletePod() {
 	if pod, ok := some(w, everything[*corev1.Pod]); ok {
 		force := w.choices.pick(3) != 1
 		w.note("user: deletes pod %s (force: %t)", pod.Name, force)
@@ -280,7 +299,6 @@ func (w *world) debug() {
 	_, _ = w.store.create(&corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: name, Labels: map[string]string{"app": debugRole},
-			Annotations: map[string]string{createdAnnotation: strconv.FormatInt(w.store.version+1, 10)},
 		},
 		Spec: corev1.PodSpec{
 			RestartPolicy: corev1.RestartPolicyNever,
@@ -309,7 +327,7 @@ func (w *world) stripLock() {
 		return
 	}
 	w.note("user: strips the finalizer of lock %s and deletes it", lock.Name)
-	w.sabotaged[lock.Name] = true
+	w.sabotaged[lock.Name] = w.store.version
 	update(w.store, lock.Name, func(pod *corev1.Pod) { pod.Finalizers = nil })
 	_ = w.store.delete(pods, lock.Name, deletion{now: true})
 }
@@ -327,15 +345,13 @@ func isLock(pod *corev1.Pod) bool {
 	return pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLock
 }
 
-// tamperWithMarks strips a mark, copies one to another claim as a backup tool does, or asks for a
-// claim to be left alone.
+// tamperWithMarks strips a mark, or copies one to another claim as a backup tool does.
 func (w *world) tamperWithMarks() {
 	from, ok := some(w, everything[*corev1.PersistentVolumeClaim])
 	if !ok {
 		return
 	}
-	switch w.choices.pick(4) {
-	case 0, 1:
+	if w.choices.pick(3) < 2 {
 		to, _ := some(w, everything[*corev1.PersistentVolumeClaim])
 		w.note("user: copies the annotations of claim %s to %s", from.Name, to.Name)
 		update(w.store, to.Name, func(claim *corev1.PersistentVolumeClaim) {
@@ -343,13 +359,54 @@ func (w *world) tamperWithMarks() {
 				metav1.SetMetaDataAnnotation(&claim.ObjectMeta, key, value)
 			}
 		})
-	case 2:
-		w.note("user: strips the annotations of claim %s", from.Name)
-		update(w.store, from.Name, func(claim *corev1.PersistentVolumeClaim) { claim.Annotations = nil })
-	case 3:
-		w.note("user: has claim %s left alone", from.Name)
-		update(w.store, from.Name, func(claim *corev1.PersistentVolumeClaim) {
-			metav1.SetMetaDataAnnotation(&claim.ObjectMeta, drainv1alpha1.SkipAnnotation, "true")
-		})
+		return
 	}
+	w.note("user: strips the annotations of claim %s", from.Name)
+	update(w.store, from.Name, func(claim *corev1.PersistentVolumeClaim) { claim.Annotations = nil })
+}
+
+// skip asks for a claim to be left alone, or no longer.
+func (w *world) skip() {
+	claim, ok := some(w, everything[*corev1.PersistentVolumeClaim])
+	if !ok {
+		return
+	}
+	if _, asked := claim.Annotations[drainv1alpha1.SkipAnnotation]; asked {
+		w.note("user: has claim %s left alone no longer", claim.Name)
+		update(w.store, claim.Name, func(claim *corev1.PersistentVolumeClaim) { delete(claim.Annotations, drainv1alpha1.SkipAnnotation) })
+		return
+	}
+	w.note("user: has claim %s left alone", claim.Name)
+	update(w.store, claim.Name, func(claim *corev1.PersistentVolumeClaim) {
+		metav1.SetMetaDataAnnotation(&claim.ObjectMeta, drainv1alpha1.SkipAnnotation, "true")
+	})
+}
+
+// restoreClaim brings back a claim that is gone from a backup, with its data and annotations as they
+// were.
+func (w *world) restoreClaim() {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(w.backups)) {
+		if get[*corev1.PersistentVolumeClaim](w.store, name) == nil {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	backup := w.backups[names[w.choices.pick(len(names))]]
+	restored, err := w.store.create(&corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: backup.Name, Labels: backup.Labels, Annotations: backup.Annotations, Finalizers: []string{claimProtection}},
+		Spec:       corev1.PersistentVolumeClaimSpec{VolumeName: "pv-restored-" + string(backup.UID)},
+		Status:     corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound},
+	})
+	if err != nil {
+		return
+	}
+	w.records++
+	by := &container{pod: "of the backup", role: roleSet}
+	v := newVolume()
+	v.records, v.users, v.restored = []record{{id: w.records, by: by}}, []*container{by}, true
+	w.volumes[restored.GetUID()] = v
+	w.note("user: restores claim %s with record %d", backup.Name, w.records)
 }

@@ -29,9 +29,6 @@ import (
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
 
-// steps is how long a history is before its faults stop.
-const steps = 400
-
 // clock is the virtual time.
 type clock struct{ now time.Time }
 
@@ -43,14 +40,15 @@ func (c *clock) Since(t time.Time) time.Duration { return c.now.Sub(t) }
 
 // options is what a history has from its beginning to its end.
 type options struct {
+	*profile
+	// takes is how often each step is taken.
+	takes [takings]int
 	// unused says that claims have the Unused condition, as from Kubernetes 1.37 on.
 	unused bool
 	// parallel is the StatefulSet's podManagementPolicy.
 	parallel bool
 	// templates are the names of its volumeClaimTemplates.
 	templates []string
-	// pace is how often Kubernetes and the operator get a while without bad luck.
-	pace int
 	// target is the write that tends to go wrong, and favourite is how.
 	target    string
 	favourite fault
@@ -78,10 +76,12 @@ type world struct {
 	records    int
 	// progress counts what happens on the nodes and isn't seen in the store.
 	progress int64
-	// truth about what people did to the protocol itself
-	sabotaged map[string]bool
+	// sabotaged are the locks that a user has stripped, with the store's version at that time.
+	sabotaged map[string]int64
 	// before is the number of replicas before the last scaling.
 	before int32
+	// backups are the claims that are gone, by name, as they were last.
+	backups map[string]*corev1.PersistentVolumeClaim
 	// discarded are the claims that a user has deleted.
 	discarded map[types.UID]bool
 
@@ -126,8 +126,9 @@ func newWorld(cache *managerCache, trace *strings.Builder) *world {
 		nodes:      map[string]nodeState{"n1": nodeUp, "n2": nodeUp},
 		containers: map[types.UID]*container{},
 		volumes:    map[types.UID]*volume{},
-		sabotaged:  map[string]bool{},
+		sabotaged:  map[string]int64{},
 		discarded:  map[types.UID]bool{},
+		backups:    map[string]*corev1.PersistentVolumeClaim{},
 	}
 	w.store = newStore(func() time.Time { return w.clock.now })
 	w.store.removed = w.removed
@@ -147,15 +148,18 @@ func simulate(cache *managerCache, history schedule, draw func(step int) *choice
 	w := newWorld(cache, trace)
 	defer w.close()
 	record := schedule{}
-	n := steps + 1
+	n := 1
 	if draw == nil {
-		n = len(history)
 		draw = func(step int) *choices { return &choices{list: history[step]} }
 	}
 	for w.step = 0; w.step < n && w.broken == nil; w.step++ {
 		w.choices = draw(w.step)
 		if w.step == 0 {
 			w.begin()
+			n = w.steps + 1
+			if history != nil {
+				n = len(history)
+			}
 		} else {
 			w.take()
 		}
@@ -182,56 +186,68 @@ func (w *world) close() {
 func (w *world) take() {
 	c := w.choices
 	w.clock.now = w.clock.now.Add(time.Second)
-	users := 30
+	how := w.takes
 	if len(w.hanging) > 0 || w.managers[0].asleep > w.step || w.managers[1].asleep > w.step {
-		users = 80 // The more happens before a late write comes, the more it can break.
+		how[takeUser] = how[takeUser] * 8 / 3 // The more happens before a late write comes, the more it can break.
 	}
-	switch c.weighted(10, 100, 15, 50, 40, 40, 35, 20, 60, 4, 15, 4, 15, users, w.pace, w.pace/2, w.pace/8, 6, 4) {
-	case 0:
+	switch taking(c.weighted(how[:]...)) {
+	case takeTime:
 		w.tick()
-	case 1:
+	case takeManager:
 		w.stepManager()
-	case 2:
+	case takeEvents:
 		w.deliverSome()
-	case 3:
+	case takeSets:
 		w.sets.step(c)
-	case 4:
+	case takeJobs:
 		w.jobs.step(c)
-	case 5:
+	case takeScheduler:
 		w.stepScheduler()
-	case 6:
+	case takeGarbage:
 		w.garbage.step(c)
-	case 7:
+	case takeProtection:
 		w.protectClaims()
 		w.collectPods()
-	case 8:
+	case takeKubelets:
 		w.stepKubelets()
-	case 9:
+	case takeLeader:
 		w.changeLeader()
-	case 10:
+	case takeHanging:
 		w.landHanging()
-	case 11:
+	case takeNodes:
 		w.stepNodes()
-	case 12:
+	case takeUnused:
 		w.unuser.step()
-	case 13:
+	case takeUser:
 		w.stepUser()
-	case 14: // A while in which Kubernetes does what it should.
+	case takeKubernetes: // A while in which Kubernetes does what it should.
 		w.settleKubernetes()
-	case 18:
-		w.sets.blind = w.step + 10 + c.pick(60)
-		w.note("StatefulSet controller: its watch of StatefulSets is stuck")
-	case 17:
-		w.lateWrite()
-	case 16: // A longer one, in which a drain can come to its end.
+	case takeOperator: // And one in which the operator does.
+		w.settleManager(w.leader())
+	case takeWhile: // A longer one, in which a drain can come to its end.
 		for range 2 + c.pick(8) {
 			w.settleKubernetes()
 			w.check()
 			w.settleManager(w.leader())
 			w.clock.now = w.clock.now.Add(time.Second)
 		}
-	case 15: // And one in which the operator does.
-		w.settleManager(w.leader())
+	case takeLate:
+		w.lateWrite(1)
+	case takeBlind:
+		w.sets.blind = w.step + 10 + c.pick(60)
+		w.note("StatefulSet controller: its watch of StatefulSets is stuck")
+	case takeOutage:
+		w.outage()
+	}
+}
+
+// outage is a time without any manager.
+func (w *world) outage() {
+	until := w.step + 3 + w.choices.pick(12)
+	w.note("the managers are gone for a while")
+	for _, m := range w.managers {
+		m.crash(0)
+		m.asleep = max(m.asleep, until)
 	}
 }
 

@@ -21,6 +21,7 @@ const (
 	markFile = "internal/claims/mark.go"
 	decide   = "internal/plan/decide.go"
 	evidence = "internal/plan/evidence.go"
+	gather   = "internal/controller/gather.go"
 	jobFile  = "internal/plan/job.go"
 	marks    = "internal/plan/marks.go"
 	planFile = "internal/plan/plan.go"
@@ -44,7 +45,14 @@ var guards = []guard{
 	{name: "live look before a step", edits: []edit{{act, "live, err := r.gatherLive(ctx, snapshot, drain.Ordinal)", "live, err := snapshot, error(nil)"}}},
 	{name: "writing to the lock before a pod is let run", edits: []edit{{act, "if lock.Annotations[drainv1alpha1.JobAnnotation] != string(step.JobUID) {", "if lock == nil {"}}},
 	{name: "live look before the policy's finalizer goes", unneeded: "backed up by the release of abandoned locks", edits: []edit{{act, `if busy := plan.Busy(live, ""); busy != "" {`, `if busy := plan.Busy(live, ""); busy == "never" {`}}},
-	{name: "look for Jobs before an abandoned lock is released", edits: []edit{{act, `if busy := plan.Busy(gone, lock.Labels[drainv1alpha1.OrdinalLabel]); busy != "" {`, `if busy := plan.Busy(gone, lock.Labels[drainv1alpha1.OrdinalLabel]); busy == "never" {`}}},
+	{name: "look for Jobs before an abandoned lock is released", edits: []edit{{act, `if busy := plan.Busy(gone, ordinal); busy != "" {`, `if busy := plan.Busy(gone, ordinal); busy == "never" {`}}},
+
+	{name: "preconditions of a drain pod's deletion", edits: []edit{{act, "r.Delete(ctx, pod.DeepCopy(), client.Preconditions{UID: &pod.UID, ResourceVersion: &pod.ResourceVersion})", "r.Delete(ctx, pod.DeepCopy())"}}},
+	{name: "the policy that is looked at live is the same", edits: []edit{{gather, "if policy.UID != cached.Policy.UID {", "if policy == nil {"}}},
+	{name: "the policy has its finalizer before a lock is taken", edits: []edit{{act, "if p.Finalizer && policy.DeletionTimestamp == nil {", "if policy == nil {"}}},
+	{name: "the policy of an abandoned lock is looked for live", edits: []edit{{act, "client.IgnoreNotFound(err) != nil || policy.UID == owner {", "client.IgnoreNotFound(err) != nil {"}}},
+	{name: "writing to kept claims before an abandoned lock is released", edits: []edit{{act, "	if err := r.releaseMarks(ctx, lock); err != nil {", "	if err := error(nil); err != nil {"}}},
+	{name: "locks of policies that are gone are released", liveness: true, edits: []edit{{act, "owner.Name != policy.Name || owner.UID == present {", "owner.Name != policy.Name || true {"}}},
 
 	// What the Job and the lock are made of.
 	{name: "the lock has the pod's name", edits: []edit{
@@ -78,6 +86,13 @@ var guards = []guard{
 	}},
 	{name: "a use after the Job's end is drained again", edits: []edit{{marks, "if usedSince(&o.claims[i], o.job, since) {", "if usedSince(&o.claims[i], o.job, since) && d == nil {"}}},
 	{name: "the success of a pod that was told to end isn't believed", edits: []edit{{marks, "if !endedByItself(o) {", "if !endedByItself(o) && d == nil {"}}},
+	{name: "nothing is marked while another pod uses a claim", edits: []edit{{marks, "	if user := p.user(o); user != nil {\n		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonClaimInUse, \"Job %q", "	if user := p.user(o); user != nil && d == nil {\n		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonClaimInUse, \"Job %q"}}},
+	{name: "a mark is void once another pod uses the claim", edits: []edit{{marks, "	if len(step.Marks) == 0 {\n		return false", "	if len(step.Marks) >= 0 {\n		return false"}}},
+	{name: "a mark that is void makes its Job void", edits: []edit{{marks, "mark != nil && mark.JobUID == job.UID {", "mark == nil && job == nil {"}}},
+	{name: "a mark is void when the lock is released while another pod uses the claim", edits: []edit{{decide, "		if used {", "		if used && d == nil {"}}},
+	{name: "without a StatefulSet only the Unused condition proves a mark", edits: []edit{{markFile, "return holds, holds && m.UnusedSince != nil", "return holds, holds"}}},
+	{name: "a mark without a StatefulSet names the last one", edits: []edit{{markFile, "holds = m != nil && m.Absent && m.StatefulSetUID == last", "holds = m != nil && m.Absent"}}},
+	{name: "nothing is deleted under a lock whose release has begun", edits: []edit{{decide, ` && skipped(o) == "" && !released(o)`, ` && skipped(o) == ""`}}},
 	{name: "claims are marked only when reported as unused", unneeded: "such a mark doesn't hold", edits: []edit{{marks, `		if !known {
 			p.wait`, `		if !known && d == nil {
 			p.wait`}}},

@@ -117,7 +117,7 @@ func (g *guard) files() []string {
 // budget is less for what isn't expected to be missed.
 func (g *guard) budget() int {
 	if g.unneeded != "" {
-		return *seeds / 3
+		return *seeds
 	}
 	return *seeds
 }

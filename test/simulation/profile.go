@@ -1,0 +1,192 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package simulation
+
+// taking is one kind of step of a history.
+type taking int
+
+const (
+	takeTime taking = iota
+	takeManager
+	takeEvents
+	takeSets
+	takeJobs
+	takeScheduler
+	takeGarbage
+	takeProtection
+	takeKubelets
+	takeLeader
+	takeHanging
+	takeNodes
+	takeUnused
+	takeUser
+	takeKubernetes
+	takeOperator
+	takeWhile
+	takeLate
+	takeBlind
+	takeOutage
+	takings
+)
+
+// action is one kind of thing that users do.
+type action int
+
+const (
+	doScale action = iota
+	doScaleTwice
+	doSetStart
+	doEditSet
+	doDeleteSet
+	doCreateSet
+	doDeletePolicy
+	doCreatePolicy
+	doWhenDrained
+	doWhenScaledUp
+	doTemplate
+	doSuspend
+	doDeletePod
+	doDeleteJob
+	doDebug
+	doDeleteClaim
+	doRestoreClaim
+	doStripLock
+	doTamper
+	doSkip
+	doStripPolicy
+	doWhenDeleted
+	doLimits
+	actions
+)
+
+// profile is what a history is about. A history of everything meets each of the protocol's narrow places
+// once in a long while; a short one about one of them, all the time. (Groce and others call this swarm
+// testing.)
+type profile struct {
+	name  string
+	often int
+	steps int
+	// takes and users are how often each step is taken and each thing done; what isn't named is not
+	// done at all.
+	takes [takings]int
+	users [actions]int
+	// late are the writes that come late, and lateSteps is whether one may come late
+	// while another one does.
+	late   []string
+	nested bool
+	// unused is how often of 10 times claims have the Unused condition, twoTemplates how often there is
+	// more than one claim an ordinal, retain how often the policy keeps the claims and wait how often a
+	// scale-up waits.
+	unused, twoTemplates, retain, wait int
+	// prompt leaves out the options that only keep drains from starting.
+	prompt bool
+	// sloth is in how many of 100 cases the controller of the Unused condition overlooks a claim.
+	sloth int
+}
+
+// allAtOnce is what its name says.
+var allAtOnce = profile{
+	name: "everything", often: 6, steps: 400,
+	takes: [takings]int{
+		takeTime: 10, takeManager: 100, takeEvents: 15, takeSets: 50, takeJobs: 40, takeScheduler: 40, takeGarbage: 35, takeProtection: 20,
+		takeKubelets: 60, takeLeader: 4, takeHanging: 15, takeNodes: 4, takeUnused: 15, takeUser: 30, takeKubernetes: 160, takeOperator: 80,
+		takeWhile: 20, takeLate: 6, takeBlind: 4, takeOutage: 1,
+	},
+	users: [actions]int{
+		doScale: 60, doScaleTwice: 12, doSetStart: 8, doEditSet: 4, doDeleteSet: 4, doCreateSet: 4, doDeletePolicy: 4, doCreatePolicy: 6,
+		doWhenDrained: 6, doWhenScaledUp: 6, doTemplate: 4, doSuspend: 4, doDeletePod: 5, doDeleteJob: 5, doDebug: 10, doDeleteClaim: 4,
+		doRestoreClaim: 2, doStripLock: 2, doTamper: 3, doSkip: 1, doStripPolicy: 2, doWhenDeleted: 4, doLimits: 5,
+	},
+	late:   []string{"delete pods", "delete persistentvolumeclaims", "create jobs", "patch pods", "patch persistentvolumeclaims", "delete jobs"},
+	unused: 7, twoTemplates: 3, retain: 5, wait: 5, sloth: 30,
+}
+
+// brisk is how a short history goes: Kubernetes and the operator do what they should most of
+// the time, and what the profile is about comes in between.
+var brisk = [takings]int{
+	takeTime: 3, takeManager: 14, takeSets: 5, takeJobs: 5, takeGarbage: 3, takeKubelets: 5, takeUnused: 3, takeHanging: 4,
+	takeLeader: 1, takeEvents: 2, takeUser: 14, takeKubernetes: 20, takeOperator: 20, takeWhile: 6, takeLate: 3,
+}
+
+// profiles are what histories are about.
+var profiles = []profile{
+	allAtOnce,
+	{
+		name: "releases that come late", often: 3, steps: 80,
+		takes:  but(brisk, takeLate, 14),
+		users:  [actions]int{doScale: 60, doScaleTwice: 8, doWhenScaledUp: 3, doDeletePod: 2, doWhenDrained: 6, doDeleteJob: 3, doTemplate: 3},
+		late:   []string{"delete pods", "delete pods", "patch pods", "create jobs"},
+		nested: true, unused: 5, twoTemplates: 1, retain: 6, wait: 5, prompt: true, sloth: 30,
+	},
+	{
+		name: "deletions that come late", often: 3, steps: 80,
+		takes:  but(brisk, takeLate, 14),
+		users:  [actions]int{doScale: 50, doWhenDrained: 25, doSkip: 6, doDeletePolicy: 3, doCreatePolicy: 4, doStripPolicy: 2, doDeletePod: 4, doEditSet: 3},
+		late:   []string{"delete persistentvolumeclaims", "delete persistentvolumeclaims", "delete pods", "patch persistentvolumeclaims", "patch pods"},
+		nested: true, unused: 3, twoTemplates: 3, retain: 3, wait: 7, prompt: true, sloth: 50,
+	},
+	{
+		name: "strangers", often: 3, steps: 80,
+		takes:  but(brisk, takeLate, 4, takeOutage, 3, takeUnused, 8, takeUser, 22),
+		users:  [actions]int{doDebug: 60, doScale: 25, doWhenDrained: 6, doEditSet: 4, doDeleteJob: 3, doTamper: 1},
+		late:   []string{"patch persistentvolumeclaims", "delete persistentvolumeclaims"},
+		nested: false, unused: 6, twoTemplates: 5, retain: 4, wait: 5, prompt: true, sloth: 60,
+	},
+	{
+		name: "StatefulSets that come again", often: 2, steps: 80,
+		takes:  but(brisk, takeUser, 18),
+		users:  [actions]int{doScale: 40, doDeleteSet: 15, doCreateSet: 12, doEditSet: 12, doSetStart: 10, doWhenDeleted: 6, doWhenDrained: 8},
+		late:   []string{"patch persistentvolumeclaims", "create pods", "delete pods"},
+		nested: false, unused: 2, twoTemplates: 2, retain: 6, wait: 5, prompt: true, sloth: 40,
+	},
+	{
+		name: "a StatefulSet controller that is behind", often: 2, steps: 80,
+		takes:  but(brisk, takeBlind, 8, takeSets, 15, takeUser, 20, takeTime, 1),
+		users:  [actions]int{doScale: 60, doScaleTwice: 25, doEditSet: 3, doWhenDrained: 8, doDeletePod: 8},
+		late:   []string{"create pods", "patch persistentvolumeclaims"},
+		nested: false, unused: 2, twoTemplates: 1, retain: 7, wait: 8, prompt: true, sloth: 40,
+	},
+	{
+		name: "pods, Jobs and nodes that are taken away", often: 2, steps: 100,
+		takes:  but(brisk, takeNodes, 5, takeJobs, 14, takeKubelets, 10, takeGarbage, 6, takeUser, 20, takeLate, 4),
+		users:  [actions]int{doScale: 30, doDeletePod: 30, doDeleteJob: 20, doDeleteClaim: 5, doTemplate: 4},
+		late:   []string{"create jobs", "delete jobs", "patch pods"},
+		nested: false, unused: 6, twoTemplates: 3, retain: 5, wait: 6, prompt: true, sloth: 30,
+	},
+	{
+		name: "policies that go", often: 2, steps: 80,
+		takes:  but(brisk, takeUser, 20, takeLeader, 3, takeEvents, 8),
+		users:  [actions]int{doScale: 40, doDeletePolicy: 12, doCreatePolicy: 16, doStripPolicy: 14, doWhenScaledUp: 3, doDeleteJob: 3},
+		late:   []string{"create pods", "create jobs", "delete pods", "delete persistentvolumeclaims", "patch drainpolicies"},
+		nested: true, unused: 4, twoTemplates: 2, retain: 5, wait: 5, prompt: true, sloth: 30,
+	},
+	{
+		name: "tampering", often: 2, steps: 80,
+		takes:  but(brisk, takeUser, 20),
+		users:  [actions]int{doScale: 40, doTamper: 35, doSkip: 5, doDeleteClaim: 14, doRestoreClaim: 16, doDeletePod: 10, doStripLock: 6, doDeleteJob: 4, doEditSet: 3},
+		late:   []string{"patch persistentvolumeclaims", "delete persistentvolumeclaims"},
+		nested: false, unused: 4, twoTemplates: 4, retain: 5, wait: 5, prompt: true, sloth: 30,
+	},
+}
+
+// but returns how often each step is taken, with some of it changed.
+func but(most [takings]int, changes ...any) [takings]int {
+	for i := 0; i < len(changes); i += 2 {
+		most[changes[i].(taking)] = changes[i+1].(int)
+	}
+	return most
+}
