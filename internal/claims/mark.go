@@ -102,9 +102,10 @@ func (m Mark) Release(lock types.UID) Mark {
 	return m
 }
 
-// Void returns the mark with all that makes it hold taken out.
+// Void returns the mark with all that makes it hold taken out. The Job stays named, so that it
+// isn't taken for evidence again.
 func (m *Mark) Void() Mark {
-	return Mark{ClaimUID: m.ClaimUID, Job: m.Job, Attempts: m.Attempts, Time: m.Time, Outcome: m.Outcome}
+	return Mark{ClaimUID: m.ClaimUID, JobUID: m.JobUID, Job: m.Job, Attempts: m.Attempts, Time: m.Time, Outcome: m.Outcome}
 }
 
 // String returns the annotation's value.

@@ -211,6 +211,11 @@ func TestDecideWithoutLock(t *testing.T) {
 		"marked, to be deleted, pod is there":   waits(drainv1alpha1.ReasonPodStillExists, "", recheck, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.pod("web-2", "") }),
 		"marked, to be deleted, controller old": waits(drainv1alpha1.ReasonStatefulSetNotObserved, "", 0, deleteClaims, notObserved, func(w *world) { w.claim("data", 2, markedAt(4)) }),
 		"marked, to be deleted, no slot":        waits(drainv1alpha1.ReasonWaitingForSlot, "", 0, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(5) }),
+		"marked a generation ago, and in use":   {given: func(w *world) { w.claim("data", 2, markedAt(3)); w.pod("debug", "data-web-2") }, wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"debug"`, wantStep: VoidMarks},
+		"marked, in use, Kubernetes reports it": {given: func(w *world) {
+			w.claim("data", 2, markedBy(claims.Mark{StatefulSetUID: setUID, Generation: 3, UnusedSince: &noon}), unusedSince(corev1.ConditionTrue, noon))
+			w.pod("debug", "data-web-2")
+		}, wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"debug"`, wantStep: VoidMarks},
 		"marked a generation ago, carried on": {
 			given:     all(deleteClaims, func(w *world) { w.claim("data", 2, markedAt(3)) }),
 			wantState: kept.wantState, wantReason: kept.wantReason, wantStep: MarkClaims,
@@ -633,6 +638,11 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			w.through(2, 1)
 			markedBy(claims.Mark{LockUID: lockUID(2), JobUID: w.Jobs[0].UID})(&w.Claims[0])
 		}),
+		"a mark of this Job that was voided": is(drainv1alpha1.ReasonStoppingJob, "draining it again", DeleteJob, 0, lockedOrphan, func(w *world) {
+			w.through(2, 1)
+			was := claims.Mark{ClaimUID: w.Claims[0].UID, LockUID: lockUID(2), JobUID: w.Jobs[0].UID}
+			markedBy(was.Void())(&w.Claims[0])
+		}),
 		"a mark of an earlier Job under this lock, which held no more, is written over": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, drained(unusedSince(corev1.ConditionTrue, noon)), func(w *world) { w.through(2, 1) }),
 		"a mark of another lock is written over": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, func(w *world) {
 			w.claim("data", 2, markedBy(claims.Mark{LockUID: "past"}))
@@ -675,8 +685,9 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 		"the rest of them":                             with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, twoDrained, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }), deletes("logs-web-2")),
 		"the rest of them, the first being gone":       with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, twoDrained, func(w *world) { w.Claims = w.Claims[1:] }), deletes("logs-web-2")),
 		"all are gone":                                 is(drainv1alpha1.ReasonReleasingLock, "gone", ReleaseLock, 0, deleteClaims, func(w *world) { w.lock(2) }),
-		"somebody else uses one":                       is(drainv1alpha1.ReasonClaimInUse, `"debug"`, "", recheck, deleteClaims, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
-		"somebody else uses one, wanted back":          is(drainv1alpha1.ReasonReleasingLock, `"debug"`, ReleaseMarks, 0, deleteClaims, scaledUp, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
+		"somebody else uses one":                       is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
+		"somebody else uses one, wanted back":          is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, scaledUp, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
+		"somebody else uses one that is going":         is(drainv1alpha1.ReasonDeletingClaims, "", "", 0, deleteClaims, drained(claimTerminating), func(w *world) { w.pod("debug", "data-web-2") }),
 		"somebody else uses one, and only we can tell": is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, drained(), func(w *world) { w.pod("debug", "data-web-2") }),
 		"somebody deletes one before it is marked":     is(drainv1alpha1.ReasonStoppingJob, "whose pod holds it", DeleteJob, 0, completed, func(w *world) { claimTerminating(&w.Claims[0]) }),
 		"somebody else uses one before it is marked":   is(drainv1alpha1.ReasonClaimInUse, `"debug"`, DeleteJob, 0, completed, func(w *world) { w.pod("debug", "data-web-2") }),

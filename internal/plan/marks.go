@@ -128,10 +128,6 @@ func (p *planner) dispose(o *ordinal, held []corev1.PersistentVolumeClaim, d *Dr
 	if p.voidIfUsed(o, held, d) {
 		return
 	}
-	if user := p.user(o); user != nil {
-		p.waitUnlessUnwanted(o, d, drainv1alpha1.ReasonClaimInUse, fmt.Sprintf("Drained, but pod %q uses a claim of it; its deletion waits until that pod is gone", user.Name))
-		return
-	}
 	for i := range held {
 		if held[i].DeletionTimestamp == nil {
 			d.Next.Delete = append(d.Next.Delete, held[i])
@@ -143,7 +139,8 @@ func (p *planner) dispose(o *ordinal, held []corev1.PersistentVolumeClaim, d *Dr
 }
 
 // voidIfUsed voids marks on claims that a pod uses. The claims' Unused condition does that by
-// itself; this is for clusters that don't report it.
+// itself where Kubernetes reports it, but late, and not at all for a pod that is gone when
+// Kubernetes looks.
 func (p *planner) voidIfUsed(o *ordinal, held []corev1.PersistentVolumeClaim, d *Drain) bool {
 	user := p.user(o)
 	if user == nil {
@@ -151,8 +148,8 @@ func (p *planner) voidIfUsed(o *ordinal, held []corev1.PersistentVolumeClaim, d 
 	}
 	step := Step{Kind: VoidMarks}
 	for i := range held {
-		if mark := claims.ReadMark(&held[i]); mark.UnusedSince == nil && held[i].DeletionTimestamp == nil {
-			step.Marks = append(step.Marks, ClaimMark{Claim: held[i], Mark: mark.Void()})
+		if held[i].DeletionTimestamp == nil {
+			step.Marks = append(step.Marks, ClaimMark{Claim: held[i], Mark: claims.ReadMark(&held[i]).Void()})
 		}
 	}
 	if len(step.Marks) == 0 {
