@@ -103,9 +103,6 @@ var guards = []guard{
 	{name: "a claim to be left alone is not deleted", edits: []edit{{decide, `
 		o.lock.DeletionTimestamp == nil && skipped(o) == ""`, `
 		o.lock.DeletionTimestamp == nil`}}},
-	{name: "no claim is deleted while a pod uses it", unneeded: "backed up by voiding the mark", edits: []edit{{marks, `	if user := p.user(o); user != nil {
-		p.waitUnlessUnwanted(o, d, drainv1alpha1.ReasonClaimInUse`, `	if user := p.user(o); user != nil && d == nil {
-		p.waitUnlessUnwanted(o, d, drainv1alpha1.ReasonClaimInUse`}}},
 	{name: "the Job goes before the claims", unneeded: "the claims wait for the pods", liveness: true, edits: []edit{{marks, `	if o.job != nil {
 		d.Next = deleteJob(o.job)
 		return
