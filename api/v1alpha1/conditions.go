@@ -44,8 +44,12 @@ const (
 	ReasonClaimsDeletedWithStatefulSet = "ClaimsDeletedWithStatefulSet"
 	// ReasonPolicyConflict surfaces when an older DrainPolicy names the same StatefulSet.
 	ReasonPolicyConflict = "PolicyConflict"
+	// ReasonManagedPolicyYielding surfaces while the policy that the operator kept for an annotation
+	// of the StatefulSet stops its drains and goes, because this one names the StatefulSet too.
+	ReasonManagedPolicyYielding = "ManagedPolicyYielding"
 	// ReasonInvalidTemplate surfaces when the template can't become a drain pod: the API
-	// server refused a dry run, or a volume of the template hides a claim.
+	// server refused a dry run, a volume of the template hides a claim, or the annotation that
+	// spec.templateFrom names can't be read.
 	ReasonInvalidTemplate = "InvalidTemplate"
 	// ReasonPreflightFailed surfaces, with status Unknown, when the API server could not be
 	// asked about the template.

@@ -86,6 +86,9 @@ const (
 
 // DrainPolicySpec says which StatefulSet is watched over, how an ordinal that it
 // leaves behind is drained, and what becomes of the claims after that.
+//
+// +kubebuilder:validation:ExactlyOneOf=template;templateFrom
+// +kubebuilder:validation:XValidation:rule="!has(self.templateFrom) || !has(self.whenDeleted) || self.whenDeleted == 'Retain'",message="whenDeleted must be Retain with templateFrom: the annotation is gone when the StatefulSet is",fieldPath=".whenDeleted",reason=FieldValueInvalid
 type DrainPolicySpec struct {
 	// statefulSetRef names the StatefulSet, in the policy's own namespace, whose
 	// orphaned claims are drained. It can't be changed: create another policy instead.
@@ -101,13 +104,18 @@ type DrainPolicySpec struct {
 	// tolerations, nodeSelector, imagePullSecrets, priorityClassName, schedulerName and
 	// runtimeClassName. Its labels and annotations reach the Job and its pods. The pod
 	// must exit 0 only when the data is safe elsewhere, and must be able to run again on
-	// half-drained claims.
-	// +required
+	// half-drained claims. A policy has either this or templateFrom.
+	// +optional
 	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.restartPolicy) || self.spec.restartPolicy != 'Always'",message="spec.restartPolicy must be OnFailure or Never: a drain has an end",fieldPath=".spec.restartPolicy",reason=FieldValueInvalid
 	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.nodeName)",message="spec.nodeName may not be set: a drain must be able to run on any node; use nodeSelector or affinity",fieldPath=".spec",reason=FieldValueForbidden
 	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.activeDeadlineSeconds)",message="spec.activeDeadlineSeconds may not be set: use spec.job.activeDeadlineSeconds",fieldPath=".spec",reason=FieldValueForbidden
 	// +kubebuilder:validation:XValidation:rule="has(self.spec) && self.spec.containers.size() > 0",message="spec.containers must have at least one container",fieldPath=".spec",reason=FieldValueRequired
 	Template corev1.PodTemplateSpec `json:"template,omitzero"`
+
+	// templateFrom names where the template is read from instead, whenever it is needed.
+	// What is said of template holds for what is read.
+	// +optional
+	TemplateFrom TemplateSource `json:"templateFrom,omitzero"`
 
 	// whenScaled says what a scale-down asks for: Drain (the default) runs a drain for
 	// every ordinal left behind; Retain keeps the claims as they are and only reports them.
@@ -199,6 +207,34 @@ type StatefulSetReference struct {
 	Name string `json:"name,omitempty"`
 }
 
+// TemplateSource is where a template is read from.
+//
+// +kubebuilder:validation:MinProperties=1
+type TemplateSource struct {
+	// statefulSetAnnotation is the key of an annotation on the StatefulSet, whose value is the
+	// JSON of a Pod: its labels, annotations and spec are the template.
+	// +optional
+	StatefulSetAnnotation TemplateAnnotation `json:"statefulSetAnnotation,omitempty"`
+}
+
+// TemplateAnnotation is the key of an annotation that holds the JSON of a Pod.
+//
+// +kubebuilder:validation:Enum=statefulsets.kubernetes.io/scaledown-pod-template;statefulsets.kubernetes.io/drainer-pod-template
+type TemplateAnnotation string
+
+const (
+	// ScaledownPodTemplateAnnotation is the key that statefulset-scaledown-controller read last.
+	ScaledownPodTemplateAnnotation TemplateAnnotation = "statefulsets.kubernetes.io/scaledown-pod-template"
+	// DrainerPodTemplateAnnotation is the key that it read when it was named statefulset-drain-controller.
+	DrainerPodTemplateAnnotation TemplateAnnotation = "statefulsets.kubernetes.io/drainer-pod-template"
+)
+
+// TemplateAnnotations are the keys of annotations that may hold a template. Where several are
+// there, the first counts.
+func TemplateAnnotations() []TemplateAnnotation {
+	return []TemplateAnnotation{ScaledownPodTemplateAnnotation, DrainerPodTemplateAnnotation}
+}
+
 // JobOptions are the fields of a batch/v1 Job that a policy may set.
 //
 // +kubebuilder:validation:MinProperties=1
@@ -284,6 +320,12 @@ type DrainPolicyStatus struct {
 	// is gone, because it is what its claims are recognised by.
 	// +optional
 	StatefulSet *ObservedStatefulSet `json:"statefulSet,omitzero"`
+
+	// templateHash is a hash of all that a drain pod would be made from now. The template is
+	// tried again when it changes.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	TemplateHash string `json:"templateHash,omitempty"`
 
 	// orphans is the number of ordinals outside the StatefulSet's range whose claims still
 	// hold undrained data, those being drained included.
@@ -376,6 +418,13 @@ type ObservedStatefulSet struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	ServiceName string `json:"serviceName,omitempty"`
+
+	// ignoredAnnotations are those of its annotations that hold a template too, and that this
+	// policy doesn't read.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=2
+	IgnoredAnnotations []TemplateAnnotation `json:"ignoredAnnotations,omitempty"`
 
 	// podDefaults is what drain pods take over from its Pod template, also those that start
 	// after the StatefulSet is gone.

@@ -45,6 +45,16 @@ const (
 	SkipAnnotation = "drain.statefulset.dev/skip"
 )
 
+// ManagedByLabel holds ManagedByOperator on a DrainPolicy that the operator keeps for an
+// annotation of its StatefulSet.
+const (
+	ManagedByLabel    = "app.kubernetes.io/managed-by"
+	ManagedByOperator = "drain-operator"
+)
+
+// DescriptionAnnotation says, on such a DrainPolicy, where it comes from.
+const DescriptionAnnotation = "kubernetes.io/description"
+
 // Values of RoleLabel.
 const (
 	// RoleLock marks the placeholder pod that holds the StatefulSet pod's name.
