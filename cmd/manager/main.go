@@ -47,6 +47,7 @@ type options struct {
 	probeAddress   string
 	leaderElect    bool
 	namespaces     string
+	annotations    bool
 	concurrency    int
 	qps            float64
 	burst          int
@@ -60,6 +61,7 @@ func main() {
 	flag.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address that /healthz and /readyz are served on; 0 serves none.")
 	flag.BoolVar(&o.leaderElect, "leader-elect", false, "Work only while holding the leader's lease, so that several managers can stand by for each other.")
 	flag.StringVar(&o.namespaces, "namespaces", "", "Namespaces to watch, separated by commas; empty watches all.")
+	flag.BoolVar(&o.annotations, "statefulset-annotations", true, "Keep a DrainPolicy for every StatefulSet with an annotation of statefulset-scaledown-controller; false deletes those that were kept.")
 	flag.IntVar(&o.concurrency, "max-concurrent-reconciles", 4, "Number of policies that are worked on at the same time.")
 	flag.Float64Var(&o.qps, "kube-api-qps", 50, "Requests per second that are sent to the API server at most, on average.")
 	flag.IntVar(&o.burst, "kube-api-burst", 100, "Requests that are sent to the API server at once at most.")
@@ -95,6 +97,15 @@ func run(o options) error {
 	}
 	if err := reconciler.SetupWithManager(ctx, mgr, o.concurrency); err != nil {
 		return fmt.Errorf("setting up the controller: %w", err)
+	}
+	annotations := &controller.AnnotationReconciler{
+		Client:   mgr.GetClient(),
+		Live:     mgr.GetAPIReader(),
+		Recorder: mgr.GetEventRecorder("drain-operator"),
+		Ignore:   !o.annotations,
+	}
+	if err := annotations.SetupWithManager(mgr, o.concurrency); err != nil {
+		return fmt.Errorf("setting up the controller of annotations: %w", err)
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return fmt.Errorf("adding the health check: %w", err)

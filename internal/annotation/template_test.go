@@ -17,6 +17,7 @@ limitations under the License.
 package annotation
 
 import (
+	"bytes"
 	"encoding/json"
 	"regexp"
 	"strconv"
@@ -188,7 +189,7 @@ func TestReadNamesAnnotationAndStatefulSet(t *testing.T) {
 	}
 }
 
-var positioned = regexp.MustCompile(`^line ([0-9]+), column ([0-9]+): .`)
+var positioned = regexp.MustCompile(`^line (\d+), column (\d+): .`)
 
 // FuzzParse holds that whatever an annotation holds, it is a template that means the same when it is
 // written and read again, or an error at a place that is in the text.
@@ -227,7 +228,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("what was written of it can't be read: %v\n%s", err, again)
 		}
 		twice, err := json.Marshal(corev1.Pod{ObjectMeta: same.ObjectMeta, Spec: same.Spec})
-		if err != nil || string(again) != string(twice) {
+		if err != nil || !bytes.Equal(again, twice) {
 			t.Fatalf("it means something else when it is read again:\n%s\n%s\n%v", again, twice, err)
 		}
 	})

@@ -18,6 +18,7 @@ package controller
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,6 +32,11 @@ import (
 const (
 	eventDrainStarted = "DrainStarted"
 	eventDrained      = "Drained"
+
+	eventAnnotationIgnored = "AnnotationIgnored"
+	eventPolicyCreated     = "DrainPolicyCreated"
+	eventPolicyReverted    = "DrainPolicyReverted"
+	eventPolicyDeleted     = "DrainPolicyDeleted"
 )
 
 // notice is what one transition of the status is worth telling.
@@ -41,7 +47,7 @@ type notice struct {
 // announce tells the policy's and the StatefulSet's readers what has changed between two
 // statuses. The status that was written is the memory, so a restart repeats nothing.
 func (r *Reconciler) announce(snapshot plan.Snapshot, before, after drainv1alpha1.DrainPolicyStatus) {
-	for _, e := range transitions(before, after) {
+	for _, e := range append(transitions(before, after), ignored(snapshot.Policy, before, after)...) {
 		e.message = clip(e.message)
 		if snapshot.StatefulSet == nil {
 			r.Recorder.Eventf(snapshot.Policy, nil, e.eventType, e.reason, e.action, "%s", e.message)
@@ -72,7 +78,7 @@ func transitions(before, after drainv1alpha1.DrainPolicyStatus) []notice {
 	was, is := condition(before.Conditions), condition(after.Conditions)
 	if is.Reason != was.Reason && is.Reason != drainv1alpha1.ReasonPolicyDeleted {
 		eventType := corev1.EventTypeWarning
-		if is.Status == metav1.ConditionTrue || is.Reason == drainv1alpha1.ReasonSuspended {
+		if is.Status == metav1.ConditionTrue || is.Reason == drainv1alpha1.ReasonSuspended || is.Reason == drainv1alpha1.ReasonManagedPolicyYielding {
 			eventType = corev1.EventTypeNormal
 		}
 		notices = append(notices, notice{eventType, is.Reason, "Arm", is.Message})
@@ -101,6 +107,18 @@ func transitions(before, after drainv1alpha1.DrainPolicyStatus) []notice {
 		}
 	}
 	return notices
+}
+
+// ignored returns the event for annotations of the StatefulSet that a policy has come to ignore.
+func ignored(policy *drainv1alpha1.DrainPolicy, before, after drainv1alpha1.DrainPolicyStatus) []notice {
+	if policy.DeletionTimestamp != nil || after.StatefulSet == nil || len(after.StatefulSet.IgnoredAnnotations) == 0 ||
+		before.StatefulSet != nil && slices.Equal(before.StatefulSet.IgnoredAnnotations, after.StatefulSet.IgnoredAnnotations) {
+		return nil
+	}
+	return []notice{{
+		corev1.EventTypeNormal, eventAnnotationIgnored, "Arm",
+		fmt.Sprintf("StatefulSet %q: %s", policy.Spec.StatefulSetRef.Name, plan.Ignoring(policy, after.StatefulSet.IgnoredAnnotations)),
+	}}
 }
 
 // arrival returns the event for a drain that has come to another state or reason.

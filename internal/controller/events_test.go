@@ -94,6 +94,7 @@ func TestTransitionsTellEachThingOnce(t *testing.T) {
 		{status(armed), ""},
 		{status(drainv1alpha1.ReasonSuspended), "Normal Suspended"},
 		{status(drainv1alpha1.ReasonPolicyDeleted), ""},
+		{status(drainv1alpha1.ReasonManagedPolicyYielding), "Normal ManagedPolicyYielding"},
 	} {
 		var got []string
 		for _, n := range transitions(previous, step.is) {
@@ -106,5 +107,43 @@ func TestTransitionsTellEachThingOnce(t *testing.T) {
 			t.Errorf("from %v to %v: told %q, want %q", previous, step.is, s, step.want)
 		}
 		previous = step.is
+	}
+}
+
+func TestIgnoredTellsOnceOfAnAnnotation(t *testing.T) {
+	const scaledown, drainer = drainv1alpha1.ScaledownPodTemplateAnnotation, drainv1alpha1.DrainerPodTemplateAnnotation
+	status := func(keys ...drainv1alpha1.TemplateAnnotation) drainv1alpha1.DrainPolicyStatus {
+		return drainv1alpha1.DrainPolicyStatus{StatefulSet: &drainv1alpha1.ObservedStatefulSet{IgnoredAnnotations: keys}}
+	}
+	policy := &drainv1alpha1.DrainPolicy{ObjectMeta: metav1.ObjectMeta{Name: "mine"}}
+	policy.Spec.StatefulSetRef.Name = "store"
+	deleted := policy.DeepCopy()
+	deleted.DeletionTimestamp = &metav1.Time{}
+	for name, tc := range map[string]struct {
+		policy        *drainv1alpha1.DrainPolicy
+		before, after drainv1alpha1.DrainPolicyStatus
+		want          string
+	}{
+		"a new policy": {policy, drainv1alpha1.DrainPolicyStatus{}, status(scaledown),
+			`StatefulSet "store": its annotation statefulsets.kubernetes.io/scaledown-pod-template is ignored, because DrainPolicy "mine" has a template of its own`},
+		"a new annotation":        {policy, status(), status(drainer), `StatefulSet "store": its annotation statefulsets.kubernetes.io/drainer-pod-template is ignored, because DrainPolicy "mine" has a template of its own`},
+		"told before":             {policy, status(scaledown), status(scaledown), ""},
+		"taken off":               {policy, status(scaledown), status(), ""},
+		"nothing to ignore":       {policy, drainv1alpha1.DrainPolicyStatus{}, status(), ""},
+		"no StatefulSet":          {policy, drainv1alpha1.DrainPolicyStatus{}, drainv1alpha1.DrainPolicyStatus{}, ""},
+		"a policy on its way out": {deleted, status(), status(scaledown), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, n := range ignored(tc.policy, tc.before, tc.after) {
+				got = append(got, n.message)
+				if n.eventType != corev1.EventTypeNormal || n.reason != eventAnnotationIgnored {
+					t.Errorf("the event is %+v", n)
+				}
+			}
+			if s := strings.Join(got, "; "); s != tc.want {
+				t.Errorf("told %q, want %q", s, tc.want)
+			}
+		})
 	}
 }

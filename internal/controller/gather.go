@@ -30,6 +30,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/annotation"
 	"github.com/statefulset-dev/drain-operator/internal/build"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
@@ -46,14 +47,18 @@ func (r *Reconciler) gather(ctx context.Context, policy *drainv1alpha1.DrainPoli
 	if err := r.gatherTarget(ctx, r.Client, &snapshot); err != nil {
 		return snapshot, err
 	}
-	var err error
-	if snapshot.Rival, err = r.rival(ctx, policy); err != nil {
+	rival, err := r.rival(ctx, policy)
+	if err != nil {
 		return snapshot, err
+	}
+	if rival != nil {
+		snapshot.Rival = rival.Name
+		snapshot.RivalYields = annotation.IsManaged(rival) && !annotation.IsManaged(policy)
 	}
 	if err := gatherOwn(ctx, r.Client, &snapshot, ownLabels(policy)); err != nil {
 		return snapshot, err
 	}
-	snapshot.Refusal, snapshot.Unanswered = r.preflight(ctx, policy, snapshot.StatefulSet)
+	snapshot.Refusal, snapshot.Unanswered = r.preflight(ctx, snapshot)
 	return snapshot, nil
 }
 
@@ -68,7 +73,7 @@ func (r *Reconciler) gatherLive(ctx context.Context, cached plan.Snapshot, ordin
 	if policy.UID != cached.Policy.UID {
 		return plan.Snapshot{}, fmt.Errorf("the policy was deleted and created again: UID %s became %s", cached.Policy.UID, policy.UID)
 	}
-	snapshot := plan.Snapshot{Policy: policy, Rival: cached.Rival, Refusal: cached.Refusal, Unanswered: cached.Unanswered}
+	snapshot := plan.Snapshot{Policy: policy, Rival: cached.Rival, RivalYields: cached.RivalYields, Refusal: cached.Refusal, Unanswered: cached.Unanswered}
 	if err := r.gatherTarget(ctx, r.Live, &snapshot); err != nil {
 		return snapshot, err
 	}
@@ -104,7 +109,7 @@ func (r *Reconciler) gatherTarget(ctx context.Context, reader client.Reader, sna
 	if snapshot.StatefulSet, err = get(policy.Spec.StatefulSetRef.Name); err != nil {
 		return err
 	}
-	snapshot.TemplateHash = build.TemplateHash(policy, target(*snapshot))
+	readTemplate(snapshot)
 	var bases []string
 	for _, template := range templates(snapshot) {
 		bases = append(bases, claims.Base(template, policy.Spec.StatefulSetRef.Name))
@@ -147,12 +152,32 @@ func gatherOwn(ctx context.Context, reader client.Reader, snapshot *plan.Snapsho
 	return nil
 }
 
-// rival returns the name of an older policy for the same StatefulSet, or "".
-func (r *Reconciler) rival(ctx context.Context, policy *drainv1alpha1.DrainPolicy) (string, error) {
+// readTemplate puts the template of a policy that has it from an annotation into the policy in hand,
+// which then is like any other. It is read anew for every look, so no copy has to be kept in step.
+func readTemplate(snapshot *plan.Snapshot) {
+	policy := snapshot.Policy
+	if key := policy.Spec.TemplateFrom.StatefulSetAnnotation; key != "" {
+		policy.Spec.Template = corev1.PodTemplateSpec{}
+		if snapshot.StatefulSet == nil {
+			snapshot.Unreadable = fmt.Sprintf("StatefulSet %q, whose annotation %s has it, does not exist", policy.Spec.StatefulSetRef.Name, key)
+			return
+		}
+		template, err := annotation.Read(snapshot.StatefulSet, key)
+		if err != nil {
+			snapshot.Unreadable = err.Error()
+			return
+		}
+		policy.Spec.Template = template
+	}
+	snapshot.TemplateHash = build.TemplateHash(policy, target(*snapshot))
+}
+
+// rival returns an older policy for the same StatefulSet, or nil.
+func (r *Reconciler) rival(ctx context.Context, policy *drainv1alpha1.DrainPolicy) (*drainv1alpha1.DrainPolicy, error) {
 	var list drainv1alpha1.DrainPolicyList
 	if err := r.List(ctx, &list, client.InNamespace(policy.Namespace),
 		client.MatchingFields{statefulSetIndex: policy.Spec.StatefulSetRef.Name}); err != nil {
-		return "", fmt.Errorf("listing the policies for StatefulSet %q: %w", policy.Spec.StatefulSetRef.Name, err)
+		return nil, fmt.Errorf("listing the policies for StatefulSet %q: %w", policy.Spec.StatefulSetRef.Name, err)
 	}
 	oldest := slices.MinFunc(append(list.Items, *policy), func(a, b drainv1alpha1.DrainPolicy) int {
 		if c := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); c != 0 {
@@ -161,9 +186,9 @@ func (r *Reconciler) rival(ctx context.Context, policy *drainv1alpha1.DrainPolic
 		return strings.Compare(a.Name, b.Name)
 	})
 	if oldest.Name == policy.Name {
-		return "", nil
+		return nil, nil
 	}
-	return oldest.Name, nil
+	return &oldest, nil
 }
 
 // target returns the StatefulSet, or what the status remembers of one that is gone.

@@ -19,7 +19,6 @@ package controller
 import (
 	"context"
 
-	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
@@ -33,9 +32,10 @@ import (
 // preflight asks the API server, in a dry run, whether it would take the Job of this policy
 // and that Job's pod, and returns its refusal, or why it could not be asked. A template must not
 // turn out to be wrong when the data is at stake.
-func (r *Reconciler) preflight(ctx context.Context, policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) (refused, unanswered string) {
+func (r *Reconciler) preflight(ctx context.Context, snapshot plan.Snapshot) (refused, unanswered string) {
+	policy, set := snapshot.Policy, snapshot.StatefulSet
 	if set == nil || set.DeletionTimestamp != nil || policy.DeletionTimestamp != nil ||
-		len(policy.Spec.Template.Spec.Containers) == 0 || preflown(policy, set) {
+		len(policy.Spec.Template.Spec.Containers) == 0 || preflown(snapshot) {
 		return "", ""
 	}
 	ordinal := plan.Start(set) + plan.Replicas(set)
@@ -59,14 +59,17 @@ func (r *Reconciler) preflight(ctx context.Context, policy *drainv1alpha1.DrainP
 
 // preflown says whether the template was accepted before and nothing has changed since in
 // what it is made from.
-func preflown(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) bool {
+func preflown(snapshot plan.Snapshot) bool {
+	policy, set := snapshot.Policy, snapshot.StatefulSet
 	ready := meta.FindStatusCondition(policy.Status.Conditions, drainv1alpha1.ConditionReady)
 	if ready == nil || ready.ObservedGeneration != policy.Generation ||
 		(ready.Reason != drainv1alpha1.ReasonArmed && ready.Reason != drainv1alpha1.ReasonSuspended) {
 		return false
 	}
 	last := policy.Status.StatefulSet
-	return last != nil && last.UID == string(set.UID) && last.Generation != nil && *last.Generation == set.Generation
+	return last != nil && last.UID == string(set.UID) && last.Generation != nil && *last.Generation == set.Generation &&
+		// An annotation changes without a generation.
+		policy.Status.TemplateHash == snapshot.TemplateHash
 }
 
 // refusal says whether an error is the API server's judgement on an object, as opposed to

@@ -216,7 +216,18 @@ func setEssence(object client.Object) any {
 	if !ok {
 		return nil
 	}
-	return []int64{set.Generation, set.Status.ObservedGeneration, int64(set.Status.Replicas), int64(set.Status.ReadyReplicas)}
+	return []any{set.Generation, set.Status.ObservedGeneration, set.Status.Replicas, set.Status.ReadyReplicas, templateAnnotations(set)}
+}
+
+// templateAnnotations are the annotations that hold a template.
+func templateAnnotations(object client.Object) map[string]string {
+	held := map[string]string{}
+	for _, key := range drainv1alpha1.TemplateAnnotations() {
+		if text := object.GetAnnotations()[string(key)]; text != "" {
+			held[string(key)] = text
+		}
+	}
+	return held
 }
 
 // claimEssence is all that the cache keeps of a claim, but for its resourceVersion.

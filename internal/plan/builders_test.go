@@ -78,6 +78,25 @@ func given(build ...func(*world)) *world {
 	return w
 }
 
+// fromAnnotation has the template read from an annotation of the StatefulSet.
+func fromAnnotation(w *world) {
+	w.Policy.Spec.TemplateFrom.StatefulSetAnnotation = drainv1alpha1.ScaledownPodTemplateAnnotation
+}
+
+// unreadable is such an annotation with a mistake in it.
+func unreadable(w *world) {
+	fromAnnotation(w)
+	w.Policy.Spec.Template = corev1.PodTemplateSpec{}
+	w.Unreadable, w.TemplateHash = "line 1, column 2: unexpected end of JSON input", ""
+}
+
+// annotated gives the StatefulSet both annotations.
+func annotated(w *world) {
+	for _, key := range drainv1alpha1.TemplateAnnotations() {
+		metav1.SetMetaDataAnnotation(&w.StatefulSet.ObjectMeta, string(key), "{}")
+	}
+}
+
 func (w *world) templates(names ...string) {
 	w.StatefulSet.Spec.VolumeClaimTemplates = nil
 	for _, name := range names {

@@ -61,7 +61,7 @@ func (p *planner) stopJob(o *ordinal, pods jobPods) (why string) {
 		// No further pod is let run under such a lock. In a namespace that is being deleted, none
 		// could be made either: Kubernetes deletes the pods first, and waits until all are gone.
 		return "The lock is being deleted and no drain pod runs"
-	case !pods.started && o.job.Annotations[drainv1alpha1.TemplateHashAnnotation] != p.TemplateHash:
+	case !pods.started && p.edited(o.job):
 		return "The template was changed and the drain pod has not started"
 	}
 	return ""
@@ -73,7 +73,7 @@ func (p *planner) tellJob(o *ordinal, pods jobPods, outcome string) (reason, mes
 	case o.inRange:
 		return drainv1alpha1.ReasonWantedBack, fmt.Sprintf("The ordinal is wanted back; its pod starts when Job %q has ended, because spec.whenScaledUp is Wait", o.job.Name)
 	case pods.trouble != "":
-		return pods.trouble, pods.message + "; mend it, or edit spec.template and the Job is replaced"
+		return pods.trouble, fmt.Sprintf("%s; mend it, or edit %s and the Job is replaced", pods.message, p.templateName())
 	case ptr.Deref(o.job.Spec.Suspend, false):
 		return drainv1alpha1.ReasonPodNotStarted, fmt.Sprintf("Job %q is suspended, by a queueing controller for example", o.job.Name)
 	case pods.message != "":
@@ -127,6 +127,12 @@ func (p *planner) podsOfJob(o *ordinal) jobPods {
 	return pods
 }
 
+// edited says whether the template is another than the one that a Job was made from. One that can't
+// be read is none.
+func (p *planner) edited(job *batchv1.Job) bool {
+	return p.TemplateHash != "" && job.Annotations[drainv1alpha1.TemplateHashAnnotation] != p.TemplateHash
+}
+
 // retry decides about a drain whose latest Job failed.
 func (p *planner) retry(o *ordinal, d *Drain) {
 	failure := finished(o.job)
@@ -138,7 +144,7 @@ func (p *planner) retry(o *ordinal, d *Drain) {
 		p.release(o, d, fmt.Sprintf("%s; Job %q had failed: %s", why, o.job.Name, said))
 		return
 	}
-	edited := o.job.Annotations[drainv1alpha1.TemplateHashAnnotation] != p.TemplateHash
+	edited := p.edited(o.job)
 	delay := Backoff(p.Policy.Spec.Retry, o.attempt)
 	due := failure.LastTransitionTime.Add(delay)
 	limit := ptr.Deref(p.Policy.Spec.Retry.MaxAttempts, math.MaxInt32)
@@ -146,9 +152,9 @@ func (p *planner) retry(o *ordinal, d *Drain) {
 	case p.unarmed(d):
 		d.say(drainv1alpha1.DrainFailed, d.Reason, "Attempt %d failed (%s: %s); no further one starts: %s", o.attempt, failure.Reason, said, d.Message)
 	case !edited && o.attempt >= limit:
-		d.say(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonAttemptsExhausted, "All %d attempts failed (%s: %s); edit spec.template or raise spec.retry.maxAttempts, and another one starts", o.attempt, failure.Reason, said)
+		d.say(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonAttemptsExhausted, "All %d attempts failed (%s: %s); edit %s or raise spec.retry.maxAttempts, and another one starts", o.attempt, failure.Reason, said, p.templateName())
 	case !edited && p.now.Before(due):
-		d.say(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed, "Attempt %d failed (%s: %s); the next one starts at %s, or at once if spec.template is edited", o.attempt, failure.Reason, said, due.UTC().Format(time.RFC3339))
+		d.say(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed, "Attempt %d failed (%s: %s); the next one starts at %s, or at once if %s is edited", o.attempt, failure.Reason, said, due.UTC().Format(time.RFC3339), p.templateName())
 		d.RetryAfter = due.Sub(p.now)
 	default:
 		d.say(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed, "Attempt %d failed (%s: %s); starting another one", o.attempt, failure.Reason, said)

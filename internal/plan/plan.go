@@ -90,7 +90,7 @@ func Make(snapshot Snapshot, now time.Time) Plan {
 		}
 	}
 
-	plan := Plan{Ready: p.ready, Observed: p.observed(), StatefulSet: p.StatefulSet, Stranded: p.stranded}
+	plan := Plan{Ready: p.ready, Observed: p.observed(), TemplateHash: p.TemplateHash, StatefulSet: p.StatefulSet, Stranded: p.stranded}
 	for _, o := range ordinals {
 		drain, worthSaying := p.decide(o)
 		plan.Finalizer = plan.Finalizer || o.lock != nil || drain.Next.Kind == TakeLock || o.busy()
@@ -293,6 +293,9 @@ func (p *planner) observed() *drainv1alpha1.ObservedStatefulSet {
 		Replicas:       ptr.To(Replicas(set)),
 		ClaimTemplates: p.identity.Templates,
 		ServiceName:    set.Spec.ServiceName,
+
+		IgnoredAnnotations: p.ignoredAnnotations(),
+
 		PodDefaults: &drainv1alpha1.PodDefaults{
 			SecurityContext:   spec.SecurityContext.DeepCopy(),
 			Tolerations:       spec.Tolerations,
@@ -303,6 +306,18 @@ func (p *planner) observed() *drainv1alpha1.ObservedStatefulSet {
 			RuntimeClassName:  spec.RuntimeClassName,
 		},
 	}
+}
+
+// ignoredAnnotations returns the annotations of the StatefulSet that hold a template and aren't
+// where this policy has its own from.
+func (p *planner) ignoredAnnotations() []drainv1alpha1.TemplateAnnotation {
+	var ignored []drainv1alpha1.TemplateAnnotation
+	for _, key := range drainv1alpha1.TemplateAnnotations() {
+		if p.StatefulSet.Annotations[string(key)] != "" && key != p.Policy.Spec.TemplateFrom.StatefulSetAnnotation {
+			ignored = append(ignored, key)
+		}
+	}
+	return ignored
 }
 
 // drainsDeleted says whether the StatefulSet is gone and its ordinals are to be drained.
@@ -344,6 +359,8 @@ func (p *planner) readiness() Condition {
 	switch {
 	case p.Policy.DeletionTimestamp != nil:
 		return refuse(drainv1alpha1.ReasonPolicyDeleted, "The policy is being deleted: running drains are stopped and locks released")
+	case p.Rival != "" && p.RivalYields:
+		return refuse(drainv1alpha1.ReasonManagedPolicyYielding, "DrainPolicy %q, which was kept for an annotation of StatefulSet %q, stops its drains and gives way to this one", p.Rival, name)
 	case p.Rival != "":
 		return refuse(drainv1alpha1.ReasonPolicyConflict, "DrainPolicy %q is older and names StatefulSet %q too; delete one of the two", p.Rival, name)
 	case set == nil:
@@ -370,29 +387,67 @@ func (p *planner) readiness() Condition {
 	if p.Policy.Spec.WhenScaled == drainv1alpha1.WhenScaledRetain {
 		ready.Message = fmt.Sprintf("A scale-down of StatefulSet %q keeps the claims undrained, because spec.whenScaled is Retain", name)
 	}
+	if ignored := p.ignoredAnnotations(); len(ignored) > 0 {
+		ready.Message += "; " + Ignoring(p.Policy, ignored)
+	}
 	return ready
+}
+
+// Ignoring says in words that annotations are ignored, and why.
+func Ignoring(policy *drainv1alpha1.DrainPolicy, annotations []drainv1alpha1.TemplateAnnotation) string {
+	keys := make([]string, 0, len(annotations))
+	for _, key := range annotations {
+		keys = append(keys, string(key))
+	}
+	names := "its annotation " + keys[0] + " is"
+	if len(keys) > 1 {
+		names = "its annotations " + strings.Join(keys, " and ") + " are"
+	}
+	if from := policy.Spec.TemplateFrom.StatefulSetAnnotation; from != "" {
+		return fmt.Sprintf("%s ignored, because %s counts", names, from)
+	}
+	return fmt.Sprintf("%s ignored, because DrainPolicy %q has a template of its own", names, policy.Name)
+}
+
+// templateName names the template for people, where they can edit it.
+func (p *planner) templateName() string {
+	if from := p.Policy.Spec.TemplateFrom.StatefulSetAnnotation; from != "" {
+		return fmt.Sprintf("annotation %s", from)
+	}
+	return "spec.template"
+}
+
+// inTemplate names a field of the template.
+func (p *planner) inTemplate(field string) string {
+	if p.Policy.Spec.TemplateFrom.StatefulSetAnnotation != "" {
+		return field + " in " + p.templateName()
+	}
+	return p.templateName() + "." + field
 }
 
 // templateCondition says whether the template can become a drain pod now.
 func (p *planner) templateCondition(ambiguous []string) Condition {
+	if p.Unreadable != "" {
+		return refuse(drainv1alpha1.ReasonInvalidTemplate, "The template can't be read: %s", p.Unreadable)
+	}
 	if len(p.Policy.Spec.Template.Spec.Containers) == 0 {
-		return refuse(drainv1alpha1.ReasonInvalidTemplate, "spec.template.spec.containers is empty, so nothing would drain")
+		return refuse(drainv1alpha1.ReasonInvalidTemplate, "%s is empty, so nothing would drain", p.inTemplate("spec.containers"))
 	}
 	for i, volume := range p.Policy.Spec.Template.Spec.Volumes {
 		if slices.Contains(p.identity.Templates, volume.Name) {
 			return refuse(drainv1alpha1.ReasonInvalidTemplate,
-				"spec.template.spec.volumes[%d] is named %q like a volumeClaimTemplate of StatefulSet %q and would hide its data from the drain; remove or rename the volume", i, volume.Name, p.identity.Name)
+				"%s is named %q like a volumeClaimTemplate of StatefulSet %q and would hide its data from the drain; remove or rename the volume", p.inTemplate(fmt.Sprintf("spec.volumes[%d]", i)), volume.Name, p.identity.Name)
 		}
 		if source := volume.PersistentVolumeClaim; source != nil && p.owns(source.ClaimName) {
 			return refuse(drainv1alpha1.ReasonInvalidTemplate,
-				"spec.template.spec.volumes[%d] mounts claim %q of StatefulSet %q; a drain gets the claims of its own ordinal, under their templates' names, and no other's", i, source.ClaimName, p.identity.Name)
+				"%s mounts claim %q of StatefulSet %q; a drain gets the claims of its own ordinal, under their templates' names, and no other's", p.inTemplate(fmt.Sprintf("spec.volumes[%d]", i)), source.ClaimName, p.identity.Name)
 		}
 	}
 	switch {
 	case p.Refusal != "":
-		return refuse(drainv1alpha1.ReasonInvalidTemplate, "The API server refuses the drain that spec.template would become: %s", p.Refusal)
+		return refuse(drainv1alpha1.ReasonInvalidTemplate, "The API server refuses the drain that %s would become: %s", p.templateName(), p.Refusal)
 	case p.Unanswered != "":
-		return Condition{Status: metav1.ConditionUnknown, Reason: drainv1alpha1.ReasonPreflightFailed, Message: "The API server could not be asked whether it takes the drain that spec.template would become: " + p.Unanswered}
+		return Condition{Status: metav1.ConditionUnknown, Reason: drainv1alpha1.ReasonPreflightFailed, Message: fmt.Sprintf("The API server could not be asked whether it takes the drain that %s would become: %s", p.templateName(), p.Unanswered)}
 	case len(ambiguous) > 0:
 		return refuse(drainv1alpha1.ReasonAmbiguousClaims,
 			"It can't be told which StatefulSet claim %q belongs to (%d such claims); label it like the volumeClaimTemplates' claims of its StatefulSet", ambiguous[0], len(ambiguous))

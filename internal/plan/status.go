@@ -138,6 +138,7 @@ func (p *Plan) Status(policy *drainv1alpha1.DrainPolicy, now metav1.Time) drainv
 	status := drainv1alpha1.DrainPolicyStatus{
 		ObservedGeneration: policy.Generation,
 		StatefulSet:        p.Observed,
+		TemplateHash:       p.TemplateHash,
 		Conditions:         slices.Clone(previous.Conditions),
 	}
 	p.count(&status)

@@ -36,6 +36,9 @@ type Snapshot struct {
 	Policy *drainv1alpha1.DrainPolicy
 	// Rival is the name of an older policy for the same StatefulSet, or empty.
 	Rival string
+	// RivalYields says that the operator keeps that policy for an annotation, and deletes it because
+	// of this one.
+	RivalYields bool
 	// StatefulSet that the policy names, or nil if there is none.
 	StatefulSet *appsv1.StatefulSet
 	// Others are the other StatefulSets of the namespace, which a claim may belong to too.
@@ -47,8 +50,12 @@ type Snapshot struct {
 	Pods []corev1.Pod
 	// Jobs of this policy.
 	Jobs []batchv1.Job
-	// TemplateHash is that of the pod that a Job created now would have.
+	// TemplateHash is that of the pod that a Job created now would have; empty if its template
+	// can't be read.
 	TemplateHash string
+	// Unreadable is why the template can't be read from where spec.templateFrom says, or empty.
+	// If it can, the policy has it in spec.template.
+	Unreadable string
 	// Refusal is what the API server said about that pod in a dry run, or empty if it
 	// accepts it. Unanswered is why it could not be asked, or empty.
 	Refusal, Unanswered string
@@ -67,6 +74,8 @@ type Plan struct {
 	Stranded []corev1.PersistentVolumeClaim
 	// Observed is the StatefulSet that the plan is about, as the status keeps it.
 	Observed *drainv1alpha1.ObservedStatefulSet
+	// TemplateHash is that of the snapshot.
+	TemplateHash string
 	// Finalizer says whether the policy needs its finalizer: a lock is held or about to be.
 	Finalizer bool
 

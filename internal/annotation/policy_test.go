@@ -1,0 +1,259 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package annotation
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+)
+
+const (
+	scaledown = drainv1alpha1.ScaledownPodTemplateAnnotation
+	drainer   = drainv1alpha1.DrainerPodTemplateAnnotation
+)
+
+func annotated(keys ...drainv1alpha1.TemplateAnnotation) *appsv1.StatefulSet {
+	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "store", UID: "set-uid"}}
+	for _, key := range keys {
+		metav1.SetMetaDataAnnotation(&set.ObjectMeta, string(key), published)
+	}
+	return set
+}
+
+// managed is what the operator makes of an annotation, written out.
+func managed(mutate ...func(*drainv1alpha1.DrainPolicy)) drainv1alpha1.DrainPolicy {
+	policy := drainv1alpha1.DrainPolicy{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "shop", Name: "store-managed",
+			Labels: map[string]string{"app.kubernetes.io/managed-by": "drain-operator"},
+			Annotations: map[string]string{"kubernetes.io/description": "Kept by drain-operator for the annotation statefulsets.kubernetes.io/scaledown-pod-template of StatefulSet store. " +
+				"Edits are reverted, but for spec.suspend, spec.minOrphanedSeconds, spec.job and spec.retry. A DrainPolicy of your own that names the StatefulSet replaces this one."},
+			OwnerReferences: []metav1.OwnerReference{{
+				APIVersion: "apps/v1", Kind: "StatefulSet", Name: "store", UID: "set-uid", Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
+			}},
+		},
+		Spec: drainv1alpha1.DrainPolicySpec{
+			StatefulSetRef:      drainv1alpha1.StatefulSetReference{Name: "store"},
+			TemplateFrom:        drainv1alpha1.TemplateSource{StatefulSetAnnotation: scaledown},
+			WhenScaled:          drainv1alpha1.WhenScaledDrain,
+			WhenDeleted:         drainv1alpha1.WhenDeletedRetain,
+			WhenDrained:         drainv1alpha1.WhenDrainedDelete,
+			WhenScaledUp:        drainv1alpha1.WhenScaledUpWait,
+			Identity:            drainv1alpha1.IdentityStatefulSetPod,
+			MaxConcurrentDrains: ptr.To[int32](1),
+			MinReadyReplicas:    ptr.To[int32](0),
+		},
+	}
+	for _, m := range mutate {
+		m(&policy)
+	}
+	return policy
+}
+
+func theirs(name string) drainv1alpha1.DrainPolicy {
+	return drainv1alpha1.DrainPolicy{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name},
+		Spec: drainv1alpha1.DrainPolicySpec{
+			StatefulSetRef: drainv1alpha1.StatefulSetReference{Name: "store"},
+			Template:       corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "drain"}}}},
+		},
+	}
+}
+
+func owner(uid types.UID) func(*drainv1alpha1.DrainPolicy) {
+	return func(p *drainv1alpha1.DrainPolicy) { p.OwnerReferences[0].UID = uid }
+}
+
+func unowned(p *drainv1alpha1.DrainPolicy) { p.OwnerReferences = nil }
+
+func unlabelled(p *drainv1alpha1.DrainPolicy) { p.Labels = nil }
+
+func called(name string) func(*drainv1alpha1.DrainPolicy) {
+	return func(p *drainv1alpha1.DrainPolicy) { p.Name = name }
+}
+
+func created(second int64) func(*drainv1alpha1.DrainPolicy) {
+	return func(p *drainv1alpha1.DrainPolicy) { p.CreationTimestamp = metav1.Unix(second, 0) }
+}
+
+func terminating(p *drainv1alpha1.DrainPolicy) {
+	p.DeletionTimestamp = ptr.To(metav1.NewTime(time.Unix(100, 0)))
+}
+
+func TestNext(t *testing.T) {
+	gone := annotated(scaledown)
+	gone.DeletionTimestamp = ptr.To(metav1.NewTime(time.Unix(100, 0)))
+	empty := annotated()
+	empty.Annotations = map[string]string{string(scaledown): ""}
+	for name, tc := range map[string]struct {
+		set            *appsv1.StatefulSet
+		policies       []drainv1alpha1.DrainPolicy
+		taken, ignored bool
+		want, why      string
+	}{
+		"no StatefulSet":                         {policies: []drainv1alpha1.DrainPolicy{managed()}},
+		"a StatefulSet that is being deleted":    {set: gone},
+		"one that is being deleted, managed":     {set: gone, policies: []drainv1alpha1.DrainPolicy{managed(owner("other"))}},
+		"no annotation":                          {set: annotated()},
+		"no annotation, somebody's policy":       {set: annotated(), policies: []drainv1alpha1.DrainPolicy{theirs("store")}},
+		"an annotation":                          {set: annotated(scaledown), want: "create store-managed", why: "the StatefulSet has the annotation statefulsets.kubernetes.io/scaledown-pod-template"},
+		"the older annotation":                   {set: annotated(drainer), want: "create store-managed", why: "the StatefulSet has the annotation statefulsets.kubernetes.io/drainer-pod-template"},
+		"an empty annotation":                    {set: empty},
+		"an annotation, opted out":               {set: annotated(scaledown), ignored: true},
+		"an annotation, the name taken":          {set: annotated(scaledown), taken: true, want: "create store-managed-set-uid"},
+		"an annotation and somebody's policy":    {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{theirs("store")}},
+		"a policy as it should be":               {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed()}},
+		"one under another name":                 {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(called("x"))}},
+		"one for the older of two annotations":   {set: annotated(scaledown, drainer), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.TemplateFrom.StatefulSetAnnotation = drainer })}, want: "change store-managed"},
+		"the newer of two annotations taken off": {set: annotated(drainer), policies: []drainv1alpha1.DrainPolicy{managed()}, want: "change store-managed"},
+		"what is for people to change": {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Suspend, p.Spec.MinOrphanedSeconds = ptr.To(true), ptr.To[int32](60)
+			p.Spec.Job.ActiveDeadlineSeconds, p.Spec.Retry.MaxAttempts = ptr.To[int64](60), ptr.To[int32](3)
+			p.Labels["team"], p.Annotations["note"] = "b", "hello"
+		})}},
+		"an edit of whenDrained":         {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDrained = "Retain" })}, want: "change store-managed"},
+		"an edit of whenScaled":          {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaled = "Retain" })}, want: "change store-managed"},
+		"an edit of whenScaledUp":        {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaledUp = "Cancel" })}, want: "change store-managed"},
+		"an edit of identity":            {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Identity = "Job" })}, want: "change store-managed"},
+		"an edit of minReadyReplicas":    {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinReadyReplicas = ptr.To[int32](1) })}, want: "change store-managed"},
+		"an edit of maxConcurrentDrains": {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.MaxConcurrentDrains = ptr.To[int32](2) })}, want: "change store-managed"},
+		"a template in templateFrom's place": {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Template, p.Spec.TemplateFrom = theirs("").Spec.Template, drainv1alpha1.TemplateSource{}
+		})}, want: "change store-managed"},
+		"an edit of the description":                     {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Annotations = nil })}, want: "change store-managed"},
+		"one without its owner":                          {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(unowned)}, want: "change store-managed"},
+		"one without its label, which is somebody's own": {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(unlabelled)}},
+		"one that is being deleted":                      {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(terminating)}},
+		"the annotation taken off":                       {set: annotated(), policies: []drainv1alpha1.DrainPolicy{managed()}, want: "delete store-managed", why: "the StatefulSet has no annotation with a template any more"},
+		"taken off, and on its way":                      {set: annotated(), policies: []drainv1alpha1.DrainPolicy{managed(terminating)}},
+		"taken off, without an owner":                    {set: annotated(), policies: []drainv1alpha1.DrainPolicy{managed(unowned)}, want: "delete store-managed"},
+		"opted out":                                      {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed()}, ignored: true, want: "delete store-managed", why: "the manager runs with --statefulset-annotations=false"},
+		"somebody's policy beside it": {
+			set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{theirs("mine"), managed(), theirs("another")}, want: "delete store-managed",
+			why: `DrainPolicy "another" names the StatefulSet too, and wins over its annotation statefulsets.kubernetes.io/scaledown-pod-template`,
+		},
+		"that of an earlier StatefulSet": {
+			set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(owner("earlier"))}, want: "delete store-managed",
+			why: "it was of a StatefulSet that was deleted, and of whose name there is another one now",
+		},
+		"that of an earlier one, on its way":     {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(owner("earlier"), terminating)}},
+		"that of an earlier one, before its own": {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(owner("earlier"), terminating, created(1)), managed(called("own"), created(2))}},
+		"two of them, the older one stays": {
+			set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(created(2)), managed(called("older"), created(1))}, want: "delete store-managed",
+			why: "there is another one for the same StatefulSet",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before []drainv1alpha1.DrainPolicy
+			for _, policy := range tc.policies {
+				before = append(before, *policy.DeepCopy())
+			}
+			step := Next(Evidence{StatefulSet: tc.set, Policies: tc.policies, NameTaken: tc.taken, Ignored: tc.ignored})
+			var got string
+			switch {
+			case step.Create != nil:
+				got = "create " + step.Create.Name
+			case step.Change != nil:
+				got = "change " + step.Change.Name
+			case step.Delete != nil:
+				got = "delete " + step.Delete.Name
+			}
+			if got != tc.want {
+				t.Errorf("step %q (%s), want %q", got, step.Why, tc.want)
+			}
+			if tc.why != "" && step.Why != tc.why || tc.want != "" && step.Why == "" {
+				t.Errorf("why: %s\nwant %s", step.Why, tc.why)
+			}
+			if step.Change != nil {
+				want := managed()
+				if Key(tc.set) == drainer {
+					want.Spec.TemplateFrom.StatefulSetAnnotation = drainer
+					want.Annotations["kubernetes.io/description"] = strings.Replace(want.Annotations["kubernetes.io/description"], string(scaledown), string(drainer), 1)
+				}
+				if diff := cmp.Diff(want, *step.Change); diff != "" {
+					t.Errorf("changed to (-want +got):\n%s", diff)
+				}
+				if again := Next(Evidence{StatefulSet: tc.set, Policies: []drainv1alpha1.DrainPolicy{*step.Change}}); again != (Step{}) {
+					t.Errorf("what it was changed to is changed again: %s", again.Why)
+				}
+			}
+			if diff := cmp.Diff(before, tc.policies); diff != "" {
+				t.Errorf("the evidence was written to:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNextCreatesTheOldSemantics(t *testing.T) {
+	step := Next(Evidence{StatefulSet: annotated(drainer, scaledown)})
+	if step.Create == nil {
+		t.Fatal("no policy is created")
+	}
+	if diff := cmp.Diff(managed(), *step.Create); diff != "" {
+		t.Errorf("policy (-want +got):\n%s", diff)
+	}
+}
+
+func TestNamesFit(t *testing.T) {
+	set := annotated()
+	set.UID = "7a1f4d5c-2b6e-4c88-9d50-0a4f5e6b7c8d"
+	for _, length := range []int{1, 52, 208, 209, 244, 245, 246, 253} {
+		set.Name = strings.Repeat("s", length)
+		names := Names(set)
+		if len(names) != 2 || names[0] == names[1] {
+			t.Errorf("names %v", names)
+		}
+		for _, name := range names {
+			if len(name) > 253 || name == set.Name {
+				t.Errorf("a StatefulSet's name of %d characters gives %q, of %d", length, name, len(name))
+			}
+		}
+	}
+}
+
+func TestIsManaged(t *testing.T) {
+	for name, tc := range map[string]struct {
+		mutate func(*drainv1alpha1.DrainPolicy)
+		want   bool
+	}{
+		"as it is made":                 {func(*drainv1alpha1.DrainPolicy) {}, true},
+		"without an owner":              {unowned, true},
+		"without its label":             {unlabelled, false},
+		"another's label":               {func(p *drainv1alpha1.DrainPolicy) { p.Labels[drainv1alpha1.ManagedByLabel] = "Helm" }, false},
+		"owned by another StatefulSet":  {func(p *drainv1alpha1.DrainPolicy) { p.OwnerReferences[0].Name = "other" }, false},
+		"owned by something else":       {func(p *drainv1alpha1.DrainPolicy) { p.OwnerReferences[0].Kind = "Database" }, false},
+		"an owner that doesn't control": {func(p *drainv1alpha1.DrainPolicy) { p.OwnerReferences[0].Controller = nil }, true},
+		"of an earlier StatefulSet's":   {owner("earlier"), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			policy := managed(tc.mutate)
+			if got := IsManaged(&policy); got != tc.want {
+				t.Errorf("IsManaged gives %t", got)
+			}
+		})
+	}
+}
