@@ -227,6 +227,10 @@ func (d *Drain) status(previous *drainv1alpha1.DrainStatus) drainv1alpha1.DrainS
 		entry.StartTime, entry.CompletionTime = d.Job.Status.StartTime, d.Job.Status.CompletionTime
 	case d.Mark != nil:
 		entry.JobName, entry.Attempts = d.Mark.Job, d.Mark.Attempts
+		if previous != nil && previous.JobName == entry.JobName {
+			// The Job is gone; how long it took is worth knowing still.
+			entry.StartTime = previous.StartTime
+		}
 	}
 	entry.State, entry.Reason = d.State, d.Reason
 	entry.OrphanedTime = nil

@@ -229,7 +229,8 @@ func TestStatusTellsADrainFromItsStartToItsEnd(t *testing.T) {
 	mark := plan.Drain(2).Next.Marks[0].Mark
 	markedBy(mark)(&w.Claims[0])
 	w.Jobs, w.Pods = nil, w.Pods[:1]
-	if e := entry(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonDeletingClaims, "moved 12 records"); e.JobName != job || e.Attempts != 1 || !e.CompletionTime.Equal(&noon) {
+	started := *w.Policy.Status.Drains[0].StartTime
+	if e := entry(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonDeletingClaims, "moved 12 records"); e.JobName != job || e.Attempts != 1 || !e.StartTime.Equal(&started) || !e.CompletionTime.Equal(&noon) {
 		t.Errorf("with its mark the entry is %+v", e)
 	}
 	w.Claims = nil
@@ -238,7 +239,7 @@ func TestStatusTellsADrainFromItsStartToItsEnd(t *testing.T) {
 	}
 	w.Pods = nil
 	for range 2 { // It stays.
-		if e := entry(drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsDeleted, "moved 12 records"); e.JobName != job || e.CompletionTime == nil || e.Claims[0] != claim {
+		if e := entry(drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsDeleted, "moved 12 records"); e.JobName != job || !e.StartTime.Equal(&started) || e.CompletionTime == nil || e.Claims[0] != claim {
 			t.Errorf("in the end the entry is %+v", e)
 		}
 	}
