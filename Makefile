@@ -12,6 +12,8 @@ OVERLAY ?= config/default
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 PLATFORMS ?= linux/amd64,linux/arm64
 CONTAINER_TOOL ?= docker
+# Programs of ours that the samples run, one image each.
+SAMPLE_IMAGES := datastore kubia
 # Nodes of the local cluster.
 NODES ?= 2
 # Where coverage of the whole test run is written.
@@ -101,7 +103,7 @@ test: ## Run the unit and envtest suites with the race detector.
 sim: ## Simulate N histories with faults (SEEDS=10000).
 	$(GO) test ./test/simulation -run TestPromisesHold -count=1 -v -timeout 0 -sim.seeds=$(or $(SEEDS),10000) -sim.fresh=200
 
-E2E_IMAGES := drain-operator datastore
+E2E_IMAGES := drain-operator $(SAMPLE_IMAGES)
 
 .PHONY: test-e2e
 test-e2e: cluster-up images ## Run the end-to-end suite on the local cluster, and leave the cluster up.
@@ -133,11 +135,13 @@ image: ## Build the operator's image without Docker into dist/images/drain-opera
 	$(GO) run -C hack ./image --name $(LOCAL_IMG) --binary $(CURDIR)/bin/linux/manager=/manager --entrypoint /manager \
 		--user 65532:65532 --output $(CURDIR)/dist/images/drain-operator.tar
 
-.PHONY: images
-images: image ## Build every image of this tree: the operator's and the sample store's.
-	$(LINUX_BUILD) -o bin/linux/datastore ./test/images/datastore
-	$(GO) run -C hack ./image --name localhost/datastore:dev --binary $(CURDIR)/bin/linux/datastore=/datastore --entrypoint /datastore \
-		--user 65532:65532 --output $(CURDIR)/dist/images/datastore.tar
+.PHONY: images $(SAMPLE_IMAGES:%=sample-image-%)
+images: image $(SAMPLE_IMAGES:%=sample-image-%) ## Build every image of this tree: the operator's and those of the samples' own programs.
+$(SAMPLE_IMAGES:%=sample-image-%): sample-image-%:
+	$(LINUX_BUILD) -o bin/linux/$* ./test/images/$*
+	@mkdir -p dist/images
+	$(GO) run -C hack ./image --name localhost/$*:dev --binary $(CURDIR)/bin/linux/$*=/$* --entrypoint /$* \
+		--user 65532:65532 --output $(CURDIR)/dist/images/$*.tar
 
 # Servers of Debian's, which the samples run. Their packages are downloaded, not installed, and kept in the cache; where apt isn't Debian's
 # but Docker is there, it builds the same from test/images/<name>/Dockerfile.
