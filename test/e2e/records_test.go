@@ -44,7 +44,7 @@ type record struct {
 // proxied is a request to a replica through the API server, which needs no way into the cluster's network.
 func (w *world) proxied(ctx context.Context, verb string, ordinal int32, path []string, body []byte) ([]byte, error) {
 	return clientset.CoreV1().RESTClient().Verb(verb).Namespace(w.namespace).Resource("pods").
-		Name(fmt.Sprintf("%s:%d", replica(ordinal), storePort)).SubResource("proxy").Suffix(path...).Body(body).DoRaw(ctx)
+		Name(fmt.Sprintf("%s-%d:%d", w.set, ordinal, storePort)).SubResource("proxy").Suffix(path...).Body(body).DoRaw(ctx)
 }
 
 func (w *world) put(ctx context.Context, ordinal int32, key string, body []byte) {
@@ -59,7 +59,11 @@ func (w *world) put(ctx context.Context, ordinal int32, key string, body []byte)
 func (w *world) putRecord(ctx context.Context, ordinal int32, key, body string) string {
 	GinkgoHelper()
 	w.put(ctx, ordinal, key, []byte(body))
-	sum := sha256.Sum256([]byte(body))
+	return checksum([]byte(body))
+}
+
+func checksum(content []byte) string {
+	sum := sha256.Sum256(content)
 	return hex.EncodeToString(sum[:])
 }
 

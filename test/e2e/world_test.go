@@ -21,6 +21,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -42,6 +43,8 @@ type world struct {
 	// set is the name of the StatefulSet that the test is about, and of its policy.
 	set      string
 	recorder *recorder
+	// scaled is when the StatefulSet was last scaled.
+	scaled time.Time
 	// outage says that the API server was away in the test, so that it may have forgotten a little of the history.
 	outage bool
 }
@@ -78,6 +81,7 @@ func (w *world) startStore(ctx context.Context, set *appsv1.StatefulSet, policie
 func (w *world) scale(ctx context.Context, replicas int32) {
 	GinkgoHelper()
 	By(fmt.Sprintf("scaling to %d", replicas))
+	w.scaled = time.Now()
 	Eventually(ctx, func(g Gomega) {
 		set := &appsv1.StatefulSet{}
 		g.Expect(cluster.Get(ctx, w.key(w.set), set)).To(Succeed())
