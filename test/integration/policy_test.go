@@ -119,21 +119,111 @@ var _ = Describe("The schema", func() {
 	It("keeps the metadata of the template, down to the drain's pods", func() {
 		w.statefulSet(2)
 		w.policy(func(p *drainv1alpha1.DrainPolicy) {
-			p.Spec.Template.Labels = map[string]string{"queue-name": "drains", drainv1alpha1.OrdinalLabel: "forged"}
+			p.Spec.Template.Labels = map[string]string{"queue-name": "drains"}
 			p.Spec.Template.Annotations = map[string]string{"example.com/note": "hello"}
-			// What isn't the template's to say is dropped.
-			p.Spec.Template.Finalizers = []string{"example.com/for-ever"}
-			p.Spec.Template.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "x", UID: "x"}}
 		})
 		w.scale(1)
 		job := w.runningJob(1)
 		for _, object := range []metav1.ObjectMeta{job.ObjectMeta, job.Spec.Template.ObjectMeta} {
 			Expect(object.Labels).To(HaveKeyWithValue("queue-name", "drains"))
 			Expect(object.Annotations).To(HaveKeyWithValue("example.com/note", "hello"))
-			Expect(object.Labels).To(HaveKeyWithValue(drainv1alpha1.OrdinalLabel, "1"), "the operator's own labels can't be forged")
-			Expect(object.Finalizers).To(BeEmpty())
-			Expect(object.OwnerReferences).NotTo(ContainElement(HaveField("Kind", "ConfigMap")))
 		}
+	})
+})
+
+// What docs/security.md says about those who write a policy.
+var _ = Describe("A template", func() {
+	var w *world
+	BeforeEach(func() { w = newWorld() })
+
+	It("can't forge the operator's own labels and annotations", func() {
+		own := []string{drainv1alpha1.PolicyUIDLabel, drainv1alpha1.RoleLabel, drainv1alpha1.OrdinalLabel, drainv1alpha1.AttemptLabel}
+		notes := []string{drainv1alpha1.PolicyAnnotation, drainv1alpha1.LockAnnotation, drainv1alpha1.TemplateHashAnnotation}
+		w.statefulSet(2)
+		policy := w.policy(func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Template.Labels, p.Spec.Template.Annotations = map[string]string{}, map[string]string{}
+			for _, key := range own {
+				p.Spec.Template.Labels[key] = "0"
+			}
+			for _, key := range notes {
+				p.Spec.Template.Annotations[key] = "forged"
+			}
+		})
+		w.scale(1)
+		job := w.runningJob(1)
+		for _, object := range []metav1.ObjectMeta{job.ObjectMeta, job.Spec.Template.ObjectMeta} {
+			Expect(object.Labels).To(HaveKeyWithValue(drainv1alpha1.PolicyUIDLabel, string(policy.UID)))
+			Expect(object.Labels).To(HaveKeyWithValue(drainv1alpha1.RoleLabel, drainv1alpha1.RoleDrain))
+			Expect(object.Labels).To(HaveKeyWithValue(drainv1alpha1.OrdinalLabel, "1"))
+			Expect(object.Labels).To(HaveKeyWithValue(drainv1alpha1.AttemptLabel, "1"))
+			Expect(object.Annotations).To(HaveKeyWithValue(drainv1alpha1.PolicyAnnotation, "store"))
+			Expect(object.Annotations).To(HaveKeyWithValue(drainv1alpha1.LockAnnotation, string(w.lock(1).UID)))
+			for _, key := range notes {
+				Expect(object.Annotations[key]).NotTo(Equal("forged"), key)
+			}
+		}
+	})
+
+	It("can't give the drain owners, finalizers, a name or another namespace", func() {
+		elsewhere := newWorld()
+		w.statefulSet(2)
+		w.policy(func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Template.Name, p.Spec.Template.Namespace = "store-0", elsewhere.namespace
+			p.Spec.Template.Finalizers = []string{"example.com/for-ever"}
+			p.Spec.Template.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "x", UID: "x"}}
+		})
+		w.scale(1)
+		job := w.runningJob(1)
+		Expect(job.OwnerReferences).To(HaveExactElements(HaveField("Kind", "DrainPolicy")))
+		template := job.Spec.Template
+		Expect([]string{template.Name, template.Namespace}).To(HaveEach(BeEmpty()))
+		Expect(template.OwnerReferences).To(BeEmpty())
+		Expect(job.Finalizers).To(BeEmpty())
+		Expect(template.Finalizers).To(BeEmpty())
+		Expect(elsewhere.jobs()).To(BeEmpty())
+	})
+
+	It("can't do without the operator's gate, and keeps its own beside it", func() {
+		w.statefulSet(2)
+		w.policy(func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Template.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "example.com/queue"}}
+		})
+		w.scale(1)
+		pod := w.createPod(w.runningJob(1))
+		Expect(pod.Spec.SchedulingGates).To(ConsistOf(corev1.PodSchedulingGate{Name: "example.com/queue"}, corev1.PodSchedulingGate{Name: drainv1alpha1.DrainSchedulingGate}))
+		Eventually(w.gates(pod)).Should(ConsistOf(corev1.PodSchedulingGate{Name: "example.com/queue"}), "the other one is somebody else's to lift")
+	})
+
+	It("runs under its own ServiceAccount or the namespace's default, never under the StatefulSet's or the operator's", func() {
+		w.statefulSet(2, func(set *appsv1.StatefulSet) { set.Spec.Template.Spec.ServiceAccountName = "powerful" })
+		w.policy()
+		w.scale(1)
+		Expect(w.runningJob(1).Spec.Template.Spec.ServiceAccountName).To(BeEmpty(), "the API server makes that the namespace's default")
+		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.ServiceAccountName = "drainer" })
+		Eventually(func() string {
+			if jobs := w.jobs(); len(jobs) == 1 {
+				return jobs[0].Spec.Template.Spec.ServiceAccountName
+			}
+			return ""
+		}).Should(Equal("drainer"))
+	})
+
+	It("reaches no StatefulSet of the same name in another namespace", func() {
+		elsewhere := newWorld()
+		elsewhere.statefulSet(2)
+		w.statefulSet(2)
+		w.policy(whenDrained(drainv1alpha1.WhenDrainedDelete))
+		elsewhere.scale(1)
+		w.scale(1)
+		job := w.runningJob(1)
+		w.succeed(job, w.startPod(job), "")
+		Eventually(func() *corev1.PersistentVolumeClaim { return w.claim("data-store-1") }).Should(BeNil())
+		Expect(elsewhere.jobs()).To(BeEmpty())
+		Expect(elsewhere.lock(1)).To(BeNil())
+		claim := elsewhere.claim("data-store-1")
+		Expect(claim).NotTo(BeNil())
+		Expect(claim.DeletionTimestamp).To(BeNil())
+		Expect(claim.Annotations).NotTo(HaveKey(drainv1alpha1.DrainedAnnotation))
 	})
 })
 
