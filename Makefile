@@ -103,10 +103,10 @@ test: ## Run the unit and envtest suites with the race detector.
 sim: ## Simulate N histories with faults (SEEDS=10000).
 	$(GO) test ./test/simulation -run TestPromisesHold -count=1 -v -timeout 0 -sim.seeds=$(or $(SEEDS),10000) -sim.fresh=200
 
-E2E_IMAGES := drain-operator $(SAMPLE_IMAGES)
+E2E_IMAGES := drain-operator $(SAMPLE_IMAGES) zookeeper
 
 .PHONY: test-e2e
-test-e2e: cluster-up images ## Run the end-to-end suite on the local cluster, and leave the cluster up.
+test-e2e: cluster-up images debian-images ## Run the end-to-end suite on the local cluster, and leave the cluster up.
 	$(MAKE) cluster-load IMAGE='$(E2E_IMAGES:%=$(CURDIR)/dist/images/%.tar)'
 	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig $(MAKE) apply IMG=$(LOCAL_IMG)
 	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig PATH="$$($(CLUSTER) binaries kubectl):$$PATH" \
@@ -145,7 +145,7 @@ $(SAMPLE_IMAGES:%=sample-image-%): sample-image-%:
 
 # Servers of Debian's, which the samples run. Their packages are downloaded, not installed, and kept in the cache; where apt isn't Debian's
 # but Docker is there, it builds the same from test/images/<name>/Dockerfile.
-DEBIAN_IMAGES := redis zookeeper
+DEBIAN_IMAGES := zookeeper
 .PHONY: debian-images $(DEBIAN_IMAGES:%=debian-image-%)
 debian-images: $(DEBIAN_IMAGES:%=debian-image-%) ## Make the images of Debian's servers that the samples run.
 $(DEBIAN_IMAGES:%=debian-image-%): debian-image-%:
