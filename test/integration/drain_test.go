@@ -475,6 +475,10 @@ var _ = Describe("Safety", func() {
 		w.scale(2)
 		Eventually(w.drain(1)).Should(BeEmpty())
 		w.edit(whenDrained(drainv1alpha1.WhenDrainedDelete))
+		// The mark would tell that its Job is an old one, too.
+		claim := w.claim("data-store-1")
+		delete(claim.Annotations, drainv1alpha1.DrainedAnnotation)
+		Expect(k8s.Update(w.ctx, claim)).To(Succeed())
 		w.scale(1)
 		w.runningJob(1)
 		Consistently(func() *metav1.Time { return w.claim("data-store-1").DeletionTimestamp }).Should(BeNil())
