@@ -18,7 +18,6 @@ package claims
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,7 +50,7 @@ func Parse(name string) (base string, ordinal int32, ok bool) {
 		return "", 0, false
 	}
 	n, err := strconv.ParseUint(digits, 10, 31)
-	if err != nil || n > math.MaxInt32 {
+	if err != nil {
 		return "", 0, false
 	}
 	return name[:dash], int32(n), true

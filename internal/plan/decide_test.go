@@ -135,6 +135,9 @@ func TestDecideWithoutLock(t *testing.T) {
 		"whenScaled: Retain":                          retained(drainv1alpha1.ReasonWhenScaledRetain, "whenScaled", orphan, retain),
 		"claims that never had a volume":              retained(drainv1alpha1.ReasonNeverBound, "never", func(w *world) { w.claim("data", 2, neverBound) }),
 		"one of two claims had one":                   with(starting, func(w *world) { w.templates("data", "logs"); w.claim("data", 2, neverBound); w.claim("logs", 2) }),
+		"one whose phase nobody has told yet may": with(starting, func(w *world) {
+			w.claim("data", 2, neverBound, func(c *corev1.PersistentVolumeClaim) { c.Status.Phase = "" })
+		}),
 		"a pending claim that names a volume has one": with(starting, func(w *world) {
 			w.claim("data", 2, neverBound, func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "restored" })
 		}),
@@ -471,9 +474,15 @@ func TestDecideAboutARunningJob(t *testing.T) {
 	const taint = "kubectl taint node node-1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"
 
 	decide(t, map[string]decision{
-		"no pod yet":                              says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job()),
-		"a pod that waits for its image":          says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job(), pod(phase(corev1.PodPending), waiting("ContainerCreating"))),
-		"a pod that no node takes":                says(drainv1alpha1.ReasonPodNotStarted, "0/3 nodes", "", job(), pod(unschedulable)),
+		"no pod yet":                     says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job()),
+		"a pod that waits for its image": says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job(), pod(phase(corev1.PodPending), waiting("ContainerCreating"))),
+		"a pod that no node takes":       says(drainv1alpha1.ReasonPodNotStarted, "0/3 nodes", "", job(), pod(unschedulable)),
+		"a pod on a node that isn't ready yet": says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job(), pod(phase(corev1.PodPending), func(p *corev1.Pod) {
+			p.Status.Conditions = []corev1.PodCondition{
+				{Type: corev1.PodInitialized, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable},
+				{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, Reason: corev1.PodReasonUnschedulable},
+			}
+		})),
 		"the Job is suspended":                    says(drainv1alpha1.ReasonPodNotStarted, "suspended", "", job(suspendedJob)),
 		"the image can't be pulled":               says(drainv1alpha1.ReasonImagePullFailed, `image "drain"`, "", job(), pod(waiting("ImagePullBackOff"))),
 		"the container can't be made":             says(drainv1alpha1.ReasonContainerConfigError, "words of the kubelet", "", job(), pod(waiting("CreateContainerConfigError"))),
@@ -483,6 +492,7 @@ func TestDecideAboutARunningJob(t *testing.T) {
 		"the pod is going and its node is silent": again(says(drainv1alpha1.ReasonPodNotStarted, `node "node-1" has not said`, "", job(), pod(running, podTerminating))),
 		"for too long a time":                     again(says(drainv1alpha1.ReasonPodNotStarted, taint, "", job(), pod(running, terminatingSince(time.Minute)))),
 		"of a Job that is being deleted":          again(says(drainv1alpha1.ReasonStoppingJob, taint, "", job(jobTerminating), pod(running, terminatingSince(time.Minute)))),
+		"but not for long yet":                    again(says(drainv1alpha1.ReasonStoppingJob, "waiting until its pods are gone", "", job(jobTerminating), pod(running, terminatingSince(time.Second)))),
 		"a pod that ended in trouble is past":     says(drainv1alpha1.ReasonJobRunning, "", "", job(), pod(waiting("ErrImagePull"), phase(corev1.PodFailed)), pod(running)),
 		"another Job's pod says nothing":          says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job(), pod(ended(1, "x"), func(p *corev1.Pod) { p.OwnerReferences[0].UID = "x" })),
 

@@ -236,9 +236,9 @@ func newestOutcome(pods []corev1.Pod) string {
 	return outcome(newest)
 }
 
-// hindrance returns why a pod that nobody needs to mend doesn't run, or "".
+// hindrance returns why a pod that has not ended and that nobody needs to mend doesn't run, or "".
 func (p *planner) hindrance(pod *corev1.Pod) string {
-	if pod.DeletionTimestamp != nil && !terminal(pod) {
+	if pod.DeletionTimestamp != nil {
 		return fmt.Sprintf("Pod %q is being deleted, and node %q has not said yet that it has ended%s", pod.Name, pod.Spec.NodeName, p.ifNodeIsDown(pod))
 	}
 	for i := range pod.Status.Conditions {

@@ -114,10 +114,9 @@ func (p *Plan) Drain(ordinal int32) *Drain {
 	return nil
 }
 
-// busy says whether a Job of the ordinal is unfinished or a drain pod of it alive.
+// busy says whether, without a lock, a Job of the ordinal is unfinished or a drain pod of it alive.
 func (o *ordinal) busy() bool {
-	return o.job != nil && finished(o.job) == nil ||
-		slices.ContainsFunc(o.others, func(job batchv1.Job) bool { return finished(&job) == nil }) ||
+	return slices.ContainsFunc(o.others, func(job batchv1.Job) bool { return finished(&job) == nil }) ||
 		slices.ContainsFunc(o.pods, func(pod corev1.Pod) bool { return !terminal(&pod) })
 }
 

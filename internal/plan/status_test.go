@@ -250,6 +250,68 @@ func TestStatusTellsADrainFromItsStartToItsEnd(t *testing.T) {
 	}
 }
 
+func TestStatusNamesTheClaimsThatWentFirst(t *testing.T) {
+	marks := func(claim *corev1.PersistentVolumeClaim) { markedUnder(2)(claim) }
+	w := given(deleteClaims, func(w *world) {
+		w.templates("data", "logs")
+		w.claim("data", 2, marks)
+		w.claim("logs", 2, marks)
+		w.lock(2)
+	})
+	w.turn()
+	w.Claims = w.Claims[1:]
+	w.turn()
+	entry := find(w.Policy.Status.Drains, 2)
+	want := []drainv1alpha1.ClaimReference{{Name: "data-web-2", UID: "uid-of-data-web-2"}, {Name: "logs-web-2", UID: "uid-of-logs-web-2"}}
+	if diff := cmp.Diff(want, entry.Claims); diff != "" || entry.Reason != drainv1alpha1.ReasonDeletingClaims {
+		t.Errorf("%s: claims (-want +got):\n%s", entry.Reason, diff)
+	}
+}
+
+func TestStatusTakesTheStartOfNoOtherJob(t *testing.T) {
+	for name, tc := range map[string]struct {
+		job  string
+		want *metav1.Time
+	}{
+		"the same": {job: "past-job", want: &noon},
+		"another":  {job: "earlier-job"},
+	} {
+		w := given(func(w *world) { w.claim("data", 2, markedAt(4)) })
+		w.Policy.Status.Drains = []drainv1alpha1.DrainStatus{{Ordinal: ptr.To[int32](2), State: drainv1alpha1.DrainDrained, Reason: drainv1alpha1.ReasonClaimsKept, JobName: tc.job, StartTime: &noon}}
+		if got := find(w.status().Drains, 2).StartTime; !got.Equal(tc.want) {
+			t.Errorf("%s Job: startTime = %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
+func TestStatusSaysWhatIsGoingOnWithoutClaims(t *testing.T) {
+	w := given(func(w *world) { w.lock(2); w.job(2, 1, jobTerminating) })
+	w.Policy.Status.Drains = []drainv1alpha1.DrainStatus{{Ordinal: ptr.To[int32](2), State: drainv1alpha1.DrainDraining, Reason: drainv1alpha1.ReasonJobRunning, Message: "what was before"}}
+	if got := find(w.status().Drains, 2); !strings.Contains(got.Message, "is being deleted") || got.Reason != drainv1alpha1.ReasonStoppingJob {
+		t.Errorf("the entry says %s: %q, want what is going on now", got.Reason, got.Message)
+	}
+}
+
+func TestADrainIsConcludedOnlyOnceItSucceeded(t *testing.T) {
+	for name, tc := range map[string]struct {
+		old  drainv1alpha1.DrainStatus
+		want bool
+	}{
+		"concluded before":                    {old: drainv1alpha1.DrainStatus{State: drainv1alpha1.DrainDrained, Reason: drainv1alpha1.ReasonClaimsDeleted}, want: true},
+		"its claims were being deleted":       {old: drainv1alpha1.DrainStatus{State: drainv1alpha1.DrainDraining, Reason: drainv1alpha1.ReasonDeletingClaims, CompletionTime: &noon}, want: true},
+		"its lock was being released":         {old: drainv1alpha1.DrainStatus{State: drainv1alpha1.DrainDraining, Reason: drainv1alpha1.ReasonReleasingLock, CompletionTime: &noon}, want: true},
+		"its lock was released undrained":     {old: drainv1alpha1.DrainStatus{State: drainv1alpha1.DrainDraining, Reason: drainv1alpha1.ReasonReleasingLock}},
+		"its claims went, and nobody drained": {old: drainv1alpha1.DrainStatus{State: drainv1alpha1.DrainDraining, Reason: drainv1alpha1.ReasonDeletingClaims}},
+		"it was drained and kept":             {old: drainv1alpha1.DrainStatus{State: drainv1alpha1.DrainDrained, Reason: drainv1alpha1.ReasonClaimsKept, CompletionTime: &noon}},
+		"it was being stopped":                {old: drainv1alpha1.DrainStatus{State: drainv1alpha1.DrainDraining, Reason: drainv1alpha1.ReasonStoppingJob, CompletionTime: &noon}},
+	} {
+		got, ok := concluded(tc.old)
+		if ok != tc.want || ok && (got.State != drainv1alpha1.DrainDrained || got.Reason != drainv1alpha1.ReasonClaimsDeleted) {
+			t.Errorf("%s: concluded = %+v, %t, want %t", name, got, ok, tc.want)
+		}
+	}
+}
+
 func TestStatusForgetsWhatWasNeverDrained(t *testing.T) {
 	for name, build := range map[string]func(*world){
 		"an orphan whose claims somebody deleted": all(orphan, suspended),
