@@ -101,7 +101,7 @@ func (c *apiClient) List(ctx context.Context, into client.ObjectList, options ..
 // asItIs returns the reconcile with what it has seen until now, for a write that may come late.
 func (c *apiClient) asItIs() *run {
 	now := *c.manager.run
-	now.standing = maps.Clone(now.standing)
+	now.standing, now.held = maps.Clone(now.standing), maps.Clone(now.held)
 	return &now
 }
 
@@ -176,13 +176,18 @@ func (c *apiClient) patch(ctx context.Context, object client.Object, patch clien
 	}
 	asked := copyOf(object)
 	w, k, name, run := c.manager.world, kindOf(object), object.GetName(), c.asItIs()
-	return c.call(ctx, object, &call{remote: true, write: true, key: "patch " + k.String(), do: func() (client.Object, error) {
+	key := "patch " + k.String()
+	if patch.Type() == types.JSONPatchType {
+		key = "finalize " + k.String()
+	}
+	return c.call(ctx, object, &call{remote: true, write: true, key: key, do: func() (client.Object, error) {
 		before := w.store.objects[k][name]
 		if status {
 			return w.store.writeStatus(asked)
 		}
 		patched, err := w.store.patch(k, name, data, patch.Type())
 		if err == nil {
+			c.manager.sees(patched)
 			w.afterOperatorPatches(run, before, patched)
 		}
 		return patched, err

@@ -80,7 +80,7 @@ func (s *setController) sync() {
 				s.deletePod(pod)
 			}
 			return
-		case pod.Spec.NodeName == "" && pod.DeletionTimestamp == nil && !s.createClaims(set, pod.Name):
+		case pod.Status.Phase != corev1.PodRunning && pod.DeletionTimestamp == nil && !s.createClaims(set, pod.Name):
 			return
 		case monotonic && (pod.DeletionTimestamp != nil || !isReady(pod)):
 			return

@@ -47,6 +47,7 @@ const (
 	invariantWanted   = "no drain starts for an ordinal that is wanted"
 	invariantObserved = "no lock is taken before the StatefulSet controller has seen the spec"
 	invariantPolicy   = "a policy stays for as long as locks and Jobs of it can be seen"
+	invariantHeld     = "no lock is taken for a policy that isn't held in place"
 	invariantStatus   = "the status calls drained only what is"
 	invariantLiveness = "liveness"
 )
@@ -89,6 +90,9 @@ func (w *world) afterOperatorCreates(r *run, object client.Object) {
 	number, _ := strconv.ParseInt(object.GetLabels()[drainv1alpha1.OrdinalLabel], 10, 32)
 	if r.set != nil && r.set.DeletionTimestamp == nil && wanted(r.set, int32(number)) {
 		w.violate(invariantWanted, "%s was made although ordinal %d was seen to be wanted", object.GetName(), number)
+	}
+	if _, ok := object.(*corev1.Pod); ok && !r.held[ownerOf(object)] {
+		w.violate(invariantHeld, "lock %s is taken, and its policy was not seen to have its finalizer", object.GetName())
 	}
 	if lock, ok := object.(*corev1.Pod); ok && r.set != nil && r.set.Status.ObservedGeneration < r.set.Generation {
 		w.violate(invariantObserved, "lock %s was taken at generation %d of the StatefulSet, and its controller had seen %d", lock.Name, r.set.Generation, r.set.Status.ObservedGeneration)
@@ -291,7 +295,7 @@ func (w *world) holds(claim *corev1.PersistentVolumeClaim) bool {
 	}
 	set := get[*appsv1.StatefulSet](w.store, setName)
 	if set == nil {
-		return m.Absent
+		return m.Absent && m.StatefulSetUID == w.lastSet
 	}
 	return !wanted(set, ordinal) && set.UID == m.StatefulSetUID && (set.Generation == m.Generation || set.Generation == m.Generation+1)
 }

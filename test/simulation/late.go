@@ -21,10 +21,13 @@ import "slices"
 // lateWrite is what most of the protocol's holes have in common: a write is decided and comes late,
 // from a manager that stands still or from a request that hangs, while somebody changes their
 // mind, the other manager goes on, and a pod starts. Another one may come late in the meantime.
-func (w *world) lateWrite(more int) {
+func (w *world) lateWrite(writes, then []string) {
 	c := w.choices
-	target, stalled := w.late[c.pick(len(w.late))], c.pick(2) == 0
-	m := w.driveTo(target, 1+c.pick(20))
+	target, stalled := writes[c.pick(len(writes))], c.pick(2) == 0
+	if c.chance(30) {
+		w.scale(int32(c.pick(maxReplicas)))
+	}
+	m := w.driveTo(target, 1+c.pick(30))
 	if m == nil {
 		return
 	}
@@ -45,16 +48,14 @@ func (w *world) lateWrite(more int) {
 		if c.chance(35) {
 			w.stepUser()
 		}
-		if w.nested && more > 0 && c.chance(20) {
-			w.lateWrite(more - 1)
+		if len(then) > 0 && c.chance(20) {
+			w.lateWrite(then, nil)
+		} else if c.chance(10) {
+			w.wake(late)
 		}
-		if more == 0 && w.nested && c.chance(10) {
-			w.wake()
-		}
-		w.settleKubernetes()
+		w.goOn()
 		w.settleManager(w.leader())
 		w.clock.now = w.clock.now.Add(w.pause())
-		w.check()
 		if len(w.containers) > started {
 			started = len(w.containers)
 			if c.chance(60) {
@@ -70,12 +71,18 @@ func (w *world) lateWrite(more int) {
 	m.finish()
 }
 
-// wake lets every manager that stands still go on.
-func (w *world) wake() {
+// wake has all that is late come now, but for one call.
+func (w *world) wake(except *call) {
 	for _, m := range w.managers {
-		if m.asleep > w.step {
+		if m.asleep > w.step && m.run != nil && m.run.pending != except {
 			m.asleep = w.step
 			m.finish()
+		}
+	}
+	for _, c := range slices.Clone(w.hanging) {
+		if at := slices.Index(w.hanging, c); c != except && at >= 0 {
+			w.hanging = slices.Delete(w.hanging, at, at+1)
+			w.land(c)
 		}
 	}
 }
@@ -91,13 +98,13 @@ func (w *world) driveTo(target string, rounds int) *manager {
 		if m.asleep > w.step || w.broken != nil {
 			return nil
 		}
-		switch w.choices.weighted(80, 10, 10) {
+		switch w.choices.weighted(95-w.fickle, 5, w.fickle) {
 		case 1:
 			w.stepUser()
 		case 2:
 			w.changeMind()
 		}
-		w.settleKubernetes()
+		w.goOn()
 		m.view.deliverAll()
 		if m.run == nil {
 			w.reconcile(m)

@@ -131,7 +131,7 @@ func (w *world) letClaimsGo() {
 			continue
 		}
 		for _, name := range claimNames(&pod.Spec) {
-			if claim := get[*corev1.PersistentVolumeClaim](w.store, name); claim != nil && claim.DeletionTimestamp != nil && (abandoned || w.discarded[claim.UID]) {
+			if claim := get[*corev1.PersistentVolumeClaim](w.store, name); (claim == nil && policy == "") || (claim != nil && claim.DeletionTimestamp != nil && (abandoned || w.discarded[claim.UID])) {
 				w.note("user: deletes pod %s, which holds claim %s", pod.Name, name)
 				_ = w.store.delete(pods, pod.Name, deletion{})
 				break

@@ -22,6 +22,8 @@ import (
 	"iter"
 	"math"
 	"runtime/debug"
+	"slices"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -29,6 +31,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/controller"
 )
 
@@ -39,7 +42,10 @@ type manager struct {
 	view    *view
 	leading bool
 	// asleep is the step until which the process doesn't get to run.
-	asleep     int
+	asleep int
+	// quiet is the store's version at which it had nothing to do, which it is sure of for a while.
+	quiet      int64
+	until      time.Time
 	reconciler *controller.Reconciler
 	run        *run
 }
@@ -57,6 +63,8 @@ type run struct {
 	looked, lookedOwn int64
 	// standing holds what was read, by UID, and whether it was seen when it wasn't being deleted.
 	standing map[types.UID]bool
+	// held holds the policies, by UID, that were seen to have their finalizer.
+	held map[types.UID]bool
 	// set is the StatefulSet as it was read last from the API server itself, or nil.
 	set    *appsv1.StatefulSet
 	failed bool
@@ -79,7 +87,7 @@ func newManager(w *world, name string) *manager {
 
 // start begins a reconcile of a policy; it stands before its first call then.
 func (m *manager) start(policy string) {
-	r := &run{policy: policy, looked: math.MaxInt64, lookedOwn: math.MaxInt64, standing: map[types.UID]bool{}}
+	r := &run{policy: policy, looked: math.MaxInt64, lookedOwn: math.MaxInt64, standing: map[types.UID]bool{}, held: map[types.UID]bool{}}
 	m.run = r
 	r.next, r.stop = iter.Pull(func(yield func(*call) bool) {
 		defer func() {
@@ -101,7 +109,17 @@ func (m *manager) start(policy string) {
 
 // read notes what a reconcile has read.
 func (r *run) read(object client.Object) {
+	if slices.Contains(object.GetFinalizers(), drainv1alpha1.PolicyFinalizer) {
+		r.held[object.GetUID()] = true
+	}
 	r.standing[object.GetUID()] = r.standing[object.GetUID()] || object.GetDeletionTimestamp() == nil
+}
+
+// sees notes what a write has answered, for the reconcile that is under way if there is one.
+func (m *manager) sees(object client.Object) {
+	if m.run != nil {
+		m.run.read(object)
+	}
 }
 
 type yieldKey struct{}
@@ -183,7 +201,7 @@ var faultNames = [faults]string{"", "crash before", "crash after", "unavailable"
 // call is a call to the API server that a reconcile stands before.
 type call struct {
 	by, what string // for people
-	// key is the verb and the kind of a write.
+	// key is the verb and the kind of a write; the removal of a lock's finalizer is a verb of its own.
 	key string
 	// remote is false for what the caches answer.
 	remote, write bool

@@ -273,7 +273,7 @@ func (w *world) startContainer(c *container) {
 func (w *world) work(c *container) {
 	if c.role != roleDrain {
 		for _, uid := range c.claims {
-			if v := w.volumes[uid]; v != nil && len(v.records) < 2 && !w.choices.chance(30) {
+			if v := w.volumes[uid]; v != nil && len(v.records) < w.most && !w.choices.chance(30) {
 				w.records++
 				v.records = append(v.records, record{id: w.records, by: c})
 				w.note("pod %s writes record %d", c.pod, w.records)
@@ -409,6 +409,19 @@ func (w *world) removed(k kind, object client.Object) {
 		if c := w.containers[object.GetUID()]; c != nil && c.live {
 			c.ghost = true
 			w.note("pod %s runs on, and nobody knows", c.pod)
+		}
+		if w.eager {
+			w.landLocks()
+		}
+	}
+}
+
+// landLocks lets the creation of locks that hung take effect, before anybody else takes their names.
+func (w *world) landLocks() {
+	for _, c := range slices.Clone(w.hanging) {
+		if at := slices.Index(w.hanging, c); c.key == "create pods" && at >= 0 {
+			w.hanging = slices.Delete(w.hanging, at, at+1)
+			w.land(c)
 		}
 	}
 }

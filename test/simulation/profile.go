@@ -84,16 +84,18 @@ type profile struct {
 	// done at all.
 	takes [takings]int
 	users [actions]int
-	// late are the writes that come late, and lateSteps is whether one may come late
-	// while another one does.
-	late   []string
-	nested bool
+	// late are the writes that come late, and then those that may come late in the meantime.
+	late, then []string
 	// unused is how often of 10 times claims have the Unused condition, twoTemplates how often there is
 	// more than one claim an ordinal, retain how often the policy keeps the claims and wait how often a
 	// scale-up waits.
 	unused, twoTemplates, retain, wait int
 	// prompt leaves out the options that only keep drains from starting.
 	prompt bool
+	// most is how many records the pods of the StatefulSet keep on a claim.
+	most int
+	// fickle is in how many of 100 moments before a late write somebody undoes the last scaling.
+	fickle int
 	// sloth is in how many of 100 cases the controller of the Unused condition overlooks a claim.
 	sloth int
 }
@@ -112,74 +114,92 @@ var allAtOnce = profile{
 		doRestoreClaim: 2, doStripLock: 2, doTamper: 3, doSkip: 1, doStripPolicy: 2, doWhenDeleted: 4, doLimits: 5,
 	},
 	late:   []string{"delete pods", "delete persistentvolumeclaims", "create jobs", "patch pods", "patch persistentvolumeclaims", "delete jobs"},
-	unused: 7, twoTemplates: 3, retain: 5, wait: 5, sloth: 30,
+	unused: 7, twoTemplates: 3, retain: 5, wait: 5, most: 2, fickle: 5, sloth: 30,
 }
 
 // brisk is how a short history goes: Kubernetes and the operator do what they should most of
 // the time, and what the profile is about comes in between.
 var brisk = [takings]int{
-	takeTime: 3, takeManager: 14, takeSets: 5, takeJobs: 5, takeGarbage: 3, takeKubelets: 5, takeUnused: 3, takeHanging: 4,
-	takeLeader: 1, takeEvents: 2, takeUser: 14, takeKubernetes: 20, takeOperator: 20, takeWhile: 6, takeLate: 3,
+	takeTime: 2, takeManager: 10, takeSets: 3, takeJobs: 3, takeGarbage: 2, takeKubelets: 4, takeUnused: 3, takeHanging: 4,
+	takeLeader: 1, takeEvents: 2, takeUser: 14, takeKubernetes: 6, takeOperator: 6, takeWhile: 24, takeLate: 4,
 }
 
 // profiles are what histories are about.
 var profiles = []profile{
 	allAtOnce,
 	{
-		name: "releases that come late", often: 3, steps: 80,
-		takes:  but(brisk, takeLate, 14),
+		name: "releases that come late", often: 3, steps: 50,
+		takes:  but(brisk, takeLate, 20),
 		users:  [actions]int{doScale: 60, doScaleTwice: 8, doWhenScaledUp: 3, doDeletePod: 2, doWhenDrained: 6, doDeleteJob: 3, doTemplate: 3},
-		late:   []string{"delete pods", "delete pods", "patch pods", "create jobs"},
-		nested: true, unused: 5, twoTemplates: 1, retain: 6, wait: 5, prompt: true, sloth: 30,
+		late:   []string{"delete pods", "delete pods", "create jobs", "delete jobs"},
+		then:   []string{"finalize pods", "delete pods"},
+		unused: 5, twoTemplates: 1, retain: 6, wait: 5, prompt: true, most: 1, fickle: 25, sloth: 30,
 	},
 	{
-		name: "deletions that come late", often: 3, steps: 80,
-		takes:  but(brisk, takeLate, 14),
+		name: "releases that come late while the policy is edited", often: 3, steps: 50,
+		takes:  but(brisk, takeLate, 20),
+		users:  [actions]int{doScale: 40, doWhenDrained: 50},
+		late:   []string{"finalize pods", "delete pods"},
+		then:   []string{"delete persistentvolumeclaims"},
+		unused: 2, twoTemplates: 1, retain: 8, wait: 10, prompt: true, most: 1, fickle: 15, sloth: 50,
+	},
+	{
+		name: "deletions that come late", often: 3, steps: 50,
+		takes:  but(brisk, takeLate, 20),
 		users:  [actions]int{doScale: 50, doWhenDrained: 25, doSkip: 6, doDeletePolicy: 3, doCreatePolicy: 4, doStripPolicy: 2, doDeletePod: 4, doEditSet: 3},
-		late:   []string{"delete persistentvolumeclaims", "delete persistentvolumeclaims", "delete pods", "patch persistentvolumeclaims", "patch pods"},
-		nested: true, unused: 3, twoTemplates: 3, retain: 3, wait: 7, prompt: true, sloth: 50,
+		late:   []string{"delete persistentvolumeclaims", "delete persistentvolumeclaims", "patch persistentvolumeclaims"},
+		then:   []string{"delete pods", "patch pods"},
+		unused: 3, twoTemplates: 3, retain: 3, wait: 7, prompt: true, most: 1, fickle: 5, sloth: 50,
 	},
 	{
-		name: "strangers", often: 3, steps: 80,
-		takes:  but(brisk, takeLate, 4, takeOutage, 3, takeUnused, 8, takeUser, 22),
+		name: "marks that are kept", often: 3, steps: 60,
+		takes:  but(brisk, takeLate, 12),
+		users:  [actions]int{doScale: 40, doWhenDrained: 30, doDeletePod: 25, doEditSet: 8},
+		late:   []string{"create pods", "create pods", "patch persistentvolumeclaims"},
+		unused: 1, twoTemplates: 1, retain: 9, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 50,
+	},
+	{
+		name: "strangers", often: 3, steps: 60,
+		takes:  but(brisk, takeLate, 8, takeOutage, 3, takeUnused, 8, takeUser, 22),
 		users:  [actions]int{doDebug: 60, doScale: 25, doWhenDrained: 6, doEditSet: 4, doDeleteJob: 3, doTamper: 1},
-		late:   []string{"patch persistentvolumeclaims", "delete persistentvolumeclaims"},
-		nested: false, unused: 6, twoTemplates: 5, retain: 4, wait: 5, prompt: true, sloth: 60,
+		late:   []string{"patch persistentvolumeclaims", "patch persistentvolumeclaims", "delete persistentvolumeclaims", "delete jobs"},
+		unused: 6, twoTemplates: 5, retain: 4, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 60,
 	},
 	{
-		name: "StatefulSets that come again", often: 2, steps: 80,
+		name: "StatefulSets that come again", often: 2, steps: 60,
 		takes:  but(brisk, takeUser, 18),
 		users:  [actions]int{doScale: 40, doDeleteSet: 15, doCreateSet: 12, doEditSet: 12, doSetStart: 10, doWhenDeleted: 6, doWhenDrained: 8},
 		late:   []string{"patch persistentvolumeclaims", "create pods", "delete pods"},
-		nested: false, unused: 2, twoTemplates: 2, retain: 6, wait: 5, prompt: true, sloth: 40,
+		unused: 2, twoTemplates: 2, retain: 6, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 40,
 	},
 	{
-		name: "a StatefulSet controller that is behind", often: 2, steps: 80,
+		name: "a StatefulSet controller that is behind", often: 2, steps: 60,
 		takes:  but(brisk, takeBlind, 8, takeSets, 15, takeUser, 20, takeTime, 1),
 		users:  [actions]int{doScale: 60, doScaleTwice: 25, doEditSet: 3, doWhenDrained: 8, doDeletePod: 8},
 		late:   []string{"create pods", "patch persistentvolumeclaims"},
-		nested: false, unused: 2, twoTemplates: 1, retain: 7, wait: 8, prompt: true, sloth: 40,
+		unused: 2, twoTemplates: 1, retain: 7, wait: 8, prompt: true, most: 1, fickle: 5, sloth: 40,
 	},
 	{
-		name: "pods, Jobs and nodes that are taken away", often: 2, steps: 100,
+		name: "pods, Jobs and nodes that are taken away", often: 2, steps: 60,
 		takes:  but(brisk, takeNodes, 5, takeJobs, 14, takeKubelets, 10, takeGarbage, 6, takeUser, 20, takeLate, 4),
 		users:  [actions]int{doScale: 30, doDeletePod: 30, doDeleteJob: 20, doDeleteClaim: 5, doTemplate: 4},
 		late:   []string{"create jobs", "delete jobs", "patch pods"},
-		nested: false, unused: 6, twoTemplates: 3, retain: 5, wait: 6, prompt: true, sloth: 30,
+		unused: 6, twoTemplates: 3, retain: 5, wait: 6, prompt: true, most: 1, fickle: 5, sloth: 30,
 	},
 	{
-		name: "policies that go", often: 2, steps: 80,
+		name: "policies that go", often: 2, steps: 60,
 		takes:  but(brisk, takeUser, 20, takeLeader, 3, takeEvents, 8),
 		users:  [actions]int{doScale: 40, doDeletePolicy: 12, doCreatePolicy: 16, doStripPolicy: 14, doWhenScaledUp: 3, doDeleteJob: 3},
 		late:   []string{"create pods", "create jobs", "delete pods", "delete persistentvolumeclaims", "patch drainpolicies"},
-		nested: true, unused: 4, twoTemplates: 2, retain: 5, wait: 5, prompt: true, sloth: 30,
+		then:   []string{"delete pods", "create pods"},
+		unused: 4, twoTemplates: 2, retain: 5, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 30,
 	},
 	{
-		name: "tampering", often: 2, steps: 80,
+		name: "tampering", often: 3, steps: 60,
 		takes:  but(brisk, takeUser, 20),
 		users:  [actions]int{doScale: 40, doTamper: 35, doSkip: 5, doDeleteClaim: 14, doRestoreClaim: 16, doDeletePod: 10, doStripLock: 6, doDeleteJob: 4, doEditSet: 3},
 		late:   []string{"patch persistentvolumeclaims", "delete persistentvolumeclaims"},
-		nested: false, unused: 4, twoTemplates: 4, retain: 5, wait: 5, prompt: true, sloth: 30,
+		unused: 4, twoTemplates: 4, retain: 5, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 30,
 	},
 }
 

@@ -68,6 +68,7 @@ func (w *world) begin() {
 	w.parallel = c.pick(2) == 1
 	w.target = append([]string{"", "create pods"}, w.late...)[c.pick(len(w.late)+2)]
 	w.favourite = []fault{hangs, stalls, hangsCrash, lostResponse, crashAfter}[c.weighted(4, 5, 1, 1, 1)]
+	w.eager = c.chance(40)
 	w.templates = []string{"data"}
 	if w.outOfTen(w.twoTemplates) {
 		w.templates = []string{"data", "logs"}
@@ -97,7 +98,8 @@ func (w *world) createSet(replicas int32) {
 	for _, name := range w.templates {
 		set.Spec.VolumeClaimTemplates = append(set.Spec.VolumeClaimTemplates, corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	}
-	if _, err := w.store.create(set); err == nil {
+	if created, err := w.store.create(set); err == nil {
+		w.lastSet = created.GetUID()
 		w.note("user: creates StatefulSet %s with %d replicas", setName, replicas)
 	}
 }
@@ -310,12 +312,16 @@ func (w *world) debug() {
 	})
 }
 
-// deleteClaim is the user's own loss.
+// deleteClaim is the user's own loss. Some don't wait for the pods that hold the claim.
 func (w *world) deleteClaim() {
 	if claim, ok := some(w, everything[*corev1.PersistentVolumeClaim]); ok {
 		w.note("user: deletes claim %s", claim.Name)
 		w.discarded[claim.UID] = true
 		_ = w.store.delete(claims, claim.Name, deletion{})
+		if w.choices.chance(30) {
+			w.note("user: strips the finalizer of claim %s", claim.Name)
+			update(w.store, claim.Name, func(claim *corev1.PersistentVolumeClaim) { claim.Finalizers = nil })
+		}
 	}
 }
 

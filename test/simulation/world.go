@@ -49,6 +49,8 @@ type options struct {
 	parallel bool
 	// templates are the names of its volumeClaimTemplates.
 	templates []string
+	// eager says that a lock whose creation hangs is made as soon as a pod is gone.
+	eager bool
 	// target is the write that tends to go wrong, and favourite is how.
 	target    string
 	favourite fault
@@ -78,6 +80,8 @@ type world struct {
 	progress int64
 	// sabotaged are the locks that a user has stripped, with the store's version at that time.
 	sabotaged map[string]int64
+	// lastSet is the UID of the StatefulSet that there is, or was last.
+	lastSet types.UID
 	// before is the number of replicas before the last scaling.
 	before int32
 	// backups are the claims that are gone, by name, as they were last.
@@ -226,13 +230,14 @@ func (w *world) take() {
 		w.settleManager(w.leader())
 	case takeWhile: // A longer one, in which a drain can come to its end.
 		for range 2 + c.pick(8) {
-			w.settleKubernetes()
-			w.check()
+			w.goOn()
 			w.settleManager(w.leader())
-			w.clock.now = w.clock.now.Add(time.Second)
+			if w.prompt && c.chance(8) {
+				w.stepUser()
+			}
 		}
 	case takeLate:
-		w.lateWrite(1)
+		w.lateWrite(w.late, w.then)
 	case takeBlind:
 		w.sets.blind = w.step + 10 + c.pick(60)
 		w.note("StatefulSet controller: its watch of StatefulSets is stuck")
@@ -256,14 +261,34 @@ func (w *world) pause() time.Duration {
 	return []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}[w.choices.weighted(6, 2, 1)]
 }
 
-// settleManager lets a manager reconcile on caches that lack nothing.
+// goOn lets Kubernetes do what it should for a short time.
+func (w *world) goOn() {
+	for range 1 + w.choices.pick(3) {
+		w.settleKubernetes()
+		w.check()
+		w.clock.now = w.clock.now.Add(time.Second)
+	}
+}
+
+// settleManager lets a manager reconcile on caches that lack nothing, unless nothing has happened
+// since it did.
 func (w *world) settleManager(m *manager) {
 	m.view.deliverAll()
+	if m.run == nil && m.quiet == w.store.version && w.clock.now.Before(m.until) {
+		return
+	}
 	if m.run == nil && m.asleep <= w.step {
 		w.reconcile(m)
 	}
+	before := w.store.version
 	m.finish()
+	if m.run == nil && before == w.store.version && get[*drainv1alpha1.DrainPolicy](w.store, policyNames[1]) == nil {
+		m.quiet, m.until = before, w.clock.now.Add(recheck)
+	}
 }
+
+// recheck is how long a manager to whom nothing happens does nothing.
+const recheck = 10 * time.Second
 
 // tick lets time pass.
 func (w *world) tick() {
