@@ -18,7 +18,7 @@ limitations under the License.
 // after the other, without touching the tree, and counts the histories until an invariant
 // breaks.
 //
-//	go run ./test/simulation/mutate [-seeds 3000] [-only word] [-write docs/simulation.md]
+//	go run ./test/simulation/mutate [-seeds 3000] [-only expression] [-write docs/simulation.md]
 //
 // Run it at the repository's top. It exits 1 if a guard's text isn't found exactly once, or if a
 // guard that must be needed isn't.
@@ -38,8 +38,8 @@ import (
 
 var (
 	seeds = flag.Int("seeds", 3000, "the number of histories after which a guard counts as not needed")
-	only  = flag.String("only", "", "try only the guards with this word in their name")
-	write = flag.String("write", "", "the file whose table is replaced by the result")
+	only  = flag.String("only", "", "try only the guards whose name this regular expression fits")
+	write = flag.String("write", "", "the file in whose table the rows of the guards tried are replaced")
 )
 
 func main() {
@@ -56,10 +56,13 @@ func run() error {
 		return err
 	}
 	defer os.RemoveAll(scratch)
-	table := []string{"| guard taken away | file | histories until found | invariant broken |", "|---|---|---|---|"}
+	fits, err := regexp.Compile(*only)
+	if err != nil {
+		return err
+	}
 	surprises := 0
 	for _, g := range guards {
-		if !strings.Contains(g.name, *only) {
+		if !fits.MatchString(g.name) {
 			continue
 		}
 		r, err := g.try(scratch)
@@ -77,11 +80,11 @@ func run() error {
 			}
 		}
 		row := fmt.Sprintf("| %s | %s | %s | %s |", g.name, strings.Join(g.files(), ", "), r.histories, said)
-		table = append(table, row)
 		fmt.Println(row)
-	}
-	if *write != "" {
-		if err := replaceTable(*write, strings.Join(table, "\n")); err != nil {
+		if *write == "" {
+			continue
+		}
+		if err := replaceRow(*write, g.name, row); err != nil {
 			return err
 		}
 	}
@@ -163,7 +166,7 @@ func (g *guard) try(scratch string) (result, error) {
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		return result{}, err
 	}
-	if output, err := exec.Command("go", "test", "-overlay", file, "-c", "-o", binary, "./test/simulation").CombinedOutput(); err != nil {
+	if output, err := exec.Command("go", "test", "-vet=off", "-ldflags=-s -w", "-overlay", file, "-c", "-o", binary, "./test/simulation").CombinedOutput(); err != nil {
 		return result{}, fmt.Errorf("%w\n%s", err, output)
 	}
 	output, err := exec.Command(binary, "-test.run=TestPromisesHold", "-test.timeout=0", fmt.Sprintf("-sim.seeds=%d", g.budget()), "-sim.fresh=0", "-sim.shrink=false", fmt.Sprintf("-sim.safety=%t", !g.liveness)).CombinedOutput()
@@ -181,8 +184,9 @@ func (g *guard) try(scratch string) (result, error) {
 	return result{histories: fmt.Sprint(seed + 1), invariant: string(bytes.TrimSpace(found[2]))}, nil
 }
 
-// replaceTable puts a table between the markers of a document.
-func replaceTable(file, table string) error {
+// replaceRow puts a guard's row into the table between the markers of a document. The table has the
+// order of the list, and no rows of guards that aren't in it any more.
+func replaceRow(file, name, row string) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -193,5 +197,18 @@ func replaceTable(file, table string) error {
 	if from < 0 || to < from {
 		return fmt.Errorf("%s has no %s … %s", file, begin, end)
 	}
-	return os.WriteFile(file, []byte(text[:from+len(begin)]+"\n\n"+table+"\n\n"+text[to:]), 0o600)
+	from += len(begin)
+	rows := map[string]string{name: row}
+	for line := range strings.Lines(text[from:to]) {
+		if cells := strings.SplitN(line, " | ", 2); len(cells) == 2 && strings.TrimPrefix(cells[0], "| ") != name {
+			rows[strings.TrimPrefix(cells[0], "| ")] = strings.TrimSpace(line)
+		}
+	}
+	table := []string{"| guard taken away | file | histories until found | invariant broken |", "|---|---|---|---|"}
+	for i := range guards {
+		if row, ok := rows[guards[i].name]; ok {
+			table = append(table, row)
+		}
+	}
+	return os.WriteFile(file, []byte(text[:from]+"\n"+strings.Join(table, "\n")+"\n"+text[to:]), 0o600)
 }
