@@ -48,7 +48,7 @@ func (w *world) lateWrite(writes, then []string) {
 		if c.chance(35) {
 			w.stepUser()
 		}
-		if len(then) > 0 && c.chance(20) {
+		if len(then) > 0 && c.chance(35) {
 			w.lateWrite(then, nil)
 		} else if c.chance(10) {
 			w.wake(late)

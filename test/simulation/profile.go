@@ -187,8 +187,8 @@ var profiles = []profile{
 		unused: 6, twoTemplates: 3, retain: 5, wait: 6, prompt: true, most: 1, fickle: 5, sloth: 30,
 	},
 	{
-		name: "policies that go", often: 2, steps: 60,
-		takes:  but(brisk, takeUser, 20, takeLeader, 3, takeEvents, 8),
+		name: "policies that go", often: 3, steps: 70,
+		takes:  but(brisk, takeUser, 20, takeManager, 25, takeLeader, 6, takeEvents, 10),
 		users:  [actions]int{doScale: 40, doDeletePolicy: 12, doCreatePolicy: 16, doStripPolicy: 14, doWhenScaledUp: 3, doDeleteJob: 3},
 		late:   []string{"create pods", "create jobs", "delete pods", "delete persistentvolumeclaims", "patch drainpolicies"},
 		then:   []string{"delete pods", "create pods"},

@@ -170,7 +170,11 @@ func (w *world) stepUser() {
 		w.createPolicy(policyNames[c.weighted(9, 1)])
 	case doWhenDrained:
 		w.editPolicy("whenDrained", func(spec *drainv1alpha1.DrainPolicySpec) {
-			spec.WhenDrained = []drainv1alpha1.WhenDrained{drainv1alpha1.WhenDrainedDelete, drainv1alpha1.WhenDrainedRetain}[c.pick(2)]
+			if spec.WhenDrained == drainv1alpha1.WhenDrainedDelete {
+				spec.WhenDrained = drainv1alpha1.WhenDrainedRetain
+			} else {
+				spec.WhenDrained = drainv1alpha1.WhenDrainedDelete
+			}
 		})
 	case doWhenScaledUp:
 		w.editPolicy("whenScaledUp", func(spec *drainv1alpha1.DrainPolicySpec) {
@@ -321,6 +325,9 @@ func (w *world) deleteClaim() {
 		if w.choices.chance(30) {
 			w.note("user: strips the finalizer of claim %s", claim.Name)
 			update(w.store, claim.Name, func(claim *corev1.PersistentVolumeClaim) { claim.Finalizers = nil })
+			if w.users[doRestoreClaim] > 0 && w.choices.chance(60) {
+				w.restore(w.backups[claim.Name])
+			}
 		}
 	}
 }
@@ -400,7 +407,10 @@ func (w *world) restoreClaim() {
 	if len(names) == 0 {
 		return
 	}
-	backup := w.backups[names[w.choices.pick(len(names))]]
+	w.restore(w.backups[names[w.choices.pick(len(names))]])
+}
+
+func (w *world) restore(backup *corev1.PersistentVolumeClaim) {
 	restored, err := w.store.create(&corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Name: backup.Name, Labels: backup.Labels, Annotations: backup.Annotations, Finalizers: []string{claimProtection}},
 		Spec:       corev1.PersistentVolumeClaimSpec{VolumeName: "pv-restored-" + string(backup.UID)},
