@@ -127,9 +127,13 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, drain *plan.D
 	return nil
 }
 
-// takeLock creates the lock. That its name is taken means that somebody came first: the
+// takeLock creates the lock, once the policy is sure to stay: the caches may not have asked for a lock
+// yet, so that nobody has seen to that. That its name is taken means that somebody came first: the
 // StatefulSet's pod, or this operator in another life.
 func (r *Reconciler) takeLock(ctx context.Context, live plan.Snapshot, drain *plan.Drain) error {
+	if err := r.addFinalizer(ctx, live.Policy); err != nil {
+		return err
+	}
 	err := r.Create(ctx, build.Lock(live.Policy, target(live), drain.Ordinal))
 	switch {
 	case apierrors.IsAlreadyExists(err):

@@ -48,8 +48,8 @@ var guards = []guard{
 	{name: "look for Jobs before an abandoned lock is released", edits: []edit{{act, `if busy := plan.Busy(gone, ordinal); busy != "" {`, `if busy := plan.Busy(gone, ordinal); busy == "never" {`}}},
 
 	{name: "preconditions of a drain pod's deletion", unneeded: "such a name is never used again, and the pod is told to end, whatever it has become", edits: []edit{{act, "r.Delete(ctx, pod.DeepCopy(), client.Preconditions{UID: &pod.UID, ResourceVersion: &pod.ResourceVersion})", "r.Delete(ctx, pod.DeepCopy())"}}},
-	{name: "the policy that is looked at live is the same", edits: []edit{{gather, "if policy.UID != cached.Policy.UID {", "if policy == nil {"}}},
-	{name: "the policy has its finalizer before a lock is taken", edits: []edit{{act, "if p.Finalizer && policy.DeletionTimestamp == nil {", "if policy == nil {"}}},
+	{name: "the policy that is looked at live is the same", unneeded: "the plan is made of what was looked at live alone, and the lock's policy gets its finalizer first", edits: []edit{{gather, "if policy.UID != cached.Policy.UID {", "if policy == nil {"}}},
+	{name: "the policy has its finalizer before a lock is taken", edits: []edit{{act, "if p.Finalizer && policy.DeletionTimestamp == nil {", "if policy == nil {"}, {act, "r.addFinalizer(ctx, live.Policy)", "error(nil)"}}},
 	{name: "the policy of an abandoned lock is looked for live", unneeded: "costs a lock: what runs under it is looked for all the same", edits: []edit{{act, "client.IgnoreNotFound(err) != nil || policy.UID == owner {", "client.IgnoreNotFound(err) != nil {"}}},
 	{name: "writing to kept claims before an abandoned lock is released", edits: []edit{{act, "	if err := r.releaseMarks(ctx, lock); err != nil {", "	if err := error(nil); err != nil {"}}},
 	{name: "locks of policies that are gone are released", liveness: true, edits: []edit{{act, "owner.Name != policy.Name || owner.UID == present {", "owner.Name != policy.Name || true {"}}},
