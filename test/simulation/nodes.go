@@ -60,6 +60,8 @@ type container struct {
 	created int64
 	live    bool
 	exit    int
+	// told is how often it was told to end.
+	told int
 	// ghost says that its pod was deleted by force while it ran: Kubernetes has forgotten it.
 	ghost bool
 }
@@ -205,6 +207,9 @@ func (w *world) runPod(pod *corev1.Pod) {
 		w.startPod(pod)
 	case c.live && pod.Status.Phase != corev1.PodRunning:
 		w.setPhase(pod, corev1.PodRunning, true)
+	case c.live && leaving && c.told < w.patience:
+		c.told++
+		w.work(c)
 	case c.live && leaving && !w.choices.chance(40):
 		w.note("kubelet %s: the container of pod %s ends", c.node, c.pod)
 		c.live, c.exit = false, 143

@@ -136,7 +136,7 @@ var profiles = []profile{
 		unused: 5, twoTemplates: 1, retain: 6, wait: 5, prompt: true, most: 1, fickle: 25, sloth: 30,
 	},
 	{
-		name: "releases that come late while the policy is edited", often: 3, steps: 50,
+		name: "releases that come late while the policy is edited", often: 4, steps: 50,
 		takes:  but(brisk, takeLate, 20),
 		users:  [actions]int{doScale: 40, doWhenDrained: 50},
 		late:   []string{"finalize pods", "delete pods"},
@@ -161,9 +161,9 @@ var profiles = []profile{
 	{
 		name: "strangers", often: 3, steps: 60,
 		takes:  but(brisk, takeLate, 8, takeOutage, 3, takeUnused, 8, takeUser, 22),
-		users:  [actions]int{doDebug: 60, doScale: 25, doWhenDrained: 6, doEditSet: 4, doDeleteJob: 3, doTamper: 1},
+		users:  [actions]int{doDebug: 60, doScale: 25, doWhenDrained: 16, doEditSet: 4, doDeleteJob: 3, doTamper: 1},
 		late:   []string{"patch persistentvolumeclaims", "patch persistentvolumeclaims", "delete persistentvolumeclaims", "delete jobs"},
-		unused: 6, twoTemplates: 5, retain: 4, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 60,
+		unused: 6, twoTemplates: 7, retain: 5, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 60,
 	},
 	{
 		name: "StatefulSets that come again", often: 2, steps: 60,

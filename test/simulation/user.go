@@ -68,7 +68,7 @@ func (w *world) begin() {
 	w.parallel = c.pick(2) == 1
 	w.target = append([]string{"", "create pods"}, w.late...)[c.pick(len(w.late)+2)]
 	w.favourite = []fault{hangs, stalls, hangsCrash, lostResponse, crashAfter}[c.weighted(4, 5, 1, 1, 1)]
-	w.eager = c.chance(40)
+	w.eager, w.patience = c.chance(40), 3*(c.pick(3)/2)
 	w.templates = []string{"data"}
 	if w.outOfTen(w.twoTemplates) {
 		w.templates = []string{"data", "logs"}

@@ -49,6 +49,8 @@ type options struct {
 	parallel bool
 	// templates are the names of its volumeClaimTemplates.
 	templates []string
+	// patience is how often containers have to be told to end.
+	patience int
 	// eager says that a lock whose creation hangs is made as soon as a pod is gone.
 	eager bool
 	// target is the write that tends to go wrong, and favourite is how.
