@@ -83,7 +83,8 @@ func transitions(before, after drainv1alpha1.DrainPolicyStatus) []notice {
 		}
 		notices = append(notices, notice{eventType, is.Reason, "Arm", is.Message})
 	}
-	if found := after.StrandedClaims; len(before.StrandedClaims) == 0 && len(found) > 0 {
+	// Before the StatefulSet is there, nobody knows what claim templates it will have.
+	if found := after.StrandedClaims; len(found) > 0 && after.StatefulSet != nil && (len(before.StrandedClaims) == 0 || before.StatefulSet == nil) {
 		notices = append(notices, notice{
 			corev1.EventTypeWarning, drainv1alpha1.ReasonClaimsStranded, "Look",
 			fmt.Sprintf("Claim %q is named like one of the StatefulSet's, but has another claim template or other labels (%d such claims, see status.strandedClaims): nobody drains it", found[0].Name, len(found)),

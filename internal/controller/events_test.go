@@ -64,7 +64,10 @@ func TestTransitionsTellEachThingOnce(t *testing.T) {
 	drain := func(state drainv1alpha1.DrainState, reason, job string) drainv1alpha1.DrainStatus {
 		return drainv1alpha1.DrainStatus{Ordinal: ptr.To[int32](2), State: state, Reason: reason, JobName: job}
 	}
-	withStranded := func(s drainv1alpha1.DrainPolicyStatus, names ...string) drainv1alpha1.DrainPolicyStatus {
+	withStranded := func(set string, s drainv1alpha1.DrainPolicyStatus, names ...string) drainv1alpha1.DrainPolicyStatus {
+		if set != "" {
+			s.StatefulSet = &drainv1alpha1.ObservedStatefulSet{UID: set}
+		}
 		for _, name := range names {
 			s.StrandedClaims = append(s.StrandedClaims, drainv1alpha1.ClaimReference{Name: name})
 		}
@@ -89,9 +92,11 @@ func TestTransitionsTellEachThingOnce(t *testing.T) {
 		{status(armed, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonDeletingClaims, "b")), ""},
 		{status(armed, drain(drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsDeleted, "b")), "Normal Drained"},
 		{status(armed, drain(drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsDeleted, "b")), ""},
-		{withStranded(status(armed), "old-web-0"), "Warning ClaimsStranded"},
-		{withStranded(status(armed), "old-web-0", "old-web-1"), ""},
-		{status(armed), ""},
+		{withStranded("", status(armed), "old-web-0"), ""},
+		{withStranded("set", status(armed), "old-web-0"), "Warning ClaimsStranded"},
+		{withStranded("set", status(armed), "old-web-0", "old-web-1"), ""},
+		{withStranded("set", status(armed)), ""},
+		{withStranded("set", status(armed), "old-web-0"), "Warning ClaimsStranded"},
 		{status(drainv1alpha1.ReasonSuspended), "Normal Suspended"},
 		{status(drainv1alpha1.ReasonPolicyDeleted), ""},
 		{status(drainv1alpha1.ReasonManagedPolicyYielding), "Normal ManagedPolicyYielding"},
