@@ -201,3 +201,51 @@ func TestBelongs(t *testing.T) {
 		})
 	}
 }
+
+// FuzzBelongs asks two StatefulSets for one claim. It is never both's own, and what is somebody's own was made by one of
+// its claim templates and doesn't contradict its selector.
+func FuzzBelongs(f *testing.F) {
+	f.Add("data", "a-b", "data-a", "b", int32(1), uint8(0))
+	f.Add("data", "a-b", "data-a", "b", int32(1), uint8(0b0101))
+	f.Add("data", "a-b", "data-a", "b", int32(1), uint8(0b1111))
+	f.Add("data", "web", "data", "web2", int32(0), uint8(0b0001))
+	f.Add("old", "web", "data", "web", int32(7), uint8(0b110001))
+	f.Fuzz(func(t *testing.T, template, name, otherTemplate, otherName string, ordinal int32, how uint8) {
+		// The bits say whether the claim bears two labels, with which values, and whether each selector asks for them.
+		claim := makeClaim(Name(template, name, ordinal))
+		labels := map[string]string{"app": "x", "tier": "y"}
+		one, two := Identity{Name: name, Templates: []string{template}}, Identity{Name: otherName, Templates: []string{otherTemplate}}
+		for i, key := range []string{"app", "tier"} {
+			if how>>i&1 == 1 {
+				claim.label(key, []string{"x", "y"}[how>>(6+i)&1])
+			}
+			for j, id := range []*Identity{&one, &two} {
+				if how>>(2+2*j+i)&1 == 1 {
+					if id.MatchLabels == nil {
+						id.MatchLabels = map[string]string{}
+					}
+					id.MatchLabels[key] = labels[key]
+				}
+			}
+		}
+		owners := 0
+		for _, pair := range [][2]Identity{{one, two}, {two, one}} {
+			by, n, verdict := Belongs(claim.obj(), pair[0], []Identity{pair[1]})
+			if verdict != Own {
+				continue
+			}
+			owners++
+			if Name(by, pair[0].Name, n) != claim.Name || !slices.Contains(pair[0].Templates, by) {
+				t.Errorf("%q is said to be of template %q of StatefulSet %q and ordinal %d", claim.Name, by, pair[0].Name, n)
+			}
+			for key, want := range pair[0].MatchLabels {
+				if got, has := claim.Labels[key]; has && got != want {
+					t.Errorf("%q is said to be %q's, whose selector asks for %s=%s and not %s", claim.Name, pair[0].Name, key, want, got)
+				}
+			}
+		}
+		if owners == 2 && name != otherName {
+			t.Errorf("%q, labelled %v, is both %+v's and %+v's own", claim.Name, claim.Labels, one, two)
+		}
+	})
+}
