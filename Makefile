@@ -108,7 +108,7 @@ sim: ## Simulate SEEDS histories with faults, always the same ones, and FRESH ot
 mutants: ## Take the operator's guards away one by one, and write into docs/simulation.md how soon the simulation misses each.
 	$(GO) run ./test/simulation/mutate -write docs/simulation.md
 
-E2E_IMAGES := drain-operator $(SAMPLE_IMAGES) zookeeper
+E2E_IMAGES := drain-operator $(SAMPLE_IMAGES) zookeeper redis
 
 .PHONY: test-e2e
 test-e2e: cluster-up images debian-images ## Run the end-to-end suite on the local cluster, and leave the cluster up.
@@ -150,7 +150,7 @@ $(SAMPLE_IMAGES:%=sample-image-%): sample-image-%:
 
 # Servers of Debian's, which the samples run. Their packages are downloaded, not installed, and kept in the cache; where apt isn't Debian's
 # but Docker is there, it builds the same from test/images/<name>/Dockerfile.
-DEBIAN_IMAGES := zookeeper
+DEBIAN_IMAGES := zookeeper redis
 .PHONY: debian-images $(DEBIAN_IMAGES:%=debian-image-%)
 debian-images: $(DEBIAN_IMAGES:%=debian-image-%) ## Make the images of Debian's servers that the samples run.
 $(DEBIAN_IMAGES:%=debian-image-%): debian-image-%:
