@@ -60,7 +60,7 @@ func (w *world) settleKubernetes() {
 // settle stops all faults, lets everything come to rest, and asserts what must then be so.
 func (w *world) settle() {
 	w.note("the faults stop")
-	w.target, w.sets.blind = "", 0
+	w.target, w.patience, w.sets.blind = "", 0, 0
 	w.managers[0].asleep, w.managers[1].asleep = 0, 0
 	for _, m := range w.managers {
 		m.finish()
@@ -177,8 +177,8 @@ func (w *world) checkOrdinals() {
 		case locked && entry(policy, ordinal).State != drainv1alpha1.DrainFailed && entry(policy, ordinal).Reason != drainv1alpha1.ReasonJobRefused:
 			w.violate(invariantLiveness, "the lock of ordinal %d still stands: %s", ordinal, entryOf(policy, ordinal))
 		}
-		if !wanted && set != nil && policy != nil {
-			w.checkOrphan(policy, ordinal)
+		if !wanted && policy != nil && (set != nil || w.knowsTheLast(policy)) {
+			w.checkOrphan(policy, ordinal, set != nil)
 		}
 	}
 }
@@ -188,8 +188,16 @@ func wanted(set *appsv1.StatefulSet, ordinal int32) bool {
 	return ordinal >= startOf(set) && ordinal < startOf(set)+ptr.Deref(set.Spec.Replicas, 1)
 }
 
-// checkOrphan asserts that an orphan is drained, or waits for something that is so.
-func (w *world) checkOrphan(policy *drainv1alpha1.DrainPolicy, ordinal int32) {
+// knowsTheLast says whether a policy drains what a deleted StatefulSet leaves behind, and has seen the
+// last one.
+func (w *world) knowsTheLast(policy *drainv1alpha1.DrainPolicy) bool {
+	last := policy.Status.StatefulSet
+	return policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain && last != nil && last.UID == string(w.lastSet)
+}
+
+// checkOrphan asserts that an orphan is drained, or waits for something that is so. Without a
+// StatefulSet what is said to be drained must be, and no more is asked.
+func (w *world) checkOrphan(policy *drainv1alpha1.DrainPolicy, ordinal int32, all bool) {
 	var undrained []string
 	there := 0
 	for _, claim := range list[*corev1.PersistentVolumeClaim](w.store) {
@@ -205,6 +213,9 @@ func (w *world) checkOrphan(policy *drainv1alpha1.DrainPolicy, ordinal int32) {
 		return
 	}
 	e := entry(policy, ordinal)
+	if !all && (e == nil || e.State != drainv1alpha1.DrainDrained) {
+		return
+	}
 	if e == nil {
 		w.violate(invariantLiveness, "orphan %d has %d claims and no entry in the status", ordinal, there)
 		return
