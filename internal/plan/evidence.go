@@ -106,8 +106,15 @@ func started(pod *corev1.Pod) bool {
 }
 
 // outcome returns the message with which a container of the pod ended last; that of a
-// failed container first, because it is what people look for.
+// failed container first, because it is what people look for. Native sidecars don't speak for
+// the drain: they are ended when it has, and their exit codes don't count.
 func outcome(pod *corev1.Pod) string {
+	sidecars := map[string]bool{}
+	for i := range pod.Spec.InitContainers {
+		if policy := pod.Spec.InitContainers[i].RestartPolicy; policy != nil && *policy == corev1.ContainerRestartPolicyAlways {
+			sidecars[pod.Spec.InitContainers[i].Name] = true
+		}
+	}
 	var message string
 	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
 		for i := range statuses {
@@ -115,7 +122,7 @@ func outcome(pod *corev1.Pod) string {
 			if ended == nil {
 				ended = statuses[i].LastTerminationState.Terminated
 			}
-			if ended == nil {
+			if ended == nil || sidecars[statuses[i].Name] {
 				continue
 			}
 			text := strings.TrimSpace(ended.Message)

@@ -177,12 +177,14 @@ func TestOutcome(t *testing.T) {
 		"the end before the restart":    {main: []corev1.ContainerStatus{status("a", nil, terminated(1, "disk"))}, want: "disk"},
 		"this end before the last":      {main: []corev1.ContainerStatus{status("a", terminated(0, "fine now"), terminated(1, "disk"))}, want: "fine now"},
 		"an init container's failure":   {init: []corev1.ContainerStatus{status("i", terminated(1, "no volume"), nil)}, want: "no volume"},
+		"a sidecar that was killed":     {init: []corev1.ContainerStatus{status("sidecar", terminated(137, ""), nil)}, main: []corev1.ContainerStatus{status("a", terminated(0, "moved all"), nil)}, want: "moved all"},
 		"a pod that was evicted":        {status: corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "disk pressure"}, want: "Evicted: disk pressure"},
 		"a pod that has a mere message": {status: corev1.PodStatus{Phase: corev1.PodRunning, Reason: "R", Message: "M"}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			pod := &corev1.Pod{Status: tc.status}
+			pod.Spec.InitContainers = []corev1.Container{{Name: "i"}, {Name: "sidecar", RestartPolicy: ptr.To(corev1.ContainerRestartPolicyAlways)}}
 			pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses = tc.init, tc.main
 			if got := outcome(pod); got != tc.want {
 				t.Errorf("outcome = %q, want %q", got, tc.want)
