@@ -13,7 +13,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 PLATFORMS ?= linux/amd64,linux/arm64
 CONTAINER_TOOL ?= docker
 # Programs of ours that the samples run, one image each.
-SAMPLE_IMAGES := datastore kubia
+SAMPLE_IMAGES := datastore kubia spool
 # Nodes of the local cluster.
 NODES ?= 2
 # Where coverage of the whole test run is written.
@@ -32,8 +32,9 @@ CLUSTER := $(GO) run -C hack ./cluster
 # kubectl for the cluster in question; hack/kubectl.sh says which that is. KUBECTL=kubectl takes the one on PATH.
 KUBECTL ?= hack/kubectl.sh
 
-# The modules of this repository that hold code of ours. Those under hack/cluster/binaries/ only pin what the local cluster builds;
-# every such build checks them (-mod=readonly), and tidying them would download all of Kubernetes' test dependencies.
+# The modules of this repository that hold code of ours. Those under hack/cluster/binaries/ only pin what the local cluster builds, and
+# test/images/rclone what an image has; every such build checks them (-mod=readonly), and tidying them would download all test dependencies of
+# Kubernetes and rclone.
 MODULES := . hack hack/tools hack/tools/golangci-lint
 # Linting the linter's own main would type-check golangci-lint and everything it imports, for minutes.
 LINTED_MODULES := . hack hack/tools
@@ -145,8 +146,15 @@ images: image $(SAMPLE_IMAGES:%=sample-image-%) ## Build every image of this tre
 $(SAMPLE_IMAGES:%=sample-image-%): sample-image-%:
 	$(LINUX_BUILD) -o bin/linux/$* ./test/images/$*
 	@mkdir -p dist/images
-	$(GO) run -C hack ./image --name localhost/$*:dev --binary $(CURDIR)/bin/linux/$*=/$* --entrypoint /$* \
+	$(GO) run -C hack ./image --name localhost/$*:dev --binary $(CURDIR)/bin/linux/$*=/$* --entrypoint /$* $(SAMPLE_FILES_$*) \
 		--user 65532:65532 --output $(CURDIR)/dist/images/$*.tar
+
+# The spool's image has rclone in it, from a module of its own.
+SAMPLE_FILES_spool := --binary $(CURDIR)/bin/linux/rclone=/rclone
+sample-image-spool: rclone
+.PHONY: rclone
+rclone:
+	CGO_ENABLED=0 GOOS=linux $(GO) build -C test/images/rclone -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/linux/rclone .
 
 # Servers of Debian's, which the samples run. Their packages are downloaded, not installed, and kept in the cache; where apt isn't Debian's
 # but Docker is there, it builds the same from test/images/<name>/Dockerfile.
