@@ -223,6 +223,13 @@ func (w *world) lock(ordinal int32, change ...func(*corev1.Pod)) {
 
 func podTerminating(pod *corev1.Pod) { pod.DeletionTimestamp = &noon }
 
+// readySince gives a pod the condition Ready with a status that it has had for a while.
+func readySince(status corev1.ConditionStatus, ago time.Duration) func(*corev1.Pod) {
+	return func(pod *corev1.Pod) {
+		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: status, LastTransitionTime: metav1.NewTime(now.Add(-ago))}}
+	}
+}
+
 func phase(phase corev1.PodPhase) func(*corev1.Pod) {
 	return func(pod *corev1.Pod) { pod.Status.Phase = phase }
 }

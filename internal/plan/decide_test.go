@@ -114,6 +114,14 @@ func TestDecideWithoutLock(t *testing.T) {
 	waits := func(reason, says string, after time.Duration, build ...func(*world)) decision {
 		return decision{given: all(build...), wantState: drainv1alpha1.DrainWaiting, wantReason: reason, wantSays: says, wantRetryAfter: after}
 	}
+	noAdvice := func(d decision) decision {
+		d.check = func(t *testing.T, _ *world, d *Drain) {
+			if strings.Contains(d.Message, "taint") {
+				t.Errorf("the message gives up on a node too soon: %s", d.Message)
+			}
+		}
+		return d
+	}
 
 	decide(t, map[string]decision{
 		"an orphan gets a lock":                    with(starting, orphan),
@@ -156,7 +164,10 @@ func TestDecideWithoutLock(t *testing.T) {
 		"the StatefulSet controller is behind":   waits(drainv1alpha1.ReasonStatefulSetNotObserved, "generation 4", 0, orphan, notObserved),
 		"the ordinal's own pod is still there":   waits(drainv1alpha1.ReasonPodStillExists, `"web-2" on node "node-1"`, recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2") }),
 		"that should have ended by now":          waits(drainv1alpha1.ReasonPodStillExists, "kubectl taint node node-1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", terminatingSince(time.Minute)) }),
-		"that may still end by itself":           waits(drainv1alpha1.ReasonPodStillExists, "is gone", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", terminatingSince(time.Second)) }),
+		"that may still end by itself":           noAdvice(waits(drainv1alpha1.ReasonPodStillExists, "is gone", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", terminatingSince(time.Second)) })),
+		"that is on a dead node, undeleted":      waits(drainv1alpha1.ReasonPodStillExists, "it has not been ready since 2026-", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", readySince(corev1.ConditionFalse, overdue)) }),
+		"that wasn't ready a moment ago":         noAdvice(waits(drainv1alpha1.ReasonPodStillExists, `"node-1" is gone`, recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", readySince(corev1.ConditionFalse, overdue-time.Second)) })),
+		"that is ready still":                    noAdvice(waits(drainv1alpha1.ReasonPodStillExists, `"node-1" is gone`, recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", readySince(corev1.ConditionTrue, time.Hour)) })),
 		"even if it has ended":                   waits(drainv1alpha1.ReasonPodStillExists, `"web-2"`, recheck, orphan, func(w *world) { w.pod("web-2", "", phase(corev1.PodSucceeded)) }),
 		"somebody else's pod uses a claim":       waits(drainv1alpha1.ReasonClaimInUse, `"debug"`, recheck, orphan, func(w *world) { w.pod("debug", "data-web-2") }),
 		"somebody else's pod has ended":          with(starting, orphan, func(w *world) { w.pod("debug", "data-web-2", phase(corev1.PodFailed)) }),

@@ -256,8 +256,12 @@ func (p *planner) ifNodeIsDown(pod *corev1.Pod) string {
 	if pod.DeletionTimestamp == nil || p.now.Before(pod.DeletionTimestamp.Add(overdue)) {
 		return ""
 	}
-	return fmt.Sprintf("; it should have ended at %s. If the node is down for good, say so: kubectl taint node %s %s=nodeshutdown:NoExecute",
-		pod.DeletionTimestamp.UTC().Format(time.RFC3339), pod.Spec.NodeName, corev1.TaintNodeOutOfService)
+	return fmt.Sprintf("; it should have ended at %s. If the node is down for good, say so: %s", pod.DeletionTimestamp.UTC().Format(time.RFC3339), outOfService(pod))
+}
+
+// outOfService is the command by which a person says that a pod's node is down for good.
+func outOfService(pod *corev1.Pod) string {
+	return fmt.Sprintf("kubectl taint node %s %s=nodeshutdown:NoExecute", pod.Spec.NodeName, corev1.TaintNodeOutOfService)
 }
 
 // whichHangs names a drain pod that should have ended a while ago, and says what to do about it, or "".

@@ -186,7 +186,7 @@ func (p *planner) awaitOthers(o *ordinal, d *Drain) bool {
 		if pod.Name != name {
 			continue
 		}
-		d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonPodStillExists, "Waiting until pod %q on node %q is gone%s", pod.Name, pod.Spec.NodeName, p.ifNodeIsDown(pod))
+		d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonPodStillExists, "Waiting until pod %q on node %q is gone%s", pod.Name, pod.Spec.NodeName, p.ifItHangs(pod))
 		d.RetryAfter = recheck
 		return true
 	}
@@ -196,6 +196,23 @@ func (p *planner) awaitOthers(o *ordinal, d *Drain) bool {
 		return true
 	}
 	return false
+}
+
+// ifItHangs returns what to do about the StatefulSet's pod of an ordinal that doesn't go. An ordered
+// StatefulSet's controller deletes no pod while one before it isn't ready, so one on a node that is
+// down may not even be told to go (kubernetes/pkg/controller/statefulset, processCondemned).
+func (p *planner) ifItHangs(pod *corev1.Pod) string {
+	if pod.DeletionTimestamp != nil {
+		return p.ifNodeIsDown(pod)
+	}
+	for i := range pod.Status.Conditions {
+		ready := &pod.Status.Conditions[i]
+		if ready.Type == corev1.PodReady && ready.Status == corev1.ConditionFalse && !p.now.Before(ready.LastTransitionTime.Add(overdue)) {
+			return fmt.Sprintf("; it has not been ready since %s, and nobody has deleted it. If its node is down for good, say so: %s",
+				ready.LastTransitionTime.UTC().Format(time.RFC3339), outOfService(pod))
+		}
+	}
+	return ""
 }
 
 // user returns a pod that uses a claim of the ordinal, other than the policy's own.
