@@ -369,6 +369,37 @@ var _ = Describe("An annotated StatefulSet", func() {
 		w.runningJob(1)
 	})
 
+	It("is drained with what its annotation says now, whatever the cache says", func() {
+		w.statefulSet(2, withAnnotation(scaledown, drainWith("first")))
+		armed()
+		stale := w.set.DeepCopy()
+		stale.Spec.Replicas, stale.Status.Replicas, stale.Status.ReadyReplicas = ptr.To[int32](1), 1, 1
+		operatorGate.freeze(w.namespace, stale)
+		DeferCleanup(operatorGate.freeze, w.namespace, (*appsv1.StatefulSet)(nil))
+		By("a mistake that the cache has not heard of")
+		w.annotate(scaledown, "{")
+		w.scale(1)
+		Eventually(w.drainOf(managed, 1)).Should(Equal("Waiting/InvalidTemplate"))
+		Consistently(func() *corev1.Pod { return w.lock(1) }).Should(BeNil())
+		By("an edit that it has not heard of")
+		w.annotate(scaledown, drainWith("second"))
+		Expect(images([]batchv1.Job{*w.runningJob(1)})).To(Equal([]string{"second"}))
+	})
+
+	It("keeps its policy while only the cache says that the annotation is gone", func() {
+		w.statefulSet(2, withAnnotation(scaledown, drainWith("drain")))
+		armed()
+		before := w.named(managed)
+		stale := w.set.DeepCopy()
+		stale.Annotations = nil
+		operatorGate.freeze(w.namespace, stale)
+		DeferCleanup(operatorGate.freeze, w.namespace, (*appsv1.StatefulSet)(nil))
+		w.editPolicy(managed, func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDrained = drainv1alpha1.WhenDrainedRetain })
+		Eventually(func() drainv1alpha1.WhenDrained { return w.named(managed).Spec.WhenDrained }).Should(Equal(drainv1alpha1.WhenDrainedDelete), "it was looked at, and put back")
+		Expect(w.named(managed).UID).To(Equal(before.UID))
+		Expect(w.writes("delete DrainPolicy")()).To(BeZero())
+	})
+
 	It("with a template that the API server refuses is told so in its words, before anything is at stake", func() {
 		w.statefulSet(2, withAnnotation(scaledown, strings.Replace(drainWith("drain"), `{"name": "data"`, `{"name": "dta"`, 1)))
 		Eventually(w.ready(managed)).Should(And(HavePrefix("False/InvalidTemplate: The API server refuses the drain that annotation "+scaledown+" would become"), ContainSubstring(`volumeMounts[0].name: Not found: "dta"`)))
