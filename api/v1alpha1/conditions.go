@@ -45,7 +45,8 @@ const (
 	// ReasonPolicyConflict surfaces when an older DrainPolicy names the same StatefulSet.
 	ReasonPolicyConflict = "PolicyConflict"
 	// ReasonManagedPolicyYielding surfaces while the policy that the operator kept for an annotation
-	// of the StatefulSet stops its drains and goes, because this one names the StatefulSet too.
+	// of the StatefulSet stops its drains and goes, because somebody's own names the StatefulSet too:
+	// on both of them.
 	ReasonManagedPolicyYielding = "ManagedPolicyYielding"
 	// ReasonInvalidTemplate surfaces when the template can't become a drain pod: the API
 	// server refused a dry run, a volume of the template hides a claim, or the annotation that

@@ -38,7 +38,7 @@ import (
 
 // gather returns what the caches hold about a policy.
 func (r *Reconciler) gather(ctx context.Context, policy *drainv1alpha1.DrainPolicy) (plan.Snapshot, error) {
-	snapshot := plan.Snapshot{Policy: policy}
+	snapshot := plan.Snapshot{Policy: policy, Managed: annotation.IsManaged(policy)}
 	var list corev1.PersistentVolumeClaimList
 	if err := r.List(ctx, &list, client.InNamespace(policy.Namespace), client.MatchingFields{claimSetIndex: policy.Spec.StatefulSetRef.Name}); err != nil {
 		return snapshot, fmt.Errorf("listing the claims that StatefulSet %q may have made: %w", policy.Spec.StatefulSetRef.Name, err)
@@ -53,7 +53,7 @@ func (r *Reconciler) gather(ctx context.Context, policy *drainv1alpha1.DrainPoli
 	}
 	if rival != nil {
 		snapshot.Rival = rival.Name
-		snapshot.RivalYields = annotation.IsManaged(rival) && !annotation.IsManaged(policy)
+		snapshot.RivalManaged = annotation.IsManaged(rival)
 	}
 	if err := gatherOwn(ctx, r.Client, &snapshot, ownLabels(policy)); err != nil {
 		return snapshot, err
@@ -73,7 +73,7 @@ func (r *Reconciler) gatherLive(ctx context.Context, cached plan.Snapshot, ordin
 	if policy.UID != cached.Policy.UID {
 		return plan.Snapshot{}, fmt.Errorf("the policy was deleted and created again: UID %s became %s", cached.Policy.UID, policy.UID)
 	}
-	snapshot := plan.Snapshot{Policy: policy, Rival: cached.Rival, RivalYields: cached.RivalYields, Refusal: cached.Refusal, Unanswered: cached.Unanswered}
+	snapshot := plan.Snapshot{Policy: policy, Rival: cached.Rival, Managed: cached.Managed, RivalManaged: cached.RivalManaged, Refusal: cached.Refusal, Unanswered: cached.Unanswered}
 	if err := r.gatherTarget(ctx, r.Live, &snapshot); err != nil {
 		return snapshot, err
 	}

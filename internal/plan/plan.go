@@ -358,7 +358,9 @@ func (p *planner) readiness() Condition {
 	switch {
 	case p.Policy.DeletionTimestamp != nil:
 		return refuse(drainv1alpha1.ReasonPolicyDeleted, "The policy is being deleted: running drains are stopped and locks released")
-	case p.Rival != "" && p.RivalYields:
+	case p.Rival != "" && p.Managed && !p.RivalManaged:
+		return refuse(drainv1alpha1.ReasonManagedPolicyYielding, "This policy, which was kept for an annotation of StatefulSet %q, gives way to DrainPolicy %q", name, p.Rival)
+	case p.Rival != "" && p.RivalManaged && !p.Managed:
 		return refuse(drainv1alpha1.ReasonManagedPolicyYielding, "DrainPolicy %q, which was kept for an annotation of StatefulSet %q, stops its drains and gives way to this one", p.Rival, name)
 	case p.Rival != "":
 		return refuse(drainv1alpha1.ReasonPolicyConflict, "DrainPolicy %q is older and names StatefulSet %q too; delete one of the two", p.Rival, name)

@@ -104,7 +104,9 @@ func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
 		"the API server refuses the annotation":    {given: all(fromAnnotation, refused), wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "the drain that annotation statefulsets.kubernetes.io/scaledown-pod-template would become", wantStalled: true, wantRetryAfter: preflightRecheck},
 		"annotations are ignored for a template":   {given: annotated, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: `its annotations statefulsets.kubernetes.io/scaledown-pod-template and statefulsets.kubernetes.io/drainer-pod-template are ignored, because DrainPolicy "web" has a template of its own`},
 		"one annotation is ignored for the other":  {given: all(fromAnnotation, annotated), wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: "its annotation statefulsets.kubernetes.io/drainer-pod-template is ignored, because statefulsets.kubernetes.io/scaledown-pod-template counts"},
-		"an older policy that gives way":           {given: all(rival, func(w *world) { w.RivalYields = true }), wantStatus: "False", wantReason: drainv1alpha1.ReasonManagedPolicyYielding, wantSays: `"older"`},
+		"an older policy to give way to":           {given: all(rival, func(w *world) { w.Managed = true }), wantStatus: "False", wantReason: drainv1alpha1.ReasonManagedPolicyYielding, wantSays: `gives way to DrainPolicy "older"`},
+		"an older policy of the same sort":         {given: all(rival, func(w *world) { w.Managed, w.RivalManaged = true, true }), wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyConflict, wantStalled: true},
+		"an older policy that gives way":           {given: all(rival, func(w *world) { w.RivalManaged = true }), wantStatus: "False", wantReason: drainv1alpha1.ReasonManagedPolicyYielding, wantSays: `"older"`},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -36,9 +36,9 @@ type Snapshot struct {
 	Policy *drainv1alpha1.DrainPolicy
 	// Rival is the name of an older policy for the same StatefulSet, or empty.
 	Rival string
-	// RivalYields says that the operator keeps that policy for an annotation, and deletes it because
-	// of this one.
-	RivalYields bool
+	// Managed and RivalManaged say whether the operator keeps the policy, and that other one, for an
+	// annotation. Such a policy gives way to one that isn't.
+	Managed, RivalManaged bool
 	// StatefulSet that the policy names, or nil if there is none.
 	StatefulSet *appsv1.StatefulSet
 	// Others are the other StatefulSets of the namespace, which a claim may belong to too.
