@@ -67,10 +67,8 @@ func runOnce(ctx context.Context, args []string, out io.Writer) (err error) {
 		defer func() { err = errors.Join(err, file.Close()) }()
 		writers = append(writers, file)
 	}
+	// Run fails with the context's error if the program takes SIGTERM for a good end.
 	err = program(ctx, flags.Args(), io.MultiWriter(writers...)).Run()
-	if ctx.Err() != nil {
-		err = errors.Join(context.Cause(ctx), err)
-	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", flags.Arg(0), err)
 	}
