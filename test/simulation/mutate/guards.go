@@ -39,12 +39,12 @@ var guards = []guard{
 	{name: "UID test in the removal of the lock's finalizer", edits: []edit{{act, `		{"op": "test", "path": "/metadata/uid", "value": lock.UID},
 `, ""}}},
 	{name: "optimistic lock of a mark", edits: []edit{{act, "return r.Patch(ctx, claim, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))", "return r.Patch(ctx, claim, client.MergeFrom(before))"}}},
-	{name: "optimistic lock of the lifted gate", unneeded: "backed up: a gated pod goes with its Job, and the lock after both", edits: []edit{{act, "err := r.Patch(ctx, pod, client.MergeFromWithOptions(step.Pod, client.MergeFromWithOptimisticLock{}))", "err := r.Patch(ctx, pod, client.MergeFrom(step.Pod))"}}},
-	{name: "UID precondition of a Job's deletion", unneeded: "a Job deleted too much is made again", edits: []edit{{act, "client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationForeground)", "client.PropagationPolicy(metav1.DeletePropagationForeground)"}}},
-	{name: "foreground deletion of Jobs", unneeded: "backed up by awaiting the drain pods; see the last rows", edits: []edit{{act, "client.PropagationPolicy(metav1.DeletePropagationForeground)", "client.PropagationPolicy(metav1.DeletePropagationBackground)"}}},
+	{name: "optimistic lock of the lifted gate", unneeded: "a lock is released only when no drain pod is left, gated or not; kept because the patch names the whole list of gates, and others may have taken theirs off", edits: []edit{{act, "err := r.Patch(ctx, pod, client.MergeFromWithOptions(step.Pod, client.MergeFromWithOptimisticLock{}))", "err := r.Patch(ctx, pod, client.MergeFrom(step.Pod))"}}},
+	{name: "UID precondition of a Job's deletion", edits: []edit{{act, "client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationForeground)", "client.PropagationPolicy(metav1.DeletePropagationForeground)"}}},
+	{name: "foreground deletion of Jobs", unneeded: "backed up by awaiting the drain pods; both away: see below", edits: []edit{{act, "client.PropagationPolicy(metav1.DeletePropagationForeground)", "client.PropagationPolicy(metav1.DeletePropagationBackground)"}}},
 	{name: "live look before a step", edits: []edit{{act, "live, err := r.gatherLive(ctx, snapshot, drain.Ordinal)", "live, err := snapshot, error(nil)"}}},
 	{name: "writing to the lock before a pod is let run", edits: []edit{{act, "if lock.Annotations[drainv1alpha1.JobAnnotation] != string(step.JobUID) {", "if lock == nil {"}}},
-	{name: "live look before the policy's finalizer goes", unneeded: "backed up by the release of abandoned locks", edits: []edit{{act, `if busy := plan.Busy(live, ""); busy != "" {`, `if busy := plan.Busy(live, ""); busy == "never" {`}}},
+	{name: "live look before the policy's finalizer goes", edits: []edit{{act, `if busy := plan.Busy(live, ""); busy != "" {`, `if busy := plan.Busy(live, ""); busy == "never" {`}}},
 	{name: "look for Jobs before an abandoned lock is released", edits: []edit{{act, `if busy := plan.Busy(gone, ordinal); busy != "" {`, `if busy := plan.Busy(gone, ordinal); busy == "never" {`}}},
 
 	{name: "preconditions of a drain pod's deletion", unneeded: "such a name is never used again, and the pod is told to end, whatever it has become", edits: []edit{{act, "r.Delete(ctx, pod.DeepCopy(), client.Preconditions{UID: &pod.UID, ResourceVersion: &pod.ResourceVersion})", "r.Delete(ctx, pod.DeepCopy())"}}},
@@ -61,7 +61,7 @@ var guards = []guard{
 	}},
 	{name: "the lock's finalizer", edits: []edit{{lockFile, "Finalizers:      []string{drainv1alpha1.LockFinalizer},", ""}}},
 	{name: "the drain pod's gate", edits: []edit{{buildJob, "template.Spec.SchedulingGates = append(template.Spec.SchedulingGates, corev1.PodSchedulingGate{Name: drainv1alpha1.DrainSchedulingGate})", ""}}},
-	{name: "podReplacementPolicy Failed", unneeded: "backed up by letting one pod run at a time; see the last rows", edits: []edit{{buildJob, "PodReplacementPolicy: ptr.To(batchv1.Failed),", ""}}},
+	{name: "podReplacementPolicy Failed", unneeded: "backed up by letting one pod run at a time; both away: see below", edits: []edit{{buildJob, "PodReplacementPolicy: ptr.To(batchv1.Failed),", ""}}},
 	{name: "the lock's UID in the Job's name", edits: []edit{{evidence, `fmt.Fprintf(hash, "%s/%d/%s/%d", policy, ordinal, lock, attempt)`, `fmt.Fprintf(hash, "%s/%d/%d", policy, ordinal, attempt)`}}},
 	{name: "the claims' UIDs in the Job's name", edits: []edit{{evidence, `fmt.Fprintf(hash, "/%s", uid)`, `_ = uid`}}},
 	{name: "the Job's name as evidence", edits: []edit{{planFile, "if attempt == 0 || job.Name != p.jobName(o, attempt) {", "if attempt == 0 {"}}},
@@ -79,7 +79,7 @@ var guards = []guard{
 		return true
 	}
 	return m`}}},
-	{name: "marks don't hold for an ordinal in range", unneeded: "such a mark is asked for only under a lock", edits: []edit{{marks, "p.StatefulSet.DeletionTimestamp == nil && !o.inRange", "p.StatefulSet.DeletionTimestamp == nil"}}},
+	{name: "marks don't hold for an ordinal in range", edits: []edit{{marks, "p.StatefulSet.DeletionTimestamp == nil && !o.inRange", "p.StatefulSet.DeletionTimestamp == nil"}}},
 	{name: "the controller has seen the generation on a mark", edits: []edit{
 		{marks, "if stays && p.Policy.DeletionTimestamp == nil && p.awaitController(d) {", "if false {"},
 		{marks, "case stays && p.StatefulSet.Status.ObservedGeneration >= p.StatefulSet.Generation:", "case stays:"},
@@ -93,7 +93,7 @@ var guards = []guard{
 	{name: "without a StatefulSet only the Unused condition proves a mark", edits: []edit{{markFile, "return holds, holds && m.UnusedSince != nil", "return holds, holds"}}},
 	{name: "a mark without a StatefulSet names the last one", edits: []edit{{markFile, "holds = m != nil && m.Absent && m.StatefulSetUID == last", "holds = m != nil && m.Absent"}}},
 	{name: "nothing is deleted under a lock whose release has begun", edits: []edit{{decide, ` && skipped(o) == "" && !released(o)`, ` && skipped(o) == ""`}}},
-	{name: "claims are marked only when reported as unused", unneeded: "such a mark doesn't hold", edits: []edit{{marks, `		if !known {
+	{name: "claims are marked only when reported as unused", edits: []edit{{marks, `		if !known {
 			p.wait`, `		if !known && d == nil {
 			p.wait`}}},
 	{name: "all claims of an ordinal are drained before one is deleted", edits: []edit{{decide, "case deleting && len(held) > 0 && p.restIsNew(o):", "case deleting && len(held) > 0:"}}},
@@ -103,7 +103,7 @@ var guards = []guard{
 	{name: "a claim to be left alone is not deleted", edits: []edit{{decide, `
 		o.lock.DeletionTimestamp == nil && skipped(o) == ""`, `
 		o.lock.DeletionTimestamp == nil`}}},
-	{name: "the Job goes before the claims", unneeded: "the claims wait for the pods", liveness: true, edits: []edit{{marks, `	if o.job != nil {
+	{name: "the Job goes before the claims", liveness: true, edits: []edit{{marks, `	if o.job != nil {
 		d.Next = deleteJob(o.job)
 		return
 	}
@@ -114,15 +114,15 @@ var guards = []guard{
 
 	// When a drain starts, and when it ends.
 	{name: "the controller has seen the present spec", edits: []edit{{decide, "if p.awaitController(d) || p.awaitOthers(o, d) {", "if p.awaitOthers(o, d) {"}}},
-	{name: "no lock is taken while the pod or another one is there", unneeded: "saves a try: the lock's name is the test, and the Job's start looks again", edits: []edit{{decide, "if p.awaitController(d) || p.awaitOthers(o, d) {", "if p.awaitController(d) {"}}},
+	{name: "no lock is taken while the pod or another one is there", edits: []edit{{decide, "if p.awaitController(d) || p.awaitOthers(o, d) {", "if p.awaitController(d) {"}}},
 	{name: "no Job is started while another pod uses a claim", edits: []edit{{jobFile, "if user := p.user(o); user != nil {", "if user := p.user(o); user != nil && d == nil {"}}},
-	{name: "no Job is started for an ordinal that is wanted", unneeded: "costs a drain: the lock keeps the pod away", edits: []edit{{jobFile, `	case o.inRange:
+	{name: "no Job is started for an ordinal that is wanted", edits: []edit{{jobFile, `	case o.inRange:
 		return "The ordinal is wanted back and no drain runs"
 `, ""}}},
 	{name: "stray Jobs are stopped", liveness: true, edits: []edit{{decide, "if finished(&o.others[i]) == nil {", "if finished(&o.others[i]) == nil && o == nil {"}}},
-	{name: "Jobs that are going are awaited", unneeded: "backed up by awaiting the drain pods", edits: []edit{{decide, "if all[i].DeletionTimestamp != nil {", "if all[i].DeletionTimestamp != nil && o == nil {"}}},
+	{name: "Jobs that are going are awaited", edits: []edit{{decide, "if all[i].DeletionTimestamp != nil {", "if all[i].DeletionTimestamp != nil && o == nil {"}}},
 	{name: "drain pods of Jobs that are over are awaited", edits: []edit{{decide, "if terminal(pod) || (o.job != nil", "if o != nil || terminal(pod) || (o.job != nil"}}},
-	{name: "one drain pod at a time is let run", unneeded: "backed up by podReplacementPolicy; see the last rows", edits: []edit{{jobFile, "if pods.gated != nil && !pods.alive && !pods.succeeded &&", "if pods.gated != nil && !pods.succeeded &&"}}},
+	{name: "one drain pod at a time is let run", unneeded: "backed up by podReplacementPolicy; both away: see below", edits: []edit{{jobFile, "if pods.gated != nil && !pods.alive && !pods.succeeded &&", "if pods.gated != nil && !pods.succeeded &&"}}},
 	{name: "no pod is let run under a lock that is going", edits: []edit{
 		{jobFile, "case o.lock.DeletionTimestamp != nil && !pods.alive && !pods.succeeded:", "case o.lock == nil:"},
 		{jobFile, "!pods.succeeded && o.lock.DeletionTimestamp == nil {", "!pods.succeeded {"},

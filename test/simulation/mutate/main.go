@@ -77,6 +77,9 @@ func run() error {
 			if g.unneeded == "" {
 				surprises++
 				said = "**none**"
+				if r.units != "" {
+					said = "none yet; the unit tests of " + r.units + " fail without it"
+				}
 			}
 		}
 		row := fmt.Sprintf("| %s | %s | %s | %s |", g.name, strings.Join(g.files(), ", "), r.histories, said)
@@ -125,9 +128,13 @@ func (g *guard) budget() int {
 	return *seeds
 }
 
-type result struct{ histories, invariant string }
+// result is how many histories it took and what broke, or the packages whose unit tests fail.
+type result struct{ histories, invariant, units string }
 
 var broken = regexp.MustCompile(`seed (\d+): step \d+: broken: ([^:]+)`)
+
+// failing finds the packages whose tests ran and failed, not those that don't compile.
+var failing = regexp.MustCompile(`(?m)^FAIL\t\S*/(internal/\S+)\t[\d.]+s$`)
 
 // try runs the simulation with the guard taken away.
 func (g *guard) try(scratch string) (result, error) {
@@ -171,7 +178,12 @@ func (g *guard) try(scratch string) (result, error) {
 	}
 	output, err := exec.Command(binary, "-test.run=TestPromisesHold", "-test.timeout=0", fmt.Sprintf("-sim.seeds=%d", g.budget()), "-sim.fresh=0", "-sim.shrink=false", fmt.Sprintf("-sim.safety=%t", !g.liveness)).CombinedOutput()
 	if err == nil {
-		return result{}, nil
+		output, _ = exec.Command("go", "test", "-overlay", file, "./internal/...").CombinedOutput()
+		var units []string
+		for _, failed := range failing.FindAllSubmatch(output, -1) {
+			units = append(units, "`"+string(failed[1])+"`")
+		}
+		return result{units: strings.Join(units, ", ")}, nil
 	}
 	found := broken.FindSubmatch(output)
 	if found == nil {
