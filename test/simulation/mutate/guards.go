@@ -72,7 +72,7 @@ var guards = []guard{
 	{name: "the mark names its StatefulSet", edits: []edit{{markFile, `set == "" || m.StatefulSetUID != set`, `set == ""`}}},
 	{name: "the mark names its lock", edits: []edit{{markFile, `return m != nil && lock != "" && m.LockUID == lock`, `return m != nil && lock != ""`}}},
 	{name: "the Unused time of the mark", edits: []edit{{markFile, "return m.UnusedSince.Equal(since)", "return since == nil || true"}}},
-	{name: "marks don't hold while the claim is in use", unneeded: "backed up by the look at the pods", edits: []edit{{markFile, `	if !known {
+	{name: "marks don't hold while the claim is in use", edits: []edit{{markFile, `	if !known {
 		return false
 	}
 	return m`, `	if !known {
@@ -97,7 +97,7 @@ var guards = []guard{
 			p.wait`, `		if !known && d == nil {
 			p.wait`}}},
 	{name: "all claims of an ordinal are drained before one is deleted", edits: []edit{{decide, "case deleting && len(held) > 0 && p.restIsNew(o):", "case deleting && len(held) > 0:"}}},
-	{name: "nothing is deleted under a lock that is going", unneeded: "backed up by the write to the lock before a deletion", edits: []edit{{decide, `
+	{name: "nothing is deleted under a lock that is going", edits: []edit{{decide, `
 		o.lock.DeletionTimestamp == nil && skipped(o) == ""`, `
 		skipped(o) == ""`}}},
 	{name: "a claim to be left alone is not deleted", edits: []edit{{decide, `
