@@ -131,10 +131,13 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, drain *plan.D
 // yet, so that nobody has seen to that. That its name is taken means that somebody came first: the
 // StatefulSet's pod, or this operator in another life.
 func (r *Reconciler) takeLock(ctx context.Context, live plan.Snapshot, drain *plan.Drain) error {
+	// Made first: the answer to a patch is decoded into the policy in hand, and a template that was
+	// read from an annotation isn't in it.
+	lock := build.Lock(live.Policy, target(live), drain.Ordinal)
 	if err := r.addFinalizer(ctx, live.Policy); err != nil {
 		return err
 	}
-	err := r.Create(ctx, build.Lock(live.Policy, target(live), drain.Ordinal))
+	err := r.Create(ctx, lock)
 	switch {
 	case apierrors.IsAlreadyExists(err):
 		drain.State, drain.Reason = drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonPodStillExists
