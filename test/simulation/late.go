@@ -37,8 +37,11 @@ func (w *world) lateWrite(writes, then []string) {
 	} else {
 		w.fail(m, hangs)
 	}
-	if c.chance(50) {
-		w.changeMind()
+	if len(w.turn) > 0 || c.chance(50) {
+		w.react(late)
+	}
+	if len(w.turn) > 0 && len(then) > 0 {
+		w.lateWrite(then, nil)
 	}
 	started := len(w.containers)
 	for range 1 + c.pick(20) {
@@ -69,6 +72,24 @@ func (w *world) lateWrite(writes, then []string) {
 	}
 	m.asleep = w.step
 	m.finish()
+}
+
+// react is what happens at once when a write comes late. If another one is late already, that one comes
+// now, or somebody undoes the last scaling.
+func (w *world) react(late *call) {
+	c := w.choices
+	second := slices.ContainsFunc(w.hanging, func(other *call) bool { return other != late })
+	for _, m := range w.managers {
+		second = second || (m.asleep > w.step && m.run != nil && m.run.pending != late)
+	}
+	switch {
+	case second && c.chance(60):
+		w.wake(late)
+	case second || len(w.turn) == 0:
+		w.changeMind()
+	default:
+		w.do(w.turn[c.pick(len(w.turn))])
+	}
 }
 
 // wake has all that is late come now, but for one call.

@@ -40,6 +40,7 @@ const (
 	takeLate
 	takeBlind
 	takeOutage
+	takeDrain
 	takings
 )
 
@@ -70,6 +71,7 @@ const (
 	doStripPolicy
 	doWhenDeleted
 	doLimits
+	doVisit
 	actions
 )
 
@@ -94,6 +96,10 @@ type profile struct {
 	prompt bool
 	// most is how many records the pods of the StatefulSet keep on a claim.
 	most int
+	// stubborn says that all containers have to be told to end several times.
+	stubborn bool
+	// turn is what somebody does at once when a write comes late, instead of undoing the last scaling.
+	turn []action
 	// fickle is in how many of 100 moments before a late write somebody undoes the last scaling.
 	fickle int
 	// sloth is in how many of 100 cases the controller of the Unused condition overlooks a claim.
@@ -187,12 +193,43 @@ var profiles = []profile{
 		unused: 6, twoTemplates: 3, retain: 5, wait: 6, prompt: true, most: 1, fickle: 5, sloth: 30,
 	},
 	{
+		name: "releases that come late and deletions in the meantime", often: 7, steps: 20,
+		takes:  but(brisk, takeLate, 60, takeManager, 2, takeLeader, 0),
+		users:  [actions]int{doScale: 70, doWhenDrained: 20},
+		late:   []string{"delete pods", "delete pods", "finalize pods"},
+		then:   []string{"delete persistentvolumeclaims"},
+		turn:   []action{doWhenDrained},
+		unused: 1, twoTemplates: 0, retain: 10, wait: 10, prompt: true, most: 1, fickle: 10, sloth: 50,
+	},
+	{
 		name: "policies that go", often: 3, steps: 70,
 		takes:  but(brisk, takeUser, 20, takeManager, 25, takeLeader, 6, takeEvents, 10),
 		users:  [actions]int{doScale: 40, doDeletePolicy: 12, doCreatePolicy: 16, doStripPolicy: 14, doWhenScaledUp: 3, doDeleteJob: 3},
 		late:   []string{"create pods", "create jobs", "delete pods", "delete persistentvolumeclaims", "patch drainpolicies"},
 		then:   []string{"delete pods", "create pods"},
 		unused: 4, twoTemplates: 2, retain: 5, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 30,
+	},
+	{
+		name: "policies that go while claims are deleted", often: 1, steps: 40,
+		takes:  but(brisk, takeLate, 25),
+		users:  [actions]int{doScale: 40, doCreatePolicy: 16, doStripPolicy: 14},
+		late:   []string{"delete persistentvolumeclaims"},
+		turn:   []action{doStripPolicy},
+		unused: 2, twoTemplates: 1, retain: 1, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 50,
+	},
+	{
+		name: "drains that take long", often: 2, steps: 40,
+		takes:  but(brisk, takeDrain, 40),
+		users:  [actions]int{doScale: 20, doDeletePod: 40, doDeleteJob: 30},
+		late:   []string{"create jobs", "delete jobs", "patch pods"},
+		unused: 2, twoTemplates: 2, retain: 5, wait: 8, prompt: true, most: 6, fickle: 5, sloth: 30, stubborn: true,
+	},
+	{
+		name: "strangers who come and go", often: 1, steps: 50,
+		takes:  but(brisk, takeUnused, 1, takeUser, 22),
+		users:  [actions]int{doVisit: 40, doScale: 25, doWhenDrained: 35},
+		late:   []string{"patch persistentvolumeclaims", "delete persistentvolumeclaims"},
+		unused: 10, twoTemplates: 2, retain: 7, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 60,
 	},
 	{
 		name: "tampering", often: 3, steps: 60,

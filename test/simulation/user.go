@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -69,6 +70,9 @@ func (w *world) begin() {
 	w.target = append([]string{"", "create pods"}, w.late...)[c.pick(len(w.late)+2)]
 	w.favourite = []fault{hangs, stalls, hangsCrash, lostResponse, crashAfter}[c.weighted(4, 5, 1, 1, 1)]
 	w.eager, w.patience = c.chance(40), 3*(c.pick(3)/2)
+	if w.stubborn {
+		w.patience = 4
+	}
 	w.templates = []string{"data"}
 	if w.outOfTen(w.twoTemplates) {
 		w.templates = []string{"data", "logs"}
@@ -142,8 +146,12 @@ func (w *world) createPolicy(name string) {
 
 // stepUser is somebody with kubectl.
 func (w *world) stepUser() {
+	w.do(action(w.choices.weighted(w.users[:]...)))
+}
+
+func (w *world) do(what action) {
 	c := w.choices
-	switch action(c.weighted(w.users[:]...)) {
+	switch what {
 	case doScale:
 		if c.chance(50) {
 			w.changeMind()
@@ -192,6 +200,8 @@ func (w *world) stepUser() {
 		w.deleteJob()
 	case doDebug:
 		w.debug()
+	case doVisit:
+		w.visit()
 	case doDeleteClaim:
 		w.deleteClaim()
 	case doRestoreClaim:
@@ -292,13 +302,38 @@ func (w *world) debug() {
 		_ = w.store.delete(pods, pod.Name, deletion{})
 		return
 	}
+	w.startDebug()
+}
+
+// visit is a debug pod that is there for a short while. Kubernetes sees it come, and not yet go.
+func (w *world) visit() {
+	name := w.startDebug()
+	if name == "" {
+		return
+	}
+	c := w.choices
+	w.choices = &choices{}
+	defer func() { w.choices = c }()
+	w.stepScheduler()
+	w.stepKubelets()
+	w.unuser.step()
+	w.note("user: deletes debug pod %s", name)
+	_ = w.store.delete(pods, name, deletion{})
+	for range 3 {
+		w.stepKubelets()
+		w.clock.now = w.clock.now.Add(time.Second)
+	}
+}
+
+// startDebug returns the name of the pod, or "" if there is nothing that it could use.
+func (w *world) startDebug() string {
 	claim, ok := some(w, func(claim *corev1.PersistentVolumeClaim) bool {
 		_, ordinal, _ := cutOrdinal(claim.Name)
 		pod := get[*corev1.Pod](w.store, lockName(ordinal))
 		return pod == nil || pod.Labels["app"] != setName
 	})
 	if !ok {
-		return
+		return ""
 	}
 	name := fmt.Sprintf("debug-%d", w.store.uids+1)
 	w.note("user: starts debug pod %s on claim %s", name, claim.Name)
@@ -314,6 +349,7 @@ func (w *world) debug() {
 			}}},
 		},
 	})
+	return name
 }
 
 // deleteClaim is the user's own loss. Some don't wait for the pods that hold the claim.

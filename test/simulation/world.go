@@ -18,6 +18,7 @@ package simulation
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -245,6 +246,25 @@ func (w *world) take() {
 		w.note("StatefulSet controller: its watch of StatefulSets is stuck")
 	case takeOutage:
 		w.outage()
+	case takeDrain:
+		w.whileDraining()
+	}
+}
+
+// whileDraining lets everything go on until a drain pod runs, and users do something then.
+func (w *world) whileDraining() {
+	draining := func(c *container) bool { return c.role == roleDrain }
+	for range 12 {
+		if slices.ContainsFunc(w.running(), draining) {
+			w.stepUser()
+			break
+		}
+		w.goOn()
+		w.settleManager(w.leader())
+	}
+	for range w.choices.pick(8) {
+		w.goOn()
+		w.settleManager(w.leader())
 	}
 }
 
