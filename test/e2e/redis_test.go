@@ -240,6 +240,10 @@ var _ = Describe("Redis Cluster", Label("recipes"), func() {
 			g.Expect(slots).To(HaveLen(6))
 			g.Expect(slots).To(And(HaveKeyWithValue("redis-4", 0), HaveKeyWithValue("redis-5", 0)), "new members have no slots")
 		}).Should(Succeed())
+		// A member takes no slots in its first two seconds (CLUSTER_WRITABLE_DELAY in redis/src/cluster.c), however ready it is.
+		for _, newcomer := range []string{"redis-4", "redis-5"} {
+			w.kubectl(ctx, "exec", newcomer, "--", "sh", "-c", "until redis-cli cluster info | grep cluster_state:ok; do sleep 1; done")
+		}
 		w.kubectl(ctx, "exec", "redis-0", "--", "bash", "-c", "redis-cli --cluster rebalance $POD_IP:6379 --cluster-use-empty-masters --cluster-pipeline 100")
 		Eventually(ctx, func(g Gomega) {
 			g.Expect(slotsOf(ctx, g, one)).To(HaveKeyWithValue("redis-5", BeNumerically(">", 2000)))
