@@ -96,7 +96,8 @@ type profile struct {
 	prompt bool
 	// most is how many records the pods of the StatefulSet keep on a claim.
 	most int
-	// stubborn says that all containers have to be told to end several times.
+	// stubborn says that all containers have to be told to end several times, and that nobody deletes pods by
+	// force.
 	stubborn bool
 	// turn is what somebody does at once when a write comes late, instead of undoing the last scaling.
 	turn []action
@@ -218,18 +219,18 @@ var profiles = []profile{
 		unused: 2, twoTemplates: 1, retain: 1, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 50,
 	},
 	{
-		name: "drains that take long", often: 2, steps: 40,
+		name: "drains that take long", often: 3, steps: 40,
 		takes:  but(brisk, takeDrain, 40),
 		users:  [actions]int{doScale: 20, doDeletePod: 40, doDeleteJob: 30},
 		late:   []string{"create jobs", "delete jobs", "patch pods"},
 		unused: 2, twoTemplates: 2, retain: 5, wait: 8, prompt: true, most: 6, fickle: 5, sloth: 30, stubborn: true,
 	},
 	{
-		name: "strangers who come and go", often: 1, steps: 50,
-		takes:  but(brisk, takeUnused, 1, takeUser, 22),
-		users:  [actions]int{doVisit: 40, doScale: 25, doWhenDrained: 35},
+		name: "strangers who come and go", often: 3, steps: 60,
+		takes:  but(brisk, takeUnused, 1, takeUser, 50),
+		users:  [actions]int{doVisit: 40, doScale: 20, doWhenDrained: 40},
 		late:   []string{"patch persistentvolumeclaims", "delete persistentvolumeclaims"},
-		unused: 10, twoTemplates: 2, retain: 7, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 60,
+		unused: 10, twoTemplates: 2, retain: 7, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 80,
 	},
 	{
 		name: "tampering", often: 3, steps: 60,

@@ -273,7 +273,7 @@ func everything[T any](T) bool { return true }
 // deletePod deletes a pod, the lock too, mostly without waiting for its node.
 func (w *world) deletePod() {
 	if pod, ok := some(w, everything[*corev1.Pod]); ok {
-		force := w.choices.pick(3) != 1
+		force := !w.stubborn && w.choices.pick(3) != 1
 		w.note("user: deletes pod %s (force: %t)", pod.Name, force)
 		if c := w.containers[pod.UID]; c != nil && c.live && force {
 			c.ghost = true
