@@ -471,6 +471,7 @@ func TestDecideAboutARunningJob(t *testing.T) {
 	pod := func(change ...func(*corev1.Pod)) func(*world) { return func(w *world) { w.drainPod(2, change...) } }
 	suspendedJob := func(j *batchv1.Job) { j.Spec.Suspend = ptr.To(true) }
 	lockGoing := func(w *world) { w.Pods[0].DeletionTimestamp = &noon }
+	claimGoing := func(w *world) { w.Claims[0].DeletionTimestamp = &noon }
 	admits := func(index int) func(*testing.T, *world, *Drain) {
 		return func(t *testing.T, w *world, d *Drain) {
 			t.Helper()
@@ -525,6 +526,11 @@ func TestDecideAboutARunningJob(t *testing.T) {
 		"the annotation can't be read, pod runs":     says(drainv1alpha1.ReasonJobRunning, "", "", unreadable, job(), pod(running)),
 		"the template was edited while the pod ran":  says(drainv1alpha1.ReasonJobRunning, "", "", job(otherTemplate), pod(running)),
 		"a wrong image is replaced by an edit":       says(drainv1alpha1.ReasonStoppingJob, "template", DeleteJob, job(otherTemplate), pod(waiting("ErrImagePull"))),
+		"a claim goes before a pod ran":              says(drainv1alpha1.ReasonStoppingJob, `"data-web-2"`, DeleteJob, claimGoing, job(), pod(gated)),
+		"a claim goes between two pods":              says(drainv1alpha1.ReasonStoppingJob, `"data-web-2"`, DeleteJob, claimGoing, job(), pod(ended(1, "x"))),
+		"and the next pod can't start":               says(drainv1alpha1.ReasonStoppingJob, `"data-web-2"`, DeleteJob, claimGoing, job(), pod(ended(1, "x")), pod(unschedulable)),
+		"a claim goes while the pod runs":            says(drainv1alpha1.ReasonJobRunning, "attempt 1", "", claimGoing, job(), pod(running)),
+		"a claim goes when a pod has ended well":     says(drainv1alpha1.ReasonJobRunning, "fine", "", claimGoing, job(), pod(ended(0, "fine"))),
 		"the policy is being deleted":                says(drainv1alpha1.ReasonStoppingJob, "policy", DeleteJob, deleted, job(), pod(running)),
 		"wanted back before a pod ran":               says(drainv1alpha1.ReasonStoppingJob, "wanted back", DeleteJob, scaledUp, job(), pod(unschedulable)),
 		"wanted back, Wait":                          says(drainv1alpha1.ReasonWantedBack, "Wait", "", scaledUp, job(), pod(running)),

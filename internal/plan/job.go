@@ -54,9 +54,10 @@ func (p *planner) stopJob(o *ordinal, pods jobPods) (why string) {
 		return "The ordinal is wanted back and the drain pod has not started"
 	case o.inRange && p.Policy.Spec.WhenScaledUp == drainv1alpha1.WhenScaledUpCancel:
 		return "The ordinal is wanted back and spec.whenScaledUp is Cancel"
-	case !pods.started && terminating(o) != "":
-		// The kubelet starts no pod on such a claim.
-		return fmt.Sprintf("Claim %q is being deleted and the drain pod has not started", terminating(o))
+	case !pods.running && !pods.succeeded && terminating(o) != "":
+		// The kubelet starts no pod on such a claim, also no further one after one that failed. It
+		// restarts the containers of one that has started.
+		return fmt.Sprintf("Claim %q is being deleted and no drain pod has started that could go on", terminating(o))
 	case o.lock.DeletionTimestamp != nil && !pods.alive && !pods.succeeded:
 		// No further pod is let run under such a lock. In a namespace that is being deleted, none
 		// could be made either: Kubernetes deletes the pods first, and waits until all are gone.
@@ -96,19 +97,23 @@ type jobPods struct {
 	succeeded bool
 	// started says that a container of some pod has run.
 	started bool
+	// running says that one has run of a pod that has not ended.
+	running bool
 	// trouble is the reason for which a person must act, or empty; message is about it, or
 	// about what else keeps a pod from running.
 	trouble, message string
 }
 
 func (p *planner) podsOfJob(o *ordinal) jobPods {
-	pods := jobPods{started: ptr.Deref(o.job.Status.Ready, 0) > 0}
+	ready := ptr.Deref(o.job.Status.Ready, 0) > 0
+	pods := jobPods{started: ready, running: ready}
 	for i := range o.pods {
 		pod := &o.pods[i]
 		if !metav1.IsControlledBy(pod, o.job) {
 			continue
 		}
 		pods.started = pods.started || started(pod)
+		pods.running = pods.running || (started(pod) && !terminal(pod))
 		switch {
 		case terminal(pod):
 			pods.succeeded = pods.succeeded || pod.Status.Phase == corev1.PodSucceeded
