@@ -42,7 +42,11 @@ func (s *setController) step(c *choices) {
 	switch c.pick(4) {
 	case 0, 1:
 		for k := range kinds {
-			if k != sets || s.blind <= s.world.step {
+			switch {
+			case k == sets && s.blind > s.world.step:
+			case k == sets && s.world.slow:
+				s.view.deliver(k, 1)
+			default:
 				s.view.deliver(k, len(s.world.store.log[k]))
 			}
 		}
@@ -54,6 +58,9 @@ func (s *setController) step(c *choices) {
 	}
 	s.sync()
 }
+
+// behind says whether there are StatefulSets that its cache has not seen yet.
+func (s *setController) behind() bool { return s.view.at[sets] < len(s.world.store.log[sets]) }
 
 func (s *setController) sync() {
 	set := seen[*appsv1.StatefulSet](s.view, setName)

@@ -153,6 +153,7 @@ func (w *world) afterOperatorPatches(r *run, before, after client.Object) {
 	if !ok || before.GetAnnotations()[drainv1alpha1.DrainedAnnotation] == claim.Annotations[drainv1alpha1.DrainedAnnotation] {
 		return
 	}
+	w.marked = claim.Name
 	v := w.volumes[claim.UID]
 	m := markOf(claim)
 	if v != nil && m.LockUID == "" && m.StatefulSetUID == "" && !m.Absent {

@@ -111,6 +111,23 @@ func (w *world) wake(except *call) {
 // changeMind undoes the last scaling.
 func (w *world) changeMind() { w.scale(w.before) }
 
+// changeUnseen scales down, and while the drain runs up and down again. The StatefulSet controller sees
+// both later, one after the other, and until then nobody but the generation says that they were.
+func (w *world) changeUnseen() {
+	c := w.choices
+	w.sets.blind = 0
+	w.scale(maxReplicas)
+	w.goOn()
+	w.scale(int32(c.pick(maxReplicas)))
+	if w.driveTo("patch pods", 20) == nil {
+		return
+	}
+	w.sets.blind = w.step + 1 + c.pick(8)
+	w.note("StatefulSet controller: its watch of StatefulSets is stuck")
+	w.changeMind()
+	w.changeMind()
+}
+
 // driveTo lets everything go on until the leader stands before a write, and returns the leader, or
 // nil if it doesn't come to that.
 func (w *world) driveTo(target string, rounds int) *manager {

@@ -97,7 +97,7 @@ func (w *world) settle() {
 		}
 		w.clock.now = w.clock.now.Add(30 * time.Second)
 		quiet++
-		if w.store.version+w.progress != before {
+		if w.store.version+w.progress != before || w.sets.behind() {
 			quiet = 0
 		}
 		w.step++

@@ -213,7 +213,7 @@ func (w *world) runPod(pod *corev1.Pod) {
 	case c.live && leaving && !w.choices.chance(40):
 		w.note("kubelet %s: the container of pod %s ends", c.node, c.pod)
 		c.live, c.exit = false, 143
-		if c.role == roleDrain && w.choices.chance(30) {
+		if c.role == roleDrain && (w.docile || w.choices.chance(30)) {
 			w.note("kubelet %s: and exits 0, as many a program does when it is told to end", c.node)
 			c.exit = 0
 		}
@@ -225,7 +225,7 @@ func (w *world) runPod(pod *corev1.Pod) {
 			phase = corev1.PodSucceeded
 		}
 		w.setPhase(pod, phase, false)
-	case w.mountable(&pod.Spec):
+	default: // Its volumes are mounted already, whatever has become of the claims (kubelet, volumemanager, podPreviouslyProcessed).
 		w.note("kubelet %s: restarts pod %s", c.node, c.pod)
 		w.startContainer(c)
 		update(w.store, pod.Name, func(pod *corev1.Pod) {

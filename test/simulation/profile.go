@@ -72,6 +72,9 @@ const (
 	doWhenDeleted
 	doLimits
 	doVisit
+	doEndDrain
+	doReplaceSet
+	doComeAndGo
 	actions
 )
 
@@ -105,6 +108,10 @@ type profile struct {
 	fickle int
 	// sloth is in how many of 100 cases the controller of the Unused condition overlooks a claim.
 	sloth int
+	// slow has the StatefulSet controller see one change of the StatefulSet at a time.
+	slow bool
+	// nosy is in how many of 100 cases a claim that is marked is looked at by somebody at once.
+	nosy int
 }
 
 // allAtOnce is what its name says.
@@ -185,6 +192,34 @@ var profiles = []profile{
 		users:  [actions]int{doScale: 60, doScaleTwice: 25, doEditSet: 3, doWhenDrained: 8, doDeletePod: 8},
 		late:   []string{"create pods", "patch persistentvolumeclaims"},
 		unused: 2, twoTemplates: 1, retain: 7, wait: 8, prompt: true, most: 1, fickle: 5, sloth: 40,
+	},
+	{
+		name: "changes that the StatefulSet controller sees late, one after the other", often: 2, steps: 30,
+		takes:  but(brisk, takeBlind, 16, takeUser, 8),
+		users:  [actions]int{doScale: 30, doWhenDrained: 8, doEditSet: 4},
+		late:   []string{"patch persistentvolumeclaims", "delete pods"},
+		unused: 1, twoTemplates: 1, retain: 8, wait: 8, prompt: true, most: 1, fickle: 0, sloth: 40, slow: true,
+	},
+	{
+		name: "StatefulSets that are gone, and others that come", often: 5, steps: 40,
+		takes:  but(brisk, takeUser, 20),
+		users:  [actions]int{doScale: 20, doReplaceSet: 36, doComeAndGo: 40, doWhenDrained: 16, doWhenDeleted: 3},
+		late:   []string{"patch persistentvolumeclaims", "delete pods"},
+		unused: 0, twoTemplates: 1, retain: 7, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 30,
+	},
+	{
+		name: "drains that are told to end", often: 2, steps: 40,
+		takes:  but(brisk, takeUser, 24, takeKubelets, 8),
+		users:  [actions]int{doScale: 40, doEndDrain: 60, doDeleteJob: 4},
+		late:   []string{"patch pods", "patch persistentvolumeclaims"},
+		unused: 5, twoTemplates: 3, retain: 5, wait: 7, prompt: true, most: 3, fickle: 5, sloth: 30,
+	},
+	{
+		name: "looks at what is kept", often: 3, steps: 40,
+		takes:  but(brisk, takeUser, 16),
+		users:  [actions]int{doScale: 60, doDebug: 4, doWhenDrained: 8},
+		late:   []string{"delete pods", "patch persistentvolumeclaims"},
+		unused: 0, twoTemplates: 1, retain: 9, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 50, nosy: 80,
 	},
 	{
 		name: "pods, Jobs and nodes that are taken away", often: 2, steps: 60,

@@ -69,7 +69,7 @@ func (w *world) begin() {
 	w.parallel = c.pick(2) == 1
 	w.target = append([]string{"", "create pods"}, w.late...)[c.pick(len(w.late)+2)]
 	w.favourite = []fault{hangs, stalls, hangsCrash, lostResponse, crashAfter}[c.weighted(4, 5, 1, 1, 1)]
-	w.eager, w.patience = c.chance(40), 3*(c.pick(3)/2)
+	w.eager, w.patience, w.docile = c.chance(40), 3*(c.pick(3)/2), c.chance(40)
 	if w.stubborn {
 		w.patience = 4
 	}
@@ -222,6 +222,15 @@ func (w *world) do(what action) {
 		w.editPolicy("limits", func(spec *drainv1alpha1.DrainPolicySpec) {
 			spec.MaxConcurrentDrains, spec.MinReadyReplicas = ptr.To(int32(1+c.pick(3))), ptr.To(int32(c.pick(2)))
 		})
+	case doEndDrain:
+		if pod, ok := some(w, isDrain); ok {
+			w.note("user: evicts drain pod %s", pod.Name)
+			_ = w.store.delete(pods, pod.Name, deletion{})
+		}
+	case doReplaceSet:
+		w.replaceSet()
+	case doComeAndGo:
+		w.comeAndGo()
 	}
 }
 
@@ -240,6 +249,46 @@ func (w *world) deleteSet() {
 	}
 	if w.choices.chance(50) {
 		w.createSet(int32(w.choices.pick(maxReplicas + 1)))
+	}
+}
+
+// replaceSet deletes the StatefulSet and creates it again, with all its ordinals at first. It ends
+// as it was: the same size, and as many changes of its spec.
+func (w *world) replaceSet() {
+	old := get[*appsv1.StatefulSet](w.store, setName)
+	if old == nil {
+		return
+	}
+	w.note("user: replaces the StatefulSet")
+	_ = w.store.delete(sets, setName, deletion{propagation: metav1.DeletePropagationBackground})
+	w.goOn()
+	w.createSet(maxReplicas)
+	w.goOnFor(5 + w.choices.pick(8))
+	for set := get[*appsv1.StatefulSet](w.store, setName); set != nil && set.Generation < old.Generation-1; set = get[*appsv1.StatefulSet](w.store, setName) {
+		update(w.store, setName, func(set *appsv1.StatefulSet) { set.Spec.MinReadySeconds++ })
+	}
+	w.scale(ptr.Deref(old.Spec.Replicas, 1))
+	w.goOnFor(w.choices.pick(8))
+}
+
+// comeAndGo deletes the StatefulSet, or creates another one for a short while, which the operator may
+// miss.
+func (w *world) comeAndGo() {
+	if get[*appsv1.StatefulSet](w.store, setName) == nil {
+		w.createSet(maxReplicas)
+		w.goOnFor(2 + w.choices.pick(8))
+		if w.choices.chance(50) {
+			w.settleManager(w.leader())
+		}
+	}
+	w.note("user: deletes the StatefulSet")
+	_ = w.store.delete(sets, setName, deletion{propagation: metav1.DeletePropagationBackground})
+	w.goOnFor(w.choices.pick(8))
+}
+
+func (w *world) goOnFor(times int) {
+	for range times {
+		w.goOn()
 	}
 }
 
@@ -335,8 +384,24 @@ func (w *world) startDebug() string {
 	if !ok {
 		return ""
 	}
+	return w.debugOn(claim.Name)
+}
+
+// look starts a pod on the claim that was marked last, or ends one.
+func (w *world) look() {
+	if pod, ok := some(w, isDebug); ok {
+		w.note("user: deletes debug pod %s", pod.Name)
+		_ = w.store.delete(pods, pod.Name, deletion{})
+		w.goOn()
+		return
+	}
+	w.debugOn(w.marked)
+}
+
+// debugOn starts a pod that uses and writes to a claim, and returns its name.
+func (w *world) debugOn(claim string) string {
 	name := fmt.Sprintf("debug-%d", w.store.uids+1)
-	w.note("user: starts debug pod %s on claim %s", name, claim.Name)
+	w.note("user: starts debug pod %s on claim %s", name, claim)
 	_, _ = w.store.create(&corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: name, Labels: map[string]string{"app": debugRole},
@@ -345,7 +410,7 @@ func (w *world) startDebug() string {
 			RestartPolicy: corev1.RestartPolicyNever,
 			Containers:    []corev1.Container{{Name: "main", Image: "shell"}},
 			Volumes: []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{
-				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name},
+				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
 			}}},
 		},
 	})
@@ -388,6 +453,10 @@ func (w *world) stripPolicy() {
 		_ = w.store.delete(policies, policy.Name, deletion{})
 		update(w.store, policy.Name, func(policy *drainv1alpha1.DrainPolicy) { policy.Finalizers = nil })
 	}
+}
+
+func isDrain(pod *corev1.Pod) bool {
+	return pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleDrain
 }
 
 func isLock(pod *corev1.Pod) bool {

@@ -52,6 +52,8 @@ type options struct {
 	templates []string
 	// patience is how often containers have to be told to end.
 	patience int
+	// docile says that drains exit 0 when they are told to end, as many a program does.
+	docile bool
 	// eager says that a lock whose creation hangs is made as soon as a pod is gone.
 	eager bool
 	// target is the write that tends to go wrong, and favourite is how.
@@ -85,6 +87,8 @@ type world struct {
 	sabotaged map[string]int64
 	// lastSet is the UID of the StatefulSet that there is, or was last.
 	lastSet types.UID
+	// marked is the claim that was marked last, until somebody has had the occasion to look at it.
+	marked string
 	// before is the number of replicas before the last scaling.
 	before int32
 	// backups are the claims that are gone, by name, as they were last.
@@ -235,6 +239,10 @@ func (w *world) take() {
 		for range 2 + c.pick(8) {
 			w.goOn()
 			w.settleManager(w.leader())
+			if w.marked != "" && c.chance(w.nosy) {
+				w.look()
+			}
+			w.marked = ""
 			if w.prompt && c.chance(8) {
 				w.stepUser()
 			}
@@ -242,6 +250,10 @@ func (w *world) take() {
 	case takeLate:
 		w.lateWrite(w.late, w.then)
 	case takeBlind:
+		if w.slow {
+			w.changeUnseen()
+			return
+		}
 		w.sets.blind = w.step + 10 + c.pick(60)
 		w.note("StatefulSet controller: its watch of StatefulSets is stuck")
 	case takeOutage:
