@@ -19,6 +19,7 @@ package integration
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -619,7 +620,12 @@ var _ = Describe("A steady cluster", func() {
 		w.succeed(job, w.startPod(job), "")
 		Eventually(w.drain(2)).Should(Equal("Drained/ClaimsKept"))
 		Eventually(func() []string { return w.get().Finalizers }).Should(BeEmpty())
-		settled := len(operatorGate.written(w.namespace))
+		settled := 0
+		Eventually(func() bool {
+			before := settled
+			settled = len(operatorGate.written(w.namespace))
+			return settled == before
+		}).WithPolling(time.Second).Should(BeTrue(), "a write that met a conflict is done again a moment later, and then all is written")
 		// Events that change nothing that matters.
 		for i := range 5 {
 			claim := w.claim("data-store-2")
