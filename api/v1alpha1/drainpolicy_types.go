@@ -59,6 +59,20 @@ const (
 	IdentityStatefulSetPod Identity = "StatefulSetPod"
 )
 
+// Proof is the evidence that a drain must leave before the operator believes that it succeeded.
+//
+// +kubebuilder:validation:Enum=Receipt;ExitCode
+type Proof string
+
+const (
+	// ProofReceipt requires that every container of the drain ends its termination message with the value of
+	// the environment variable DRAIN_RECEIPT. Containers that were told to end before they were done don't.
+	ProofReceipt Proof = "Receipt"
+	// ProofExitCode believes an exit code of 0. The kubelet can end a container without a trace in the
+	// API, and many programs exit with 0 when they are told to end.
+	ProofExitCode Proof = "ExitCode"
+)
+
 // WhenDrained says what becomes of the claims of a drained ordinal.
 //
 // +kubebuilder:validation:Enum=Retain;Delete
@@ -100,7 +114,7 @@ type DrainPolicySpec struct {
 	// leaves out: a volume for every volumeClaimTemplate of the StatefulSet, under that
 	// template's name; the environment variables DRAIN_STATEFULSET, DRAIN_NAMESPACE,
 	// DRAIN_ORDINAL, DRAIN_POD_NAME, DRAIN_SERVICE, DRAIN_REPLICAS, DRAIN_START_ORDINAL,
-	// DRAIN_PEERS and DRAIN_ATTEMPT; and the StatefulSet's pod-level securityContext,
+	// DRAIN_PEERS, DRAIN_ATTEMPT and DRAIN_RECEIPT; and the StatefulSet's pod-level securityContext,
 	// tolerations, nodeSelector, imagePullSecrets, priorityClassName, schedulerName and
 	// runtimeClassName. Its labels and annotations reach the Job and its pods. The pod
 	// must exit 0 only when the data is safe elsewhere, and must be able to run again on
@@ -137,6 +151,16 @@ type DrainPolicySpec struct {
 	// +optional
 	// +kubebuilder:default=Retain
 	WhenDrained WhenDrained `json:"whenDrained,omitempty"`
+
+	// proof is the evidence that a drain must leave before its claims count as drained. With
+	// Receipt, every container except init containers and sidecars must end its termination
+	// message with the value of DRAIN_RECEIPT, as its last act; an exit code of 0 without it is
+	// a failed attempt. With ExitCode, an exit code of 0 is enough. The kubelet can end a
+	// container without a trace in the API, and many programs exit with 0 when they are told to
+	// end, so ExitCode can lose data. Defaults to Receipt.
+	// +optional
+	// +kubebuilder:default=Receipt
+	Proof Proof `json:"proof,omitempty"`
 
 	// whenScaledUp says what happens when an ordinal is wanted back while its drain runs:
 	// Wait (the default) lets the drain end before the StatefulSet's pod starts; Cancel

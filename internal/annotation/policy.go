@@ -184,6 +184,8 @@ func keep(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, key drainv
 	spec.WhenScaled = drainv1alpha1.WhenScaledDrain
 	spec.WhenDeleted = drainv1alpha1.WhenDeletedRetain
 	spec.WhenDrained = drainv1alpha1.WhenDrainedDelete
+	// Images of 2018 know nothing of receipts.
+	spec.Proof = drainv1alpha1.ProofExitCode
 	spec.WhenScaledUp = drainv1alpha1.WhenScaledUpWait
 	spec.Identity = drainv1alpha1.IdentityStatefulSetPod
 	spec.MaxConcurrentDrains = ptr.To[int32](1)

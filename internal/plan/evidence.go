@@ -57,6 +57,13 @@ func JobName(set string, policy types.UID, ordinal int32, lock types.UID, claimU
 	return set + suffix
 }
 
+// Receipt returns the value of DRAIN_RECEIPT in an attempt's pods. It is derived from the Job's name, so no two
+// attempts have the same, and a receipt of one is worth nothing to another.
+func Receipt(job string) string {
+	sum := sha256.Sum256([]byte("receipt/" + job))
+	return "receipt-" + hex.EncodeToString(sum[:])[:32]
+}
+
 // attemptOf returns the attempt in a Job's label, or 0.
 func attemptOf(job *batchv1.Job) int32 {
 	n, err := strconv.ParseInt(job.Labels[drainv1alpha1.AttemptLabel], 10, 32)
