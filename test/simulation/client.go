@@ -118,16 +118,17 @@ func (c *apiClient) Create(ctx context.Context, object client.Object, options ..
 	how.ApplyOptions(options)
 	w, asked, k := c.manager.world, copyOf(object), kindOf(object)
 	if len(how.DryRun) > 0 {
-		return c.call(ctx, nil, &call{remote: true, do: func() (client.Object, error) { return nil, w.admit(asked) }}, "dry run of a create in %s", k)
+		return c.call(ctx, object, &call{remote: true, do: func() (client.Object, error) { return w.admit(asked, true) }}, "dry run of a create in %s", k)
 	}
-	run := c.asItIs()
+	run, decided := c.asItIs(), w.clock.now
 	return c.call(ctx, object, &call{remote: true, write: true, key: "create " + k.String(), do: func() (client.Object, error) {
-		if err := w.admit(asked); err != nil {
+		admitted, err := w.admit(asked, false)
+		if err != nil {
 			return nil, err
 		}
-		created, err := w.store.create(asked)
+		created, err := w.store.create(admitted)
 		if err == nil {
-			w.afterOperatorCreates(run, created)
+			w.afterOperatorCreates(run, created, decided)
 		}
 		return created, err
 	}}, "create %s %s", k, object.GetName())

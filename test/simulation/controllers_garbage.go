@@ -18,6 +18,7 @@ package simulation
 
 import (
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -52,6 +53,7 @@ func (g *collector) step(c *choices) {
 // collectPods fails and removes pods that are being deleted and that no kubelet knows
 // (gcUnscheduledTerminating in kubernetes/pkg/controller/podgc).
 func (w *world) collectPods() {
+	w.collectOrphans()
 	for _, pod := range list[*corev1.Pod](w.store) {
 		if pod.DeletionTimestamp == nil || pod.Spec.NodeName != "" || terminal(pod) || w.choices.chance(30) {
 			continue
@@ -114,7 +116,7 @@ func (w *world) exists(k kind, uid types.UID) bool {
 
 func (g *collector) dependents(uid types.UID) []client.Object {
 	var found []client.Object
-	for _, k := range []kind{jobs, pods} {
+	for _, k := range []kind{policies, jobs, pods} {
 		for _, object := range sortedObjects[client.Object](g.view.objects[k]) {
 			if ownerOf(object) == uid {
 				found = append(found, object)
@@ -164,13 +166,20 @@ func (w *world) protectClaims() {
 // unusedController keeps the Unused condition of bound claims (updateUnusedCondition in the same
 // package, from Kubernetes 1.37 on). It comes late: what came and went between two of its looks it
 // never sees.
-type unusedController struct{ world *world }
+type unusedController struct {
+	world *world
+	// off says that the feature gate is off: what the conditions say stays as it is.
+	off bool
+	// next is when it looks again. It may be minutes behind.
+	next time.Time
+}
 
 func (u *unusedController) step() {
 	w := u.world
-	if !w.unused {
+	if !w.unused || u.off || w.clock.now.Before(u.next) {
 		return
 	}
+	u.next = w.clock.now.Add(w.unusedLag)
 	for _, claim := range list[*corev1.PersistentVolumeClaim](w.store) {
 		if claim.DeletionTimestamp != nil || claim.Status.Phase != corev1.ClaimBound || w.choices.chance(w.sloth) {
 			continue

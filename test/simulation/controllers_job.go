@@ -31,9 +31,14 @@ import (
 type jobController struct {
 	world *world
 	view  *view
+	// stuck is the step until which it does nothing.
+	stuck int
 }
 
 func (j *jobController) step(c *choices) {
+	if j.stuck > j.world.step {
+		return
+	}
 	if c.pick(3) < 2 {
 		j.view.deliver(jobs, len(j.world.store.log[jobs]))
 	} else {
@@ -45,6 +50,20 @@ func (j *jobController) step(c *choices) {
 		}
 	}
 	j.freeOrphans()
+	j.collectExpired()
+}
+
+// collectExpired is the TTL controller (processJob in kubernetes/pkg/controller/ttlafterfinished).
+func (j *jobController) collectExpired() {
+	w := j.world
+	for _, job := range list[*batchv1.Job](w.store) {
+		ttl := job.Spec.TTLSecondsAfterFinished
+		if ttl == nil || job.DeletionTimestamp != nil || !finished(job) {
+			continue
+		}
+		w.note("TTL controller: deletes Job %s", job.Name)
+		_ = w.store.delete(jobs, job.Name, deletion{uid: job.UID, propagation: metav1.DeletePropagationForeground})
+	}
 }
 
 func finished(job *batchv1.Job) bool {
@@ -57,9 +76,10 @@ func hasCondition(job *batchv1.Job, kind batchv1.JobConditionType) bool {
 
 func (j *jobController) sync(job *batchv1.Job) {
 	w := j.world
-	if finished(job) {
+	if finished(job) || job.Spec.ManagedBy != nil {
 		return
 	}
+	onlyFailed := ptr.Deref(job.Spec.PodReplacementPolicy, batchv1.TerminatingOrFailed) == batchv1.Failed
 	var active, terminating []*corev1.Pod
 	restarted := int32(0)
 	succeeded, failed := int32(0), int32(0)
@@ -80,6 +100,10 @@ func (j *jobController) sync(job *batchv1.Job) {
 			}
 		case pod.DeletionTimestamp != nil:
 			terminating = append(terminating, pod)
+			if !onlyFailed && slices.Contains(pod.Finalizers, batchv1.JobTrackingFinalizer) { // isPodFailed
+				failed++
+				update(w.store, pod.Name, func(pod *corev1.Pod) { pod.Finalizers = without(pod.Finalizers, batchv1.JobTrackingFinalizer) })
+			}
 		default:
 			active = append(active, pod)
 		}
@@ -100,12 +124,19 @@ func (j *jobController) sync(job *batchv1.Job) {
 			}
 		}
 	}
+	suspended := ptr.Deref(job.Spec.Suspend, false)
+	if suspended && !failing && job.DeletionTimestamp == nil { // manageJob
+		for _, pod := range active {
+			w.note("Job controller: deletes pod %s of a Job that is suspended", pod.Name)
+			_ = w.store.delete(pods, pod.Name, deletion{uid: pod.UID})
+		}
+	}
 	j.writeStatus(job, succeeded, failed, failing, len(active)+len(terminating) == 0)
 	busy := len(active)
-	if ptr.Deref(job.Spec.PodReplacementPolicy, batchv1.TerminatingOrFailed) == batchv1.Failed {
+	if onlyFailed {
 		busy += len(terminating)
 	}
-	if !failing && succeeded == 0 && job.DeletionTimestamp == nil && busy == 0 {
+	if !suspended && !failing && succeeded == 0 && job.DeletionTimestamp == nil && busy == 0 {
 		j.createPod(job)
 	}
 }
@@ -149,7 +180,11 @@ func (j *jobController) createPod(job *batchv1.Job) {
 	pod.Name = fmt.Sprintf("%s-%d", job.Name, w.store.uids+1)
 	pod.Finalizers = []string{batchv1.JobTrackingFinalizer}
 	pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(job, batchv1.SchemeGroupVersion.WithKind("Job"))}
-	if _, err := w.store.create(pod); err == nil {
+	admitted, err := w.admit(pod, false)
+	if err != nil {
+		return
+	}
+	if _, err := w.store.create(admitted); err == nil {
 		w.note("Job controller: creates pod %s", pod.Name)
 	}
 }

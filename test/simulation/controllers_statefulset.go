@@ -141,7 +141,10 @@ func (s *setController) createPod(set *appsv1.StatefulSet, ordinal int32) bool {
 			Name: name, Labels: map[string]string{"app": setName},
 			OwnerReferences: []metav1.OwnerReference{setReference(set)},
 		},
-		Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyAlways, Containers: []corev1.Container{{Name: "main", Image: "store"}}},
+		Spec: corev1.PodSpec{
+			RestartPolicy: corev1.RestartPolicyAlways, Containers: []corev1.Container{{Name: "main", Image: imageStore}},
+			TerminationGracePeriodSeconds: set.Spec.Template.Spec.TerminationGracePeriodSeconds,
+		},
 	}
 	for i := range set.Spec.VolumeClaimTemplates {
 		template := set.Spec.VolumeClaimTemplates[i].Name
@@ -149,6 +152,7 @@ func (s *setController) createPod(set *appsv1.StatefulSet, ordinal int32) bool {
 		pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: template, VolumeSource: corev1.VolumeSource{
 			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claimName},
 		}})
+		pod.Spec.Containers[0].VolumeMounts = append(pod.Spec.Containers[0].VolumeMounts, corev1.VolumeMount{Name: template})
 	}
 	if !s.createClaims(set, name) {
 		return false

@@ -27,6 +27,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
@@ -48,6 +49,7 @@ const (
 	invariantObserved = "no lock is taken before the StatefulSet controller has seen the spec"
 	invariantPolicy   = "a policy stays for as long as locks and Jobs of it can be seen"
 	invariantHeld     = "no lock is taken for a policy that isn't held in place"
+	invariantBackoff  = "no drain is repeated without a delay"
 	invariantStatus   = "the status calls drained only what is"
 	invariantLiveness = "liveness"
 )
@@ -73,7 +75,7 @@ func (w *world) check() {
 			}
 		}
 		lock := get[*corev1.Pod](w.store, name)
-		if lock == nil || lock.Labels[drainv1alpha1.RoleLabel] != drainv1alpha1.RoleLock {
+		if lock == nil || !isLock(lock) {
 			w.violate(invariantLock, "drain pod %s runs and there is no lock %s", c.pod, name)
 		} else if lock.UID != c.lock {
 			w.violate(invariantLock, "drain pod %s runs under lock %s, and that of now is %s", c.pod, c.lock, lock.UID)
@@ -86,7 +88,13 @@ func shares(a, b *container) bool {
 }
 
 // afterOperatorCreates asserts what must hold when the operator has made a lock or a Job.
-func (w *world) afterOperatorCreates(r *run, object client.Object) {
+func (w *world) afterOperatorCreates(r *run, object client.Object, decided time.Time) {
+	switch object := object.(type) {
+	case *drainv1alpha1.DrainPolicy:
+		return
+	case *batchv1.Job:
+		w.checkBackoff(object, decided)
+	}
 	number, _ := strconv.ParseInt(object.GetLabels()[drainv1alpha1.OrdinalLabel], 10, 32)
 	if r.set != nil && r.set.DeletionTimestamp == nil && wanted(r.set, int32(number)) {
 		w.violate(invariantWanted, "%s was made although ordinal %d was seen to be wanted", object.GetName(), number)
@@ -107,6 +115,32 @@ func (w *world) afterOperatorCreates(r *run, object client.Object) {
 		if c.role == roleDebug && !c.ghost && c.created <= r.looked && shares(mounted, c) {
 			w.violate(invariantStart, "%s was made although pod %s, which was there to be seen, runs on the claims", object.GetName(), c.pod)
 		}
+	}
+}
+
+// attempt is a Job that the operator has decided to make.
+type attempt struct {
+	job, template string
+	decided       time.Time
+}
+
+// checkBackoff asserts that a drain isn't repeated in haste, whatever has become of the last attempt: under one lock, from
+// one template, the first delay of spec.retry passes between two Jobs at least. One that comes late was decided in its
+// time. (Times in conditions are in whole seconds.)
+func (w *world) checkBackoff(job *batchv1.Job, decided time.Time) {
+	lock := types.UID(job.Annotations[drainv1alpha1.LockAnnotation])
+	now := attempt{job: job.Name, template: job.Annotations[drainv1alpha1.TemplateHashAnnotation], decided: decided}
+	last, repeated := w.attempts[lock]
+	if repeated && !now.decided.After(last.decided) {
+		return
+	}
+	w.attempts[lock] = now
+	delay := int32(30)
+	if policy := get[*drainv1alpha1.DrainPolicy](w.store, job.Annotations[drainv1alpha1.PolicyAnnotation]); policy != nil {
+		delay = ptr.Deref(policy.Spec.Retry.InitialDelaySeconds, delay)
+	}
+	if passed := now.decided.Sub(last.decided); repeated && *checkRepeats && last.template == now.template && passed < time.Duration(delay-1)*time.Second {
+		w.violate(invariantBackoff, "Job %s is made %s after Job %s of the same lock, and spec.retry.initialDelaySeconds is %d", now.job, passed, last.job, delay)
 	}
 }
 

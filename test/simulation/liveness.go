@@ -60,7 +60,7 @@ func (w *world) settleKubernetes() {
 // settle stops all faults, lets everything come to rest, and asserts what must then be so.
 func (w *world) settle() {
 	w.note("the faults stop")
-	w.target, w.patience, w.sets.blind = "", 0, 0
+	w.target, w.patience, w.sets.blind, w.jobs.stuck, w.cruel = "", 0, 0, 0, 0
 	w.managers[0].asleep, w.managers[1].asleep = 0, 0
 	for _, m := range w.managers {
 		m.finish()
@@ -72,6 +72,7 @@ func (w *world) settle() {
 	for node := range w.nodes {
 		w.nodes[node] = nodeUp
 	}
+	clear(w.unregistered)
 	for _, pod := range list[*corev1.Pod](w.store) {
 		if isDebug(pod) {
 			_ = w.store.delete(pods, pod.Name, deletion{})
@@ -84,8 +85,15 @@ func (w *world) settle() {
 		w.settleKubernetes()
 		w.letClaimsGo()
 		w.check()
-		for _, name := range policyNames {
-			if name != policyNames[0] && get[*drainv1alpha1.DrainPolicy](w.store, name) == nil && !w.hasLocks(name) {
+		if w.annotated {
+			m.view.deliverAll()
+			if m.run == nil {
+				m.startAnnotations()
+			}
+			m.finish()
+		}
+		for _, name := range w.policyNames() {
+			if name == rivalPolicy && get[*drainv1alpha1.DrainPolicy](w.store, name) == nil && !w.hasLocks(name) {
 				continue
 			}
 			m.view.deliverAll()
@@ -157,8 +165,8 @@ func (w *world) checkPolicies() {
 // orphan is drained or says why not.
 func (w *world) checkOrdinals() {
 	set := get[*appsv1.StatefulSet](w.store, setName)
-	policy := get[*drainv1alpha1.DrainPolicy](w.store, policyNames[0])
-	if rival := get[*drainv1alpha1.DrainPolicy](w.store, policyNames[1]); policy == nil || (rival != nil && rival.CreationTimestamp.Before(&policy.CreationTimestamp)) {
+	policy := get[*drainv1alpha1.DrainPolicy](w.store, w.policyNames()[0])
+	if rival := get[*drainv1alpha1.DrainPolicy](w.store, rivalPolicy); policy == nil || (rival != nil && (w.annotated || rival.CreationTimestamp.Before(&policy.CreationTimestamp))) {
 		policy = rival
 	}
 	for ordinal := range int32(8) {

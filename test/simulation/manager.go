@@ -47,15 +47,16 @@ type manager struct {
 	quiet      int64
 	until      time.Time
 	reconciler *controller.Reconciler
-	run        *run
+	// annotations keeps policies for annotations of StatefulSets.
+	annotations *controller.AnnotationReconciler
+	run         *run
 }
 
 // run is a reconcile that is under way. It stands before each of its calls until it is told to
 // go on, so exactly one thing happens at a time.
 type run struct {
-	policy string
-	next   func() (*call, bool)
-	stop   func()
+	next func() (*call, bool)
+	stop func()
 	// pending is the call that it stands before.
 	pending *call
 	// looked is the store's version at the latest list of everybody's pods, and lookedOwn at the latest
@@ -82,12 +83,18 @@ func newManager(w *world, name string) *manager {
 		Recorder: silent{},
 		Clock:    w.clock,
 	}
+	m.annotations = &controller.AnnotationReconciler{Client: m.reconciler.Client, Live: m.reconciler.Live, Recorder: silent{}}
 	return m
 }
 
 // start begins a reconcile of a policy; it stands before its first call then.
-func (m *manager) start(policy string) {
-	r := &run{policy: policy, looked: math.MaxInt64, lookedOwn: math.MaxInt64, standing: map[types.UID]bool{}, held: map[types.UID]bool{}}
+func (m *manager) start(policy string) { m.begin(m.reconciler.Reconcile, policy) }
+
+// startAnnotations begins a reconcile of the StatefulSet's annotations.
+func (m *manager) startAnnotations() { m.begin(m.annotations.Reconcile, setName) }
+
+func (m *manager) begin(reconcile func(context.Context, ctrl.Request) (ctrl.Result, error), name string) {
+	r := &run{looked: math.MaxInt64, lookedOwn: math.MaxInt64, standing: map[types.UID]bool{}, held: map[types.UID]bool{}}
 	m.run = r
 	r.next, r.stop = iter.Pull(func(yield func(*call) bool) {
 		defer func() {
@@ -98,10 +105,10 @@ func (m *manager) start(policy string) {
 			}
 		}()
 		ctx := context.WithValue(context.Background(), yieldKey{}, yield)
-		_, err := m.reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: policy}})
+		_, err := reconcile(ctx, ctrl.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}})
 		r.failed = err != nil
 		if err != nil && m.world.tracing() {
-			m.world.note("%s: the reconcile of %s ends: %v", m.name, policy, err)
+			m.world.note("%s: the reconcile of %s ends: %v", m.name, name, err)
 		}
 	})
 	m.advance()

@@ -17,16 +17,12 @@ limitations under the License.
 package simulation
 
 import (
-	"cmp"
-	"fmt"
 	"slices"
-	"strconv"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
 
 type nodeState int
@@ -39,76 +35,16 @@ const (
 	nodeCut
 )
 
-type role int
+var nodeNames = []string{"n1", "n2"}
 
-const (
-	roleSet role = iota
-	roleDrain
-	roleDebug
-)
-
-// container is what runs of a pod on a node, which isn't the same as what the API server knows.
-type container struct {
-	pod     string
-	uid     types.UID
-	node    string
-	role    role
-	ordinal int32
-	lock    types.UID
-	claims  []types.UID
-	// created is the version of the store at which the pod was made.
-	created int64
-	live    bool
-	exit    int
-	// told is how often it was told to end.
-	told int
-	// ghost says that its pod was deleted by force while it ran: Kubernetes has forgotten it.
-	ghost bool
-}
-
-// record is one piece of data that a pod has written.
-type record struct {
-	id int
-	by *container
-}
-
-// volume is what a claim, by its UID, holds. A drain takes records off it one by one.
-type volume struct {
-	records []record
-	// drained says that a drain has once left the volume empty and ended well, and users are the
-	// containers that have used it since then.
-	drained bool
-	users   []*container
-	// observed are the pods whose use of the claim Kubernetes has seen when it set the
-	// claim's Unused condition.
-	observed map[types.UID]bool
-	// tolerated are the pods of strangers that used the claim so soon after its drain that the
-	// operator couldn't tell them from the drain.
-	tolerated map[types.UID]bool
-	// restored says that a user has brought it back from a backup.
-	restored bool
-}
-
-func newVolume() *volume {
-	return &volume{observed: map[types.UID]bool{}, tolerated: map[types.UID]bool{}}
-}
-
-// running returns the containers that run, in the order of their pods' creation.
-func (w *world) running() []*container {
-	var live []*container
-	for _, c := range w.containers {
-		if c.live {
-			live = append(live, c)
-		}
-	}
-	slices.SortFunc(live, func(a, b *container) int { return cmp.Compare(a.created, b.created) })
-	return live
-}
+// quarantine is how long a Node object must be gone before the pods of the node are collected (quarantineTime
+// in kubernetes/pkg/controller/podgc/gc_controller.go).
+const quarantine = 40 * time.Second
 
 // claimsOf returns the UIDs of the claims that a pod would mount now.
-func (w *world) claimsOf(spec *corev1.PodSpec) []types.UID {
+func (w *world) claimsOf(names []string) []types.UID {
 	var uids []types.UID
-	for _, name := range claimNames(spec) {
+	for _, name := range names {
 		if claim := get[*corev1.PersistentVolumeClaim](w.store, name); claim != nil {
 			uids = append(uids, claim.UID)
 		}
@@ -116,6 +52,7 @@ func (w *world) claimsOf(spec *corev1.PodSpec) []types.UID {
 	return uids
 }
 
+// claimNames are the claims that a pod refers to. The kubelet mounts all of them.
 func claimNames(spec *corev1.PodSpec) []string {
 	var names []string
 	for _, volume := range spec.Volumes {
@@ -124,6 +61,24 @@ func claimNames(spec *corev1.PodSpec) []string {
 		}
 	}
 	return names
+}
+
+// usedNames are those of them that its containers see. A native sidecar is there to help, and drains nothing.
+func usedNames(spec *corev1.PodSpec) []string {
+	var names []string
+	for _, volume := range spec.Volumes {
+		mounts := func(c corev1.Container) bool {
+			return !isSidecar(&c) && slices.ContainsFunc(c.VolumeMounts, func(mount corev1.VolumeMount) bool { return mount.Name == volume.Name })
+		}
+		if volume.PersistentVolumeClaim != nil && (slices.ContainsFunc(spec.InitContainers, mounts) || slices.ContainsFunc(spec.Containers, mounts)) {
+			names = append(names, volume.PersistentVolumeClaim.ClaimName)
+		}
+	}
+	return names
+}
+
+func isSidecar(c *corev1.Container) bool {
+	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
 // mountable says whether all claims of a pod exist and none is being deleted, without which
@@ -145,225 +100,65 @@ func (w *world) stepScheduler() {
 		if pod.Spec.NodeName != "" || len(pod.Spec.SchedulingGates) > 0 || pod.DeletionTimestamp != nil || !w.mountable(&pod.Spec) || c.chance(20) {
 			continue
 		}
-		for _, name := range claimNames(&pod.Spec) {
-			update(w.store, name, func(claim *corev1.PersistentVolumeClaim) {
-				if claim.Spec.VolumeName == "" {
-					claim.Spec.VolumeName = "pv-" + string(claim.UID)
-					claim.Status.Phase = corev1.ClaimBound
-					w.volumes[claim.UID] = newVolume()
-				}
-			})
+		at := c.pick(2)
+		if !w.takesPods(nodeNames[at]) {
+			at = 1 - at
 		}
-		node := []string{"n1", "n2"}[c.pick(2)]
-		if w.nodes[node] != nodeUp {
-			node = map[string]string{"n1": "n2", "n2": "n1"}[node]
-		}
-		w.note("scheduler: pod %s goes to node %s", pod.Name, node)
-		update(w.store, pod.Name, func(pod *corev1.Pod) { pod.Spec.NodeName = node })
-	}
-}
-
-// stepKubelets lets every pod, or one of them, get one step further.
-func (w *world) stepKubelets() {
-	all := list[*corev1.Pod](w.store)
-	if one := w.choices.pick(len(all) * 2); one > len(all) {
-		all = all[one-len(all) : one-len(all)+1]
-	}
-	for _, pod := range all {
-		if pod.Spec.NodeName != "" {
-			w.runPod(pod)
-		}
-	}
-	for _, c := range w.running() {
-		pod := get[*corev1.Pod](w.store, c.pod)
-		if (pod == nil || pod.UID != c.uid) && w.nodes[c.node] == nodeUp && !w.choices.chance(60) {
-			w.note("kubelet %s: ends pod %s, which is no more", c.node, c.pod)
-			c.live = false
+		if node := nodeNames[at]; w.registered(node) {
+			w.bind(pod, node)
 		}
 	}
 }
 
-// runPod lets the node of a pod take one step with it.
-func (w *world) runPod(pod *corev1.Pod) {
-	c := w.containers[pod.UID]
-	switch w.nodes[pod.Spec.NodeName] {
-	case nodeOff:
-		return
-	case nodeCut:
-		if c != nil && c.live {
-			w.work(c)
-		}
-		return
-	}
-	leaving := pod.DeletionTimestamp != nil
-	switch {
-	case terminal(pod):
-		if leaving {
-			w.endPod(pod)
-		}
-	case c == nil && leaving:
-		w.setPhase(pod, corev1.PodFailed, false)
-	case c == nil:
-		w.startPod(pod)
-	case c.live && pod.Status.Phase != corev1.PodRunning:
-		w.setPhase(pod, corev1.PodRunning, true)
-	case c.live && leaving && c.told < w.patience:
-		c.told++
-		w.work(c)
-	case c.live && leaving && !w.choices.chance(40):
-		w.note("kubelet %s: the container of pod %s ends", c.node, c.pod)
-		c.live, c.exit = false, 143
-		if c.role == roleDrain && (w.docile || w.choices.chance(30)) {
-			w.note("kubelet %s: and exits 0, as many a program does when it is told to end", c.node)
-			c.exit = 0
-		}
-	case c.live:
-		w.work(c)
-	case leaving || pod.Spec.RestartPolicy == corev1.RestartPolicyNever || (c.exit == 0 && pod.Spec.RestartPolicy != corev1.RestartPolicyAlways):
-		phase := corev1.PodFailed
-		if c.exit == 0 {
-			phase = corev1.PodSucceeded
-		}
-		w.setPhase(pod, phase, false)
-	default: // Its volumes are mounted already, whatever has become of the claims (kubelet, volumemanager, podPreviouslyProcessed).
-		w.note("kubelet %s: restarts pod %s", c.node, c.pod)
-		w.startContainer(c)
-		update(w.store, pod.Name, func(pod *corev1.Pod) {
-			pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "main", RestartCount: restarts(pod) + 1}}
+func (w *world) takesPods(node string) bool { return w.nodes[node] == nodeUp && w.registered(node) }
+
+// registered says whether there is a Node object.
+func (w *world) registered(node string) bool { return w.unregistered[node].IsZero() }
+
+func (w *world) bind(pod *corev1.Pod, node string) {
+	for _, name := range claimNames(&pod.Spec) {
+		update(w.store, name, func(claim *corev1.PersistentVolumeClaim) {
+			if claim.Spec.VolumeName == "" {
+				claim.Spec.VolumeName = "pv-" + string(claim.UID)
+				claim.Status.Phase = corev1.ClaimBound
+				w.volumes[claim.UID] = newVolume()
+			}
 		})
 	}
+	w.note("scheduler: pod %s goes to node %s", pod.Name, node)
+	update(w.store, pod.Name, func(pod *corev1.Pod) { pod.Spec.NodeName = node })
 }
 
-func restarts(pod *corev1.Pod) int32 {
-	if len(pod.Status.ContainerStatuses) == 0 {
-		return 0
-	}
-	return pod.Status.ContainerStatuses[0].RestartCount
-}
-
-func (w *world) startPod(pod *corev1.Pod) {
-	if !w.mountable(&pod.Spec) {
-		return
-	}
-	c := &container{
-		pod: pod.Name, uid: pod.UID, node: pod.Spec.NodeName, created: w.store.born[pod.UID],
-		claims: w.claimsOf(&pod.Spec), role: roleDebug,
-	}
-	switch {
-	case pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleDrain:
-		ordinal, _ := strconv.ParseInt(pod.Labels[drainv1alpha1.OrdinalLabel], 10, 32)
-		c.role, c.ordinal, c.lock = roleDrain, int32(ordinal), types.UID(pod.Annotations[drainv1alpha1.LockAnnotation])
-	case pod.Labels["app"] == "web":
-		c.role = roleSet
-	}
-	w.containers[pod.UID] = c
-	w.note("kubelet %s: pod %s starts", c.node, pod.Name)
-	w.startContainer(c)
-}
-
-func (w *world) startContainer(c *container) {
-	w.hurry()
-	c.live, c.exit = true, 0
-	if c.role == roleDrain {
-		return
-	}
-	for _, uid := range c.claims {
-		if v := w.volumes[uid]; v != nil && !slices.Contains(v.users, c) {
-			v.users = append(v.users, c)
-		}
-	}
-}
-
-// work lets a container do what it is there for.
-func (w *world) work(c *container) {
-	if c.role != roleDrain {
-		for _, uid := range c.claims {
-			if v := w.volumes[uid]; v != nil && len(v.records) < w.most && !w.choices.chance(30) {
-				w.records++
-				v.records = append(v.records, record{id: w.records, by: c})
-				w.note("pod %s writes record %d", c.pod, w.records)
-			}
-		}
-		return
-	}
-	w.progress++
-	if w.choices.chance(6) {
-		w.note("the drain of pod %s fails", c.pod)
-		c.live, c.exit = false, 1
-		return
-	}
-	for _, uid := range c.claims {
-		if v := w.volumes[uid]; v != nil && len(v.records) > 0 {
-			w.note("drain pod %s brings record %d to safety", c.pod, v.records[0].id)
-			v.records = v.records[1:]
-			return
-		}
-	}
-	w.note("drain pod %s finds nothing left, and ends", c.pod)
-	c.live = false
-	for _, uid := range c.claims {
-		v := w.volumes[uid]
-		if v == nil {
-			continue
-		}
-		v.drained = true
-		v.users = slices.DeleteFunc(v.users, func(user *container) bool { return !user.live })
-	}
-}
-
-func (w *world) setPhase(pod *corev1.Pod, phase corev1.PodPhase, ready bool) {
-	w.note("kubelet %s: pod %s is %s", pod.Spec.NodeName, pod.Name, phase)
-	update(w.store, pod.Name, func(pod *corev1.Pod) {
-		pod.Status.Phase = phase
-		status := corev1.ContainerStatus{Name: "main", RestartCount: restarts(pod), Ready: ready}
-		if ready {
-			status.State.Running = &corev1.ContainerStateRunning{StartedAt: w.store.timestamp()}
-		} else if c := w.containers[pod.UID]; c != nil {
-			status.State.Terminated = &corev1.ContainerStateTerminated{ExitCode: int32(c.exit), FinishedAt: w.store.timestamp()}
-		}
-		pod.Status.ContainerStatuses = []corev1.ContainerStatus{status}
-		setReady(pod, ready)
-	})
-}
-
-func setReady(pod *corev1.Pod, ready bool) {
-	status := corev1.ConditionFalse
-	if ready {
-		status = corev1.ConditionTrue
-	}
-	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: status}}
-}
-
-func isReady(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodRunning && len(pod.Status.Conditions) > 0 && pod.Status.Conditions[0].Status == corev1.ConditionTrue
-}
-
-// endPod tells the API server that a pod that is being deleted has ended.
-func (w *world) endPod(pod *corev1.Pod) {
-	w.note("kubelet %s: pod %s is gone", pod.Spec.NodeName, pod.Name)
-	_ = w.store.delete(pods, pod.Name, deletion{uid: pod.UID, now: true})
-}
-
-// stepNodes has a node fail, come back, or be declared out of service.
+// stepNodes has a node fail, come back, be rebooted, be declared out of service, or lose its Node object.
 func (w *world) stepNodes() {
 	c := w.choices
-	node := []string{"n1", "n2"}[c.pick(2)]
-	switch w.nodes[node] {
-	case nodeUp:
+	node := nodeNames[c.pick(2)]
+	switch {
+	case w.nodes[node] == nodeUp && w.registered(node):
 		if !c.chance(50) {
 			return
 		}
-		if c.pick(2) == 0 {
+		switch c.weighted(2, 2, w.reboots, w.reboots, w.reboots) {
+		case 0:
 			w.powerOff(node)
-		} else {
+		case 1:
 			w.nodes[node] = nodeCut
 			w.note("node %s is cut off", node)
+		case 2:
+			w.reboot(node)
+		case 3:
+			w.shutDown(node)
+		case 4:
+			w.deleteNode(node)
 		}
+	case c.chance(15) && w.reboots > 0 && w.registered(node):
+		w.deleteNode(node)
 	default:
 		switch c.pick(4) {
 		case 0, 1:
 			w.note("node %s is back", node)
 			w.nodes[node] = nodeUp
+			delete(w.unregistered, node)
 		case 2:
 			w.note("the node controller evicts the pods of node %s", node)
 			for _, pod := range list[*corev1.Pod](w.store) {
@@ -383,9 +178,40 @@ func (w *world) powerOff(node string) {
 	w.note("node %s loses its power", node)
 	for _, running := range w.running() {
 		if running.node == node {
-			running.live, running.exit = false, 137
+			running.end(137)
+			running.sandboxLost = true
 		}
 	}
+}
+
+// reboot tells every process of a node to end before its power goes. The kubelet is told first, and sees nothing of
+// that until the node is back.
+func (w *world) reboot(node string) {
+	w.note("node %s is rebooted", node)
+	for _, c := range w.running() {
+		if c.node == node {
+			w.loseSandbox(c)
+		}
+	}
+	w.nodes[node] = nodeOff
+}
+
+// shutDown is a graceful node shutdown: the kubelet ends all pods first (killPods in
+// kubernetes/pkg/kubelet/nodeshutdown/nodeshutdown_manager.go).
+func (w *world) shutDown(node string) {
+	w.note("the kubelet of node %s ends all pods, because the node is about to shut down", node)
+	for _, c := range w.running() {
+		if c.node == node {
+			c.evicted = evictedWithTrace
+		}
+	}
+}
+
+// deleteNode deletes the Node object. The kubelet doesn't mind: it goes on watching its pods, and registers again only
+// when it starts anew.
+func (w *world) deleteNode(node string) {
+	w.note("user: deletes Node %s", node)
+	w.unregistered[node] = w.clock.now
 }
 
 // outOfService is what an administrator does who made sure that a node is off: pod garbage
@@ -394,13 +220,45 @@ func (w *world) outOfService(node string) {
 	w.powerOff(node)
 	w.note("node %s is declared out of service", node)
 	for _, pod := range list[*corev1.Pod](w.store) {
-		if pod.Spec.NodeName != node {
+		if pod.Spec.NodeName == node {
+			w.collectPod(pod, false)
+		}
+	}
+}
+
+// collectPod fails a pod and removes it by force (markFailedAndDeletePodWithCondition in
+// kubernetes/pkg/controller/podgc/gc_controller.go).
+func (w *world) collectPod(pod *corev1.Pod, disrupted bool) {
+	if !terminal(pod) {
+		update(w.store, pod.Name, func(pod *corev1.Pod) {
+			pod.Status.Phase = corev1.PodFailed
+			setReady(pod, false)
+			if disrupted {
+				setDisrupted(pod, "DeletionByPodGC")
+			}
+		})
+	}
+	_ = w.store.delete(pods, pod.Name, deletion{uid: pod.UID, now: true})
+}
+
+// collectOrphans collects the pods of nodes whose Node objects are gone (gcOrphaned in
+// kubernetes/pkg/controller/podgc/gc_controller.go). Who deletes the Node object of a node that runs says by that, as
+// by force on each of its pods, that nothing does.
+func (w *world) collectOrphans() {
+	for _, node := range nodeNames {
+		if w.registered(node) || w.clock.now.Before(w.unregistered[node].Add(quarantine)) {
 			continue
 		}
-		if !terminal(pod) {
-			update(w.store, pod.Name, func(pod *corev1.Pod) { pod.Status.Phase = corev1.PodFailed; setReady(pod, false) })
+		for _, pod := range list[*corev1.Pod](w.store) {
+			if pod.Spec.NodeName != node || (pod.DeletionTimestamp != nil && zero(pod.DeletionGracePeriodSeconds)) {
+				continue
+			}
+			w.note("pod garbage collector: removes pod %s, whose node %s is gone", pod.Name, node)
+			if c := w.containers[pod.UID]; c != nil && c.live {
+				c.ghost = true
+			}
+			w.collectPod(pod, true)
 		}
-		_ = w.store.delete(pods, pod.Name, deletion{uid: pod.UID, now: true})
 	}
 }
 
@@ -412,7 +270,6 @@ func (w *world) removed(k kind, object client.Object) {
 		w.backups[object.GetName()] = object.(*corev1.PersistentVolumeClaim)
 	case pods:
 		if c := w.containers[object.GetUID()]; c != nil && c.live {
-			c.ghost = true
 			w.note("pod %s runs on, and nobody knows", c.pod)
 		}
 		if w.eager {
@@ -430,5 +287,3 @@ func (w *world) landLocks() {
 		}
 	}
 }
-
-func lockName(ordinal int32) string { return fmt.Sprintf("%s-%d", setName, ordinal) }

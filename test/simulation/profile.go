@@ -16,6 +16,8 @@ limitations under the License.
 
 package simulation
 
+import "flag"
+
 // taking is one kind of step of a history.
 type taking int
 
@@ -75,6 +77,11 @@ const (
 	doEndDrain
 	doReplaceSet
 	doComeAndGo
+	doWebhook
+	doForge
+	doSuspendJob
+	doUnused
+	doProof
 	actions
 )
 
@@ -108,6 +115,16 @@ type profile struct {
 	fickle int
 	// sloth is in how many of 100 cases the controller of the Unused condition overlooks a claim.
 	sloth int
+	// cruel is in how many of 100 steps of a drain pod the kubelet does something to it that nobody has asked for, and reboots
+	// how often nodes are rebooted, shut down, or lose their objects.
+	cruel, reboots int
+	// tools is how often of 10 times the drain is an init container and its receipt written by another one, odd how often a
+	// template is not what it should be, exitCode how often the policy believes exit codes, limited how often it bounds
+	// the attempts, graceless how often the StatefulSet's pods have no grace period, annotated how often the
+	// StatefulSet has its drain in an annotation, and hooked how often there is a webhook from the start.
+	tools, odd, exitCode, limited, graceless, annotated, hooked int
+	// tardy is how often of 10 times the reports of Unused are a minute and more behind.
+	tardy int
 	// slow has the StatefulSet controller see one change of the StatefulSet at a time.
 	slow bool
 	// nosy is in how many of 100 cases a claim that is marked is looked at by somebody at once.
@@ -137,6 +154,9 @@ var brisk = [takings]int{
 	takeTime: 2, takeManager: 10, takeSets: 3, takeJobs: 3, takeGarbage: 2, takeKubelets: 4, takeUnused: 3, takeHanging: 4,
 	takeLeader: 1, takeEvents: 2, takeUser: 14, takeKubernetes: 6, takeOperator: 6, takeWhile: 24, takeLate: 4,
 }
+
+// checkRepeats has drains that are repeated without a delay count as broken.
+var checkRepeats = flag.Bool("sim.repeats", false, "assert that no drain is repeated without a delay")
 
 // profiles are what histories are about.
 var profiles = []profile{
@@ -266,6 +286,70 @@ var profiles = []profile{
 		users:  [actions]int{doVisit: 40, doScale: 20, doWhenDrained: 40},
 		late:   []string{"patch persistentvolumeclaims", "delete persistentvolumeclaims"},
 		unused: 10, twoTemplates: 2, retain: 7, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 80,
+	},
+	{
+		name: "drains that the kubelet ends", often: 0, steps: 40,
+		takes:  but(brisk, takeUser, 16, takeKubelets, 10, takeNodes, 4),
+		users:  [actions]int{doScale: 50, doEndDrain: 6, doTemplate: 4, doProof: 3, doDeleteJob: 2},
+		late:   []string{"patch pods", "patch persistentvolumeclaims"},
+		unused: 5, twoTemplates: 3, retain: 5, wait: 7, prompt: true, most: 3, fickle: 5, sloth: 30,
+		cruel: 12, reboots: 2, tools: 3, odd: 2, exitCode: 3, limited: 2,
+	},
+	{
+		name: "templates that are not what they should be", often: 0, steps: 40,
+		takes:  but(brisk, takeUser, 16, takeKubelets, 8),
+		users:  [actions]int{doScale: 50, doTemplate: 30, doProof: 10, doDeleteJob: 2},
+		late:   []string{"patch pods", "patch persistentvolumeclaims"},
+		unused: 5, twoTemplates: 5, retain: 5, wait: 7, prompt: true, most: 2, fickle: 5, sloth: 30,
+		cruel: 12, reboots: 1, tools: 3, odd: 5, exitCode: 4, limited: 2,
+	},
+	{
+		name: "webhooks", often: 0, steps: 40,
+		takes:  but(brisk, takeUser, 16, takeKubelets, 8),
+		users:  [actions]int{doScale: 50, doWebhook: 30, doTemplate: 10, doDeleteJob: 2, doEndDrain: 5},
+		late:   []string{"patch pods", "create jobs"},
+		unused: 5, twoTemplates: 3, retain: 5, wait: 7, prompt: true, most: 2, fickle: 5, sloth: 30,
+		cruel: 10, tools: 2, exitCode: 4, limited: 2, hooked: 4,
+	},
+	{
+		name: "pods without a grace period", often: 0, steps: 40,
+		takes:  but(brisk, takeUser, 20, takeKubelets, 3),
+		users:  [actions]int{doScale: 50, doEditSet: 6, doEndDrain: 6, doDeleteSet: 6, doCreateSet: 6, doDeletePod: 2},
+		late:   []string{"create pods", "patch persistentvolumeclaims"},
+		unused: 5, twoTemplates: 2, retain: 5, wait: 7, prompt: true, most: 2, fickle: 5, sloth: 30, stubborn: true,
+		graceless: 4, odd: 1,
+	},
+	{
+		name: "forged labels and Jobs", often: 0, steps: 40,
+		takes:  but(brisk, takeUser, 24, takeKubelets, 8),
+		users:  [actions]int{doScale: 40, doForge: 50, doWhenDrained: 8},
+		late:   []string{"create jobs", "patch persistentvolumeclaims"},
+		unused: 5, twoTemplates: 2, retain: 5, wait: 7, prompt: true, most: 2, fickle: 5, sloth: 30,
+	},
+	{
+		name: "Jobs that are taken away and suspended", often: 0, steps: 40,
+		takes:  but(brisk, takeUser, 20, takeJobs, 4, takeNodes, 3),
+		users:  [actions]int{doScale: 40, doSuspendJob: 30, doDeleteJob: 20, doEndDrain: 6, doTemplate: 4},
+		late:   []string{"create jobs", "delete jobs", "patch pods"},
+		unused: 5, twoTemplates: 2, retain: 5, wait: 6, prompt: true, most: 3, fickle: 5, sloth: 30,
+		cruel: 6, reboots: 2, limited: 4,
+	},
+	{
+		name: "reports of use that come late or not at all", often: 0, steps: 40,
+		takes:  but(brisk, takeUser, 18, takeUnused, 6),
+		users:  [actions]int{doScale: 50, doUnused: 10, doDebug: 14, doVisit: 8, doWhenDrained: 10, doDeleteSet: 3, doCreateSet: 3},
+		late:   []string{"patch persistentvolumeclaims", "delete persistentvolumeclaims"},
+		unused: 10, twoTemplates: 2, retain: 5, wait: 6, prompt: true, most: 2, fickle: 5, sloth: 30,
+		tardy: 6,
+	},
+	{
+		name: "annotations", often: 0, steps: 50,
+		takes:  but(brisk, takeUser, 18),
+		users:  [actions]int{doScale: 50, doTemplate: 14, doCreatePolicy: 4, doDeletePolicy: 5, doWhenDrained: 6, doDeleteSet: 4, doCreateSet: 4, doSuspend: 2, doEditSet: 2},
+		late:   []string{"create pods", "patch persistentvolumeclaims", "delete persistentvolumeclaims", "delete drainpolicies"},
+		then:   []string{"delete pods"},
+		unused: 5, twoTemplates: 2, retain: 3, wait: 7, prompt: true, most: 2, fickle: 5, sloth: 30,
+		annotated: 10, tools: 2, odd: 1, cruel: 3,
 	},
 	{
 		name: "tampering", often: 3, steps: 60,

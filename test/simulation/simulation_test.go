@@ -33,15 +33,25 @@ import (
 )
 
 var (
-	seedCount  = flag.Int("sim.seeds", 300, "the number of histories with fixed seeds, from 0 on")
-	freshSeed  = flag.Int("sim.fresh", 0, "the number of histories with seeds that nobody has seen before")
-	oneSeed    = flag.Int64("sim.seed", -1, "simulate this seed only")
-	shrinking  = flag.Bool("sim.shrink", true, "make a failing history shorter before it is printed")
-	safetyOnly = flag.Bool("sim.safety", false, "assert nothing about what must come of a history in the end")
-	showTrace  = flag.Bool("sim.trace", false, "with -sim.seed, print the trace of the whole history, also if nothing breaks")
+	seedCount   = flag.Int("sim.seeds", 300, "the number of histories with fixed seeds, from 0 on")
+	freshSeed   = flag.Int("sim.fresh", 0, "the number of histories with seeds that nobody has seen before")
+	oneSeed     = flag.Int64("sim.seed", -1, "simulate this seed only")
+	shrinking   = flag.Bool("sim.shrink", true, "make a failing history shorter before it is printed")
+	safetyOnly  = flag.Bool("sim.safety", false, "assert nothing about what must come of a history in the end")
+	onlyProfile = flag.String("sim.profile", "", "simulate only histories of the profile with this name")
+	showTrace   = flag.Bool("sim.trace", false, "with -sim.seed, print the trace of the whole history, also if nothing breaks")
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	for i := range profiles {
+		if *onlyProfile != "" {
+			profiles[i].often = 0
+			if profiles[i].name == *onlyProfile {
+				profiles[i].often = 1
+			}
+		}
+	}
 	log.SetLogger(klog.New(log.NullLogSink{}))
 	debug.SetGCPercent(1600)
 	m.Run()

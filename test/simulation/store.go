@@ -31,6 +31,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
@@ -235,7 +236,7 @@ func (s *store) delete(k kind, name string, how deletion) error {
 	next := copyOf(old)
 	var grace int64
 	if pod, ok := next.(*corev1.Pod); ok && !how.now && pod.Spec.NodeName != "" && !terminal(pod) {
-		grace = 30
+		grace = ptr.Deref(pod.Spec.TerminationGracePeriodSeconds, 30)
 	}
 	if k == jobs || k == sets || k == policies {
 		switch {

@@ -40,17 +40,23 @@ const (
 	maxReplicas  = 3
 )
 
-// policyNames are the policies of the StatefulSet; the second one is a rival of the first.
-var policyNames = []string{"drain", "rival"}
+// The policies of the StatefulSet: a user's, or the one that the operator keeps for an annotation, and a rival of
+// either that a user makes.
+const (
+	ownPolicy     = "drain"
+	managedPolicy = setName + "-managed"
+	rivalPolicy   = "rival"
+)
+
+// policyNames are the policies that there may be in this history; the second one is a rival of the first.
+func (w *world) policyNames() []string {
+	if w.annotated {
+		return []string{managedPolicy, rivalPolicy}
+	}
+	return []string{ownPolicy, rivalPolicy}
+}
 
 func (k kind) groupKind() schema.GroupKind { return schema.GroupKind{Kind: kindNames[k]} }
-
-func jobTemplate(object client.Object) *corev1.PodTemplateSpec {
-	if job, ok := object.(*batchv1.Job); ok {
-		return &job.Spec.Template
-	}
-	return nil
-}
 
 // begin makes the StatefulSet, its policy and their pods.
 func (w *world) begin() {
@@ -77,9 +83,20 @@ func (w *world) begin() {
 	if w.outOfTen(w.twoTemplates) {
 		w.templates = []string{"data", "logs"}
 	}
+	w.cruel = w.profile.cruel
+	w.graceless = w.outOfTen(w.profile.graceless)
+	w.annotated = w.outOfTen(w.profile.annotated)
+	if w.outOfTen(w.profile.tardy) {
+		w.unusedLag = []time.Duration{30 * time.Second, 2 * time.Minute}[c.pick(2)]
+	}
 	w.note("a history of %s; Unused condition: %t, parallel: %t, templates: %v", w.name, w.unused, w.parallel, w.templates)
+	if w.outOfTen(w.hooked) {
+		w.installWebhook(true)
+	}
 	w.createSet(int32(1 + c.pick(maxReplicas)))
-	w.createPolicy(policyNames[0])
+	if !w.annotated {
+		w.createPolicy(ownPolicy)
+	}
 	for range 3 * maxReplicas {
 		w.settleKubernetes()
 	}
@@ -99,6 +116,12 @@ func (w *world) createSet(replicas int32) {
 	if w.parallel {
 		set.Spec.PodManagementPolicy = appsv1.ParallelPodManagement
 	}
+	if w.graceless {
+		set.Spec.Template.Spec.TerminationGracePeriodSeconds = ptr.To[int64](0)
+	}
+	if w.annotated {
+		set.Annotations = map[string]string{string(drainv1alpha1.ScaledownPodTemplateAnnotation): asAnnotation(w.drawTemplate())}
+	}
 	for _, name := range w.templates {
 		set.Spec.VolumeClaimTemplates = append(set.Spec.VolumeClaimTemplates, corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	}
@@ -114,7 +137,8 @@ func (w *world) createPolicy(name string) {
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: drainv1alpha1.DrainPolicySpec{
 			StatefulSetRef:      drainv1alpha1.StatefulSetReference{Name: setName},
-			Template:            corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "drain-1"}}}},
+			Template:            w.drawTemplate(),
+			Proof:               drainv1alpha1.ProofReceipt,
 			WhenScaled:          drainv1alpha1.WhenScaledDrain,
 			WhenDrained:         drainv1alpha1.WhenDrainedDelete,
 			WhenScaledUp:        drainv1alpha1.WhenScaledUpWait,
@@ -129,6 +153,12 @@ func (w *world) createPolicy(name string) {
 	if w.prompt {
 		policy.Spec.MinReadyReplicas, policy.Spec.MinOrphanedSeconds = ptr.To[int32](0), ptr.To[int32](0)
 	}
+	if w.outOfTen(w.exitCode) {
+		policy.Spec.Proof = drainv1alpha1.ProofExitCode
+	}
+	if w.outOfTen(w.limited) {
+		policy.Spec.Retry.MaxAttempts = ptr.To(int32(1 + c.pick(3)))
+	}
 	if w.outOfTen(w.retain) {
 		policy.Spec.WhenDrained = drainv1alpha1.WhenDrainedRetain
 	}
@@ -140,7 +170,7 @@ func (w *world) createPolicy(name string) {
 		policy.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyNever
 	}
 	if _, err := w.store.create(policy); err == nil {
-		w.note("user: creates policy %s: %s, %s", name, policy.Spec.WhenDrained, policy.Spec.WhenScaledUp)
+		w.note("user: creates policy %s: %s, %s, %s", name, policy.Spec.WhenDrained, policy.Spec.WhenScaledUp, policy.Spec.Proof)
 	}
 }
 
@@ -166,8 +196,7 @@ func (w *world) do(what action) {
 		w.note("user: sets ordinals.start to %d", start)
 		update(w.store, setName, func(set *appsv1.StatefulSet) { set.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: start} })
 	case doEditSet:
-		w.note("user: edits the StatefulSet")
-		update(w.store, setName, func(set *appsv1.StatefulSet) { set.Spec.MinReadySeconds++ })
+		w.editSet()
 	case doDeleteSet:
 		w.deleteSet()
 	case doCreateSet:
@@ -175,7 +204,11 @@ func (w *world) do(what action) {
 	case doDeletePolicy:
 		w.deletePolicy()
 	case doCreatePolicy:
-		w.createPolicy(policyNames[c.weighted(9, 1)])
+		if name := w.policyNames()[c.weighted(9, 1)]; name != managedPolicy {
+			w.createPolicy(name)
+		} else {
+			w.createPolicy(rivalPolicy)
+		}
 	case doWhenDrained:
 		w.editPolicy("whenDrained", func(spec *drainv1alpha1.DrainPolicySpec) {
 			if spec.WhenDrained == drainv1alpha1.WhenDrainedDelete {
@@ -189,9 +222,7 @@ func (w *world) do(what action) {
 			spec.WhenScaledUp = []drainv1alpha1.WhenScaledUp{drainv1alpha1.WhenScaledUpWait, drainv1alpha1.WhenScaledUpCancel}[c.pick(2)]
 		})
 	case doTemplate:
-		w.editPolicy("template", func(spec *drainv1alpha1.DrainPolicySpec) {
-			spec.Template.Spec.Containers[0].Image = []string{"drain-1", "drain-2", refusedImage}[c.pick(3)]
-		})
+		w.editTemplate()
 	case doSuspend:
 		w.editPolicy("suspend", func(spec *drainv1alpha1.DrainPolicySpec) { spec.Suspend = ptr.To(c.pick(2) == 1) })
 	case doDeletePod:
@@ -227,6 +258,19 @@ func (w *world) do(what action) {
 			w.note("user: evicts drain pod %s", pod.Name)
 			_ = w.store.delete(pods, pod.Name, deletion{})
 		}
+	case doWebhook:
+		w.installWebhook(false)
+	case doForge:
+		w.forge()
+	case doSuspendJob:
+		w.suspendJob()
+	case doUnused:
+		w.unuser.off = !w.unuser.off
+		w.note("claim protection: reports Unused: %t", !w.unuser.off)
+	case doProof:
+		w.editPolicy("proof", func(spec *drainv1alpha1.DrainPolicySpec) {
+			spec.Proof = []drainv1alpha1.Proof{drainv1alpha1.ProofReceipt, drainv1alpha1.ProofExitCode}[c.pick(2)]
+		})
 	case doReplaceSet:
 		w.replaceSet()
 	case doComeAndGo:
@@ -293,19 +337,19 @@ func (w *world) goOnFor(times int) {
 }
 
 func (w *world) deletePolicy() {
-	name := policyNames[w.choices.weighted(7, 3)]
+	name := w.policyNames()[w.choices.weighted(7, 3)]
 	how := []metav1.DeletionPropagation{metav1.DeletePropagationBackground, metav1.DeletePropagationForeground}[w.choices.weighted(8, 2)]
 	if w.store.delete(policies, name, deletion{propagation: how}) == nil {
 		w.note("user: deletes policy %s, %s", name, how)
 	}
-	if w.choices.chance(30) {
+	if w.choices.chance(30) && name != managedPolicy {
 		w.createPolicy(name)
 	}
 }
 
 func (w *world) editPolicy(what string, edit func(*drainv1alpha1.DrainPolicySpec)) {
 	w.note("user: edits the policy's %s", what)
-	update(w.store, policyNames[0], func(policy *drainv1alpha1.DrainPolicy) { edit(&policy.Spec) })
+	update(w.store, w.policyNames()[0], func(policy *drainv1alpha1.DrainPolicy) { edit(&policy.Spec) })
 }
 
 // any returns an object of a kind at random, or nil.
@@ -399,16 +443,21 @@ func (w *world) look() {
 }
 
 // debugOn starts a pod that uses and writes to a claim, and returns its name.
-func (w *world) debugOn(claim string) string {
+func (w *world) debugOn(claim string) string { return w.debugWith(claim, nil) }
+
+// debugWith starts one that bears other labels too.
+func (w *world) debugWith(claim string, forged map[string]string) string {
 	name := fmt.Sprintf("debug-%d", w.store.uids+1)
 	w.note("user: starts debug pod %s on claim %s", name, claim)
+	labels := map[string]string{"app": debugRole}
+	maps.Copy(labels, forged)
 	_, _ = w.store.create(&corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: name, Labels: map[string]string{"app": debugRole},
+			Name: name, Labels: labels,
 		},
 		Spec: corev1.PodSpec{
 			RestartPolicy: corev1.RestartPolicyNever,
-			Containers:    []corev1.Container{{Name: "main", Image: "shell"}},
+			Containers:    []corev1.Container{{Name: "main", Image: imageShell, VolumeMounts: mounts([]string{"data"})}},
 			Volumes: []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{
 				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
 			}}},
@@ -455,12 +504,11 @@ func (w *world) stripPolicy() {
 	}
 }
 
-func isDrain(pod *corev1.Pod) bool {
-	return pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleDrain
-}
+func isDrain(pod *corev1.Pod) bool { return roleOf(&pod.Spec) == roleDrain }
 
+// isLock tells a lock by its owner too, because labels can be forged.
 func isLock(pod *corev1.Pod) bool {
-	return pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLock
+	return pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLock && ownerOf(pod) != ""
 }
 
 // tamperWithMarks strips a mark, or copies one to another claim as a backup tool does.

@@ -23,9 +23,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
@@ -56,6 +54,14 @@ type options struct {
 	docile bool
 	// eager says that a lock whose creation hangs is made as soon as a pod is gone.
 	eager bool
+	// cruel is in how many of 100 cases a kubelet ends what nobody has told to end.
+	cruel int
+	// graceless says that the pods of the StatefulSet have no grace period.
+	graceless bool
+	// unusedLag is how far the reports of Unused are behind.
+	unusedLag time.Duration
+	// annotated says that the StatefulSet has its drain in an annotation, and that there is no policy of a user's at first.
+	annotated bool
 	// target is the write that tends to go wrong, and favourite is how.
 	target    string
 	favourite fault
@@ -77,7 +83,13 @@ type world struct {
 	garbage *collector
 	unuser  *unusedController
 
-	nodes      map[string]nodeState
+	nodes map[string]nodeState
+	// unregistered is since when a node has no Node object.
+	unregistered map[string]time.Time
+	// webhooks change Jobs and pods when they are created.
+	webhooks []webhook
+	// attempts are the latest Jobs of the operator, by the lock that they are for.
+	attempts   map[types.UID]attempt
 	containers map[types.UID]*container
 	volumes    map[types.UID]*volume
 	records    int
@@ -133,13 +145,15 @@ func (w *world) note(format string, args ...any) {
 func newWorld(cache *managerCache, trace *strings.Builder) *world {
 	w := &world{
 		cache: cache, trace: trace,
-		clock:      &clock{now: time.Date(2026, time.August, 1, 12, 0, 0, 0, time.UTC)},
-		nodes:      map[string]nodeState{"n1": nodeUp, "n2": nodeUp},
-		containers: map[types.UID]*container{},
-		volumes:    map[types.UID]*volume{},
-		sabotaged:  map[string]int64{},
-		discarded:  map[types.UID]bool{},
-		backups:    map[string]*corev1.PersistentVolumeClaim{},
+		clock:        &clock{now: time.Date(2026, time.August, 1, 12, 0, 0, 0, time.UTC)},
+		nodes:        map[string]nodeState{"n1": nodeUp, "n2": nodeUp},
+		unregistered: map[string]time.Time{},
+		attempts:     map[types.UID]attempt{},
+		containers:   map[types.UID]*container{},
+		volumes:      map[types.UID]*volume{},
+		sabotaged:    map[string]int64{},
+		discarded:    map[types.UID]bool{},
+		backups:      map[string]*corev1.PersistentVolumeClaim{},
 	}
 	w.store = newStore(func() time.Time { return w.clock.now })
 	w.store.removed = w.removed
@@ -311,12 +325,17 @@ func (w *world) settleManager(m *manager) {
 	if m.run == nil && m.quiet == w.store.version && w.clock.now.Before(m.until) {
 		return
 	}
+	if w.annotated && m.run == nil && m.asleep <= w.step {
+		m.startAnnotations()
+		m.finish()
+		m.view.deliverAll()
+	}
 	if m.run == nil && m.asleep <= w.step {
 		w.reconcile(m)
 	}
 	before := w.store.version
 	m.finish()
-	if m.run == nil && before == w.store.version && get[*drainv1alpha1.DrainPolicy](w.store, policyNames[1]) == nil {
+	if m.run == nil && before == w.store.version && get[*drainv1alpha1.DrainPolicy](w.store, rivalPolicy) == nil {
 		m.quiet, m.until = before, w.clock.now.Add(recheck)
 	}
 }
@@ -383,9 +402,14 @@ func (w *world) stepManager() {
 
 // reconcile starts a reconcile of one of the policies there are, or were.
 func (w *world) reconcile(m *manager) {
-	name := policyNames[0]
-	if rival := get[*drainv1alpha1.DrainPolicy](w.store, policyNames[1]); rival != nil || w.choices.chance(2) {
-		name = policyNames[w.choices.pick(2)]
+	if w.annotated && w.choices.chance(30) {
+		w.note("%s looks for annotations", m.name)
+		m.startAnnotations()
+		return
+	}
+	name := w.policyNames()[0]
+	if rival := get[*drainv1alpha1.DrainPolicy](w.store, rivalPolicy); rival != nil || w.choices.chance(2) {
+		name = w.policyNames()[w.choices.pick(2)]
 	}
 	w.note("%s reconciles %s", m.name, name)
 	m.start(name)
@@ -518,23 +542,4 @@ func (w *world) landHanging() {
 func (w *world) land(c *call) {
 	w.note("what hung takes effect: %s", c)
 	_, _ = w.make(c)
-}
-
-// admit is the admission of the API server.
-func (w *world) admit(object client.Object) error {
-	var pod *corev1.PodSpec
-	switch object := object.(type) {
-	case *corev1.Pod:
-		pod = &object.Spec
-	default:
-		template := jobTemplate(object)
-		if template == nil {
-			return nil
-		}
-		pod = &template.Spec
-	}
-	if pod.Containers[0].Image == refusedImage && len(pod.SchedulingGates) > 0 && pod.SchedulingGates[0].Name != lockGate {
-		return apierrors.NewInvalid(kindOf(object).groupKind(), object.GetName(), nil)
-	}
-	return nil
 }
