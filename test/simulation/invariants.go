@@ -51,6 +51,7 @@ const (
 	invariantHeld     = "no lock is taken for a policy that isn't held in place"
 	invariantBackoff  = "no drain is repeated without a delay"
 	invariantStatus   = "the status calls drained only what is"
+	invariantAlarm    = "Stalled is True when a person is needed"
 	invariantLiveness = "liveness"
 )
 

@@ -298,31 +298,36 @@ func (w *world) disturb(pod *corev1.Pod, c *container) {
 	_, limited := main.Resources.Limits[corev1.ResourceEphemeralStorage]
 	limited = limited || slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.EmptyDir != nil && v.EmptyDir.SizeLimit != nil })
 	probed := main.LivenessProbe != nil && (!c.tool || c.toolEnded)
-	switch w.choices.pick(4) {
-	case 0:
-		w.note("kubelet %s: evicts pod %s under node pressure", c.node, c.pod)
-		c.evicted = evictedWithTrace
-		if !c.trusting && (!c.tool || c.toolEnded) && w.choices.chance(20) {
-			w.note("kubelet %s: starts anew, and remembers nothing of that", c.node)
-			c.evicted = evictedWithoutTrace
-		}
-	case 1:
-		if limited {
+	what := []func(){
+		func() {
+			w.note("kubelet %s: evicts pod %s under node pressure", c.node, c.pod)
+			c.evicted = evictedWithTrace
+			if !c.trusting && (!c.tool || c.toolEnded) && w.choices.chance(20) {
+				w.note("kubelet %s: starts anew, and remembers nothing of that", c.node)
+				c.evicted = evictedWithoutTrace
+			}
+		},
+		func() {
+			w.note("kubelet %s: the sandbox of pod %s is gone", c.node, c.pod)
+			w.loseSandbox(c)
+		},
+	}
+	if limited {
+		what = append(what, func() {
 			w.note("kubelet %s: evicts pod %s, which exceeds a limit of local storage", c.node, c.pod)
 			c.evicted = evictedWithoutTrace
-		}
-	case 2:
-		if probed {
+		})
+	}
+	if probed {
+		what = append(what, func() {
 			w.note("kubelet %s: pod %s fails its liveness probe", c.node, c.pod)
 			w.tell(c)
 			if pod.Spec.RestartPolicy != corev1.RestartPolicyNever && w.choices.pick(2) == 0 {
 				w.restart(pod, c) // At once, whatever the exit code, unless it backs off (computePodActions and doBackOff).
 			}
-		}
-	case 3:
-		w.note("kubelet %s: the sandbox of pod %s is gone", c.node, c.pod)
-		w.loseSandbox(c)
+		})
 	}
+	what[w.choices.pick(len(what))]()
 }
 
 // startAnew is what the kubelet does with a pod whose sandbox is gone: with Never nothing more is started, with OnFailure

@@ -26,6 +26,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
@@ -37,6 +39,8 @@ import (
 const (
 	rounds      = 120
 	quietRounds = 4
+	// troubledRounds is how often before somebody puts right what only a person can.
+	troubledRounds = 40
 )
 
 // settleKubernetes gives each of Kubernetes' own controllers a turn.
@@ -73,52 +77,159 @@ func (w *world) settle() {
 		w.nodes[node] = nodeUp
 	}
 	clear(w.unregistered)
-	for _, pod := range list[*corev1.Pod](w.store) {
-		if isDebug(pod) {
-			_ = w.store.delete(pods, pod.Name, deletion{})
+	if w.troubled() {
+		w.goQuiet(troubledRounds)
+		if w.broken == nil && *checkStalled {
+			w.checkAlarm()
 		}
+		w.repair()
 	}
-	m := w.leader()
-	quiet := 0
-	for round := 0; round < rounds && quiet < quietRounds && w.broken == nil; round++ {
-		before := w.store.version + w.progress
-		w.settleKubernetes()
-		w.letClaimsGo()
-		w.check()
-		if w.annotated {
-			m.view.deliverAll()
-			if m.run == nil {
-				m.startAnnotations()
-			}
-			m.finish()
-		}
-		for _, name := range w.policyNames() {
-			if name == rivalPolicy && get[*drainv1alpha1.DrainPolicy](w.store, name) == nil && !w.hasLocks(name) {
-				continue
-			}
-			m.view.deliverAll()
-			if m.run == nil {
-				m.start(name)
-			}
-			m.finish()
-			w.check()
-		}
-		w.clock.now = w.clock.now.Add(30 * time.Second)
-		quiet++
-		if w.store.version+w.progress != before || w.sets.behind() {
-			quiet = 0
-		}
-		w.step++
-	}
+	w.removeStrangers()
+	quiet := w.goQuiet(rounds)
 	if w.broken != nil {
 		return
 	}
-	if quiet < quietRounds {
+	if !quiet {
 		w.violate(invariantLiveness, "after %d rounds there is still no rest", rounds)
 		return
 	}
 	w.checkPolicies()
 	w.checkOrdinals()
+}
+
+// goQuiet gives everything a turn, this often at most, and says whether nothing happens any more. In a history that lags,
+// everything goes on lagging: the operator's caches, the controllers and the nodes.
+func (w *world) goQuiet(rounds int) bool {
+	m := w.leader()
+	enough := quietRounds
+	if w.lagging {
+		rounds, enough = 3*rounds, 3*quietRounds
+	}
+	for round, quiet := 0, 0; round < rounds && w.broken == nil; round++ {
+		before, seen := w.store.version+w.progress, w.lengths()
+		if !w.lagging || round%3 == 0 {
+			w.settleKubernetes()
+		}
+		w.letClaimsGo()
+		w.check()
+		w.settleRound(m, seen)
+		w.clock.now = w.clock.now.Add(30 * time.Second)
+		w.step++
+		if quiet++; w.store.version+w.progress != before || w.sets.behind() {
+			quiet = 0
+		}
+		if quiet >= enough {
+			return true
+		}
+	}
+	return false
+}
+
+// settleRound has the operator look at everything that there is, on caches that lack nothing, or nothing older than the
+// last round.
+func (w *world) settleRound(m *manager, seen [kinds]int) {
+	catchUp := func() {
+		for k := range kinds {
+			if w.lagging {
+				m.view.deliver(k, max(0, seen[k]-m.view.at[k]))
+			} else {
+				m.view.deliver(k, len(w.store.log[k]))
+			}
+		}
+	}
+	if w.annotated {
+		catchUp()
+		if m.run == nil {
+			m.startAnnotations()
+		}
+		m.finish()
+	}
+	for _, name := range w.policyNames() {
+		if name == rivalPolicy && get[*drainv1alpha1.DrainPolicy](w.store, name) == nil && !w.hasLocks(name) {
+			continue
+		}
+		catchUp()
+		if m.run == nil {
+			m.start(name)
+		}
+		m.finish()
+		w.check()
+	}
+}
+
+// lengths are those of the logs.
+func (w *world) lengths() (lengths [kinds]int) {
+	for k := range kinds {
+		lengths[k] = len(w.store.log[k])
+	}
+	return lengths
+}
+
+// removeStrangers ends what users have started, forged Jobs included.
+func (w *world) removeStrangers() {
+	for _, job := range list[*batchv1.Job](w.store) {
+		if ownerOf(job) == "" && job.Labels["app"] == debugRole {
+			_ = w.store.delete(jobs, job.Name, deletion{propagation: metav1.DeletePropagationBackground})
+		}
+	}
+	for _, pod := range list[*corev1.Pod](w.store) {
+		if isDebug(pod) {
+			_ = w.store.delete(pods, pod.Name, deletion{})
+		}
+	}
+}
+
+// troubled says whether something is wrong that only a person can change.
+func (w *world) troubled() bool {
+	return len(w.webhooks) > 0 || w.oddTemplate || w.unuser.off || slices.ContainsFunc(list[*batchv1.Job](w.store), func(job *batchv1.Job) bool {
+		return ptr.Deref(job.Spec.Suspend, false) && !finished(job)
+	})
+}
+
+// repair is what a person does about that: Jobs that were made in the meantime may never end.
+func (w *world) repair() {
+	w.note("somebody puts right what is wrong")
+	w.webhooks, w.oddTemplate, w.unuser.off = nil, false, false
+	good := w.goodTemplate(imageDrain)
+	if w.annotated {
+		w.annotate(asAnnotation(good))
+	}
+	for _, name := range []string{ownPolicy, rivalPolicy} {
+		update(w.store, name, func(policy *drainv1alpha1.DrainPolicy) {
+			good.Spec.RestartPolicy = policy.Spec.Template.Spec.RestartPolicy
+			policy.Spec.Template = good
+		})
+	}
+	for _, job := range list[*batchv1.Job](w.store) {
+		if !finished(job) {
+			_ = w.store.delete(jobs, job.Name, deletion{propagation: metav1.DeletePropagationBackground})
+		}
+	}
+}
+
+// checkAlarm asserts that Stalled says so when a drain gets nowhere for as long as nobody acts.
+func (w *world) checkAlarm() {
+	policy := w.inCharge()
+	if policy == nil || w.unusedLag > 0 || policy.DeletionTimestamp != nil || ptr.Deref(policy.Spec.Suspend, false) {
+		return
+	}
+	stalled := meta.IsStatusConditionTrue(policy.Status.Conditions, drainv1alpha1.ConditionStalled)
+	for i := range policy.Status.Drains {
+		e := &policy.Status.Drains[i]
+		suspended := slices.ContainsFunc(list[*batchv1.Job](w.store), func(job *batchv1.Job) bool { return ptr.Deref(job.Spec.Suspend, false) })
+		if stuck := e.State == drainv1alpha1.DrainDraining || e.State == drainv1alpha1.DrainFailed || e.State == drainv1alpha1.DrainBlocked; stuck && !stalled && !suspended {
+			w.violate(invariantAlarm, "ordinal %d gets nowhere and Stalled isn't True: %s", *e.Ordinal, entryOf(policy, *e.Ordinal))
+		}
+	}
+}
+
+// inCharge returns the policy that counts, or nil.
+func (w *world) inCharge() *drainv1alpha1.DrainPolicy {
+	policy := get[*drainv1alpha1.DrainPolicy](w.store, w.policyNames()[0])
+	if rival := get[*drainv1alpha1.DrainPolicy](w.store, rivalPolicy); policy == nil || (rival != nil && (w.annotated || rival.CreationTimestamp.Before(&policy.CreationTimestamp))) {
+		policy = rival
+	}
+	return policy
 }
 
 // hasLocks says whether there are locks of a policy with this name.
@@ -165,10 +276,7 @@ func (w *world) checkPolicies() {
 // orphan is drained or says why not.
 func (w *world) checkOrdinals() {
 	set := get[*appsv1.StatefulSet](w.store, setName)
-	policy := get[*drainv1alpha1.DrainPolicy](w.store, w.policyNames()[0])
-	if rival := get[*drainv1alpha1.DrainPolicy](w.store, rivalPolicy); policy == nil || (rival != nil && (w.annotated || rival.CreationTimestamp.Before(&policy.CreationTimestamp))) {
-		policy = rival
-	}
+	policy := w.inCharge()
 	for ordinal := range int32(8) {
 		wanted := set != nil && wanted(set, ordinal)
 		pod := get[*corev1.Pod](w.store, lockName(ordinal))

@@ -43,6 +43,7 @@ const (
 	takeBlind
 	takeOutage
 	takeDrain
+	takeStuck
 	takings
 )
 
@@ -125,6 +126,8 @@ type profile struct {
 	tools, odd, exitCode, limited, graceless, annotated, hooked int
 	// tardy is how often of 10 times the reports of Unused are a minute and more behind.
 	tardy int
+	// lags is how often of 10 times nothing becomes prompt at the end of the history either.
+	lags int
 	// slow has the StatefulSet controller see one change of the StatefulSet at a time.
 	slow bool
 	// nosy is in how many of 100 cases a claim that is marked is looked at by somebody at once.
@@ -157,6 +160,9 @@ var brisk = [takings]int{
 
 // checkRepeats has drains that are repeated without a delay count as broken.
 var checkRepeats = flag.Bool("sim.repeats", false, "assert that no drain is repeated without a delay")
+
+// checkStalled has policies count as broken that don't say that a person is needed.
+var checkStalled = flag.Bool("sim.stalled", false, "assert that Stalled is True when a person is needed")
 
 // profiles are what histories are about.
 var profiles = []profile{
@@ -293,7 +299,7 @@ var profiles = []profile{
 		users:  [actions]int{doScale: 50, doEndDrain: 6, doTemplate: 4, doProof: 3, doDeleteJob: 2},
 		late:   []string{"patch pods", "patch persistentvolumeclaims"},
 		unused: 5, twoTemplates: 3, retain: 5, wait: 7, prompt: true, most: 3, fickle: 5, sloth: 30,
-		cruel: 12, reboots: 2, tools: 3, odd: 2, exitCode: 3, limited: 2,
+		cruel: 22, reboots: 2, tools: 3, odd: 2, exitCode: 3, limited: 2,
 	},
 	{
 		name: "templates that are not what they should be", often: 0, steps: 40,
@@ -301,7 +307,7 @@ var profiles = []profile{
 		users:  [actions]int{doScale: 50, doTemplate: 30, doProof: 10, doDeleteJob: 2},
 		late:   []string{"patch pods", "patch persistentvolumeclaims"},
 		unused: 5, twoTemplates: 5, retain: 5, wait: 7, prompt: true, most: 2, fickle: 5, sloth: 30,
-		cruel: 12, reboots: 1, tools: 3, odd: 5, exitCode: 4, limited: 2,
+		cruel: 15, reboots: 1, tools: 2, odd: 5, exitCode: 4, limited: 2,
 	},
 	{
 		name: "webhooks", often: 0, steps: 40,
@@ -328,11 +334,11 @@ var profiles = []profile{
 	},
 	{
 		name: "Jobs that are taken away and suspended", often: 0, steps: 40,
-		takes:  but(brisk, takeUser, 20, takeJobs, 4, takeNodes, 3),
+		takes:  but(brisk, takeUser, 20, takeJobs, 4, takeNodes, 3, takeStuck, 5),
 		users:  [actions]int{doScale: 40, doSuspendJob: 30, doDeleteJob: 20, doEndDrain: 6, doTemplate: 4},
 		late:   []string{"create jobs", "delete jobs", "patch pods"},
 		unused: 5, twoTemplates: 2, retain: 5, wait: 6, prompt: true, most: 3, fickle: 5, sloth: 30,
-		cruel: 6, reboots: 2, limited: 4,
+		cruel: 6, reboots: 2, limited: 4, lags: 3,
 	},
 	{
 		name: "reports of use that come late or not at all", often: 0, steps: 40,
@@ -340,7 +346,7 @@ var profiles = []profile{
 		users:  [actions]int{doScale: 50, doUnused: 10, doDebug: 14, doVisit: 8, doWhenDrained: 10, doDeleteSet: 3, doCreateSet: 3},
 		late:   []string{"patch persistentvolumeclaims", "delete persistentvolumeclaims"},
 		unused: 10, twoTemplates: 2, retain: 5, wait: 6, prompt: true, most: 2, fickle: 5, sloth: 30,
-		tardy: 6,
+		tardy: 6, lags: 4,
 	},
 	{
 		name: "annotations", often: 0, steps: 50,
@@ -349,7 +355,7 @@ var profiles = []profile{
 		late:   []string{"create pods", "patch persistentvolumeclaims", "delete persistentvolumeclaims", "delete drainpolicies"},
 		then:   []string{"delete pods"},
 		unused: 5, twoTemplates: 2, retain: 3, wait: 7, prompt: true, most: 2, fickle: 5, sloth: 30,
-		annotated: 10, tools: 2, odd: 1, cruel: 3,
+		annotated: 10, tools: 2, odd: 1, cruel: 3, lags: 2,
 	},
 	{
 		name: "tampering", often: 3, steps: 60,

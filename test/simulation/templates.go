@@ -40,6 +40,11 @@ func (w *world) goodTemplate(image string) corev1.PodTemplateSpec {
 	return corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: image, VolumeMounts: mounts(w.templates)}}}}
 }
 
+var oddities = [8]string{
+	"writes no receipt", "mounts not all claims", "mounts a claim in a sidecar alone", "has a grace period of 0", "has a liveness probe",
+	"has a volume with a size limit", "has a limit of ephemeral storage", "has a liveness probe and a limit",
+}
+
 // drawTemplate is what a user takes for a drain.
 func (w *world) drawTemplate() corev1.PodTemplateSpec {
 	c := w.choices
@@ -52,10 +57,13 @@ func (w *world) drawTemplate() corev1.PodTemplateSpec {
 		main.Image, main.VolumeMounts = imageReceipt, nil
 		worker = &spec.InitContainers[0]
 	}
-	if !w.outOfTen(w.odd) {
+	w.oddTemplate = w.outOfTen(w.odd)
+	if !w.oddTemplate {
 		return template
 	}
-	switch c.pick(8) {
+	what := c.pick(8)
+	w.note("user: takes a template for a drain that %s", oddities[what])
+	switch what {
 	case 0:
 		if worker == main {
 			main.Image = imageMute
@@ -101,7 +109,7 @@ func (w *world) editTemplate() {
 		text := asAnnotation(template)
 		switch c.pick(6) {
 		case 1:
-			text = "{"
+			text, w.oddTemplate = "{", true
 		case 2:
 			text = ""
 		}

@@ -86,8 +86,9 @@ func (w *world) begin() {
 	w.cruel = w.profile.cruel
 	w.graceless = w.outOfTen(w.profile.graceless)
 	w.annotated = w.outOfTen(w.profile.annotated)
+	w.lagging = w.outOfTen(w.profile.lags)
 	if w.outOfTen(w.profile.tardy) {
-		w.unusedLag = []time.Duration{30 * time.Second, 2 * time.Minute}[c.pick(2)]
+		w.unusedLag = []time.Duration{40 * time.Second, 100 * time.Second, 4 * time.Minute}[c.pick(3)]
 	}
 	w.note("a history of %s; Unused condition: %t, parallel: %t, templates: %v", w.name, w.unused, w.parallel, w.templates)
 	if w.outOfTen(w.hooked) {

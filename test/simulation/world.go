@@ -60,6 +60,10 @@ type options struct {
 	graceless bool
 	// unusedLag is how far the reports of Unused are behind.
 	unusedLag time.Duration
+	// lagging says that nothing becomes prompt at the end of the history.
+	lagging bool
+	// oddTemplate says that the policy's template is not what it should be.
+	oddTemplate bool
 	// annotated says that the StatefulSet has its drain in an annotation, and that there is no policy of a user's at first.
 	annotated bool
 	// target is the write that tends to go wrong, and favourite is how.
@@ -272,6 +276,9 @@ func (w *world) take() {
 		w.note("StatefulSet controller: its watch of StatefulSets is stuck")
 	case takeOutage:
 		w.outage()
+	case takeStuck:
+		w.jobs.stuck = w.step + 3 + c.pick(20)
+		w.note("Job controller: stands still")
 	case takeDrain:
 		w.whileDraining()
 	}
