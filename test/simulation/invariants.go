@@ -123,14 +123,20 @@ func (w *world) afterOperatorCreates(r *run, object client.Object, decided time.
 type attempt struct {
 	job, template string
 	decided       time.Time
+	// ran says that a pod of it has run.
+	ran bool
 }
 
+// unstartedDelay is the least time between two Jobs of which the first one never ran (the constant recheck in
+// internal/plan).
+const unstartedDelay = 10
+
 // checkBackoff asserts that a drain isn't repeated in haste, whatever has become of the last attempt: under one lock, from
-// one template, the first delay of spec.retry passes between two Jobs at least. One that comes late was decided in its
-// time. (Times in conditions are in whole seconds.)
+// one template, the first delay of spec.retry passes between two Jobs at least, or ten seconds if nothing ran. One that
+// comes late was decided in its time. (Times in conditions are in whole seconds.)
 func (w *world) checkBackoff(job *batchv1.Job, decided time.Time) {
 	lock := types.UID(job.Annotations[drainv1alpha1.LockAnnotation])
-	now := attempt{job: job.Name, template: job.Annotations[drainv1alpha1.TemplateHashAnnotation], decided: decided}
+	now := &attempt{job: job.Name, template: job.Annotations[drainv1alpha1.TemplateHashAnnotation], decided: decided}
 	last, repeated := w.attempts[lock]
 	if repeated && !now.decided.After(last.decided) {
 		return
@@ -140,8 +146,14 @@ func (w *world) checkBackoff(job *batchv1.Job, decided time.Time) {
 	if policy := get[*drainv1alpha1.DrainPolicy](w.store, job.Annotations[drainv1alpha1.PolicyAnnotation]); policy != nil {
 		delay = ptr.Deref(policy.Spec.Retry.InitialDelaySeconds, delay)
 	}
-	if passed := now.decided.Sub(last.decided); repeated && *checkRepeats && last.template == now.template && passed < time.Duration(delay-1)*time.Second {
-		w.violate(invariantBackoff, "Job %s is made %s after Job %s of the same lock, and spec.retry.initialDelaySeconds is %d", now.job, passed, last.job, delay)
+	if repeated && !last.ran {
+		delay = min(delay, unstartedDelay)
+	}
+	if !repeated || !*checkRepeats || last.template != now.template {
+		return
+	}
+	if passed := now.decided.Sub(last.decided); passed < time.Duration(delay-1)*time.Second {
+		w.violate(invariantBackoff, "Job %s is made %s after Job %s of the same lock, and %d s have to pass", now.job, passed, last.job, delay)
 	}
 }
 

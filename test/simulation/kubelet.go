@@ -389,6 +389,9 @@ func (w *world) startPod(pod *corev1.Pod) {
 		ordinal, _ := strconv.ParseInt(pod.Labels[drainv1alpha1.OrdinalLabel], 10, 32)
 		c.ordinal, c.lock = int32(ordinal), types.UID(pod.Annotations[drainv1alpha1.LockAnnotation])
 		policy := get[*drainv1alpha1.DrainPolicy](w.store, pod.Annotations[drainv1alpha1.PolicyAnnotation])
+		if last := w.attempts[c.lock]; last != nil {
+			last.ran = true
+		}
 		c.trusting = policy != nil && policy.Spec.Proof == drainv1alpha1.ProofExitCode
 	}
 	w.containers[pod.UID] = c

@@ -41,6 +41,8 @@ const (
 	quietRounds = 4
 	// troubledRounds is how often before somebody puts right what only a person can.
 	troubledRounds = 40
+	// patience is how long a person may not be called.
+	patience = 30 * time.Minute
 )
 
 // settleKubernetes gives each of Kubernetes' own controllers a turn.
@@ -78,9 +80,13 @@ func (w *world) settle() {
 	}
 	clear(w.unregistered)
 	if w.troubled() {
-		w.goQuiet(troubledRounds)
+		quiet := w.goQuiet(troubledRounds)
+		if quiet { // Some time passes until somebody is called.
+			w.clock.now = w.clock.now.Add(patience)
+			w.goQuiet(quietRounds)
+		}
 		if w.broken == nil && *checkStalled {
-			w.checkAlarm()
+			w.checkAlarm(quiet)
 		}
 		w.repair()
 	}
@@ -207,8 +213,9 @@ func (w *world) repair() {
 	}
 }
 
-// checkAlarm asserts that Stalled says so when a drain gets nowhere for as long as nobody acts.
-func (w *world) checkAlarm() {
+// checkAlarm asserts that Stalled says so when a drain gets nowhere for as long as nobody acts: when nothing happens any
+// more, or when it fails again and again.
+func (w *world) checkAlarm(quiet bool) {
 	policy := w.inCharge()
 	if policy == nil || w.unusedLag > 0 || policy.DeletionTimestamp != nil || ptr.Deref(policy.Spec.Suspend, false) {
 		return
@@ -217,7 +224,11 @@ func (w *world) checkAlarm() {
 	for i := range policy.Status.Drains {
 		e := &policy.Status.Drains[i]
 		suspended := slices.ContainsFunc(list[*batchv1.Job](w.store), func(job *batchv1.Job) bool { return ptr.Deref(job.Spec.Suspend, false) })
-		if stuck := e.State == drainv1alpha1.DrainDraining || e.State == drainv1alpha1.DrainFailed || e.State == drainv1alpha1.DrainBlocked; stuck && !stalled && !suspended {
+		stuck := e.State == drainv1alpha1.DrainFailed && e.Attempts > 4
+		if quiet {
+			stuck = e.State == drainv1alpha1.DrainDraining || e.State == drainv1alpha1.DrainFailed || e.State == drainv1alpha1.DrainBlocked
+		}
+		if stuck && !stalled && !suspended {
 			w.violate(invariantAlarm, "ordinal %d gets nowhere and Stalled isn't True: %s", *e.Ordinal, entryOf(policy, *e.Ordinal))
 		}
 	}
@@ -349,6 +360,9 @@ func (w *world) checkOrphan(policy *drainv1alpha1.DrainPolicy, ordinal int32, al
 		legitimate := []string{
 			drainv1alpha1.ReasonWaitingForReadyReplicas, drainv1alpha1.ReasonWaitingForSlot, drainv1alpha1.ReasonSuspended,
 			drainv1alpha1.ReasonInvalidTemplate, drainv1alpha1.ReasonPolicyConflict,
+		}
+		if w.graceless {
+			legitimate = append(legitimate, "GracePeriodZero")
 		}
 		if !slices.Contains(legitimate, e.Reason) {
 			w.violate(invariantLiveness, "orphan %d waits for what has come: %s", ordinal, entryOf(policy, ordinal))

@@ -93,7 +93,7 @@ type world struct {
 	// webhooks change Jobs and pods when they are created.
 	webhooks []webhook
 	// attempts are the latest Jobs of the operator, by the lock that they are for.
-	attempts   map[types.UID]attempt
+	attempts   map[types.UID]*attempt
 	containers map[types.UID]*container
 	volumes    map[types.UID]*volume
 	records    int
@@ -152,7 +152,7 @@ func newWorld(cache *managerCache, trace *strings.Builder) *world {
 		clock:        &clock{now: time.Date(2026, time.August, 1, 12, 0, 0, 0, time.UTC)},
 		nodes:        map[string]nodeState{"n1": nodeUp, "n2": nodeUp},
 		unregistered: map[string]time.Time{},
-		attempts:     map[types.UID]attempt{},
+		attempts:     map[types.UID]*attempt{},
 		containers:   map[types.UID]*container{},
 		volumes:      map[types.UID]*volume{},
 		sabotaged:    map[string]int64{},
