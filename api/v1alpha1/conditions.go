@@ -42,6 +42,11 @@ const (
 	// ReasonClaimsDeletedWithStatefulSet surfaces when spec.whenDeleted is Drain, and the StatefulSet's own
 	// persistentVolumeClaimRetentionPolicy deletes the claims with it, before a drain could mount them.
 	ReasonClaimsDeletedWithStatefulSet = "ClaimsDeletedWithStatefulSet"
+	// ReasonGracePeriodZero surfaces when the StatefulSet's Pod template has terminationGracePeriodSeconds: 0. Such pod
+	// objects disappear while their containers run, so that a drain could start beside them.
+	ReasonGracePeriodZero = "GracePeriodZero"
+	// ReasonTooManyClaimTemplates surfaces when the StatefulSet has more than 100 volumeClaimTemplates.
+	ReasonTooManyClaimTemplates = "TooManyClaimTemplates"
 	// ReasonPolicyConflict surfaces when an older DrainPolicy names the same StatefulSet.
 	ReasonPolicyConflict = "PolicyConflict"
 	// ReasonManagedPolicyYielding surfaces while the policy that the operator kept for an annotation
@@ -95,6 +100,9 @@ const (
 	ReasonWaitingForMinOrphanedSeconds = "WaitingForMinOrphanedSeconds"
 	// ReasonWaitingForSlot surfaces while spec.maxConcurrentDrains drains are under way.
 	ReasonWaitingForSlot = "WaitingForSlot"
+	// ReasonLockHeld surfaces while the lock of another DrainPolicy, or of one that was deleted, has the name of the
+	// ordinal's pod.
+	ReasonLockHeld = "LockHeld"
 	// ReasonClaimInUse surfaces while a pod that isn't the drain's uses a claim of the ordinal.
 	ReasonClaimInUse = "ClaimInUse"
 	// ReasonStarting surfaces between the decision to drain and the lock.
@@ -109,6 +117,16 @@ const (
 	ReasonJobRunning = "JobRunning"
 	// ReasonPodNotStarted surfaces while the drain pod is unscheduled or its containers are not started yet.
 	ReasonPodNotStarted = "PodNotStarted"
+	// ReasonQueued surfaces while the Job is suspended or its pod has scheduling gates of others, a queueing controller
+	// for example.
+	ReasonQueued = "Queued"
+	// ReasonPodUnschedulable surfaces while the scheduler finds no node for the drain pod.
+	ReasonPodUnschedulable = "PodUnschedulable"
+	// ReasonSidecarRunning surfaces when every container of the template has ended and the pod runs on, because of a
+	// container that something else added to it.
+	ReasonSidecarRunning = "SidecarRunning"
+	// ReasonJobExists surfaces when a Job with the name of the next attempt exists and is not seen to be the policy's.
+	ReasonJobExists = "JobExists"
 	// ReasonImagePullFailed surfaces when the kubelet can't pull an image of the drain pod.
 	ReasonImagePullFailed = "ImagePullFailed"
 	// ReasonContainerConfigError surfaces when the kubelet can't create a container of the drain pod.
@@ -129,6 +147,12 @@ const (
 const (
 	// ReasonJobFailed surfaces when the latest attempt failed and another one follows.
 	ReasonJobFailed = "JobFailed"
+	// ReasonNotProven surfaces when the latest attempt ended with exit code 0 and left no proof that it had finished.
+	ReasonNotProven = "NotProven"
+	// ReasonJobDeleted surfaces when the Job of the latest attempt was deleted before the operator knew how it had ended.
+	ReasonJobDeleted = "JobDeleted"
+	// ReasonPodChanged surfaces when a webhook or a LimitRange changed the drain pod so that its success could not be believed.
+	ReasonPodChanged = "PodChanged"
 	// ReasonAttemptsExhausted surfaces when spec.retry.maxAttempts attempts have failed.
 	ReasonAttemptsExhausted = "AttemptsExhausted"
 	// ReasonJobRefused surfaces when the API server refuses the Job.

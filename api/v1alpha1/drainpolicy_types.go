@@ -450,6 +450,11 @@ type ObservedStatefulSet struct {
 	// +kubebuilder:validation:MaxItems=2
 	IgnoredAnnotations []TemplateAnnotation `json:"ignoredAnnotations,omitempty"`
 
+	// terminationGracePeriodSeconds of its Pod template.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	TerminationGracePeriodSeconds *int64 `json:"terminationGracePeriodSeconds,omitempty"`
+
 	// podDefaults is what drain pods take over from its Pod template, also those that start
 	// after the StatefulSet is gone.
 	// +optional
@@ -536,10 +541,14 @@ type DrainStatus struct {
 	// +kubebuilder:validation:MaxLength=253
 	JobName string `json:"jobName,omitempty"`
 
-	// attempts is the number of Jobs that this drain has had.
+	// attempts is the number of attempts that this drain has had.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Attempts int32 `json:"attempts,omitempty"`
+
+	// lastTransitionTime is when the state or the reason last changed.
+	// +optional
+	LastTransitionTime *metav1.Time `json:"lastTransitionTime,omitempty"`
 
 	// orphanedTime is since when the ordinal is known to be out of the StatefulSet's range.
 	// +optional

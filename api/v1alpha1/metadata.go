@@ -33,11 +33,15 @@ const (
 	LockAnnotation = "drain.statefulset.dev/lock"
 	// JobAnnotation holds, on a lock, the UID of the Job whose pods may run under it.
 	JobAnnotation = "drain.statefulset.dev/job"
+	// AttemptAnnotation holds, on a lock, the latest attempt of its drain and how it failed, so that both outlive the Job.
+	AttemptAnnotation = "drain.statefulset.dev/latest-attempt"
 	// DeletingAnnotation holds, on a lock, the resourceVersions of the claims that are being
 	// deleted under it.
 	DeletingAnnotation = "drain.statefulset.dev/deleting"
 	// TemplateHashAnnotation holds, on a Job, a hash of what its pod was made from.
 	TemplateHashAnnotation = "drain.statefulset.dev/template-hash"
+	// TemplateTooLargeAnnotation exists in the operator's cache only, on a DrainPolicy whose template was too large to keep.
+	TemplateTooLargeAnnotation = "drain.statefulset.dev/template-too-large"
 	// DrainedAnnotation is the mark on a claim that a drain of it has succeeded.
 	DrainedAnnotation = "drain.statefulset.dev/drained"
 	// SkipAnnotation, with the value "true" on a claim, makes the operator leave the

@@ -218,6 +218,10 @@ func (in *DrainStatus) DeepCopyInto(out *DrainStatus) {
 		*out = make([]ClaimReference, len(*in))
 		copy(*out, *in)
 	}
+	if in.LastTransitionTime != nil {
+		in, out := &in.LastTransitionTime, &out.LastTransitionTime
+		*out = (*in).DeepCopy()
+	}
 	if in.OrphanedTime != nil {
 		in, out := &in.OrphanedTime, &out.OrphanedTime
 		*out = (*in).DeepCopy()
@@ -299,6 +303,11 @@ func (in *ObservedStatefulSet) DeepCopyInto(out *ObservedStatefulSet) {
 		in, out := &in.IgnoredAnnotations, &out.IgnoredAnnotations
 		*out = make([]TemplateAnnotation, len(*in))
 		copy(*out, *in)
+	}
+	if in.TerminationGracePeriodSeconds != nil {
+		in, out := &in.TerminationGracePeriodSeconds, &out.TerminationGracePeriodSeconds
+		*out = new(int64)
+		**out = **in
 	}
 	if in.PodDefaults != nil {
 		in, out := &in.PodDefaults, &out.PodDefaults

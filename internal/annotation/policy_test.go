@@ -63,6 +63,7 @@ func managed(mutate ...func(*drainv1alpha1.DrainPolicy)) drainv1alpha1.DrainPoli
 			WhenDeleted:         drainv1alpha1.WhenDeletedRetain,
 			WhenDrained:         drainv1alpha1.WhenDrainedDelete,
 			WhenScaledUp:        drainv1alpha1.WhenScaledUpWait,
+			Proof:               drainv1alpha1.ProofExitCode,
 			Identity:            drainv1alpha1.IdentityStatefulSetPod,
 			MaxConcurrentDrains: ptr.To[int32](1),
 			MinReadyReplicas:    ptr.To[int32](0),

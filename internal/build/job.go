@@ -37,6 +37,7 @@ import (
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
+	"github.com/statefulset-dev/drain-operator/internal/proof"
 )
 
 // Attempt names one attempt of one ordinal's drain.
@@ -122,7 +123,8 @@ func TemplateHash(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) st
 		Job      drainv1alpha1.JobOptions
 		Identity drainv1alpha1.Identity
 		Proof    drainv1alpha1.Proof
-	}{podTemplate(policy, set), policy.Spec.Job, policy.Spec.Identity, policy.Spec.Proof})
+		Rules    int
+	}{podTemplate(policy, set), policy.Spec.Job, policy.Spec.Identity, policy.Spec.Proof, proof.Revision})
 	if err != nil {
 		// Both came from JSON.
 		panic(fmt.Sprintf("encoding a pod template: %v", err))
@@ -202,7 +204,7 @@ func addEnvironment(spec *corev1.PodSpec, set *appsv1.StatefulSet, attempt Attem
 		{Name: "DRAIN_START_ORDINAL", Value: strconv.Itoa(int(start))},
 		{Name: "DRAIN_PEERS", Value: strings.Join(Peers(set, attempt.Ordinal), ",")},
 		{Name: "DRAIN_ATTEMPT", Value: strconv.Itoa(int(attempt.Number))},
-		{Name: "DRAIN_RECEIPT", Value: plan.Receipt(attempt.Job)},
+		{Name: proof.ReceiptVariable, Value: plan.Receipt(attempt.Job)},
 	}
 	for _, containers := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
 		for i := range containers {

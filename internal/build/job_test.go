@@ -30,6 +30,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/plan"
 )
 
 // withMetadata gives the template labels and annotations, some of them the operator's own.
@@ -150,7 +151,7 @@ func TestEnvironmentComesFirstAndYieldsToTheTemplates(t *testing.T) {
 		p.Spec.Template.Spec.Containers = append(p.Spec.Template.Spec.Containers, corev1.Container{Name: "sidecar"})
 	})
 	set := makeSet(func(s *appsv1.StatefulSet) { s.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: 5} })
-	spec := Job(policy, set, Attempt{Ordinal: 7, Number: 3}).Spec.Template.Spec
+	spec := Job(policy, set, Attempt{Job: "web-7-drain-abc", Ordinal: 7, Number: 3}).Spec.Template.Spec
 
 	full := []corev1.EnvVar{
 		{Name: "DRAIN_STATEFULSET", Value: "web"},
@@ -162,6 +163,7 @@ func TestEnvironmentComesFirstAndYieldsToTheTemplates(t *testing.T) {
 		{Name: "DRAIN_START_ORDINAL", Value: "5"},
 		{Name: "DRAIN_PEERS", Value: "web-5.web-peers.shop.svc,web-6.web-peers.shop.svc"},
 		{Name: "DRAIN_ATTEMPT", Value: "3"},
+		{Name: "DRAIN_RECEIPT", Value: plan.Receipt("web-7-drain-abc")},
 	}
 	theirs := policy.Spec.Template.Spec.Containers[0].Env
 	yielding := append(slices.DeleteFunc(slices.Clone(full), func(e corev1.EnvVar) bool { return e.Name == "DRAIN_PEERS" || e.Name == "DRAIN_SERVICE" }), theirs...)

@@ -58,6 +58,9 @@ type Mark struct {
 	// when the mark was written; nil where the cluster reports none. Another time means
 	// that some pod has used the claim since.
 	UnusedSince *metav1.Time `json:"unusedSince,omitempty"`
+	// UnusedMaintained records that the condition changed after the drain had started, which shows that Kubernetes
+	// maintains it. A condition that is left over from a feature gate that was switched off says nothing.
+	UnusedMaintained bool `json:"unusedMaintained,omitempty"`
 
 	// The rest is for people; nothing is decided by it.
 
@@ -146,7 +149,7 @@ func (m *Mark) HoldsAt(set types.UID, generation int64) bool {
 // doesn't report it.
 func (m *Mark) HoldsAbsent(last types.UID) (holds, proven bool) {
 	holds = m != nil && m.Absent && m.StatefulSetUID == last
-	return holds, holds && m.UnusedSince != nil
+	return holds, holds && m.UnusedSince != nil && m.UnusedMaintained
 }
 
 // UnusedSince returns the transition time of the claim's Unused condition. known is false

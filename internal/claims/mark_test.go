@@ -167,11 +167,12 @@ func TestHoldsAbsent(t *testing.T) {
 		last                  types.UID
 		wantHolds, wantProven bool
 	}{
-		"no mark":                                        {},
-		"a mark of a StatefulSet that was there":         {mark: &Mark{StatefulSetUID: "set", Generation: 5, UnusedSince: &noon}, last: "set"},
-		"a mark without StatefulSet, use unknown":        {mark: &Mark{Absent: true, StatefulSetUID: "set"}, last: "set", wantHolds: true},
-		"a mark without StatefulSet, known to be unused": {mark: &Mark{Absent: true, StatefulSetUID: "set", UnusedSince: &noon}, last: "set", wantHolds: true, wantProven: true},
-		"another one was seen since":                     {mark: &Mark{Absent: true, StatefulSetUID: "set", UnusedSince: &noon}, last: "another"},
+		"no mark":                                             {},
+		"a mark of a StatefulSet that was there":              {mark: &Mark{StatefulSetUID: "set", Generation: 5, UnusedSince: &noon}, last: "set"},
+		"a mark without StatefulSet, use unknown":             {mark: &Mark{Absent: true, StatefulSetUID: "set"}, last: "set", wantHolds: true},
+		"a mark without StatefulSet, known to be unused":      {mark: &Mark{Absent: true, StatefulSetUID: "set", UnusedSince: &noon, UnusedMaintained: true}, last: "set", wantHolds: true, wantProven: true},
+		"a mark without StatefulSet, the condition left over": {mark: &Mark{Absent: true, StatefulSetUID: "set", UnusedSince: &noon}, last: "set", wantHolds: true},
+		"another one was seen since":                          {mark: &Mark{Absent: true, StatefulSetUID: "set", UnusedSince: &noon, UnusedMaintained: true}, last: "another"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

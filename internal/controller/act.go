@@ -51,25 +51,24 @@ func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Pl
 		}
 	}
 	var errs []error
-	for _, drain := range slices.Clone(p.Drains) {
-		if drain.Next.Kind == "" {
-			continue
-		}
-		live, err := r.gatherLive(ctx, snapshot, drain.Ordinal)
+	for _, ordinals := range looks(p) {
+		live, err := r.gatherLive(ctx, snapshot, ordinals...)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("looking at ordinal %d: %w", drain.Ordinal, err))
+			errs = append(errs, fmt.Errorf("looking at ordinals %d: %w", ordinals, err))
 			continue
 		}
 		again := plan.Make(live, r.Clock.Now())
-		decision := again.Drain(drain.Ordinal)
-		if decision == nil {
-			// The caches are behind; what they lack is on its way.
-			continue
+		for _, ordinal := range ordinals {
+			decision := again.Drain(ordinal)
+			if decision == nil || len(ordinals) > 1 && decision.Next.Kind != plan.RenewMarks {
+				// The caches are behind; what they lack is on its way.
+				continue
+			}
+			if err := r.take(ctx, live, decision); err != nil {
+				errs = append(errs, fmt.Errorf("ordinal %d: %s: %w", ordinal, decision.Next.Kind, err))
+			}
+			p.Replace(snapshot, *decision, r.Clock.Now())
 		}
-		if err := r.take(ctx, live, decision); err != nil {
-			errs = append(errs, fmt.Errorf("ordinal %d: %s: %w", drain.Ordinal, decision.Next.Kind, err))
-		}
-		p.Replace(snapshot, *decision)
 	}
 	for i := range p.SurplusJobs {
 		job := &p.SurplusJobs[i]
@@ -79,6 +78,29 @@ func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Pl
 		errs = append(errs, r.removeFinalizer(ctx, policy))
 	}
 	return errors.Join(errs...)
+}
+
+// looks returns the ordinals that the plan has a step for, those together that one live look is enough for. Marks are
+// renewed from one look: what is written on a claim names the StatefulSet's generation that was read, and the claim's
+// resourceVersion, so that a look that has grown old costs a conflict or another renewal and never a wrong mark. An
+// autoscaler makes many of them at once. Every other step has a look of its own, right before it.
+func looks(p *plan.Plan) [][]int32 {
+	var together []int32
+	var each [][]int32
+	for i := range p.Drains {
+		switch p.Drains[i].Next.Kind {
+		case "":
+		case plan.RenewMarks:
+			together = append(together, p.Drains[i].Ordinal)
+		default:
+			each = append(each, []int32{p.Drains[i].Ordinal})
+		}
+	}
+	if len(together) > 0 {
+		// First, because marks hold for one more generation only.
+		return append([][]int32{together}, each...)
+	}
+	return each
 }
 
 // take takes the step of a drain, which was decided on a live snapshot. Conflicts are errors:
@@ -95,15 +117,18 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, drain *plan.D
 		logger.Info("Starting a drain", "job", klog.KRef(namespace, step.Job), "attempt", step.Attempt)
 		return r.startJob(ctx, live, drain)
 	case plan.AdmitPod:
-		logger.Info("Letting a drain pod run", "pod", klog.KObj(step.Pod))
+		logger.Info("Ungating a drain pod", "pod", klog.KObj(step.Pod))
 		return r.admitPod(ctx, drain.Lock, step)
+	case plan.NoteAttempt:
+		logger.Info("Noting a failed attempt", "attempt", step.Note.Number, "reason", step.Note.Reason, "why", step.Note.Why)
+		return r.noteAttempt(ctx, drain.Lock, step.Note)
 	case plan.DeletePod:
-		logger.Info("Deleting a drain pod that nobody else deletes", "pod", klog.KObj(step.Pod))
+		logger.Info("Deleting a drain pod that has no Job", "pod", klog.KObj(step.Pod))
 		return r.deletePod(ctx, step.Pod)
 	case plan.DeleteJob:
 		logger.Info("Deleting a Job", "job", klog.KRef(namespace, step.Job), "why", drain.Message)
 		return r.deleteJob(ctx, namespace, step.Job, step.JobUID)
-	case plan.MarkClaims, plan.VoidMarks, plan.ReleaseMarks:
+	case plan.MarkClaims, plan.RenewMarks, plan.VoidMarks, plan.ReleaseMarks:
 		for i := range step.Marks {
 			logger.Info("Writing a mark", "step", step.Kind, "claim", klog.KObj(&step.Marks[i].Claim))
 			if err := r.mark(ctx, &step.Marks[i]); err != nil {
@@ -141,7 +166,7 @@ func (r *Reconciler) takeLock(ctx context.Context, live plan.Snapshot, drain *pl
 	switch {
 	case apierrors.IsAlreadyExists(err):
 		drain.State, drain.Reason = drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonPodStillExists
-		drain.Message = "Waiting until the pod of the ordinal is gone"
+		drain.Message = "Waiting for the pod of the ordinal to terminate"
 		drain.RetryAfter = refusalRecheck
 		return nil
 	case err != nil && refusal(err):
@@ -151,9 +176,14 @@ func (r *Reconciler) takeLock(ctx context.Context, live plan.Snapshot, drain *pl
 	return err
 }
 
-// startJob creates the Job of an attempt. Its name says which attempt it is, so one that is
-// there already is this one.
+// startJob creates the Job of an attempt, once the lock remembers that it was asked for if that is wanted. Its name says
+// which attempt it is, so one that exists already is this one, or a stranger's.
 func (r *Reconciler) startJob(ctx context.Context, live plan.Snapshot, drain *plan.Drain) error {
+	if note := drain.Next.Note; note != nil {
+		if err := r.noteAttempt(ctx, drain.Lock, note); err != nil {
+			return err
+		}
+	}
 	err := r.Create(ctx, build.Job(live.Policy, target(live), build.Attempt{
 		Job:     drain.Next.Job,
 		Ordinal: drain.Ordinal,
@@ -162,6 +192,9 @@ func (r *Reconciler) startJob(ctx context.Context, live plan.Snapshot, drain *pl
 	}))
 	switch {
 	case apierrors.IsAlreadyExists(err):
+		drain.State, drain.Reason = drainv1alpha1.DrainDraining, drainv1alpha1.ReasonJobExists
+		drain.Message = fmt.Sprintf("Job %q exists already; if DrainPolicy %q is not its controller, delete it", drain.Next.Job, live.Policy.Name)
+		drain.RetryAfter = refusalRecheck
 		return nil
 	case err != nil && refusal(err):
 		refuse(drain, drainv1alpha1.ReasonJobRefused, "The API server refuses the drain's Job", err)
@@ -170,12 +203,26 @@ func (r *Reconciler) startJob(ctx context.Context, live plan.Snapshot, drain *pl
 	return err
 }
 
+// noteAttempt writes to the lock what it is to remember of the latest attempt, and forgets the Job of the one before.
+func (r *Reconciler) noteAttempt(ctx context.Context, lock *corev1.Pod, note *plan.Attempt) error {
+	after := lock.DeepCopy()
+	if note.Failed == nil {
+		delete(after.Annotations, drainv1alpha1.JobAnnotation)
+	}
+	metav1.SetMetaDataAnnotation(&after.ObjectMeta, drainv1alpha1.AttemptAnnotation, note.String())
+	if err := r.Patch(ctx, after, client.MergeFromWithOptions(lock, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("writing to the lock: %w", err)
+	}
+	return nil
+}
+
 // admitPod lifts the gate of a drain pod whose lock was just seen to stand. The lock is written
 // to first: a release that was decided before the Job existed, and hung, then fails.
 func (r *Reconciler) admitPod(ctx context.Context, lock *corev1.Pod, step plan.Step) error {
 	if lock.Annotations[drainv1alpha1.JobAnnotation] != string(step.JobUID) {
 		after := lock.DeepCopy()
 		metav1.SetMetaDataAnnotation(&after.ObjectMeta, drainv1alpha1.JobAnnotation, string(step.JobUID))
+		metav1.SetMetaDataAnnotation(&after.ObjectMeta, drainv1alpha1.AttemptAnnotation, step.Note.String())
 		if err := r.Patch(ctx, after, client.MergeFromWithOptions(lock, client.MergeFromWithOptimisticLock{})); err != nil {
 			return fmt.Errorf("writing to the lock: %w", err)
 		}
@@ -265,52 +312,58 @@ func (r *Reconciler) releaseLock(ctx context.Context, lock *corev1.Pod) error {
 }
 
 // releaseAbandonedLocks releases the locks of a policy that is gone, of this name and with
-// another UID than the present one. They can only come of a policy whose finalizer somebody
-// removed by hand, or of two managers at a leader change; nobody else would release them.
-func (r *Reconciler) releaseAbandonedLocks(ctx context.Context, policy types.NamespacedName, present types.UID) error {
+// another UID than the present one. They can only come of a policy whose finalizer a person
+// removed by hand, or of two managers at a leader change; nothing else would release them. It returns whether some must
+// wait. A lock that can't be released blocks its own ordinal, and no other.
+func (r *Reconciler) releaseAbandonedLocks(ctx context.Context, policy types.NamespacedName, present types.UID) (wait bool, err error) {
 	var locks corev1.PodList
 	if err := r.List(ctx, &locks, client.InNamespace(policy.Namespace), client.MatchingLabels{drainv1alpha1.RoleLabel: drainv1alpha1.RoleLock}); err != nil {
-		return fmt.Errorf("listing locks: %w", err)
+		return false, fmt.Errorf("listing locks: %w", err)
 	}
+	var errs []error
 	for i := range locks.Items {
 		owner := metav1.GetControllerOf(&locks.Items[i])
 		if owner == nil || owner.Kind != "DrainPolicy" || owner.Name != policy.Name || owner.UID == present {
 			continue
 		}
-		if err := r.releaseAbandonedLock(ctx, &locks.Items[i], owner.UID); err != nil {
-			return fmt.Errorf("releasing the abandoned lock %q: %w", locks.Items[i].Name, err)
+		busy, err := r.releaseAbandonedLock(ctx, &locks.Items[i], owner.UID)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("releasing the abandoned lock %q: %w", locks.Items[i].Name, err))
 		}
+		wait = wait || busy
 	}
-	return nil
+	return wait, errors.Join(errs...)
 }
 
-func (r *Reconciler) releaseAbandonedLock(ctx context.Context, cached *corev1.Pod, owner types.UID) error {
+// releaseAbandonedLock releases a lock unless something still runs under it, which it then tells to end where nothing
+// else does.
+func (r *Reconciler) releaseAbandonedLock(ctx context.Context, cached *corev1.Pod, owner types.UID) (busy bool, err error) {
 	lock, policy := &corev1.Pod{}, &drainv1alpha1.DrainPolicy{}
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(cached), lock); err != nil || lock.UID != cached.UID {
-		return client.IgnoreNotFound(err)
+		return false, client.IgnoreNotFound(err)
 	}
 	key := types.NamespacedName{Namespace: lock.Namespace, Name: metav1.GetControllerOf(cached).Name}
 	if err := r.Live.Get(ctx, key, policy); client.IgnoreNotFound(err) != nil || policy.UID == owner {
-		return err
+		return false, err
 	}
 	gone := plan.Snapshot{Policy: &drainv1alpha1.DrainPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: lock.Namespace, UID: owner}}}
 	if err := gatherOwn(ctx, r.Live, &gone, ownLabels(gone.Policy)); err != nil {
-		return err
+		return false, err
 	}
 	ordinal := lock.Labels[drainv1alpha1.OrdinalLabel]
-	if pod := plan.Unstarted(gone, ordinal); pod != nil {
-		if err := r.deletePod(ctx, pod); err != nil {
-			return err
-		}
+	if pod := plan.Orphan(gone, ordinal); pod != nil {
+		return true, r.deletePod(ctx, pod)
 	}
+	logger := log.FromContext(ctx).WithValues("lock", klog.KObj(lock), "policyUID", owner)
 	if busy := plan.Busy(gone, ordinal); busy != "" {
-		return fmt.Errorf("%s of the same policy is not over", busy)
+		logger.Info("Waiting to release the lock of a policy that is gone", "why", busy+" is not over")
+		return true, nil
 	}
 	if err := r.releaseMarks(ctx, lock); err != nil {
-		return err
+		return false, err
 	}
-	log.FromContext(ctx).Info("Releasing the lock of a policy that is gone", "lock", klog.KObj(lock), "policyUID", owner)
-	return r.releaseLock(ctx, lock)
+	logger.Info("Releasing the lock of a policy that is gone")
+	return false, r.releaseLock(ctx, lock)
 }
 
 // releaseMarks writes to the marked claims of a lock's ordinal, as plan.ReleaseMarks does. Without

@@ -19,6 +19,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -58,14 +59,14 @@ func (r *Reconciler) gather(ctx context.Context, policy *drainv1alpha1.DrainPoli
 	if err := gatherOwn(ctx, r.Client, &snapshot, ownLabels(policy)); err != nil {
 		return snapshot, err
 	}
-	snapshot.Refusal, snapshot.Unanswered = r.preflight(ctx, snapshot)
+	r.preflight(ctx, &snapshot)
 	return snapshot, nil
 }
 
-// gatherLive returns what the API server holds about one ordinal, and about the locks and
+// gatherLive returns what the API server holds about some ordinals, and about the locks and
 // Jobs of all. It has all pods of the namespace, so that others who use the claims are seen;
 // that is one list, which the API server answers from its watch cache.
-func (r *Reconciler) gatherLive(ctx context.Context, cached plan.Snapshot, ordinal int32) (plan.Snapshot, error) {
+func (r *Reconciler) gatherLive(ctx context.Context, cached plan.Snapshot, ordinals ...int32) (plan.Snapshot, error) {
 	policy := &drainv1alpha1.DrainPolicy{}
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(cached.Policy), policy); err != nil {
 		return plan.Snapshot{}, fmt.Errorf("reading the policy: %w", err)
@@ -77,64 +78,102 @@ func (r *Reconciler) gatherLive(ctx context.Context, cached plan.Snapshot, ordin
 	if err := r.gatherTarget(ctx, r.Live, &snapshot); err != nil {
 		return snapshot, err
 	}
-	for _, template := range templates(&snapshot) {
-		var claim corev1.PersistentVolumeClaim
-		key := types.NamespacedName{Namespace: policy.Namespace, Name: claims.Name(template, policy.Spec.StatefulSetRef.Name, ordinal)}
-		switch err := r.Live.Get(ctx, key, &claim); {
-		case err == nil:
-			snapshot.Claims = append(snapshot.Claims, claim)
-		case !apierrors.IsNotFound(err):
-			return snapshot, fmt.Errorf("reading claim %q: %w", key.Name, err)
-		}
+	if err := r.gatherClaims(ctx, &snapshot, ordinals); err != nil {
+		return snapshot, err
 	}
 	err := gatherOwn(ctx, r.Live, &snapshot)
 	return snapshot, err
 }
 
-// gatherTarget reads the StatefulSet and those others that its claims may belong to too.
-func (r *Reconciler) gatherTarget(ctx context.Context, reader client.Reader, snapshot *plan.Snapshot) error {
-	policy := snapshot.Policy
-	get := func(name string) (*appsv1.StatefulSet, error) {
-		set := &appsv1.StatefulSet{}
-		err := reader.Get(ctx, types.NamespacedName{Namespace: policy.Namespace, Name: name}, set)
-		if apierrors.IsNotFound(err) {
-			return nil, nil
+// fewReads is the number of objects up to which they are read one by one. A list of all objects of the kind in the
+// namespace is one request, whose cost others decide.
+const fewReads = 6
+
+// gatherClaims reads the claims of some ordinals.
+func (r *Reconciler) gatherClaims(ctx context.Context, snapshot *plan.Snapshot, ordinals []int32) error {
+	namespace, set := snapshot.Policy.Namespace, snapshot.Policy.Spec.StatefulSetRef.Name
+	wanted := map[string]bool{}
+	for _, ordinal := range ordinals {
+		for _, template := range templates(snapshot) {
+			wanted[claims.Name(template, set, ordinal)] = true
 		}
-		if err != nil {
-			return nil, fmt.Errorf("reading StatefulSet %q: %w", name, err)
+	}
+	if len(wanted) > fewReads {
+		var list corev1.PersistentVolumeClaimList
+		if err := r.Live.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+			return fmt.Errorf("listing claims: %w", err)
 		}
-		return set, nil
+		snapshot.Claims = slices.DeleteFunc(list.Items, func(claim corev1.PersistentVolumeClaim) bool { return !wanted[claim.Name] })
+		return nil
 	}
-	var err error
-	if snapshot.StatefulSet, err = get(policy.Spec.StatefulSetRef.Name); err != nil {
-		return err
-	}
-	readTemplate(snapshot)
-	var bases []string
-	for _, template := range templates(snapshot) {
-		bases = append(bases, claims.Base(template, policy.Spec.StatefulSetRef.Name))
-	}
-	for i := range snapshot.Claims {
-		base, _, _ := claims.Parse(snapshot.Claims[i].Name)
-		bases = append(bases, base)
-	}
-	seen := map[string]bool{policy.Spec.StatefulSetRef.Name: true}
-	for _, base := range slices.Compact(slices.Sorted(slices.Values(bases))) {
-		for _, name := range claims.Sets(base) {
-			if seen[name] {
-				continue
-			}
-			seen[name] = true
-			other, err := get(name)
-			if err != nil {
-				return err
-			}
-			if other != nil {
-				snapshot.Others = append(snapshot.Others, claims.IdentityOf(other))
-			}
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		var claim corev1.PersistentVolumeClaim
+		switch err := r.Live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &claim); {
+		case err == nil:
+			snapshot.Claims = append(snapshot.Claims, claim)
+		case !apierrors.IsNotFound(err):
+			return fmt.Errorf("reading claim %q: %w", name, err)
 		}
 	}
 	return nil
+}
+
+// gatherTarget reads the StatefulSet and those others that its claims may belong to too.
+func (r *Reconciler) gatherTarget(ctx context.Context, reader client.Reader, snapshot *plan.Snapshot) error {
+	namespace, name := snapshot.Policy.Namespace, snapshot.Policy.Spec.StatefulSetRef.Name
+	set := &appsv1.StatefulSet{}
+	switch err := reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, set); {
+	case err == nil:
+		snapshot.StatefulSet = set
+	case !apierrors.IsNotFound(err):
+		return fmt.Errorf("reading StatefulSet %q: %w", name, err)
+	}
+	readTemplate(snapshot)
+	others := otherSets(snapshot)
+	if len(others) > fewReads {
+		var list appsv1.StatefulSetList
+		if err := reader.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+			return fmt.Errorf("listing StatefulSets: %w", err)
+		}
+		for i := range list.Items {
+			if others[list.Items[i].Name] {
+				snapshot.Others = append(snapshot.Others, claims.IdentityOf(&list.Items[i]))
+			}
+		}
+		return nil
+	}
+	for _, other := range slices.Sorted(maps.Keys(others)) {
+		set := &appsv1.StatefulSet{}
+		switch err := reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: other}, set); {
+		case err == nil:
+			snapshot.Others = append(snapshot.Others, claims.IdentityOf(set))
+		case !apierrors.IsNotFound(err):
+			return fmt.Errorf("reading StatefulSet %q: %w", other, err)
+		}
+	}
+	return nil
+}
+
+// otherSets returns the names of StatefulSets that claims of the snapshot's may belong to too, one for each dash in
+// their names.
+func otherSets(snapshot *plan.Snapshot) map[string]bool {
+	name := snapshot.Policy.Spec.StatefulSetRef.Name
+	others := map[string]bool{}
+	see := func(base string) {
+		for _, set := range claims.Sets(base) {
+			if set != name {
+				others[set] = true
+			}
+		}
+	}
+	for _, template := range templates(snapshot) {
+		see(claims.Base(template, name))
+	}
+	for i := range snapshot.Claims {
+		base, _, _ := claims.Parse(snapshot.Claims[i].Name)
+		see(base)
+	}
+	return others
 }
 
 // gatherOwn reads pods as asked for, and the policy's Jobs.

@@ -18,6 +18,10 @@ package controller
 
 import (
 	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -26,35 +30,156 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/build"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
+	"github.com/statefulset-dev/drain-operator/internal/proof"
 )
 
-// preflight asks the API server, in a dry run, whether it would take the Job of this policy
-// and that Job's pod, and returns its refusal, or why it could not be asked. A template must not
-// turn out to be wrong when the data is at stake.
-func (r *Reconciler) preflight(ctx context.Context, snapshot plan.Snapshot) (refused, unanswered string) {
+const (
+	// firstPreflightDelay and lastPreflightDelay bound how long a refused template waits to be tried again.
+	firstPreflightDelay = 30 * time.Second
+	lastPreflightDelay  = 10 * time.Minute
+)
+
+// preflights remembers what the API server said about the templates that it refused, so that a refused policy costs no
+// dry runs with every reconcile. Nothing is decided by memory alone: what is forgotten is asked again.
+type preflights struct {
+	mu      sync.Mutex
+	answers map[types.NamespacedName]answer
+}
+
+// answer is what the API server said about a policy's template.
+type answer struct {
+	about               string
+	refused, unanswered string
+	delay               time.Duration
+	again               time.Time
+}
+
+// preflight asks the API server, in a dry run, what the Job of this policy and that Job's pod would become, and notes in
+// the snapshot why they can't be had or could not be believed. A template must not turn out to be wrong when the data
+// is at stake.
+func (r *Reconciler) preflight(ctx context.Context, snapshot *plan.Snapshot) {
 	policy, set := snapshot.Policy, snapshot.StatefulSet
-	if set == nil || set.DeletionTimestamp != nil || policy.DeletionTimestamp != nil ||
-		len(policy.Spec.Template.Spec.Containers) == 0 || preflown(snapshot) {
-		return "", ""
+	if set == nil || set.DeletionTimestamp != nil || policy.DeletionTimestamp != nil || snapshot.Rival != "" ||
+		len(policy.Spec.Template.Spec.Containers) == 0 || preflown(*snapshot) {
+		r.preflights.forget(client.ObjectKeyFromObject(policy))
+		return
 	}
+	about := fmt.Sprintf("%s/%d/%s/%d/%s", policy.UID, policy.Generation, set.UID, set.Generation, snapshot.TemplateHash)
+	now := r.Clock.Now()
+	last, known := r.preflights.last(client.ObjectKeyFromObject(policy), about)
+	if !known || !now.Before(last.again) {
+		delay := firstPreflightDelay
+		if known {
+			delay = min(2*last.delay, lastPreflightDelay)
+		}
+		last = answer{about: about, delay: delay, again: now.Add(delay)}
+		last.refused, last.unanswered = r.ask(ctx, *snapshot)
+		r.preflights.note(client.ObjectKeyFromObject(policy), last)
+	}
+	snapshot.Refusal, snapshot.Unanswered = last.refused, last.unanswered
+	if last.refused != "" || last.unanswered != "" {
+		snapshot.PreflightAfter = last.again.Sub(now)
+	}
+}
+
+// ask makes the dry runs and reads their answers, which webhooks and LimitRanges have a say in.
+func (r *Reconciler) ask(ctx context.Context, snapshot plan.Snapshot) (refused, unanswered string) {
+	policy, set := snapshot.Policy, snapshot.StatefulSet
 	ordinal := plan.Start(set) + plan.Replicas(set)
-	job := build.Job(policy, set, build.Attempt{
+	attempt := build.Attempt{
 		Job:     plan.JobName(set.Name, policy.UID, ordinal, "", []types.UID{"preflight"}, 1),
 		Ordinal: ordinal,
 		Number:  1,
-	})
-	for _, object := range []client.Object{job, build.Pod(job)} {
-		err := r.Create(ctx, object, client.DryRunAll)
-		switch {
-		case err == nil:
-		case refusal(err):
-			return err.Error(), ""
-		default:
-			return "", err.Error()
-		}
+	}
+	want := proof.Expected{Proof: policy.Spec.Proof, Receipt: plan.Receipt(attempt.Job)}
+	for i := range policy.Spec.Template.Spec.Containers {
+		want.Containers = append(want.Containers, policy.Spec.Template.Spec.Containers[i].Name)
+	}
+	for i := range set.Spec.VolumeClaimTemplates {
+		want.Claims = append(want.Claims, claims.Name(set.Spec.VolumeClaimTemplates[i].Name, set.Name, ordinal))
+	}
+	job := build.Job(policy, set, attempt)
+	path := "template.spec."
+	if policy.Spec.TemplateFrom.StatefulSetAnnotation != "" {
+		path = ""
+	}
+	own := proof.Pod(&job.Spec.Template.Spec, want)
+	if refused, unanswered = judge(r.Create(ctx, job, client.DryRunAll)); refused != "" || unanswered != "" {
+		return refused, unanswered
+	}
+	if len(own) > 0 {
+		return "The drain that the template would become could not be believed: " + list(path, own), ""
+	}
+	if problems := append(proof.Job(job), in("template.spec.", proof.Pod(&job.Spec.Template.Spec, want))...); len(problems) > 0 {
+		return "A webhook changes the drain's Job: " + list("", problems), ""
+	}
+	pod := build.Pod(job)
+	if refused, unanswered = judge(r.Create(ctx, pod, client.DryRunAll)); refused != "" || unanswered != "" {
+		return refused, unanswered
+	}
+	if problems := append(proof.Gate(&pod.Spec), proof.Pod(&pod.Spec, want)...); len(problems) > 0 {
+		return "A webhook or a LimitRange changes the drain pod: " + list("", problems), ""
 	}
 	return "", ""
+}
+
+// judge tells the API server's refusal of a dry run from trouble on the way to it.
+func judge(err error) (refused, unanswered string) {
+	switch {
+	case err == nil:
+		return "", ""
+	case refusal(err):
+		return "The API server refuses the drain that the template would become: " + err.Error(), ""
+	default:
+		return "", err.Error()
+	}
+}
+
+// maxProblems bounds how many problems one message names.
+const maxProblems = 3
+
+func list(prefix string, problems []proof.Problem) string {
+	texts := make([]string, 0, len(problems))
+	for _, problem := range in(prefix, problems)[:min(len(problems), maxProblems)] {
+		texts = append(texts, problem.String())
+	}
+	if more := len(problems) - len(texts); more > 0 {
+		texts = append(texts, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(texts, "; ")
+}
+
+// in puts the paths of problems below another one.
+func in(prefix string, problems []proof.Problem) []proof.Problem {
+	result := make([]proof.Problem, 0, len(problems))
+	for _, problem := range problems {
+		result = append(result, proof.Problem{Field: prefix + problem.Field, Why: problem.Why})
+	}
+	return result
+}
+
+func (p *preflights) last(policy types.NamespacedName, about string) (answer, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last, known := p.answers[policy]
+	return last, known && last.about == about
+}
+
+func (p *preflights) note(policy types.NamespacedName, said answer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.answers == nil {
+		p.answers = map[types.NamespacedName]answer{}
+	}
+	p.answers[policy] = said
+}
+
+func (p *preflights) forget(policy types.NamespacedName) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.answers, policy)
 }
 
 // preflown says whether the template was accepted before and nothing has changed since in

@@ -44,6 +44,8 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Clock tells the time.
 	Clock clock.PassiveClock
+
+	preflights preflights
 }
 
 // +kubebuilder:rbac:groups=drain.statefulset.dev,resources=drainpolicies,verbs=get;list;watch;patch
@@ -61,15 +63,17 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.Get(ctx, request.NamespacedName, &policy); client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, err
 	}
-	if err := r.releaseAbandonedLocks(ctx, request.NamespacedName, policy.UID); err != nil || policy.UID == "" {
-		return ctrl.Result{}, err
+	wait, abandoned := r.releaseAbandonedLocks(ctx, request.NamespacedName, policy.UID)
+	if policy.UID == "" {
+		r.preflights.forget(request.NamespacedName)
+		return again(wait, 0), abandoned
 	}
 	snapshot, err := r.gather(ctx, &policy)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	next := plan.Make(snapshot, r.Clock.Now())
-	err = errors.Join(r.act(ctx, snapshot, &next), r.report(ctx, snapshot, &next))
+	err = errors.Join(r.act(ctx, snapshot, &next), r.report(ctx, snapshot, &next), abandoned)
 	if apierrors.IsConflict(err) {
 		// What this was decided on is no more. The caches will have what is soon; until then
 		// nothing is gained by complaining.
@@ -79,7 +83,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: next.RetryAfter()}, nil
+	return again(wait, next.RetryAfter()), nil
+}
+
+// again returns when to look again: after a while, or soon if something must be waited for that no watch tells of.
+func again(wait bool, after time.Duration) ctrl.Result {
+	if wait && (after == 0 || refusalRecheck < after) {
+		after = refusalRecheck
+	}
+	return ctrl.Result{RequeueAfter: after}
 }
 
 // report writes the status if it is another than before, and then tells of what changed. A

@@ -31,6 +31,7 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
+	"github.com/statefulset-dev/drain-operator/internal/proof"
 )
 
 const (
@@ -74,6 +75,9 @@ func given(build ...func(*world)) *world {
 		if b != nil {
 			b(w)
 		}
+	}
+	if w.Refusal != "" || w.Unanswered != "" {
+		w.PreflightAfter = 30 * time.Second
 	}
 	return w
 }
@@ -234,6 +238,32 @@ func phase(phase corev1.PodPhase) func(*corev1.Pod) {
 	return func(pod *corev1.Pod) { pod.Status.Phase = phase }
 }
 
+// attempted makes a lock remember an attempt.
+func attempted(attempt Attempt) func(*corev1.Pod) {
+	return func(pod *corev1.Pod) {
+		metav1.SetMetaDataAnnotation(&pod.ObjectMeta, drainv1alpha1.AttemptAnnotation, attempt.String())
+	}
+}
+
+// note makes the lock of an ordinal remember an attempt.
+func (w *world) note(ordinal int32, attempt Attempt) {
+	for i := range w.Pods {
+		if w.Pods[i].UID == lockUID(ordinal) {
+			attempted(attempt)(&w.Pods[i])
+		}
+	}
+}
+
+// failedAttempt is an attempt that failed a while ago.
+func failedAttempt(number int32, ago time.Duration) Attempt {
+	return Attempt{Number: number, TemplateHash: hash, Failed: ptr.To(metav1.NewTime(now.Add(-ago))), Reason: drainv1alpha1.ReasonJobFailed, Why: "the words of the drain"}
+}
+
+// ungatedJob makes a lock name a Job whose pods it lets run.
+func ungatedJob(pod *corev1.Pod) {
+	metav1.SetMetaDataAnnotation(&pod.ObjectMeta, drainv1alpha1.JobAnnotation, "uid-of-a-job")
+}
+
 // jobName is the name of the Job of an attempt on the claims that were added before.
 func (w *world) jobName(ordinal, attempt int32) string {
 	var uids []types.UID
@@ -254,8 +284,14 @@ func (w *world) job(ordinal, attempt int32, change ...func(*batchv1.Job)) {
 			drainv1alpha1.PolicyUIDLabel: string(policyUID), drainv1alpha1.RoleLabel: drainv1alpha1.RoleDrain,
 			drainv1alpha1.OrdinalLabel: strconv.Itoa(int(ordinal)), drainv1alpha1.AttemptLabel: strconv.Itoa(int(attempt)),
 		},
-		Annotations: map[string]string{drainv1alpha1.TemplateHashAnnotation: hash},
+		Annotations:     map[string]string{drainv1alpha1.TemplateHashAnnotation: hash},
+		OwnerReferences: []metav1.OwnerReference{{Kind: "DrainPolicy", Name: "web", UID: policyUID, Controller: ptr.To(true)}},
 	}}
+	job.Spec.PodReplacementPolicy = ptr.To(batchv1.Failed)
+	job.Spec.Template.Spec = corev1.PodSpec{
+		Containers:      []corev1.Container{{Name: "drain", Image: "drain"}},
+		SchedulingGates: []corev1.PodSchedulingGate{{Name: drainv1alpha1.DrainSchedulingGate}},
+	}
 	job.UID = types.UID("uid-of-" + job.Name)
 	for _, c := range change {
 		c(&job)
@@ -284,6 +320,9 @@ var (
 
 func jobTerminating(job *batchv1.Job) { job.DeletionTimestamp = &noon }
 
+// forged makes a Job one that only bears the policy's labels.
+func forged(job *batchv1.Job) { job.OwnerReferences = nil }
+
 func jobReady(job *batchv1.Job) { job.Status.Ready = ptr.To[int32](1) }
 
 func otherTemplate(job *batchv1.Job) {
@@ -304,8 +343,27 @@ func (w *world) drainPod(ordinal int32, change ...func(*corev1.Pod)) {
 		owners = []metav1.OwnerReference{{Kind: "Job", Name: job.Name, UID: job.UID, Controller: ptr.To(true)}}
 	}
 	w.pod(fmt.Sprintf("%s-%d", name, len(w.Pods)), claims.Name("data", "web", ordinal), append([]func(*corev1.Pod){
-		ours(ordinal, drainv1alpha1.RoleDrain), func(pod *corev1.Pod) { pod.OwnerReferences = owners },
+		ours(ordinal, drainv1alpha1.RoleDrain), func(pod *corev1.Pod) {
+			pod.OwnerReferences = owners
+			w.asked(pod, name, ordinal)
+		},
 	}, change...)...)
+}
+
+// asked makes a pod the one that the operator asks for: a container that mounts every claim of the ordinal and knows the
+// receipt.
+func (w *world) asked(pod *corev1.Pod, job string, ordinal int32) {
+	drain := corev1.Container{Name: "drain", Image: "drain", Env: []corev1.EnvVar{{Name: proof.ReceiptVariable, Value: Receipt(job)}}}
+	pod.Spec.Volumes = nil
+	for i := range w.Claims {
+		if base, n, ok := claims.Parse(w.Claims[i].Name); ok && n == ordinal {
+			pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: base, VolumeSource: corev1.VolumeSource{
+				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: w.Claims[i].Name},
+			}})
+			drain.VolumeMounts = append(drain.VolumeMounts, corev1.VolumeMount{Name: base, MountPath: "/" + base})
+		}
+	}
+	pod.Spec.Containers = []corev1.Container{drain}
 }
 
 // through adds a Job that is complete, and its pod, which ended well by itself.
@@ -313,6 +371,17 @@ func (w *world) through(ordinal, attempt int32) {
 	w.job(ordinal, attempt, complete)
 	w.drainPod(ordinal, ended(0, ""))
 }
+
+// noReceipt makes a pod that has ended end without its receipt.
+func noReceipt(pod *corev1.Pod) { pod.Status.ContainerStatuses[0].State.Terminated.Message = "killed" }
+
+// disrupted makes a pod one that the kubelet evicted.
+func disrupted(pod *corev1.Pod) {
+	pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: corev1.PodReasonTerminationByKubelet})
+}
+
+// unmounted makes a pod one whose container mounts none of the claims.
+func unmounted(pod *corev1.Pod) { pod.Spec.Containers[0].VolumeMounts = nil }
 
 func gated(pod *corev1.Pod) {
 	pod.Spec.NodeName, pod.Status.Phase = "", corev1.PodPending
@@ -343,6 +412,9 @@ func ended(code int32, message string) func(*corev1.Pod) {
 		pod.Status.Phase = corev1.PodSucceeded
 		if code != 0 {
 			pod.Status.Phase = corev1.PodFailed
+		}
+		if owner := metav1.GetControllerOf(pod); code == 0 && owner != nil {
+			message += "\n" + Receipt(owner.Name)
 		}
 		container(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error", Message: message}})(pod)
 	}

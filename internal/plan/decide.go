@@ -36,6 +36,9 @@ func (p *planner) decide(o *ordinal) (drain Drain, worthSaying bool) {
 		Ordinal: o.number, InRange: o.inRange, Claims: o.claims, Lock: o.lock,
 		Job: o.job, Attempts: o.attempt, Outcome: newestOutcome(o.pods),
 	}
+	if o.lock != nil {
+		d.Attempts = max(d.Attempts, attemptUnder(o.lock).Number)
+	}
 	if !o.inRange && len(o.claims) > 0 {
 		d.OrphanedSince = p.orphanedSince(o)
 	}
@@ -60,6 +63,7 @@ func (p *planner) decide(o *ordinal) (drain Drain, worthSaying bool) {
 		// Nothing in the cluster changes any more when a node is gone; only the time does.
 		d.RetryAfter = recheck
 	}
+	p.age(&d, o)
 	return d, worthSaying
 }
 
@@ -93,16 +97,26 @@ func (p *planner) stopStrays(o *ordinal, d *Drain) bool {
 		if terminal(pod) || (o.job != nil && finished(o.job) == nil && metav1.IsControlledBy(pod, o.job)) {
 			continue
 		}
-		if unstarted(pod) {
-			// Nobody would ever start it or say that it has ended.
-			d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Drain pod %q of a Job that is over is on no node; deleting it", pod.Name)
+		if pod.DeletionTimestamp == nil && !p.awaitsCollector(o, pod) {
+			// Its success would be worth nothing, and without its Job nothing else tells it to end.
+			d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Drain pod %q has no Job that is under way; deleting it", pod.Name)
 			d.Next = Step{Kind: DeletePod, Pod: pod}
 			return true
 		}
-		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Drain pod %q of a Job that is over still exists on node %q; waiting until it has ended%s", pod.Name, pod.Spec.NodeName, p.ifNodeIsDown(pod))
+		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Waiting for drain pod %q on node %q, whose Job is over, to terminate%s", pod.Name, pod.Spec.NodeName, p.ifNodeIsDown(pod))
 		return true
 	}
 	return false
+}
+
+// awaitsCollector reports whether a drain pod is the garbage collector's to delete: it has a Job for its controller that
+// is not the policy's, and so is gone, or is another's.
+func (p *planner) awaitsCollector(o *ordinal, pod *corev1.Pod) bool {
+	owner := metav1.GetControllerOf(pod)
+	if owner == nil {
+		return false
+	}
+	return (o.job == nil || o.job.UID != owner.UID) && !slices.ContainsFunc(o.others, func(job batchv1.Job) bool { return job.UID == owner.UID })
 }
 
 // letClaimsGo deletes what is left of past drains and holds a claim that is being deleted. The
@@ -143,7 +157,7 @@ func (p *planner) decideUnlocked(o *ordinal, d *Drain) bool {
 			return true
 		}
 		if marks := p.carried(held); len(marks) > 0 {
-			d.Next = Step{Kind: MarkClaims, Marks: marks}
+			d.Next = Step{Kind: RenewMarks, Marks: marks}
 			return true
 		}
 		if len(held) < len(o.claims) || p.Policy.Spec.WhenDrained != drainv1alpha1.WhenDrainedDelete || p.armed().Status != metav1.ConditionTrue || skipped(o) != "" {
@@ -168,29 +182,30 @@ func (p *planner) decideUnlocked(o *ordinal, d *Drain) bool {
 
 // decideLocked is the part of the evidence with a lock.
 func (p *planner) decideLocked(o *ordinal, d *Drain) {
+	failure := p.failure(o)
 	if o.job != nil && finished(o.job) == nil {
-		p.watchJob(o, d)
+		p.watchJob(o, failure, d)
 		return
 	}
 	held := p.marked(o)
-	complete := o.job != nil && finished(o.job).Type == batchv1.JobComplete
+	succeeded := o.job != nil && failure == nil && o.attempt >= attemptUnder(o.lock).Number
 	deleting := p.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete && p.Policy.DeletionTimestamp == nil &&
 		o.lock.DeletionTimestamp == nil && skipped(o) == "" && !released(o)
 	switch {
 	case len(o.claims) == 0:
 		p.release(o, d, "The claims are gone")
-	case complete && p.unmarked(o) && (deleting || !o.inRange):
+	case succeeded && p.unmarked(o) && (deleting || !o.inRange):
 		p.mark(o, d)
 	case o.job != nil && len(held) < len(o.claims) && terminating(o) != "":
-		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Claim %q is being deleted by somebody else; deleting Job %q, whose pod holds it", terminating(o), o.job.Name)
+		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Claim %q is being deleted, and not by the operator; deleting Job %q, whose pod holds it", terminating(o), o.job.Name)
 		d.Next = deleteJob(o.job)
 	case deleting && len(held) > 0 && p.restIsNew(o):
 		p.dispose(o, held, d)
-	case len(held) == len(o.claims), p.settled(o), complete:
-		// Kept and wanted back: a mark would hold no longer than the lock.
+	case len(held) == len(o.claims), p.settled(o), succeeded:
+		// Kept and back in range: a mark would hold no longer than the lock.
 		p.release(o, d, cmp.Or(d.Outcome, "The claims are drained and kept"))
-	case o.job != nil:
-		p.retry(o, d)
+	case failure != nil:
+		p.retry(o, failure, d)
 	default:
 		p.start(o, d)
 	}

@@ -26,9 +26,11 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/proof"
 )
 
 // maxJobNameLength keeps a Job's name usable as a label value and as the start of its
@@ -132,7 +134,7 @@ func outcome(pod *corev1.Pod) string {
 			if ended == nil || sidecars[statuses[i].Name] {
 				continue
 			}
-			text := strings.TrimSpace(ended.Message)
+			text := proof.WithoutReceipt(ended.Message, receiptOf(pod))
 			if ended.ExitCode != 0 {
 				if text == "" {
 					text = fmt.Sprintf("container %s exited with code %d (%s)", statuses[i].Name, ended.ExitCode, ended.Reason)
@@ -148,6 +150,15 @@ func outcome(pod *corev1.Pod) string {
 		message = pod.Status.Reason + ": " + pod.Status.Message
 	}
 	return message
+}
+
+// receiptOf returns the receipt that a drain pod was to leave. It is only shown by this; what a pod proves is decided by
+// the name of its Job.
+func receiptOf(pod *corev1.Pod) string {
+	if owner := metav1.GetControllerOf(pod); owner != nil {
+		return Receipt(owner.Name)
+	}
+	return ""
 }
 
 // trouble returns why a pod that should run doesn't, in a way that a person must mend.
@@ -177,7 +188,7 @@ func trouble(pod *corev1.Pod) (reason, message string) {
 func Busy(snapshot Snapshot, ordinal string) string {
 	for i := range snapshot.Jobs {
 		job := &snapshot.Jobs[i]
-		if finished(job) == nil && (ordinal == "" || job.Labels[drainv1alpha1.OrdinalLabel] == ordinal) {
+		if finished(job) == nil && controls(snapshot.Policy.UID, job) && (ordinal == "" || job.Labels[drainv1alpha1.OrdinalLabel] == ordinal) {
 			return fmt.Sprintf("Job %q", job.Name)
 		}
 	}
@@ -197,24 +208,15 @@ func Busy(snapshot Snapshot, ordinal string) string {
 	return ""
 }
 
-// Unstarted returns a drain pod of an ordinal, in decimal as in the label, that is on no node and
-// whose Jobs are over, or nil. Nobody would ever start such a pod or say that it has ended.
-func Unstarted(snapshot Snapshot, ordinal string) *corev1.Pod {
-	for i := range snapshot.Jobs {
-		if finished(&snapshot.Jobs[i]) == nil && snapshot.Jobs[i].Labels[drainv1alpha1.OrdinalLabel] == ordinal {
-			return nil
-		}
-	}
+// Orphan returns a drain pod of an ordinal, in decimal as in the label, that runs on without a Job and was not deleted,
+// or nil. Nothing but the operator would ever tell it to end.
+func Orphan(snapshot Snapshot, ordinal string) *corev1.Pod {
 	for i := range snapshot.Pods {
 		pod := &snapshot.Pods[i]
-		if pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleDrain && pod.Labels[drainv1alpha1.OrdinalLabel] == ordinal && unstarted(pod) {
+		if pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleDrain && pod.Labels[drainv1alpha1.OrdinalLabel] == ordinal &&
+			metav1.GetControllerOf(pod) == nil && !terminal(pod) && pod.DeletionTimestamp == nil {
 			return pod
 		}
 	}
 	return nil
-}
-
-// unstarted says whether a pod is on no node and nobody has deleted it.
-func unstarted(pod *corev1.Pod) bool {
-	return pod.Spec.NodeName == "" && !started(pod) && pod.DeletionTimestamp == nil
 }

@@ -244,27 +244,25 @@ func TestBusyNamesWhatKeepsAPolicyOrLock(t *testing.T) {
 	}
 }
 
-func TestUnstartedNamesThePodThatNobodyStarts(t *testing.T) {
+func TestOrphanNamesThePodThatNothingElseEnds(t *testing.T) {
 	going := func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: now} }
 	for name, tc := range map[string]struct {
 		given func(*world)
 		want  bool
 	}{
-		"nothing":                   {},
-		"on no node":                {given: func(w *world) { w.drainPod(2, gated) }, want: true},
-		"on a node":                 {given: func(w *world) { w.drainPod(2, func(p *corev1.Pod) { p.Spec.NodeName = "n1" }) }},
-		"ended":                     {given: func(w *world) { w.drainPod(2, gated, ended(0, "")) }},
-		"going":                     {given: func(w *world) { w.drainPod(2, gated, going) }},
-		"of another ordinal":        {given: func(w *world) { w.drainPod(3, gated) }},
-		"of a Job that is over":     {given: func(w *world) { w.job(2, 1, failed); w.drainPod(2, gated) }, want: true},
-		"of a Job that goes on":     {given: func(w *world) { w.job(2, 1); w.drainPod(2, gated) }},
-		"beside a Job of another's": {given: func(w *world) { w.job(3, 1); w.drainPod(2, gated) }, want: true},
-		"somebody else's":           {given: func(w *world) { w.pod("debug", "data-web-2") }},
-		"a lock":                    {given: func(w *world) { w.lock(2) }},
+		"nothing":                         {},
+		"a gated pod without a Job":       {given: func(w *world) { w.drainPod(2, gated) }, want: true},
+		"a running pod without a Job":     {given: func(w *world) { w.drainPod(2, running) }, want: true},
+		"a pod that has ended":            {given: func(w *world) { w.drainPod(2, ended(0, "")) }},
+		"a pod that is being deleted":     {given: func(w *world) { w.drainPod(2, gated, going) }},
+		"a pod of another ordinal":        {given: func(w *world) { w.drainPod(3, gated) }},
+		"a pod of a Job":                  {given: func(w *world) { w.job(2, 1); w.drainPod(2, gated) }},
+		"a pod that isn't the operator's": {given: func(w *world) { w.pod("debug", "data-web-2") }},
+		"a lock":                          {given: func(w *world) { w.lock(2) }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := Unstarted(given(tc.given).Snapshot, "2"); (got != nil) != tc.want {
-				t.Errorf("Unstarted = %v, want one: %t", got, tc.want)
+			if got := Orphan(given(tc.given).Snapshot, "2"); (got != nil) != tc.want {
+				t.Errorf("Orphan = %v, want one: %t", got, tc.want)
 			}
 		})
 	}

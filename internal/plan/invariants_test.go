@@ -22,6 +22,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -69,7 +70,7 @@ func TestInvariantsHoldForWhateverTheClusterHolds(t *testing.T) {
 		}
 	}
 	// A promise about steps that never come is worth nothing.
-	for _, kind := range []StepKind{TakeLock, StartJob, AdmitPod, DeleteJob, MarkClaims, DeleteClaims, ReleaseLock} {
+	for _, kind := range []StepKind{TakeLock, StartJob, AdmitPod, NoteAttempt, DeleteJob, MarkClaims, DeleteClaims, ReleaseLock} {
 		if steps[kind] < randomWorlds/200 {
 			t.Errorf("only %d of %d random worlds lead to %s", steps[kind], randomWorlds, kind)
 		}
@@ -116,6 +117,9 @@ func randomWorld(r *rand.Rand) *world {
 		}
 		if chance(30) {
 			cancel(w)
+		}
+		if chance(20) {
+			spec.Proof = drainv1alpha1.ProofExitCode
 		}
 		if chance(50) {
 			spec.WhenDeleted = drainv1alpha1.WhenDeletedDrain
@@ -176,6 +180,7 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 		markedBy(claims.Mark{LockUID: lockUID(ordinal), UnusedSince: &noon}),
 		markedBy(claims.Mark{LockUID: "past-lock", Absent: true, StatefulSetUID: setUID}),
 		markedBy(claims.Mark{LockUID: "past-lock", Absent: true, StatefulSetUID: setUID, UnusedSince: &noon}),
+		markedBy(claims.Mark{LockUID: "past-lock", Absent: true, StatefulSetUID: setUID, UnusedSince: &noon, UnusedMaintained: true}),
 		markedBy(claims.Mark{LockUID: "past-lock", Absent: true, StatefulSetUID: "another", UnusedSince: &noon}),
 	}
 	mark := marks[r.IntN(len(marks))]
@@ -189,7 +194,8 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 	}
 	locked := r.IntN(100) < 60
 	if locked {
-		w.lock(ordinal, some(r, change[corev1.Pod]{10, podTerminating}, change[corev1.Pod]{2, func(p *corev1.Pod) { p.UID = "anew" }}, change[corev1.Pod]{2, func(p *corev1.Pod) { p.OwnerReferences = nil }})...)
+		w.lock(ordinal, some(r, change[corev1.Pod]{10, podTerminating}, change[corev1.Pod]{2, func(p *corev1.Pod) { p.UID = "anew" }}, change[corev1.Pod]{2, func(p *corev1.Pod) { p.OwnerReferences = nil }},
+			change[corev1.Pod]{20, attempted(failedAttempt(1+r.Int32N(3), time.Minute))}, change[corev1.Pod]{5, attempted(Attempt{Number: 1 + r.Int32N(3), Asked: noon})}, change[corev1.Pod]{10, ungatedJob})...)
 	} else if r.IntN(100) < 10 {
 		w.pod(fmt.Sprintf("web-%d", ordinal), "")
 	}
@@ -204,11 +210,12 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 			// An older attempt has failed, as a rule.
 			end = [][]func(*batchv1.Job){{failed}, {complete}, nil, nil}[r.IntN(4)]
 		}
-		w.job(ordinal, attempt+1, append(end, some(r, change[batchv1.Job]{3, jobTerminating}, change[batchv1.Job]{10, otherTemplate}, change[batchv1.Job]{3, named(fmt.Sprintf("another-lock-%d", ordinal))})...)...)
+		w.job(ordinal, attempt+1, append(end, some(r, change[batchv1.Job]{3, jobTerminating}, change[batchv1.Job]{10, otherTemplate}, change[batchv1.Job]{3, forged}, change[batchv1.Job]{3, named(fmt.Sprintf("another-lock-%d", ordinal))})...)...)
 		for range r.IntN(3) {
 			w.drainPod(ordinal, [][]func(*corev1.Pod){
 				{gated}, {gated}, {gated, podTerminating}, {running}, {running, podTerminating}, {unschedulable}, {waiting("ErrImagePull")}, {ended(0, "fine")}, {ended(0, "fine")}, {ended(0, "fine"), podTerminating}, {ended(1, "disk")},
-			}[r.IntN(11)]...)
+				{ended(0, "fine"), noReceipt}, {ended(0, "fine"), disrupted}, {ended(0, "fine"), unmounted}, {gated, unmounted},
+			}[r.IntN(15)]...)
 		}
 	}
 	if r.IntN(100) < 4 {
@@ -307,7 +314,7 @@ func (c *checker) drain(d *Drain) {
 			c.require(d.Claims[i].DeletionTimestamp == nil && d.Claims[i].Status.Phase != corev1.ClaimLost, d, "no claim is going or lost")
 		}
 		c.require(d.Next.Job == c.jobName(d, d.Next.Attempt) && d.Next.Attempt > 0, d, "the Job's name is that of its lock, claims and attempt")
-		c.require(!slices.ContainsFunc(c.world.Jobs, func(j batchv1.Job) bool { return j.Name == d.Next.Job }), d, "no Job has this name")
+		c.require(!slices.ContainsFunc(c.world.Jobs, func(j batchv1.Job) bool { return j.Name == d.Next.Job && owned(&j) }), d, "no Job of the policy has this name")
 	case AdmitPod:
 		c.lockStands(d)
 		job := c.job(d.Next.JobUID)
@@ -327,7 +334,7 @@ func (c *checker) drain(d *Drain) {
 		c.quiet(d)
 		c.lockStands(d)
 		c.require(c.world.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete && c.world.Policy.DeletionTimestamp == nil, d, "somebody asked for it")
-		c.require(!slices.ContainsFunc(c.world.Jobs, func(j batchv1.Job) bool { return ordinalIs(j.Labels, d.Ordinal) }), d, "no Job is left")
+		c.require(!slices.ContainsFunc(c.world.Jobs, func(j batchv1.Job) bool { return ordinalIs(j.Labels, d.Ordinal) && owned(&j) }), d, "no Job is left")
 		for i := range d.Next.Delete {
 			c.require(c.drained(d, &d.Next.Delete[i]), d, "the mark holds")
 		}
@@ -344,9 +351,12 @@ func (c *checker) drain(d *Drain) {
 			void, _ := m.Mark.HoldsAbsent("")
 			c.require(!void && !m.Mark.HoldsUnder(lock) && !m.Mark.HoldsAt(setUID, 4), d, "a void mark holds for nobody")
 		}
+	case NoteAttempt:
+		c.lockHeld(d)
+		c.require(d.Next.Note.Failed != nil && d.Next.Note.Number > 0 && d.Next.Note.Reason != "" && d.Next.Note.Why != "", d, "the lock is to remember a failure, and why")
 	case DeletePod:
-		ended := hasEnded(d.Next.Pod)
-		c.require(ended && metav1.GetControllerOf(d.Next.Pod) == nil || !ended && d.Next.Pod.Spec.NodeName == "", d, "the drain pod is on no node, or has ended without a Job")
+		owner := metav1.GetControllerOf(d.Next.Pod)
+		c.require(owner == nil || d.Job == nil || owner.UID != d.Job.UID || over(d.Job), d, "the drain pod is of no Job that is under way")
 	case ReleaseMarks:
 		for _, m := range d.Next.Marks {
 			c.require(d.Lock != nil && m.Mark.ReleasedUID == d.Lock.UID && !m.Mark.HoldsUnder(d.Lock.UID), d, "the mark says under which lock the claim was kept")
@@ -373,7 +383,7 @@ func (c *checker) quiet(d *Drain) {
 	c.Helper()
 	for i := range c.world.Jobs {
 		job := &c.world.Jobs[i]
-		c.require(!ordinalIs(job.Labels, d.Ordinal) || over(job) && job.DeletionTimestamp == nil, d, "no Job of the ordinal runs or goes")
+		c.require(!ordinalIs(job.Labels, d.Ordinal) || !owned(job) || over(job) && job.DeletionTimestamp == nil, d, "no Job of the ordinal runs or goes")
 	}
 	for _, pod := range c.drainPods(d.Ordinal) {
 		c.require(hasEnded(&pod), d, "no drain pod of the ordinal is alive")
@@ -388,6 +398,11 @@ func (c *checker) quiet(d *Drain) {
 			c.require(!mounts || hasEnded(pod), d, "no pod uses a claim")
 		}
 	}
+}
+
+func (c *checker) lockHeld(d *Drain) {
+	c.Helper()
+	c.require(d.Lock != nil && IsLock(d.Lock, policyUID), d, "a lock is held")
 }
 
 func (c *checker) lockStands(d *Drain) {
@@ -428,13 +443,36 @@ func (c *checker) marks(d *Drain, m ClaimMark) {
 		}) &&
 			j.Name == c.jobName(d, attemptOf(&j)) && j.Name == m.Mark.Job
 	}), d, "a Job of this lock that mounted these claims is complete")
-	c.require(slices.ContainsFunc(c.world.Pods, func(pod corev1.Pod) bool {
-		return pod.Status.Phase == corev1.PodSucceeded && pod.DeletionTimestamp == nil && len(pod.OwnerReferences) == 1 && pod.OwnerReferences[0].Name == m.Mark.Job
-	}), d, "a pod of that Job ended well, and nobody had told it to end")
+	c.require(slices.ContainsFunc(c.world.Pods, func(pod corev1.Pod) bool { return c.proves(&pod, d, m.Mark.Job) }), d, "a pod of that Job ended well by itself, left its receipt and mounted every claim")
 	for i := range m.Claim.Status.Conditions {
 		c.require(m.Claim.Status.Conditions[i].Status == corev1.ConditionTrue && m.Mark.UnusedSince.Equal(&m.Claim.Status.Conditions[i].LastTransitionTime), d, "the claim is unused")
 	}
 }
+
+// proves reports whether a pod is evidence for marks of a Job, read anew.
+func (c *checker) proves(pod *corev1.Pod, d *Drain, job string) bool {
+	if pod.Status.Phase != corev1.PodSucceeded || pod.DeletionTimestamp != nil || len(pod.OwnerReferences) != 1 || pod.OwnerReferences[0].Name != job {
+		return false
+	}
+	for i := range pod.Status.Conditions {
+		if pod.Status.Conditions[i].Type == corev1.DisruptionTarget {
+			return false
+		}
+	}
+	for i := range d.Claims {
+		if !slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
+			return v.PersistentVolumeClaim.ClaimName == d.Claims[i].Name &&
+				slices.ContainsFunc(pod.Spec.Containers[0].VolumeMounts, func(mount corev1.VolumeMount) bool { return mount.Name == v.Name })
+		}) {
+			return false
+		}
+	}
+	left := strings.HasSuffix(pod.Status.ContainerStatuses[0].State.Terminated.Message, Receipt(job))
+	return left || c.world.Policy.Spec.Proof == drainv1alpha1.ProofExitCode
+}
+
+// owned reports whether a Job is the policy's, and not one that only bears its labels.
+func owned(job *batchv1.Job) bool { return len(job.OwnerReferences) == 1 && job.OwnerReferences[0].UID == policyUID }
 
 // drained says whether a claim's mark holds, read anew.
 func (c *checker) drained(d *Drain, claim *corev1.PersistentVolumeClaim) bool {
@@ -458,7 +496,7 @@ func (c *checker) drained(d *Drain, claim *corev1.PersistentVolumeClaim) bool {
 	set := c.world.StatefulSet
 	if set == nil {
 		// Only the Unused condition proves that none came and went.
-		return mark.Absent && mark.StatefulSetUID == setUID && mark.UnusedSince != nil
+		return mark.Absent && mark.StatefulSetUID == setUID && mark.UnusedSince != nil && mark.UnusedMaintained
 	}
 	return set.DeletionTimestamp == nil && !mark.Absent && mark.StatefulSetUID == set.UID && c.outOfRange(d.Ordinal) &&
 		mark.Generation > 0 && (mark.Generation == set.Generation || mark.Generation == set.Generation-1)
@@ -514,7 +552,10 @@ func (c *checker) podsNamed(ordinal int32) []corev1.Pod {
 
 func (c *checker) drainPods(ordinal int32) []corev1.Pod {
 	return slices.DeleteFunc(slices.Clone(c.world.Pods), func(p corev1.Pod) bool {
-		return p.Labels[drainv1alpha1.RoleLabel] != drainv1alpha1.RoleDrain || !ordinalIs(p.Labels, ordinal)
+		forged := slices.ContainsFunc(c.world.Jobs, func(job batchv1.Job) bool {
+			return len(p.OwnerReferences) > 0 && p.OwnerReferences[0].UID == job.UID && !owned(&job)
+		})
+		return p.Labels[drainv1alpha1.RoleLabel] != drainv1alpha1.RoleDrain || !ordinalIs(p.Labels, ordinal) || forged
 	})
 }
 

@@ -18,7 +18,6 @@ package plan
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -30,18 +29,28 @@ import (
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
 
-// watchJob decides about a Job that is under way: stop it, let its pod run, or wait.
-func (p *planner) watchJob(o *ordinal, d *Drain) {
+// watchJob decides about a Job that is under way: stop it, ungate its pod, or wait.
+func (p *planner) watchJob(o *ordinal, failure *Attempt, d *Drain) {
 	pods := p.podsOfJob(o)
 	if why := p.stopJob(o, pods); why != "" {
 		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "%s; stopping Job %q", why, o.job.Name)
 		d.Next = deleteJob(o.job)
 		return
 	}
+	if failure != nil {
+		d.say(drainv1alpha1.DrainFailed, failure.Reason, "Attempt %d failed: %s; deleting Job %q", failure.Number, failure.Why, o.job.Name)
+		d.Next = deleteJob(o.job)
+		if !remembered(o, failure) {
+			d.Next = Step{Kind: NoteAttempt, Note: failure}
+		}
+		return
+	}
 	reason, message := p.tellJob(o, pods, d.Outcome)
 	d.say(drainv1alpha1.DrainDraining, reason, "%s", message)
 	if pods.gated != nil && !pods.alive && !pods.succeeded && o.lock.DeletionTimestamp == nil {
-		d.Next = Step{Kind: AdmitPod, JobUID: o.job.UID, Pod: pods.gated}
+		d.Next = Step{Kind: AdmitPod, JobUID: o.job.UID, Pod: pods.gated, Note: &Attempt{
+			Number: o.attempt, Asked: o.job.CreationTimestamp, TemplateHash: o.job.Annotations[drainv1alpha1.TemplateHashAnnotation],
+		}}
 	}
 }
 
@@ -51,9 +60,11 @@ func (p *planner) stopJob(o *ordinal, pods jobPods) (why string) {
 	case p.Policy.DeletionTimestamp != nil:
 		return "The policy is being deleted"
 	case o.inRange && !pods.started:
-		return "The ordinal is wanted back and the drain pod has not started"
+		return "The ordinal is back in range and the drain pod has not started"
 	case o.inRange && p.Policy.Spec.WhenScaledUp == drainv1alpha1.WhenScaledUpCancel:
-		return "The ordinal is wanted back and spec.whenScaledUp is Cancel"
+		return "The ordinal is back in range and spec.whenScaledUp is Cancel"
+	case o.inRange && ptr.Deref(o.job.Spec.Suspend, false) && !pods.alive && !pods.succeeded:
+		return "The ordinal is back in range and the Job is suspended"
 	case !pods.running && !pods.succeeded && terminating(o) != "":
 		// The kubelet starts no pod on such a claim, also no further one after one that failed. It
 		// restarts the containers of one that has started.
@@ -72,13 +83,13 @@ func (p *planner) stopJob(o *ordinal, pods jobPods) (why string) {
 func (p *planner) tellJob(o *ordinal, pods jobPods, outcome string) (reason, message string) {
 	switch {
 	case o.inRange:
-		return drainv1alpha1.ReasonWantedBack, fmt.Sprintf("The ordinal is wanted back; its pod starts when Job %q has ended, because spec.whenScaledUp is Wait", o.job.Name)
+		return drainv1alpha1.ReasonWantedBack, fmt.Sprintf("The ordinal is back in range; its pod starts when Job %q has ended, because spec.whenScaledUp is Wait", o.job.Name)
 	case pods.trouble != "":
-		return pods.trouble, fmt.Sprintf("%s; mend it, or edit %s and the Job is replaced", pods.message, p.templateName())
+		return pods.trouble, fmt.Sprintf("%s; fix it, or edit %s to replace the Job", pods.message, p.templateName())
 	case ptr.Deref(o.job.Spec.Suspend, false):
-		return drainv1alpha1.ReasonPodNotStarted, fmt.Sprintf("Job %q is suspended, by a queueing controller for example", o.job.Name)
-	case pods.message != "":
-		return drainv1alpha1.ReasonPodNotStarted, pods.message
+		return drainv1alpha1.ReasonQueued, fmt.Sprintf("Job %q is suspended, by a queueing controller for example", o.job.Name)
+	case pods.hindrance != "":
+		return pods.hindrance, pods.message
 	case !pods.started:
 		return drainv1alpha1.ReasonPodNotStarted, fmt.Sprintf("The pod of Job %q has not started yet", o.job.Name)
 	case outcome != "":
@@ -99,9 +110,9 @@ type jobPods struct {
 	started bool
 	// running says that one has run of a pod that has not ended.
 	running bool
-	// trouble is the reason for which a person must act, or empty; message is about it, or
-	// about what else keeps a pod from running.
-	trouble, message string
+	// trouble is the reason for which a person must act, and hindrance that for which a pod does not run or does not end
+	// by itself, or empty; message is about either.
+	trouble, hindrance, message string
 }
 
 func (p *planner) podsOfJob(o *ordinal) jobPods {
@@ -125,8 +136,8 @@ func (p *planner) podsOfJob(o *ordinal) jobPods {
 		}
 		if reason, message := trouble(pod); reason != "" {
 			pods.trouble, pods.message = reason, message
-		} else if message := p.hindrance(pod); message != "" && pods.trouble == "" {
-			pods.message = message
+		} else if reason, message := p.hindrance(o, pod); reason != "" && pods.trouble == "" {
+			pods.hindrance, pods.message = reason, message
 		}
 	}
 	return pods
@@ -138,52 +149,12 @@ func (p *planner) edited(job *batchv1.Job) bool {
 	return p.TemplateHash != "" && job.Annotations[drainv1alpha1.TemplateHashAnnotation] != p.TemplateHash
 }
 
-// retry decides about a drain whose latest Job failed.
-func (p *planner) retry(o *ordinal, d *Drain) {
-	failure := finished(o.job)
-	said := failure.Message
-	if d.Outcome != "" {
-		said = d.Outcome
-	}
-	if why := p.giveUp(o, d); why != "" {
-		p.release(o, d, fmt.Sprintf("%s; Job %q had failed: %s", why, o.job.Name, said))
-		return
-	}
-	edited := p.edited(o.job)
-	delay := Backoff(p.Policy.Spec.Retry, o.attempt)
-	due := failure.LastTransitionTime.Add(delay)
-	limit := ptr.Deref(p.Policy.Spec.Retry.MaxAttempts, math.MaxInt32)
-	switch {
-	case p.unarmed(d):
-		d.say(drainv1alpha1.DrainFailed, d.Reason, "Attempt %d failed (%s: %s); no further one starts: %s", o.attempt, failure.Reason, said, d.Message)
-	case !edited && o.attempt >= limit:
-		d.say(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonAttemptsExhausted, "All %d attempts failed (%s: %s); edit %s or raise spec.retry.maxAttempts, and another one starts", o.attempt, failure.Reason, said, p.templateName())
-	case !edited && p.now.Before(due):
-		d.say(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed, "Attempt %d failed (%s: %s); the next one starts at %s, or at once if %s is edited", o.attempt, failure.Reason, said, due.UTC().Format(time.RFC3339), p.templateName())
-		d.RetryAfter = due.Sub(p.now)
-	default:
-		d.say(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed, "Attempt %d failed (%s: %s); starting another one", o.attempt, failure.Reason, said)
-		p.startAttempt(o, d, o.attempt+1)
-	}
-}
-
-// Backoff returns the time between the end of a failed attempt and the start of the next.
-func Backoff(retry drainv1alpha1.RetryOptions, attempt int32) time.Duration {
-	initial := time.Duration(ptr.Deref(retry.InitialDelaySeconds, 30)) * time.Second
-	longest := time.Duration(ptr.Deref(retry.MaxDelaySeconds, 1800)) * time.Second
-	delay := initial
-	for i := int32(1); i < attempt && delay < longest; i++ {
-		delay *= 2
-	}
-	return min(delay, longest)
-}
-
 // giveUp says why a lock without a running Job must be released: no drain of its ordinal is
 // wanted, or none can be had.
 func (p *planner) giveUp(o *ordinal, d *Drain) (why string) {
 	switch {
 	case o.inRange:
-		return "The ordinal is wanted back and no drain runs"
+		return "The ordinal is back in range and no drain runs"
 	case p.Policy.DeletionTimestamp != nil:
 		return "The policy is being deleted and no drain runs"
 	case o.lock.DeletionTimestamp != nil:
@@ -207,17 +178,7 @@ func (p *planner) start(o *ordinal, d *Drain) {
 		return
 	}
 	d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonLocked, "The lock is held; creating the Job")
-	p.startAttempt(o, d, 1)
-}
-
-// startAttempt starts a Job unless somebody else uses a claim of the ordinal.
-func (p *planner) startAttempt(o *ordinal, d *Drain, attempt int32) {
-	if user := p.user(o); user != nil {
-		d.say(d.State, drainv1alpha1.ReasonClaimInUse, "Pod %q uses a claim of the ordinal; waiting until it is gone", user.Name)
-		d.RetryAfter = recheck
-		return
-	}
-	d.Next = Step{Kind: StartJob, Job: p.jobName(o, attempt), Attempt: attempt}
+	p.startAttempt(o, d, max(1, attemptUnder(o.lock).Number), o.lock.CreationTimestamp.Time)
 }
 
 func deleteJob(job *batchv1.Job) Step {
@@ -241,18 +202,48 @@ func newestOutcome(pods []corev1.Pod) string {
 	return outcome(newest)
 }
 
-// hindrance returns why a pod that has not ended and that nobody needs to mend doesn't run, or "".
-func (p *planner) hindrance(pod *corev1.Pod) string {
+// outcomeOf returns the last words of the newest pod of the ordinal's Job that has any.
+func (p *planner) outcomeOf(o *ordinal) string {
+	return newestOutcome(podsOf(o))
+}
+
+// podsOf returns the pods that the ordinal's Job controls.
+func podsOf(o *ordinal) []corev1.Pod {
+	return slices.DeleteFunc(slices.Clone(o.pods), func(pod corev1.Pod) bool { return !metav1.IsControlledBy(&pod, o.job) })
+}
+
+// hindrance returns why a pod that has not ended does not run, or does not end, and the reason for that, or "".
+func (p *planner) hindrance(o *ordinal, pod *corev1.Pod) (reason, message string) {
 	if pod.DeletionTimestamp != nil {
-		return fmt.Sprintf("Pod %q is being deleted, and node %q has not said yet that it has ended%s", pod.Name, pod.Spec.NodeName, p.ifNodeIsDown(pod))
+		return drainv1alpha1.ReasonPodNotStarted, fmt.Sprintf("Pod %q is being deleted, and node %q has not reported yet that it has ended%s", pod.Name, pod.Spec.NodeName, p.ifNodeIsDown(pod))
+	}
+	if !awaitsLock(pod) && len(pod.Spec.SchedulingGates) > 0 {
+		return drainv1alpha1.ReasonQueued, fmt.Sprintf("Pod %q has the scheduling gate %q of another controller", pod.Name, pod.Spec.SchedulingGates[0].Name)
 	}
 	for i := range pod.Status.Conditions {
 		condition := &pod.Status.Conditions[i]
 		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse && condition.Reason == corev1.PodReasonUnschedulable {
-			return fmt.Sprintf("Pod %q can't be scheduled: %s", pod.Name, condition.Message)
+			return drainv1alpha1.ReasonPodUnschedulable, fmt.Sprintf("Pod %q can't be scheduled: %s", pod.Name, condition.Message)
 		}
 	}
-	return ""
+	if added := outlasting(pod, p.expected(o).Containers); added != "" {
+		return drainv1alpha1.ReasonSidecarRunning, fmt.Sprintf("Every container of the template has ended in pod %q, and container %q, which something added, runs on; end it, and exempt the drain from what adds it", pod.Name, added)
+	}
+	return "", ""
+}
+
+// outlasting returns a container that runs although every container of the template has ended, or "".
+func outlasting(pod *corev1.Pod, template []string) string {
+	added := ""
+	for i := range pod.Status.ContainerStatuses {
+		status := &pod.Status.ContainerStatuses[i]
+		if !slices.Contains(template, status.Name) {
+			added = status.Name
+		} else if status.State.Terminated == nil {
+			return ""
+		}
+	}
+	return added
 }
 
 // ifNodeIsDown returns what to do about a pod that should have ended a while ago. Nobody but a

@@ -19,7 +19,6 @@ package plan
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -29,6 +28,7 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
+	"github.com/statefulset-dev/drain-operator/internal/proof"
 )
 
 // restIsNew says whether every claim whose mark doesn't hold was made under the present lock. A
@@ -45,43 +45,29 @@ func (p *planner) restIsNew(o *ordinal) bool {
 	return true
 }
 
-// mark decides what to write on the claims of a complete Job. A claim that some pod has used
-// since the Job ended is drained again instead: it may hold new data.
+// mark decides what to write on the claims of a complete Job whose success is believed.
 func (p *planner) mark(o *ordinal, d *Drain) {
 	d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonMarkingClaims, "Job %q is complete; marking its claims as drained", o.job.Name)
 	step := Step{Kind: MarkClaims}
-	if user := p.user(o); user != nil {
-		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonClaimInUse, "Job %q is complete, but pod %q uses a claim of it; draining it again when that pod is gone", o.job.Name, user.Name)
-		d.Next = deleteJob(o.job)
-		return
-	}
-	if !endedByItself(o) {
-		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Job %q is complete, but its pod was told to end, or is gone: that it exited 0 doesn't show that it was through; draining again", o.job.Name)
-		d.Next = deleteJob(o.job)
-		return
-	}
 	stays := p.staysOut(o)
 	if stays && p.Policy.DeletionTimestamp == nil && p.awaitController(d) {
 		d.State = drainv1alpha1.DrainDraining
 		return
 	}
 	for i := range o.claims {
-		if o.claims[i].DeletionTimestamp != nil || claims.ReadMark(&o.claims[i]).HoldsUnder(o.lock.UID) {
+		claim := &o.claims[i]
+		if claim.DeletionTimestamp != nil || claims.ReadMark(claim).HoldsUnder(o.lock.UID) {
 			continue
 		}
-		since, known := claims.UnusedSince(&o.claims[i])
+		since, known := claims.UnusedSince(claim)
 		if !known {
-			p.waitUnlessUnwanted(o, d, drainv1alpha1.ReasonMarkingClaims, fmt.Sprintf("Job %q is complete; waiting until Kubernetes reports claim %q as unused", o.job.Name, o.claims[i].Name))
-			return
-		}
-		if usedSince(&o.claims[i], o.job, since) {
-			d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "A pod used claim %q after Job %q had ended; draining it again", o.claims[i].Name, o.job.Name)
-			d.Next = deleteJob(o.job)
+			p.waitUnlessUnwanted(o, d, drainv1alpha1.ReasonMarkingClaims, fmt.Sprintf("Job %q is complete; waiting for Kubernetes to report claim %q as unused (%s)", o.job.Name, claim.Name, whyUsed(claim)))
 			return
 		}
 		mark := claims.Mark{
-			ClaimUID: o.claims[i].UID, LockUID: o.lock.UID, JobUID: o.job.UID, UnusedSince: since,
-			Job: o.job.Name, Attempts: o.attempt, Time: metav1.NewTime(p.now), Outcome: d.Outcome,
+			ClaimUID: claim.UID, LockUID: o.lock.UID, JobUID: o.job.UID, UnusedSince: since,
+			UnusedMaintained: since != nil && o.job.Status.StartTime != nil && !since.Before(o.job.Status.StartTime),
+			Job:              o.job.Name, Attempts: o.attempt, Time: metav1.NewTime(p.now), Outcome: d.Outcome,
 		}
 		switch {
 		case p.StatefulSet == nil:
@@ -89,29 +75,92 @@ func (p *planner) mark(o *ordinal, d *Drain) {
 		case stays && p.StatefulSet.Status.ObservedGeneration >= p.StatefulSet.Generation:
 			mark.StatefulSetUID, mark.Generation = p.StatefulSet.UID, p.StatefulSet.Generation
 		}
-		step.Marks = append(step.Marks, ClaimMark{Claim: o.claims[i], Mark: mark})
+		step.Marks = append(step.Marks, ClaimMark{Claim: *claim, Mark: mark})
 	}
 	d.Next = step
 }
 
-// endedByItself says whether a pod of the complete Job succeeded without having been told to end.
-// Many programs exit 0 when they are told to, and the Job controller counts such a pod, evicted or
-// deleted half-way through its work, as a success (kubelet, pkg/kubelet/kubelet_pods.go, getPhase).
-// A pod that is gone can't be asked.
-func endedByItself(o *ordinal) bool {
-	return slices.ContainsFunc(o.pods, func(pod corev1.Pod) bool {
-		return metav1.IsControlledBy(&pod, o.job) && pod.Status.Phase == corev1.PodSucceeded && pod.DeletionTimestamp == nil
-	})
+// whyUsed says what may keep Kubernetes from reporting a claim as unused.
+func whyUsed(claim *corev1.PersistentVolumeClaim) string {
+	if claim.Status.Phase == corev1.ClaimLost {
+		return "the claim has lost its volume"
+	}
+	return "if that takes minutes, the kube-controller-manager is down, or its feature gate PersistentVolumeClaimUnusedSinceTime was switched off; the claim's condition Unused is stale then, and must be removed"
 }
 
-// usedSince says whether a pod may have used a claim after its Job ended: the Job's mark was
+// expected returns what the operator asked for when it made the ordinal's Job.
+func (p *planner) expected(o *ordinal) proof.Expected {
+	want := proof.Expected{Proof: p.Policy.Spec.Proof, Receipt: Receipt(o.job.Name)}
+	containers := o.job.Spec.Template.Spec.Containers
+	if !p.edited(o.job) && p.TemplateHash != "" {
+		containers = p.Policy.Spec.Template.Spec.Containers
+	}
+	for i := range containers {
+		want.Containers = append(want.Containers, containers[i].Name)
+	}
+	for i := range o.claims {
+		want.Claims = append(want.Claims, o.claims[i].Name)
+	}
+	return want
+}
+
+// changedPod says why a drain pod that is about to be ungated could not be believed, or "".
+func (p *planner) changedPod(o *ordinal) string {
+	pods := p.podsOfJob(o)
+	if pods.gated == nil || pods.alive || pods.succeeded {
+		return ""
+	}
+	if problems := proof.Job(o.job); len(problems) > 0 {
+		return fmt.Sprintf("a webhook changed Job %q: %s", o.job.Name, problems[0])
+	}
+	if problems := proof.Pod(&pods.gated.Spec, p.expected(o)); len(problems) > 0 {
+		return fmt.Sprintf("a webhook or a LimitRange changed pod %q: %s", pods.gated.Name, problems[0])
+	}
+	return ""
+}
+
+// doubt says why the success of a complete Job is not believed, or "".
+func (p *planner) doubt(o *ordinal) string {
+	pods := podsOf(o)
+	doubt := "the pod that succeeded is gone"
+	for i := range pods {
+		if pods[i].Status.Phase == corev1.PodSucceeded {
+			if doubt = proof.Doubt(&pods[i], p.expected(o)); doubt == "" {
+				break
+			}
+		}
+	}
+	if doubt != "" {
+		return doubt
+	}
+	if user := p.user(o); user != nil {
+		return fmt.Sprintf("pod %q uses a claim of the ordinal and may have written to it since", user.Name)
+	}
+	for i := range o.claims {
+		claim := &o.claims[i]
+		if claim.DeletionTimestamp != nil || claims.ReadMark(claim).HoldsUnder(o.lock.UID) {
+			continue
+		}
+		if since, known := claims.UnusedSince(claim); known && usedSince(claim, o.job, o.attempt, since) {
+			return fmt.Sprintf("a pod used claim %q after Job %q had ended, or the kube-controller-manager was late to report that none did", claim.Name, o.job.Name)
+		}
+	}
+	return ""
+}
+
+// usedSince reports whether a pod may have used a claim after its Job ended: the Job's mark was
 // there and holds no more, or the claim became unused long after the last pod of the Job did.
-// Both times are the kube-controller-manager's.
-func usedSince(claim *corev1.PersistentVolumeClaim, job *batchv1.Job, since *metav1.Time) bool {
+// Both times are the kube-controller-manager's. Where that is late each time, each attempt allows it
+// twice as long, so that no drain is repeated for ever.
+func usedSince(claim *corev1.PersistentVolumeClaim, job *batchv1.Job, attempt int32, since *metav1.Time) bool {
 	if mark := claims.ParseMark(claim); mark != nil && mark.JobUID == job.UID {
 		return true
 	}
-	return since != nil && since.After(finished(job).LastTransitionTime.Add(unusedLag))
+	lag := unusedLag
+	for i := int32(1); i < attempt && lag < maxUnusedLag; i++ {
+		lag *= 2
+	}
+	return since != nil && since.After(finished(job).LastTransitionTime.Add(min(lag, maxUnusedLag)))
 }
 
 // dispose deletes drained claims. Jobs go first, because a pod holds its claims for as long

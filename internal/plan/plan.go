@@ -40,14 +40,20 @@ const (
 	// recheck is how often something is looked at that the caches don't hold, a pod of
 	// somebody else for example.
 	recheck = 10 * time.Second
-	// preflightRecheck is how often a template is tried again that the API server refuses.
-	preflightRecheck = 30 * time.Second
 	// overdue is how long after the end of its grace period a pod's node is thought to be in trouble.
 	overdue = 30 * time.Second
 	// unusedLag is how long the kube-controller-manager may take to report a claim as unused
 	// after the last pod that used it has ended. Too short a time costs a second drain.
 	unusedLag = 10 * time.Second
+	// maxUnusedLag is the longest time that a later attempt allows it.
+	maxUnusedLag = 10 * time.Minute
+	// maxClaimTemplates bounds status.statefulSet.claimTemplates and the claims of a drain; the schema has it as maxItems.
+	maxClaimTemplates = 100
 )
+
+// MaxTemplateBytes bounds the template of a policy, in bytes of its protobuf form. Each policy's template stays in the
+// operator's memory.
+const MaxTemplateBytes = 64 * 1024
 
 // planner holds a snapshot in the form that the decisions need.
 type planner struct {
@@ -90,7 +96,7 @@ func Make(snapshot Snapshot, now time.Time) Plan {
 		}
 	}
 
-	plan := Plan{Ready: p.ready, Observed: p.observed(), TemplateHash: p.TemplateHash, StatefulSet: p.StatefulSet, Stranded: p.stranded}
+	plan := Plan{Ready: p.ready, Observed: p.observed(), TemplateHash: p.TemplateHash, StatefulSet: p.StatefulSet, Stranded: p.stranded, PreflightAfter: p.PreflightAfter}
 	for _, o := range ordinals {
 		drain, worthSaying := p.decide(o)
 		plan.Finalizer = plan.Finalizer || o.lock != nil || drain.Next.Kind == TakeLock || o.busy()
@@ -167,13 +173,13 @@ func (p *planner) gather() (ordinals []*ordinal, ambiguous []string) {
 			if pod.Name == fmt.Sprintf("%s-%d", p.identity.Name, number) {
 				at(number).lock = pod
 			}
-		case pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleDrain:
+		case p.isDrainPod(pod):
 			o := at(number)
 			o.pods = append(o.pods, *pod)
 		}
 	}
 	for i := range p.Jobs {
-		if number, ok := ordinalOf(p.Jobs[i].Labels); ok {
+		if number, ok := ordinalOf(p.Jobs[i].Labels); ok && controls(p.Policy.UID, &p.Jobs[i]) {
 			o := at(number)
 			o.others = append(o.others, p.Jobs[i])
 		}
@@ -196,12 +202,14 @@ func (p *planner) gather() (ordinals []*ordinal, ambiguous []string) {
 func (p *Plan) RetryAfter() time.Duration {
 	var soonest time.Duration
 	if p.Ready.Reason == drainv1alpha1.ReasonInvalidTemplate || p.Ready.Reason == drainv1alpha1.ReasonPreflightFailed {
-		// What refuses a pod may be a quota or a ServiceAccount, which nobody watches.
-		soonest = preflightRecheck
+		// What refuses a pod may be a quota, a webhook or a ServiceAccount, none of which is watched.
+		soonest = p.PreflightAfter
 	}
 	for i := range p.Drains {
-		if after := p.Drains[i].RetryAfter; after > 0 && (soonest == 0 || after < soonest) {
-			soonest = after
+		for _, after := range []time.Duration{p.Drains[i].RetryAfter, p.Drains[i].StallsAfter} {
+			if after > 0 && (soonest == 0 || after < soonest) {
+				soonest = after
+			}
 		}
 	}
 	return soonest
@@ -210,15 +218,30 @@ func (p *Plan) RetryAfter() time.Duration {
 // IsLock says whether a pod is a lock of the policy with this UID. Labels can be copied; the
 // controller reference can't be had by accident.
 func IsLock(pod *corev1.Pod, policy types.UID) bool {
-	if pod.Labels[drainv1alpha1.RoleLabel] != drainv1alpha1.RoleLock {
+	return pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLock && controls(policy, pod)
+}
+
+// controls reports whether the policy with this UID is an object's controller. Labels can be copied; what only bears
+// them is evidence of nothing.
+func controls(policy types.UID, object metav1.Object) bool {
+	owner := metav1.GetControllerOfNoCopy(object)
+	return owner != nil && owner.UID == policy
+}
+
+// isDrainPod reports whether a pod with the policy's labels is one of its Jobs', or was: a Job that is deleted without
+// its pods leaves them without a controller. Any other pod is a stranger, and a user of the claims that it mounts.
+func (p *planner) isDrainPod(pod *corev1.Pod) bool {
+	if pod.Labels[drainv1alpha1.RoleLabel] != drainv1alpha1.RoleDrain {
 		return false
 	}
-	for _, owner := range pod.OwnerReferences {
-		if owner.UID == policy && ptr.Deref(owner.Controller, false) {
-			return true
-		}
+	owner := metav1.GetControllerOfNoCopy(pod)
+	if owner == nil {
+		return true
 	}
-	return false
+	if owner.Kind != "Job" {
+		return false
+	}
+	return !slices.ContainsFunc(p.Jobs, func(job batchv1.Job) bool { return job.UID == owner.UID && !controls(p.Policy.UID, &job) })
 }
 
 // findJob picks the Job of the latest attempt under the present lock on the present claims:
@@ -285,13 +308,20 @@ func (p *planner) observed() *drainv1alpha1.ObservedStatefulSet {
 		return p.Policy.Status.StatefulSet
 	}
 	spec := set.Spec.Template.Spec
+	templates := p.identity.Templates
+	if len(templates) > maxClaimTemplates {
+		// Some of them would be worse than none: a drain of a part of the claims.
+		templates = nil
+	}
 	return &drainv1alpha1.ObservedStatefulSet{
 		UID:            string(set.UID),
 		Generation:     ptr.To(set.Generation),
 		StartOrdinal:   ptr.To(Start(set)),
 		Replicas:       ptr.To(Replicas(set)),
-		ClaimTemplates: p.identity.Templates,
+		ClaimTemplates: templates,
 		ServiceName:    set.Spec.ServiceName,
+
+		TerminationGracePeriodSeconds: spec.TerminationGracePeriodSeconds,
 
 		IgnoredAnnotations: p.ignoredAnnotations(),
 
@@ -374,6 +404,11 @@ func (p *planner) readiness() Condition {
 		return refuse(drainv1alpha1.ReasonStatefulSetNotFound, "StatefulSet %q is being deleted", name)
 	case len(set.Spec.VolumeClaimTemplates) == 0:
 		return refuse(drainv1alpha1.ReasonNoClaimTemplates, "StatefulSet %q has no volumeClaimTemplates, so a scale-down leaves no claims behind; delete the policy", name)
+	case len(set.Spec.VolumeClaimTemplates) > maxClaimTemplates:
+		return refuse(drainv1alpha1.ReasonTooManyClaimTemplates, "StatefulSet %q has %d volumeClaimTemplates; a policy can drain at most %d", name, len(set.Spec.VolumeClaimTemplates), maxClaimTemplates)
+	case ptr.Deref(set.Spec.Template.Spec.TerminationGracePeriodSeconds, 1) == 0:
+		return refuse(drainv1alpha1.ReasonGracePeriodZero,
+			"StatefulSet %q has spec.template.spec.terminationGracePeriodSeconds: 0, so its pod objects disappear while their containers still run, and a drain could start beside them; set it to 1 or more", name)
 	case deletesClaims(set):
 		return refuse(drainv1alpha1.ReasonClaimsDeletedOnScaleDown,
 			"StatefulSet %q deletes its claims on scale-down before a drain could mount them; set its spec.persistentVolumeClaimRetentionPolicy.whenScaled to Retain and let this policy's whenDrained delete them", name)
@@ -387,6 +422,12 @@ func (p *planner) readiness() Condition {
 	ready := Condition{Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonArmed, Message: fmt.Sprintf("A scale-down of StatefulSet %q will be drained", name)}
 	if p.Policy.Spec.WhenScaled == drainv1alpha1.WhenScaledRetain {
 		ready.Message = fmt.Sprintf("A scale-down of StatefulSet %q keeps the claims undrained, because spec.whenScaled is Retain", name)
+	}
+	if p.Policy.Spec.Proof == drainv1alpha1.ProofExitCode {
+		ready.Message += "; spec.proof is ExitCode, so a drain that the kubelet ends before it is done counts as a success if it exits with 0"
+		if p.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete {
+			ready.Message += ", and its claims are deleted with what it left on them"
+		}
 	}
 	if ignored := p.ignoredAnnotations(); len(ignored) > 0 {
 		ready.Message += "; " + Ignoring(p.Policy, ignored)
@@ -431,6 +472,9 @@ func (p *planner) templateCondition(ambiguous []string) Condition {
 	if p.Unreadable != "" {
 		return refuse(drainv1alpha1.ReasonInvalidTemplate, "The template can't be read: %s", p.Unreadable)
 	}
+	if size := p.Policy.Spec.Template.Size(); size > MaxTemplateBytes || p.Policy.Annotations[drainv1alpha1.TemplateTooLargeAnnotation] != "" {
+		return refuse(drainv1alpha1.ReasonInvalidTemplate, "%s is larger than %d KiB; move what makes it large into a ConfigMap", p.templateName(), MaxTemplateBytes/1024)
+	}
 	if len(p.Policy.Spec.Template.Spec.Containers) == 0 {
 		return refuse(drainv1alpha1.ReasonInvalidTemplate, "%s is empty, so nothing would drain", p.inTemplate("spec.containers"))
 	}
@@ -446,9 +490,9 @@ func (p *planner) templateCondition(ambiguous []string) Condition {
 	}
 	switch {
 	case p.Refusal != "":
-		return refuse(drainv1alpha1.ReasonInvalidTemplate, "The API server refuses the drain that %s would become: %s", p.templateName(), p.Refusal)
+		return refuse(drainv1alpha1.ReasonInvalidTemplate, "%s is refused. %s", p.templateName(), p.Refusal)
 	case p.Unanswered != "":
-		return Condition{Status: metav1.ConditionUnknown, Reason: drainv1alpha1.ReasonPreflightFailed, Message: fmt.Sprintf("The API server could not be asked whether it takes the drain that %s would become: %s", p.templateName(), p.Unanswered)}
+		return Condition{Status: metav1.ConditionUnknown, Reason: drainv1alpha1.ReasonPreflightFailed, Message: fmt.Sprintf("The API server could not be asked whether it accepts the drain that %s would become: %s", p.templateName(), p.Unanswered)}
 	case len(ambiguous) > 0:
 		return refuse(drainv1alpha1.ReasonAmbiguousClaims,
 			"It can't be told which StatefulSet claim %q belongs to (%d such claims); label it like the volumeClaimTemplates' claims of its StatefulSet", ambiguous[0], len(ambiguous))

@@ -20,6 +20,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -96,37 +97,100 @@ func (p *planner) drainedCondition(drains []Drain) Condition {
 func (p *planner) stalledCondition(drains []Drain) Condition {
 	switch p.ready.Reason {
 	case drainv1alpha1.ReasonNoClaimTemplates, drainv1alpha1.ReasonClaimsDeletedOnScaleDown, drainv1alpha1.ReasonClaimsDeletedWithStatefulSet,
+		drainv1alpha1.ReasonTooManyClaimTemplates, drainv1alpha1.ReasonGracePeriodZero,
 		drainv1alpha1.ReasonPolicyConflict, drainv1alpha1.ReasonInvalidTemplate, drainv1alpha1.ReasonAmbiguousClaims:
 		return Condition{Status: metav1.ConditionTrue, Reason: p.ready.Reason, Message: p.ready.Message}
 	}
 	for i := range drains {
-		if drains[i].stalled() {
-			return Condition{Status: metav1.ConditionTrue, Reason: drains[i].Reason, Message: fmt.Sprintf("Ordinal %d: %s", drains[i].Ordinal, drains[i].Message)}
+		if d := &drains[i]; d.Stalled {
+			message := fmt.Sprintf("Ordinal %d: %s", d.Ordinal, d.Message)
+			if d.State != drainv1alpha1.DrainFailed && d.Failures >= stalledAttempts {
+				message = fmt.Sprintf("Ordinal %d: %d attempts in a row have failed. %s", d.Ordinal, d.Failures, d.Message)
+			}
+			return Condition{Status: metav1.ConditionTrue, Reason: d.Reason, Message: message}
 		}
 	}
-	return Condition{Status: metav1.ConditionFalse, Reason: drainv1alpha1.ReasonProgressing, Message: "Nobody needs to act"}
+	return Condition{Status: metav1.ConditionFalse, Reason: drainv1alpha1.ReasonProgressing, Message: "No action is required"}
 }
 
-// stalled says whether the drain goes on only when a person acts.
-func (d *Drain) stalled() bool {
-	switch d.Reason {
-	case drainv1alpha1.ReasonImagePullFailed, drainv1alpha1.ReasonContainerConfigError, drainv1alpha1.ReasonAttemptsExhausted,
-		drainv1alpha1.ReasonJobRefused, drainv1alpha1.ReasonLockRefused:
-		return true
+// patience is how long a drain may have a reason before a person should look, for those that something else than the
+// drain itself is expected to end. Reasons that are missing here wait for what a person or a policy asked for.
+var patience = map[string]time.Duration{
+	drainv1alpha1.ReasonImagePullFailed:         0,
+	drainv1alpha1.ReasonContainerConfigError:    0,
+	drainv1alpha1.ReasonAttemptsExhausted:       0,
+	drainv1alpha1.ReasonJobExists:               time.Minute,
+	drainv1alpha1.ReasonMarkingClaims:           3 * time.Minute,
+	drainv1alpha1.ReasonPodUnschedulable:        5 * time.Minute,
+	drainv1alpha1.ReasonSidecarRunning:          5 * time.Minute,
+	drainv1alpha1.ReasonLockHeld:                5 * time.Minute,
+	drainv1alpha1.ReasonStarting:                5 * time.Minute,
+	drainv1alpha1.ReasonLocked:                  5 * time.Minute,
+	drainv1alpha1.ReasonReleasingLock:           5 * time.Minute,
+	drainv1alpha1.ReasonPodNotStarted:           10 * time.Minute,
+	drainv1alpha1.ReasonStatefulSetNotObserved:  10 * time.Minute,
+	drainv1alpha1.ReasonWaitingForReadyReplicas: 15 * time.Minute,
+	drainv1alpha1.ReasonClaimInUse:              15 * time.Minute,
+	drainv1alpha1.ReasonDeletingClaims:          15 * time.Minute,
+}
+
+// overduePatience is how long after the end of its grace period a pod may keep an ordinal waiting before a person should
+// look. Its node may be down, and only a person can tell.
+const overduePatience = 5 * time.Minute
+
+// age notes since when a drain has been where it is, whether a person should look, and when that may change.
+func (p *planner) age(d *Drain, o *ordinal) {
+	d.Stalled, d.StallsAfter = false, 0
+	d.Since = metav1.NewTime(p.now.UTC().Truncate(time.Second))
+	if old := find(p.Policy.Status.Drains, d.Ordinal); old != nil && old.State == d.State && old.Reason == d.Reason && old.LastTransitionTime != nil {
+		d.Since = *old.LastTransitionTime
 	}
-	return d.State == drainv1alpha1.DrainBlocked
+	if o != nil && o.lock != nil {
+		last := attemptUnder(o.lock)
+		if d.Failures = last.Number; last.Failed == nil && d.Failures > 0 {
+			d.Failures--
+		}
+	}
+	if o != nil && d.Overdue.IsZero() {
+		for i := range o.pods {
+			if hanging(o.pods[i]) && (d.Overdue.IsZero() || o.pods[i].DeletionTimestamp.Before(&d.Overdue)) {
+				d.Overdue = *o.pods[i].DeletionTimestamp
+			}
+		}
+	}
+	due := time.Time{}
+	if limit, limited := patience[d.Reason]; limited {
+		due = d.Since.Add(limit)
+	}
+	if overdue := d.Overdue.Add(overduePatience); !d.Overdue.IsZero() && (due.IsZero() || overdue.Before(due)) {
+		due = overdue
+	}
+	switch {
+	case d.State == drainv1alpha1.DrainBlocked, d.pending() && d.Failures >= stalledAttempts && !settling[d.Reason]:
+		d.Stalled = true
+	case !due.IsZero():
+		d.Stalled, d.StallsAfter = !p.now.Before(due), max(0, due.Sub(p.now))
+	}
+}
+
+// settling are the reasons of a drain whose latest attempt has succeeded.
+var settling = map[string]bool{
+	drainv1alpha1.ReasonMarkingClaims:  true,
+	drainv1alpha1.ReasonDeletingClaims: true,
+	drainv1alpha1.ReasonReleasingLock:  true,
 }
 
 // Replace puts what was learnt about an ordinal after the plan was made in the place of the
 // plan's entry, and brings the conditions in line. The snapshot is the plan's own.
-func (p *Plan) Replace(snapshot Snapshot, learnt Drain) {
+func (p *Plan) Replace(snapshot Snapshot, learnt Drain, now time.Time) {
+	planner := planner{Snapshot: snapshot, now: now, ready: p.Ready, stranded: p.Stranded}
+	planner.age(&learnt, nil)
 	if entry := p.Drain(learnt.Ordinal); entry != nil {
 		*entry = learnt
 	} else {
 		p.Drains = append(p.Drains, learnt)
 		slices.SortFunc(p.Drains, func(a, b Drain) int { return cmp.Compare(b.Ordinal, a.Ordinal) })
 	}
-	planner := planner{Snapshot: snapshot, ready: p.Ready, stranded: p.Stranded}
 	p.Drained = planner.drainedCondition(p.Drains)
 	p.Stalled = planner.stalledCondition(p.Drains)
 }
@@ -233,6 +297,8 @@ func (d *Drain) status(previous *drainv1alpha1.DrainStatus) drainv1alpha1.DrainS
 		}
 	}
 	entry.State, entry.Reason = d.State, d.Reason
+	entry.LastTransitionTime = &d.Since
+	entry.Attempts = max(entry.Attempts, d.Attempts)
 	entry.OrphanedTime = nil
 	if !d.OrphanedSince.IsZero() {
 		entry.OrphanedTime = &d.OrphanedSince
@@ -257,7 +323,7 @@ func (d *Drain) claims(previous *drainv1alpha1.DrainStatus) []drainv1alpha1.Clai
 		references = append(references, drainv1alpha1.ClaimReference{Name: d.Claims[i].Name, UID: string(d.Claims[i].UID)})
 	}
 	if previous == nil || d.Reason != drainv1alpha1.ReasonDeletingClaims {
-		return references
+		return references[:min(len(references), maxClaimTemplates)]
 	}
 	for _, old := range previous.Claims {
 		if !slices.ContainsFunc(references, func(r drainv1alpha1.ClaimReference) bool { return r.Name == old.Name }) {
@@ -265,7 +331,7 @@ func (d *Drain) claims(previous *drainv1alpha1.DrainStatus) []drainv1alpha1.Clai
 		}
 	}
 	slices.SortFunc(references, func(a, b drainv1alpha1.ClaimReference) int { return cmp.Compare(a.Name, b.Name) })
-	return references
+	return references[:min(len(references), maxClaimTemplates)]
 }
 
 // concluded turns the entry of an ordinal that nothing is left of into one that has ended:

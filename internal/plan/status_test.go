@@ -106,7 +106,10 @@ func TestStalledOnlyWhenAPersonMustAct(t *testing.T) {
 		"the API server is not asked": {given: func(w *world) { w.Unanswered = "timeout" }, wantReason: drainv1alpha1.ReasonProgressing},
 		"a wrong image":               {given: all(lockedOrphan, func(w *world) { w.job(2, 1); w.drainPod(2, waiting("ErrImagePull")) }), wantReason: drainv1alpha1.ReasonImagePullFailed, wantTrue: true},
 		"a wrong container":           {given: all(lockedOrphan, func(w *world) { w.job(2, 1); w.drainPod(2, waiting("CreateContainerError")) }), wantReason: drainv1alpha1.ReasonContainerConfigError, wantTrue: true},
-		"no attempt is left":          {given: all(lockedOrphan, func(w *world) { w.job(2, 1, failed); w.Policy.Spec.Retry.MaxAttempts = ptr.To[int32](1) }), wantReason: drainv1alpha1.ReasonAttemptsExhausted, wantTrue: true},
+		"no attempt is left":          {given: all(lockedOrphan, func(w *world) {
+			w.note(2, failedAttempt(1, time.Minute))
+			w.Policy.Spec.Retry.MaxAttempts = ptr.To[int32](1)
+		}), wantReason: drainv1alpha1.ReasonAttemptsExhausted, wantTrue: true},
 		"blocked":                     {given: func(w *world) { w.claim("data", 2, lost) }, wantReason: drainv1alpha1.ReasonClaimLost, wantTrue: true},
 		"the second of two is stuck":  {given: func(w *world) { w.claim("data", 3); w.claim("data", 2, lost) }, wantReason: drainv1alpha1.ReasonClaimLost, wantTrue: true},
 		"skipped on purpose":          {given: func(w *world) { w.claim("data", 2, skip) }, wantReason: drainv1alpha1.ReasonProgressing},
@@ -124,8 +127,8 @@ func TestStalledOnlyWhenAPersonMustAct(t *testing.T) {
 func TestWhatTheActorLearnsReplacesThePlan(t *testing.T) {
 	w := given(all(orphan, func(w *world) { w.claim("data", 4); w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](2) }))
 	plan := Make(w.Snapshot, now)
-	plan.Replace(w.Snapshot, Drain{Ordinal: 4, State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonLockRefused, Message: "no quota"})
-	plan.Replace(w.Snapshot, Drain{Ordinal: 3, State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonJobRefused, Message: "no quota either"})
+	plan.Replace(w.Snapshot, Drain{Ordinal: 4, State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonLockRefused, Message: "no quota"}, now)
+	plan.Replace(w.Snapshot, Drain{Ordinal: 3, State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonJobRefused, Message: "no quota either"}, now)
 	var got []string
 	for i := range plan.Drains {
 		got = append(got, fmt.Sprintf("%d %s", plan.Drains[i].Ordinal, plan.Drains[i].Reason))

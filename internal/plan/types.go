@@ -56,9 +56,11 @@ type Snapshot struct {
 	// Unreadable is why the template can't be read from where spec.templateFrom says, or empty.
 	// If it can, the policy has it in spec.template.
 	Unreadable string
-	// Refusal is what the API server said about that pod in a dry run, or empty if it
-	// accepts it. Unanswered is why it could not be asked, or empty.
+	// Refusal is why that pod can't be had, or could not be believed, going by the API server's answer to a dry run, or
+	// empty. Unanswered is why it could not be asked, or empty.
 	Refusal, Unanswered string
+	// PreflightAfter is the time after which the API server is asked again; 0 if it isn't.
+	PreflightAfter time.Duration
 }
 
 // Plan is what to do next, and what to say about it.
@@ -74,8 +76,9 @@ type Plan struct {
 	Stranded []corev1.PersistentVolumeClaim
 	// Observed is the StatefulSet that the plan is about, as the status keeps it.
 	Observed *drainv1alpha1.ObservedStatefulSet
-	// TemplateHash is that of the snapshot.
-	TemplateHash string
+	// TemplateHash and PreflightAfter are those of the snapshot.
+	TemplateHash   string
+	PreflightAfter time.Duration
 	// Finalizer says whether the policy needs its finalizer: a lock is held or about to be.
 	Finalizer bool
 
@@ -106,14 +109,24 @@ type Drain struct {
 	Lock *corev1.Pod
 	// Job is the Job of the latest attempt under the present lock, or nil.
 	Job *batchv1.Job
-	// Attempts is the number of that attempt, or 0.
+	// Attempts is the number of that attempt, or of the latest that the lock remembers; 0 if there is none.
 	Attempts int32
+	// Failures is the number of attempts under the present lock that have failed, all of them in a row.
+	Failures int32
+	// Stalled records that the drain goes on only when a person acts, as far as can be told; StallsAfter is the time after
+	// which that is so if nothing changes, or 0.
+	Stalled     bool
+	StallsAfter time.Duration
 	// Mark is one of the ordinal's marks that hold, or nil.
 	Mark *claims.Mark
 	// Outcome is what the drain said at its end, its termination message.
 	Outcome string
 	// Next is the step to take now; its Kind is empty if there is none.
 	Next Step
+	// Since is when the state or the reason last changed, to the second.
+	Since metav1.Time
+	// Overdue is since when a pod should have ended that keeps the ordinal waiting; zero if there is none.
+	Overdue metav1.Time
 	// RetryAfter is the time after which the step may be another although nothing in
 	// the caches changes; 0 if there is no such time.
 	RetryAfter time.Duration
@@ -125,16 +138,20 @@ type StepKind string
 const (
 	// TakeLock creates the lock.
 	TakeLock StepKind = "TakeLock"
-	// StartJob creates the Job named Step.Job.
+	// StartJob creates the Job named Step.Job, after writing Step.Note to the lock if there is one.
 	StartJob StepKind = "StartJob"
-	// AdmitPod lets the drain pod Step.Pod, of the Job with Step.JobUID, run.
+	// AdmitPod writes Step.JobUID and Step.Note to the lock and ungates the drain pod Step.Pod of that Job.
 	AdmitPod StepKind = "AdmitPod"
+	// NoteAttempt writes Step.Note, the attempt that failed, to the lock.
+	NoteAttempt StepKind = "NoteAttempt"
 	// DeleteJob deletes the Job named Step.Job in the foreground.
 	DeleteJob StepKind = "DeleteJob"
-	// DeletePod deletes the drain pod Step.Pod, which is on no node or has ended without a Job.
+	// DeletePod deletes the drain pod Step.Pod, whose Job is over or gone.
 	DeletePod StepKind = "DeletePod"
 	// MarkClaims writes Step.Marks.
 	MarkClaims StepKind = "MarkClaims"
+	// RenewMarks writes Step.Marks too: marks that hold, with the StatefulSet's present generation.
+	RenewMarks StepKind = "RenewMarks"
 	// VoidMarks writes Step.Marks too, marks that hold no more.
 	VoidMarks StepKind = "VoidMarks"
 	// ReleaseMarks writes Step.Marks before the lock is released.
@@ -154,6 +171,8 @@ type Step struct {
 	JobUID types.UID
 	// Attempt of the Job to create, from 1.
 	Attempt int32
+	// Note is what the lock is to remember of the attempt; nil to leave it.
+	Note *Attempt
 	// Pod to admit or to delete.
 	Pod *corev1.Pod
 	// Marks holds the claims to mark, and what to write on them.

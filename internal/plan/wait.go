@@ -65,7 +65,7 @@ func (p *planner) unasked(o *ordinal, d *Drain) bool {
 	for i := range o.claims {
 		claim := &o.claims[i]
 		if claim.DeletionTimestamp != nil {
-			d.say(drainv1alpha1.DrainBlocked, drainv1alpha1.ReasonClaimTerminating, "Claim %q is being deleted by somebody else, and such a claim can be mounted by no new pod; its data goes with it undrained", claim.Name)
+			d.say(drainv1alpha1.DrainBlocked, drainv1alpha1.ReasonClaimTerminating, "Claim %q is being deleted, and not by the operator; no new pod can mount it, and its data is lost undrained", claim.Name)
 			return true
 		}
 		if claim.Status.Phase == corev1.ClaimLost {
@@ -80,6 +80,10 @@ func (p *planner) unasked(o *ordinal, d *Drain) bool {
 // which is what asks for the drain, and all else is well.
 func (p *planner) armed() Condition {
 	if p.drainsDeleted() && p.ready.Reason == drainv1alpha1.ReasonStatefulSetNotFound {
+		if ptr.Deref(p.Policy.Status.StatefulSet.TerminationGracePeriodSeconds, 1) == 0 {
+			return refuse(drainv1alpha1.ReasonGracePeriodZero,
+				"StatefulSet %q had terminationGracePeriodSeconds: 0, so containers of its pods may still run; the claims are kept undrained", p.Policy.Spec.StatefulSetRef.Name)
+		}
 		return p.template
 	}
 	return p.ready
@@ -135,7 +139,7 @@ func (p *planner) awaitController(d *Drain) bool {
 	if p.StatefulSet == nil || p.StatefulSet.Status.ObservedGeneration >= p.StatefulSet.Generation {
 		return false
 	}
-	d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonStatefulSetNotObserved, "Waiting until the StatefulSet controller has seen generation %d of the StatefulSet", p.StatefulSet.Generation)
+	d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonStatefulSetNotObserved, "Waiting for the StatefulSet controller to see generation %d of the StatefulSet", p.StatefulSet.Generation)
 	return true
 }
 
@@ -152,7 +156,7 @@ func (p *planner) awaitReplicas(d *Drain) bool {
 		return false
 	}
 	d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonWaitingForReadyReplicas,
-		"%d of the replicas that remain are ready, and spec.minReadyReplicas is %d: nobody could take the data; scale up, or set it to 0 if the drain takes the data elsewhere", remaining, least)
+		"Waiting for ready replicas: %d of those that remain are ready and spec.minReadyReplicas is %d; scale up, or set it to 0 if the drain takes the data elsewhere", remaining, least)
 	return true
 }
 
@@ -186,16 +190,44 @@ func (p *planner) awaitOthers(o *ordinal, d *Drain) bool {
 		if pod.Name != name {
 			continue
 		}
-		d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonPodStillExists, "Waiting until pod %q on node %q is gone%s", pod.Name, pod.Spec.NodeName, p.ifItHangs(pod))
 		d.RetryAfter = recheck
+		if pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLock {
+			d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonLockHeld, "Waiting for pod %q to be released, the lock of %s", pod.Name, holder(pod))
+			return true
+		}
+		d.Overdue = overdueSince(pod)
+		d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonPodStillExists, "Waiting for pod %q on node %q to terminate%s", pod.Name, pod.Spec.NodeName, p.ifItHangs(pod))
 		return true
 	}
 	if user := p.user(o); user != nil {
-		d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonClaimInUse, "Waiting until pod %q, which uses a claim of the ordinal, is gone", user.Name)
+		d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonClaimInUse, "Waiting for pod %q, which uses a claim of the ordinal, to terminate", user.Name)
 		d.RetryAfter = recheck
 		return true
 	}
 	return false
+}
+
+// holder names the policy whose lock a pod is.
+func holder(lock *corev1.Pod) string {
+	owner := metav1.GetControllerOf(lock)
+	if owner == nil {
+		return "an unknown policy; if no operator runs that could release it, delete it and remove its finalizer"
+	}
+	return fmt.Sprintf("%s %q (UID %s), which is released when no drain runs under it", owner.Kind, owner.Name, owner.UID)
+}
+
+// overdueSince returns since when a pod should have ended, or zero. A StatefulSet's pod that is not ready and not deleted
+// may be on a node that is down: an ordered StatefulSet's controller does not delete it then.
+func overdueSince(pod *corev1.Pod) metav1.Time {
+	if pod.DeletionTimestamp != nil {
+		return *pod.DeletionTimestamp
+	}
+	for i := range pod.Status.Conditions {
+		if ready := &pod.Status.Conditions[i]; ready.Type == corev1.PodReady && ready.Status == corev1.ConditionFalse {
+			return ready.LastTransitionTime
+		}
+	}
+	return metav1.Time{}
 }
 
 // ifItHangs returns what to do about the StatefulSet's pod of an ordinal that doesn't go. An ordered
@@ -208,18 +240,18 @@ func (p *planner) ifItHangs(pod *corev1.Pod) string {
 	for i := range pod.Status.Conditions {
 		ready := &pod.Status.Conditions[i]
 		if ready.Type == corev1.PodReady && ready.Status == corev1.ConditionFalse && !p.now.Before(ready.LastTransitionTime.Add(overdue)) {
-			return fmt.Sprintf("; it has not been ready since %s, and nobody has deleted it. If its node is down for good, say so: %s",
+			return fmt.Sprintf("; it has not been ready since %s and was not deleted. If its node is down for good, say so: %s",
 				ready.LastTransitionTime.UTC().Format(time.RFC3339), outOfService(pod))
 		}
 	}
 	return ""
 }
 
-// user returns a pod that uses a claim of the ordinal, other than the policy's own.
+// user returns a pod that uses a claim of the ordinal, other than the ordinal's drain pods.
 func (p *planner) user(o *ordinal) *corev1.Pod {
 	for i := range p.Pods {
 		pod := &p.Pods[i]
-		if terminal(pod) || pod.Labels[drainv1alpha1.PolicyUIDLabel] == string(p.Policy.UID) {
+		if terminal(pod) || slices.ContainsFunc(o.pods, func(own corev1.Pod) bool { return own.UID == pod.UID }) {
 			continue
 		}
 		for _, volume := range pod.Spec.Volumes {

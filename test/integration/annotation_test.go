@@ -402,7 +402,7 @@ var _ = Describe("An annotated StatefulSet", func() {
 
 	It("with a template that the API server refuses is told so in its words, before anything is at stake", func() {
 		w.statefulSet(2, withAnnotation(scaledown, strings.Replace(drainWith("drain"), `{"name": "data"`, `{"name": "dta"`, 1)))
-		Eventually(w.ready(managed)).Should(And(HavePrefix("False/InvalidTemplate: The API server refuses the drain that annotation "+scaledown+" would become"), ContainSubstring(`volumeMounts[0].name: Not found: "dta"`)))
+		Eventually(w.ready(managed)).Should(And(HavePrefix("False/InvalidTemplate: annotation "+scaledown+" is refused. The API server refuses the drain that the template would become"), ContainSubstring(`volumeMounts[0].name: Not found: "dta"`)))
 		w.annotate(scaledown, drainWith("drain"))
 		armed()
 		By("an edit that the API server would refuse, though no generation changes")

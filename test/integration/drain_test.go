@@ -586,7 +586,7 @@ var _ = Describe("Safety", func() {
 
 	It("starts no second drain pod beside one that was orphaned", func() {
 		w.statefulSet(2)
-		w.policy()
+		w.policy(retriedAtOnce)
 		w.scale(1)
 		job := w.runningJob(1)
 		pod := w.startPod(job)

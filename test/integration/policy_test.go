@@ -278,7 +278,9 @@ var _ = Describe("A policy that can't be armed", func() {
 
 	It("says that the StatefulSet has no claim templates, and recovers when it is made with some", func() {
 		w.statefulSet(1, claimTemplates())
-		w.policy()
+		w.policy(func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Template.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
+		})
 		refused(drainv1alpha1.ReasonNoClaimTemplates, "True/NoClaimTemplates")
 		Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
 		w.statefulSet(1)
@@ -301,7 +303,7 @@ var _ = Describe("A policy that can't be armed", func() {
 		armed()
 	})
 
-	It("says in the API server's words what is wrong with the template, and recovers when it is mended", func() {
+	It("says in the API server's words what is wrong with the template, and recovers when it is fixed", func() {
 		w.statefulSet(2)
 		w.policy(func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Template.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "dta", MountPath: "/data"}}

@@ -170,7 +170,7 @@ func (w *world) newPolicy(name string, mutate ...func(*drainv1alpha1.DrainPolicy
 		Spec: drainv1alpha1.DrainPolicySpec{
 			StatefulSetRef: drainv1alpha1.StatefulSetReference{Name: "store"},
 			Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{
-				Name: "drain", Image: "drain", VolumeMounts: []corev1.VolumeMount{{Name: "data", MountPath: "/data"}},
+				Name: "drain", Image: "drain", VolumeMounts: w.mounts(),
 			}}}},
 		},
 	}
@@ -180,8 +180,26 @@ func (w *world) newPolicy(name string, mutate ...func(*drainv1alpha1.DrainPolicy
 	return policy
 }
 
+// mounts mounts every claim, at /<template>.
+func (w *world) mounts() []corev1.VolumeMount {
+	if w.set == nil {
+		return []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
+	}
+	var mounts []corev1.VolumeMount
+	for i := range w.set.Spec.VolumeClaimTemplates {
+		name := w.set.Spec.VolumeClaimTemplates[i].Name
+		mounts = append(mounts, corev1.VolumeMount{Name: name, MountPath: "/" + name})
+	}
+	return mounts
+}
+
 func whenDrained(what drainv1alpha1.WhenDrained) func(*drainv1alpha1.DrainPolicy) {
 	return func(policy *drainv1alpha1.DrainPolicy) { policy.Spec.WhenDrained = what }
+}
+
+// retriedAtOnce is for tests that are about what happens after a failed attempt.
+func retriedAtOnce(policy *drainv1alpha1.DrainPolicy) {
+	policy.Spec.Retry = drainv1alpha1.RetryOptions{InitialDelaySeconds: ptr.To[int32](1), MaxDelaySeconds: ptr.To[int32](1)}
 }
 
 // edit changes the policy's spec.
@@ -335,11 +353,29 @@ func (w *world) podStatus(pod *corev1.Pod, phase corev1.PodPhase, state corev1.C
 	Expect(k8s.Status().Update(w.ctx, pod)).To(Succeed())
 }
 
-// succeed ends a pod and its Job well.
+// succeed ends a pod and its Job well, with the receipt as the pod's last words.
 func (w *world) succeed(job *batchv1.Job, pod *corev1.Pod, message string) {
 	GinkgoHelper()
-	w.podStatus(pod, corev1.PodSucceeded, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Message: message, FinishedAt: metav1.Now()}})
+	w.exit(pod, message+"\n"+receipt(pod))
 	w.complete(job)
+}
+
+// exit ends a pod with exit code 0.
+func (w *world) exit(pod *corev1.Pod, message string) {
+	GinkgoHelper()
+	w.podStatus(pod, corev1.PodSucceeded, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Message: message, FinishedAt: metav1.Now()}})
+}
+
+// receipt returns what a drain pod is to write as its last act.
+func receipt(pod *corev1.Pod) string {
+	GinkgoHelper()
+	for _, variable := range pod.Spec.Containers[0].Env {
+		if variable.Name == "DRAIN_RECEIPT" {
+			return variable.Value
+		}
+	}
+	Fail("the drain pod has no receipt to write")
+	return ""
 }
 
 // complete reports a Job as complete, as the Job controller would.
