@@ -354,6 +354,7 @@ func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 		"drained when another one had gone: again": is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(marked(&noon), func(w *world) { w.StatefulSet.UID = "anew" })),
 		"drained then, to be deleted, unproven":    is(drained, drainv1alpha1.ReasonClaimsKept, "", "", gone(deleteClaims, marked(nil))),
 		"drained then, to be deleted, proven":      is(drained, drainv1alpha1.ReasonClaimsKept, "", TakeLock, gone(deleteClaims, marked(&noon))),
+		"its pods had no grace period":             is(waiting, drainv1alpha1.ReasonGracePeriodZero, "containers of its pods may still run", "", all(whenDeleted, nobodyNeeded, noGrace, orphan, setGone)),
 		"proven and locked: deleted":               is(draining, drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, gone(deleteClaims, marked(&noon), func(w *world) { w.lock(2) })),
 		"unproven and locked: given back":          is(draining, drainv1alpha1.ReasonReleasingLock, "", ReleaseMarks, gone(deleteClaims, marked(nil), func(w *world) { w.lock(2) })),
 		"marked under the lock: deleted":           is(draining, drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, gone(deleteClaims, func(w *world) { w.claim("data", 2, markedUnder(2)); w.lock(2) })),

@@ -472,7 +472,9 @@ func (c *checker) proves(pod *corev1.Pod, d *Drain, job string) bool {
 }
 
 // owned reports whether a Job is the policy's, and not one that only bears its labels.
-func owned(job *batchv1.Job) bool { return len(job.OwnerReferences) == 1 && job.OwnerReferences[0].UID == policyUID }
+func owned(job *batchv1.Job) bool {
+	return len(job.OwnerReferences) == 1 && job.OwnerReferences[0].UID == policyUID
+}
 
 // drained says whether a claim's mark holds, read anew.
 func (c *checker) drained(d *Drain, claim *corev1.PersistentVolumeClaim) bool {

@@ -226,10 +226,21 @@ func (p *planner) hindrance(o *ordinal, pod *corev1.Pod) (reason, message string
 			return drainv1alpha1.ReasonPodUnschedulable, fmt.Sprintf("Pod %q can't be scheduled: %s", pod.Name, condition.Message)
 		}
 	}
+	if pod.Status.Phase == corev1.PodPending && started(pod) && !runs(pod) {
+		// After a reboot, the kubelet starts no further container of a pod with restartPolicy Never, and leaves it Pending
+		// (computePodActions in kubernetes/pkg/kubelet/kuberuntime).
+		return drainv1alpha1.ReasonPodNotStarted, fmt.Sprintf("Pod %q on node %q has ended a container and started no further one; if that lasts, delete the pod", pod.Name, pod.Spec.NodeName)
+	}
 	if added := outlasting(pod, p.expected(o).Containers); added != "" {
 		return drainv1alpha1.ReasonSidecarRunning, fmt.Sprintf("Every container of the template has ended in pod %q, and container %q, which something added, runs on; end it, and exempt the drain from what adds it", pod.Name, added)
 	}
 	return "", ""
+}
+
+// runs reports whether a container of the pod runs.
+func runs(pod *corev1.Pod) bool {
+	running := func(status corev1.ContainerStatus) bool { return status.State.Running != nil }
+	return slices.ContainsFunc(pod.Status.InitContainerStatuses, running) || slices.ContainsFunc(pod.Status.ContainerStatuses, running)
 }
 
 // outlasting returns a container that runs although every container of the template has ended, or "".

@@ -89,6 +89,18 @@ func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
 			w.StatefulSet.Spec.PersistentVolumeClaimRetentionPolicy.WhenDeleted = appsv1.RetainPersistentVolumeClaimRetentionPolicyType
 		}, whenDeleted), wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
 		"no StatefulSet, but claims like its own": {given: func(w *world) { w.claim("data", 0); w.claim("logs", 0); w.StatefulSet = nil }, wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound, wantSays: "2 claims named like its own are there"},
+		"pods without a grace period":             {given: noGrace, wantStatus: "False", wantReason: drainv1alpha1.ReasonGracePeriodZero, wantSays: "terminationGracePeriodSeconds: 0", wantStalled: true},
+		"a hundred claim templates":               {given: func(w *world) { w.templates(names(100)...) }, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
+		"too many claim templates":                {given: func(w *world) { w.templates(names(101)...) }, wantStatus: "False", wantReason: drainv1alpha1.ReasonTooManyClaimTemplates, wantSays: "has 101 volumeClaimTemplates; a policy can drain at most 100", wantStalled: true},
+		"exit codes are believed":                 {given: exitCode, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: "counts as a success if it exits with 0"},
+		"exit codes delete claims":                {given: all(exitCode, deleteClaims), wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: "its claims are deleted with what it left on them"},
+		"a template that is too large": {given: func(w *world) {
+			w.Policy.Spec.Template.Annotations = map[string]string{"x": strings.Repeat("x", MaxTemplateBytes)}
+		}, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "larger than 64 KiB", wantStalled: true},
+		"a template that was too large to keep": {given: func(w *world) {
+			w.Policy.Spec.Template = corev1.PodTemplateSpec{}
+			metav1.SetMetaDataAnnotation(&w.Policy.ObjectMeta, drainv1alpha1.TemplateTooLargeAnnotation, "2000000")
+		}, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "larger than 64 KiB", wantStalled: true},
 		"no containers":                            {given: func(w *world) { w.Policy.Spec.Template.Spec.Containers = nil }, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "containers is empty", wantStalled: true},
 		"a volume hides a claim":                   {given: hides, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "volumes[1]", wantStalled: true},
 		"a volume that mounts an ordinal's claim":  {given: mounts("data-web-0"), wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: `volumes[0] mounts claim "data-web-0"`, wantStalled: true},
@@ -125,6 +137,37 @@ func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
 				t.Errorf("RetryAfter = %v, want %v", got, tc.wantRetryAfter)
 			}
 		})
+	}
+}
+
+func noGrace(w *world) {
+	w.StatefulSet.Spec.Template.Spec.TerminationGracePeriodSeconds = ptr.To[int64](0)
+}
+
+func exitCode(w *world) { w.Policy.Spec.Proof = drainv1alpha1.ProofExitCode }
+
+// names returns as many names of claim templates.
+func names(count int) []string {
+	list := make([]string, count)
+	for i := range list {
+		list[i] = fmt.Sprintf("data%d", i)
+	}
+	return list
+}
+
+func TestAStatefulSetWithTooManyClaimTemplatesFitsTheStatus(t *testing.T) {
+	w := given(func(w *world) {
+		w.templates(names(101)...)
+		for i := range 101 {
+			w.claim(fmt.Sprintf("data%d", i), 2)
+		}
+	})
+	status := new(Make(w.Snapshot, now)).Status(w.Policy, metav1.NewTime(now))
+	if len(status.StatefulSet.ClaimTemplates) != 0 {
+		t.Errorf("the status remembers %d claim templates, want none rather than some", len(status.StatefulSet.ClaimTemplates))
+	}
+	if len(status.Drains) != 1 || len(status.Drains[0].Claims) != 100 || status.Drains[0].Reason != drainv1alpha1.ReasonTooManyClaimTemplates {
+		t.Errorf("the drains are %+v, want one that waits, with as many claims as the schema takes", status.Drains)
 	}
 }
 

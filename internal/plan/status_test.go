@@ -106,13 +106,13 @@ func TestStalledOnlyWhenAPersonMustAct(t *testing.T) {
 		"the API server is not asked": {given: func(w *world) { w.Unanswered = "timeout" }, wantReason: drainv1alpha1.ReasonProgressing},
 		"a wrong image":               {given: all(lockedOrphan, func(w *world) { w.job(2, 1); w.drainPod(2, waiting("ErrImagePull")) }), wantReason: drainv1alpha1.ReasonImagePullFailed, wantTrue: true},
 		"a wrong container":           {given: all(lockedOrphan, func(w *world) { w.job(2, 1); w.drainPod(2, waiting("CreateContainerError")) }), wantReason: drainv1alpha1.ReasonContainerConfigError, wantTrue: true},
-		"no attempt is left":          {given: all(lockedOrphan, func(w *world) {
+		"no attempt is left": {given: all(lockedOrphan, func(w *world) {
 			w.note(2, failedAttempt(1, time.Minute))
 			w.Policy.Spec.Retry.MaxAttempts = ptr.To[int32](1)
 		}), wantReason: drainv1alpha1.ReasonAttemptsExhausted, wantTrue: true},
-		"blocked":                     {given: func(w *world) { w.claim("data", 2, lost) }, wantReason: drainv1alpha1.ReasonClaimLost, wantTrue: true},
-		"the second of two is stuck":  {given: func(w *world) { w.claim("data", 3); w.claim("data", 2, lost) }, wantReason: drainv1alpha1.ReasonClaimLost, wantTrue: true},
-		"skipped on purpose":          {given: func(w *world) { w.claim("data", 2, skip) }, wantReason: drainv1alpha1.ReasonProgressing},
+		"blocked":                    {given: func(w *world) { w.claim("data", 2, lost) }, wantReason: drainv1alpha1.ReasonClaimLost, wantTrue: true},
+		"the second of two is stuck": {given: func(w *world) { w.claim("data", 3); w.claim("data", 2, lost) }, wantReason: drainv1alpha1.ReasonClaimLost, wantTrue: true},
+		"skipped on purpose":         {given: func(w *world) { w.claim("data", 2, skip) }, wantReason: drainv1alpha1.ReasonProgressing},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

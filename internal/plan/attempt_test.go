@@ -1,0 +1,246 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package plan
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+)
+
+// lockedWith is an orphan under a lock that is as the functions make it.
+func lockedWith(change ...func(*corev1.Pod)) func(*world) {
+	return func(w *world) { w.claim("data", 2); w.lock(2, change...) }
+}
+
+func bornJustNow(pod *corev1.Pod) { pod.CreationTimestamp = metav1.NewTime(now.Add(-time.Second)) }
+
+func TestAttemptsOutliveTheirJobs(t *testing.T) {
+	is := func(reason, says string, step StepKind, after time.Duration, build ...func(*world)) decision {
+		state := drainv1alpha1.DrainFailed
+		if reason == drainv1alpha1.ReasonLocked {
+			state = drainv1alpha1.DrainDraining
+		}
+		return decision{given: all(build...), wantState: state, wantReason: reason, wantSays: says, wantStep: step, wantRetryAfter: after}
+	}
+	starts := func(d decision, attempt int32, noted bool) decision {
+		d.check = func(t *testing.T, _ *world, d *Drain) {
+			t.Helper()
+			if d.Next.Attempt != attempt || (d.Next.Note != nil) != noted {
+				t.Errorf("attempt %d is to start and the lock to remember %v, want attempt %d, noted: %t", d.Next.Attempt, d.Next.Note, attempt, noted)
+			}
+		}
+		return d
+	}
+	notes := func(d decision, number int32) decision {
+		d.check = func(t *testing.T, w *world, drain *Drain) {
+			t.Helper()
+			note := drain.Next.Note
+			if note == nil || note.Number != number || note.Failed == nil || note.Reason != d.wantReason || note.TemplateHash != hash {
+				t.Errorf("the lock is to remember %v, want that attempt %d failed with %s", note, number, d.wantReason)
+			}
+		}
+		return d
+	}
+	locked, deletedJob, changed := drainv1alpha1.ReasonLocked, drainv1alpha1.ReasonJobDeleted, drainv1alpha1.ReasonPodChanged
+	jobFailed := drainv1alpha1.ReasonJobFailed
+	limit := func(w *world) { w.Policy.Spec.Retry.MaxAttempts = ptr.To[int32](2) }
+
+	decide(t, map[string]decision{
+		"a failure is noted on the lock":                      notes(is(jobFailed, "words of the Job controller", NoteAttempt, 0, lockedWith(), func(w *world) { w.job(2, 3, failed) }), 3),
+		"a noted failure without its Job waits for its delay": is(jobFailed, "Attempt 2 failed: the words of the drain", "", 50*time.Second, lockedWith(attempted(failedAttempt(2, 10*time.Second)))),
+		"a noted failure whose delay is over is repeated":     starts(is(jobFailed, "starting another one", StartJob, 0, lockedWith(attempted(failedAttempt(2, time.Minute)))), 3, false),
+		"a repetition that may have been made is noted":       starts(is(jobFailed, "starting another one", StartJob, 0, lockedWith(attempted(failedAttempt(2, time.Hour)))), 3, true),
+		"attempts without a Job count for maxAttempts":        is(drainv1alpha1.ReasonAttemptsExhausted, "All 2 attempts", "", 0, limit, lockedWith(attempted(failedAttempt(2, time.Hour)))),
+		"an edit starts the next attempt at once": starts(is(jobFailed, "starting another one", StartJob, 0, limit, lockedWith(attempted(Attempt{
+			Number: 2, Failed: ptr.To(metav1.NewTime(now)), Reason: jobFailed, Why: "x", TemplateHash: "another",
+		}))), 3, false),
+		"a Job that is gone after its pod was ungated has failed": notes(is(deletedJob, "was deleted", NoteAttempt, 0, lockedWith(ungatedJob, attempted(Attempt{Number: 1, Asked: noon, TemplateHash: hash}))), 1),
+		"a Job that is gone is repeated after its delay":          is(deletedJob, "12:01:30", "", 30*time.Second, lockedWith(ungatedJob, attempted(Attempt{Number: 1, Asked: noon, TemplateHash: hash}))),
+		"a Job that is gone is not marked by an older one": notes(is(deletedJob, "was deleted", NoteAttempt, 0, lockedWith(ungatedJob, attempted(Attempt{Number: 2, Asked: noon, TemplateHash: hash})), func(w *world) {
+			w.through(2, 1)
+		}), 2),
+		"the first Job under a fresh lock is not noted":    starts(is(locked, "", StartJob, 0, lockedWith(bornJustNow)), 1, false),
+		"a Job that may have been made before is noted":    starts(is(locked, "", StartJob, 0, lockedWith()), 1, true),
+		"a Job that was asked for a moment ago is awaited": is(locked, "", "", 4*time.Second, lockedWith(attempted(Attempt{Number: 1, Asked: metav1.NewTime(now.Add(-time.Second))}))),
+		"a Job that was asked for in vain is noted again":  starts(is(locked, "", StartJob, 0, lockedWith(attempted(Attempt{Number: 1, Asked: noon}))), 1, true),
+		"a note that can't be read is none": starts(is(locked, "", StartJob, 0, lockedWith(bornJustNow, func(p *corev1.Pod) {
+			metav1.SetMetaDataAnnotation(&p.ObjectMeta, drainv1alpha1.AttemptAnnotation, "{")
+		})), 1, false),
+		"a negative number is none": starts(is(locked, "", StartJob, 0, lockedWith(bornJustNow, attempted(Attempt{Number: -3}))), 1, false),
+		"a pod that was changed fails its attempt before it runs": notes(is(changed, "is mounted by no container", NoteAttempt, 0, lockedWith(), func(w *world) {
+			w.job(2, 1)
+			w.drainPod(2, gated, unmounted)
+		}), 1),
+		"a Job that was changed fails its attempt before it runs": notes(is(changed, "ttlSecondsAfterFinished", NoteAttempt, 0, lockedWith(), func(w *world) {
+			w.job(2, 1, func(job *batchv1.Job) { job.Spec.TTLSecondsAfterFinished = ptr.To[int32](0) })
+			w.drainPod(2, gated)
+		}), 1),
+		"a changed pod's Job is deleted once the failure is noted": is(changed, "deleting Job", DeleteJob, 0, lockedWith(), func(w *world) {
+			w.job(2, 1)
+			w.drainPod(2, gated, unmounted)
+		}),
+		"a failure that was noted is not undone by the Job's end": is(jobFailed, "starting another one", StartJob, 0, lockedWith(attempted(failedAttempt(1, time.Minute))), func(w *world) { w.through(2, 1) }),
+	})
+}
+
+func TestWhatASuccessMustProve(t *testing.T) {
+	unproven := func(says string, build ...func(*world)) decision {
+		return decision{given: all(build...), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonNotProven, wantStep: NoteAttempt, wantSays: says}
+	}
+	marked := func(build ...func(*world)) decision {
+		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonMarkingClaims, wantStep: MarkClaims}
+	}
+	ends := func(change ...func(*corev1.Pod)) func(*world) {
+		return func(w *world) {
+			w.job(2, 1, complete)
+			w.drainPod(2, append([]func(*corev1.Pod){ended(0, "moved all")}, change...)...)
+		}
+	}
+	exitCode := func(w *world) { w.Policy.Spec.Proof = drainv1alpha1.ProofExitCode }
+	started := func(ordinal string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) { p.Labels[drainv1alpha1.OrdinalLabel] = ordinal }
+	}
+
+	decide(t, map[string]decision{
+		"a receipt proves it":                                     marked(lockedWith(), ends()),
+		"without a receipt it is no success":                      unproven("left no receipt", lockedWith(), ends(noReceipt)),
+		"with ExitCode the exit code is enough":                   marked(lockedWith(), exitCode, ends(noReceipt)),
+		"a pod that was evicted proves nothing":                   unproven("was disrupted (TerminationByKubelet)", lockedWith(), ends(disrupted)),
+		"with ExitCode a pod that was evicted proves nothing":     unproven("was disrupted", lockedWith(), exitCode, ends(disrupted)),
+		"a pod that mounted nothing proves nothing":               unproven("mounted by no container", lockedWith(), ends(unmounted)),
+		"with ExitCode a pod that mounted nothing proves nothing": unproven("mounted by no container", lockedWith(), exitCode, ends(unmounted)),
+		"a pod that mounted one claim of two proves nothing":      unproven("wal-web-2", func(w *world) { w.templates("data", "wal") }, lockedWith(), ends(), func(w *world) { w.claimAfterwards("wal", 2) }),
+		"the pod of another Job proves nothing":                   unproven("is gone", lockedWith(), ends(func(p *corev1.Pod) { p.OwnerReferences[0].UID = "another" })),
+		"a Job that only bears the labels proves nothing":         {given: all(lockedWith(), func(w *world) { w.job(2, 1, complete, forged); w.drainPod(2, ended(0, "")) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: StartJob},
+		"a pod with our labels and another owner uses the claim": {given: all(lockedWith(), func(w *world) {
+			w.drainPod(2, func(p *corev1.Pod) {
+				p.OwnerReferences = []metav1.OwnerReference{{Kind: "ReplicaSet", UID: "rs", Controller: ptr.To(true)}}
+			})
+		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "uses a claim", wantRetryAfter: recheck},
+		"a pod labelled with another ordinal uses the claim":       {given: all(orphan, func(w *world) { w.drainPod(2, running, started("7")) }), wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "uses a claim", wantRetryAfter: recheck},
+		"a pod of a Job that only bears the labels uses the claim": {given: all(lockedWith(), func(w *world) { w.job(2, 1, forged); w.drainPod(2, running) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "uses a claim", wantRetryAfter: recheck},
+	})
+}
+
+// claimAfterwards adds a claim that the pods of the ordinal don't know, under the name of the Job that they do.
+func (w *world) claimAfterwards(template string, ordinal int32) {
+	w.claim(template, ordinal)
+	for i := range w.Jobs {
+		w.Jobs[i].Name = w.jobName(ordinal, 1)
+	}
+}
+
+func TestJobsThatWouldWaitForEverAreStopped(t *testing.T) {
+	suspendedJob := func(job *batchv1.Job) { job.Spec.Suspend = ptr.To(true) }
+	draining := func(reason, says string, step StepKind, build ...func(*world)) decision {
+		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: reason, wantSays: says, wantStep: step}
+	}
+	decide(t, map[string]decision{
+		"a suspended Job is stopped when its ordinal is back in range": draining(drainv1alpha1.ReasonStoppingJob, "is suspended", DeleteJob, lockedWith(), scaledUp, func(w *world) {
+			w.job(2, 1, suspendedJob)
+			w.drainPod(2, ended(1, "killed"))
+		}),
+		"a suspended Job whose pod still runs is awaited": draining(drainv1alpha1.ReasonWantedBack, "", "", lockedWith(), scaledUp, func(w *world) {
+			w.job(2, 1, suspendedJob)
+			w.drainPod(2, running)
+		}),
+		"a sidecar that outlives the drain is named": draining(drainv1alpha1.ReasonSidecarRunning, `"proxy"`, "", lockedWith(), func(w *world) {
+			w.job(2, 1)
+			w.drainPod(2, container(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}), func(p *corev1.Pod) {
+				p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, corev1.ContainerStatus{Name: "proxy", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
+			})
+		}),
+		"a pod that starts no further container is named": draining(drainv1alpha1.ReasonPodNotStarted, "no further one", "", lockedWith(), func(w *world) {
+			w.job(2, 1)
+			w.drainPod(2, func(p *corev1.Pod) {
+				p.Status.Phase = corev1.PodPending
+				p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "tool", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}}}
+			})
+		}),
+	})
+}
+
+func TestStalledAfterABoundedTime(t *testing.T) {
+	// since makes the status remember where the drain has been, and for how long.
+	since := func(state drainv1alpha1.DrainState, reason string, ago time.Duration) func(*world) {
+		return func(w *world) {
+			w.Policy.Status.Drains = []drainv1alpha1.DrainStatus{{Ordinal: ptr.To[int32](2), State: state, Reason: reason, LastTransitionTime: ptr.To(metav1.NewTime(now.Add(-ago)))}}
+		}
+	}
+	unused := func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }
+	draining, waiting := drainv1alpha1.DrainDraining, drainv1alpha1.DrainWaiting
+	hangs := func(ago time.Duration) func(*world) {
+		return func(w *world) {
+			w.job(2, 1, jobTerminating)
+			w.drainPod(2, running, func(p *corev1.Pod) { p.DeletionTimestamp = ptr.To(metav1.NewTime(now.Add(-ago))) })
+		}
+	}
+	for name, tc := range map[string]struct {
+		given     func(*world)
+		want      string
+		wantSays  string
+		wantAfter time.Duration
+	}{
+		"an unschedulable pod has some minutes":  {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonPodUnschedulable, 4*time.Minute), func(w *world) { w.job(2, 1); w.drainPod(2, unschedulable) }), wantAfter: time.Minute},
+		"an unschedulable pod stalls after them": {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonPodUnschedulable, 5*time.Minute), func(w *world) { w.job(2, 1); w.drainPod(2, unschedulable) }), want: drainv1alpha1.ReasonPodUnschedulable},
+		"another reason starts the time anew":    {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonJobRunning, time.Hour), func(w *world) { w.job(2, 1); w.drainPod(2, unschedulable) }), wantAfter: 5 * time.Minute},
+		"a report of use that doesn't come":      {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonMarkingClaims, 3*time.Minute), func(w *world) { w.through(2, 1) }, unused), want: drainv1alpha1.ReasonMarkingClaims, wantSays: "PersistentVolumeClaimUnusedSinceTime"},
+		"a claim that lost its volume":           {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonMarkingClaims, 3*time.Minute), func(w *world) { w.through(2, 1) }, unused, func(w *world) { lost(&w.Claims[0]) }), want: drainv1alpha1.ReasonMarkingClaims, wantSays: "lost its volume"},
+		"no ready replicas for long":             {given: all(orphan, since(waiting, drainv1alpha1.ReasonWaitingForReadyReplicas, 15*time.Minute), func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }), want: drainv1alpha1.ReasonWaitingForReadyReplicas},
+		"a queue may take its time":              {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonQueued, 24*time.Hour), func(w *world) { w.job(2, 1, func(j *batchv1.Job) { j.Spec.Suspend = ptr.To(true) }) })},
+		"a drain may take its time":              {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonJobRunning, 24*time.Hour), func(w *world) { w.job(2, 1, jobReady); w.drainPod(2, running) })},
+		"two failed attempts don't stall":        {given: lockedWith(attempted(failedAttempt(2, time.Second)))},
+		"three failed attempts do":               {given: lockedWith(attempted(failedAttempt(3, time.Second))), want: drainv1alpha1.ReasonJobFailed, wantSays: "Attempt 3 failed"},
+		"the fourth attempt runs": {given: all(lockedWith(ungatedJob, attempted(Attempt{Number: 4, Asked: noon, TemplateHash: hash})), func(w *world) {
+			w.job(2, 4, jobReady)
+			w.drainPod(2, running)
+		}), want: drainv1alpha1.ReasonJobRunning, wantSays: "3 attempts in a row have failed"},
+		"the fourth attempt has succeeded":              {given: all(lockedWith(ungatedJob, attempted(Attempt{Number: 4, Asked: noon, TemplateHash: hash})), func(w *world) { w.through(2, 4) }), wantAfter: 3 * time.Minute},
+		"a pod that should have ended a moment ago":     {given: all(lockedWith(), hangs(time.Minute)), wantAfter: 4 * time.Minute},
+		"a pod that should have ended some minutes ago": {given: all(lockedWith(), hangs(5*time.Minute)), want: drainv1alpha1.ReasonStoppingJob, wantSays: "taint"},
+		"the lock of a policy that is gone stands": {given: all(orphan, since(waiting, drainv1alpha1.ReasonLockHeld, 5*time.Minute), func(w *world) {
+			w.lock(2, func(p *corev1.Pod) { p.OwnerReferences[0].UID = "gone" })
+		}), want: drainv1alpha1.ReasonLockHeld},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := given(tc.given)
+			plan := Make(w.Snapshot, now)
+			drain := plan.Drain(2)
+			want := tc.want
+			if want == "" {
+				want = drainv1alpha1.ReasonProgressing
+			}
+			if plan.Stalled.Reason != want || !strings.Contains(plan.Stalled.Message, tc.wantSays) {
+				t.Errorf("Stalled = %+v, want %s with %q; the drain is %s/%s: %s", plan.Stalled, want, tc.wantSays, drain.State, drain.Reason, drain.Message)
+			}
+			if drain.StallsAfter != tc.wantAfter {
+				t.Errorf("StallsAfter = %v, want %v", drain.StallsAfter, tc.wantAfter)
+			}
+			if after := plan.RetryAfter(); tc.wantAfter > 0 && (after == 0 || after > tc.wantAfter) {
+				t.Errorf("RetryAfter = %v, want %v at most", after, tc.wantAfter)
+			}
+		})
+	}
+}
