@@ -51,6 +51,9 @@ type Attempt struct {
 	TemplateHash string `json:"templateHash,omitempty"`
 	// Failed is when the attempt failed; nil while it isn't known to have.
 	Failed *metav1.Time `json:"failed,omitempty"`
+	// Late counts the attempts under this lock that were not believed only because Kubernetes reported their claims as
+	// unused too late. Each of them allows the report twice as long.
+	Late int32 `json:"late,omitempty"`
 	// Reason is why, one of the reasons of a drain that failed, and Why is the same in words.
 	Reason string `json:"reason,omitempty"`
 	Why    string `json:"why,omitempty"`
@@ -101,7 +104,7 @@ func (p *planner) failure(o *ordinal) *Attempt {
 		return &last
 	}
 	end := finished(o.job)
-	this := Attempt{Number: o.attempt, Asked: o.job.CreationTimestamp, TemplateHash: o.job.Annotations[drainv1alpha1.TemplateHashAnnotation]}
+	this := p.open(o)
 	switch {
 	case end == nil:
 		if changed := p.changedPod(o); changed != "" {
@@ -117,11 +120,23 @@ func (p *planner) failure(o *ordinal) *Attempt {
 		this.fail(end.LastTransitionTime.Time, drainv1alpha1.ReasonJobFailed, words)
 		return &this
 	}
-	if doubt := p.doubt(o); doubt != "" {
-		this.fail(end.LastTransitionTime.Time, drainv1alpha1.ReasonNotProven, doubt)
-		return &this
+	doubt := p.doubt(o)
+	if doubt == "" {
+		if doubt = p.usedLate(o, last.Late); doubt == "" {
+			return nil
+		}
+		this.Late++
 	}
-	return nil
+	this.fail(end.LastTransitionTime.Time, drainv1alpha1.ReasonNotProven, doubt)
+	return &this
+}
+
+// open returns the attempt that the ordinal's Job is, as the lock is to remember it.
+func (p *planner) open(o *ordinal) Attempt {
+	return Attempt{
+		Number: o.attempt, Asked: o.job.CreationTimestamp, Late: attemptUnder(o.lock).Late,
+		TemplateHash: o.job.Annotations[drainv1alpha1.TemplateHashAnnotation],
+	}
 }
 
 func (a *Attempt) fail(when time.Time, reason, why string) {
@@ -191,6 +206,6 @@ func (p *planner) startAttempt(o *ordinal, d *Drain, attempt int32, since time.T
 	}
 	d.Next = Step{Kind: StartJob, Job: p.jobName(o, attempt), Attempt: attempt}
 	if asked || !p.now.Before(since.Add(askAgain)) {
-		d.Next.Note = &Attempt{Number: attempt, Asked: metav1.NewTime(p.now), TemplateHash: p.TemplateHash}
+		d.Next.Note = &Attempt{Number: attempt, Asked: metav1.NewTime(p.now), Late: last.Late, TemplateHash: p.TemplateHash}
 	}
 }

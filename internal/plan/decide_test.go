@@ -620,6 +620,14 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 	is := func(reason, says string, step StepKind, after time.Duration, build ...func(*world)) decision {
 		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: reason, wantSays: says, wantStep: step, wantRetryAfter: after}
 	}
+	// late makes the lock remember that this many reports came late.
+	late := func(count int32) func(*world) {
+		return func(w *world) {
+			before := failedAttempt(2, time.Minute)
+			before.Late = count
+			w.note(2, before)
+		}
+	}
 	// unproven wants the failure noted on the lock.
 	unproven := func(says string, build ...func(*world)) decision {
 		return decision{given: all(build...), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonNotProven, wantSays: says, wantStep: NoteAttempt, check: func(t *testing.T, w *world, d *Drain) {
@@ -676,8 +684,14 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			w.through(2, 1)
 			unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag+time.Second)))(&w.Claims[0])
 		}),
-		"a third attempt allows the report four times as long": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, func(w *world) {
+		"two late reports before it allow the next four times as long": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, late(2), func(w *world) {
 			unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(4*unusedLag)))(&w.Claims[0])
+		}),
+		"and no longer": unproven("a pod used claim", completed, late(2), func(w *world) {
+			unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(4*unusedLag+time.Second)))(&w.Claims[0])
+		}),
+		"other failures before it allow nothing": unproven("a pod used claim", completed, func(w *world) {
+			unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag+time.Second)))(&w.Claims[0])
 		}),
 		"its pod was told to end and exited 0":  unproven("was deleted before it ended", completed, func(w *world) { podTerminating(&w.Pods[1]) }),
 		"the same, wanted back, to be deleted":  is(drainv1alpha1.ReasonReleasingLock, "was deleted before it ended", ReleaseLock, 0, completed, scaledUp, deleteClaims, func(w *world) { podTerminating(&w.Pods[1]) }),

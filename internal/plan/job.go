@@ -48,9 +48,7 @@ func (p *planner) watchJob(o *ordinal, failure *Attempt, d *Drain) {
 	reason, message := p.tellJob(o, pods, d.Outcome)
 	d.say(drainv1alpha1.DrainDraining, reason, "%s", message)
 	if pods.gated != nil && !pods.alive && !pods.succeeded && o.lock.DeletionTimestamp == nil {
-		d.Next = Step{Kind: AdmitPod, JobUID: o.job.UID, Pod: pods.gated, Note: &Attempt{
-			Number: o.attempt, Asked: o.job.CreationTimestamp, TemplateHash: o.job.Annotations[drainv1alpha1.TemplateHashAnnotation],
-		}}
+		d.Next = Step{Kind: AdmitPod, JobUID: o.job.UID, Pod: pods.gated, Note: new(p.open(o))}
 	}
 }
 

@@ -21,7 +21,6 @@ import (
 	"fmt"
 	"strings"
 
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -56,7 +55,7 @@ func (p *planner) mark(o *ordinal, d *Drain) {
 	}
 	for i := range o.claims {
 		claim := &o.claims[i]
-		if claim.DeletionTimestamp != nil || claims.ReadMark(claim).HoldsUnder(o.lock.UID) {
+		if !p.awaitsMark(o, claim) {
 			continue
 		}
 		since, known := claims.UnusedSince(claim)
@@ -119,7 +118,7 @@ func (p *planner) changedPod(o *ordinal) string {
 	return ""
 }
 
-// doubt says why the success of a complete Job is not believed, or "".
+// doubt says why the success of a complete Job is not believed, whatever Kubernetes reports of its claims, or "".
 func (p *planner) doubt(o *ordinal) string {
 	pods := podsOf(o)
 	doubt := "the pod that succeeded is gone"
@@ -138,29 +137,34 @@ func (p *planner) doubt(o *ordinal) string {
 	}
 	for i := range o.claims {
 		claim := &o.claims[i]
-		if claim.DeletionTimestamp != nil || claims.ReadMark(claim).HoldsUnder(o.lock.UID) {
-			continue
-		}
-		if since, known := claims.UnusedSince(claim); known && usedSince(claim, o.job, o.attempt, since) {
-			return fmt.Sprintf("a pod used claim %q after Job %q had ended, or the kube-controller-manager was late to report that none did", claim.Name, o.job.Name)
+		if mark := claims.ParseMark(claim); p.awaitsMark(o, claim) && mark != nil && mark.JobUID == o.job.UID {
+			return fmt.Sprintf("a pod used claim %q after it was marked as drained by Job %q", claim.Name, o.job.Name)
 		}
 	}
 	return ""
 }
 
-// usedSince reports whether a pod may have used a claim after its Job ended: the Job's mark was
-// there and holds no more, or the claim became unused long after the last pod of the Job did.
-// Both times are the kube-controller-manager's. Where that is late each time, each attempt allows it
+// awaitsMark reports whether a claim of a complete Job has no mark that holds under the lock.
+func (p *planner) awaitsMark(o *ordinal, claim *corev1.PersistentVolumeClaim) bool {
+	return claim.DeletionTimestamp == nil && !claims.ReadMark(claim).HoldsUnder(o.lock.UID)
+}
+
+// usedLate says which claim a pod may have used after the Job had ended, or "": it became unused long after the last pod
+// of the Job did. Both times are the kube-controller-manager's. Where that is late each time, each attempt allows it
 // twice as long, so that no drain is repeated for ever.
-func usedSince(claim *corev1.PersistentVolumeClaim, job *batchv1.Job, attempt int32, since *metav1.Time) bool {
-	if mark := claims.ParseMark(claim); mark != nil && mark.JobUID == job.UID {
-		return true
-	}
+func (p *planner) usedLate(o *ordinal, late int32) string {
 	lag := unusedLag
-	for i := int32(1); i < attempt && lag < maxUnusedLag; i++ {
+	for i := int32(0); i < late && lag < maxUnusedLag; i++ {
 		lag *= 2
 	}
-	return since != nil && since.After(finished(job).LastTransitionTime.Add(min(lag, maxUnusedLag)))
+	latest := finished(o.job).LastTransitionTime.Add(min(lag, maxUnusedLag))
+	for i := range o.claims {
+		claim := &o.claims[i]
+		if since, known := claims.UnusedSince(claim); p.awaitsMark(o, claim) && known && since != nil && since.After(latest) {
+			return fmt.Sprintf("a pod used claim %q after Job %q had ended, or the kube-controller-manager was late to report that none did", claim.Name, o.job.Name)
+		}
+	}
+	return ""
 }
 
 // dispose deletes drained claims. Jobs go first, because a pod holds its claims for as long
