@@ -336,14 +336,19 @@ func (w *world) disturb(pod *corev1.Pod, c *container) {
 func (w *world) startAnew(pod *corev1.Pod, c *container) {
 	inTool := c.tool && !c.toolEnded
 	switch {
-	case pod.Spec.RestartPolicy == corev1.RestartPolicyNever && inTool && c.exit == 0:
-		// It stays pending until somebody deletes it.
+	case stays(pod, c):
 	case pod.Spec.RestartPolicy == corev1.RestartPolicyNever, c.exit == 0 && !inTool && pod.Spec.RestartPolicy == corev1.RestartPolicyOnFailure:
 		w.setPhase(pod, w.phaseOf(pod, c, true))
 	default:
 		c.toolEnded = false
 		w.restart(pod, c)
 	}
+}
+
+// stays says whether a pod stays pending until somebody deletes it: nothing of it is started any more, and its tool has
+// not failed.
+func stays(pod *corev1.Pod, c *container) bool {
+	return c.sandboxLost && c.tool && !c.toolEnded && c.exit == 0 && pod.Spec.RestartPolicy == corev1.RestartPolicyNever && !terminal(pod)
 }
 
 func (w *world) restart(pod *corev1.Pod, c *container) {

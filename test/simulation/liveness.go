@@ -39,6 +39,7 @@ import (
 const (
 	rounds      = 120
 	quietRounds = 4
+	roundTime   = 30 * time.Second
 	// troubledRounds is how often before somebody puts right what only a person can.
 	troubledRounds = 40
 	// patience is how long a person may not be called.
@@ -107,9 +108,9 @@ func (w *world) settle() {
 // everything goes on lagging: the operator's caches, the controllers and the nodes.
 func (w *world) goQuiet(rounds int) bool {
 	m := w.leader()
-	enough := quietRounds
+	enough := quietRounds + int(w.unusedLag/roundTime)
 	if w.lagging {
-		rounds, enough = 3*rounds, 3*quietRounds
+		rounds, enough = 3*rounds, 3*enough
 	}
 	for round, quiet := 0, 0; round < rounds && w.broken == nil; round++ {
 		before, seen := w.store.version+w.progress, w.lengths()
@@ -119,7 +120,7 @@ func (w *world) goQuiet(rounds int) bool {
 		w.letClaimsGo()
 		w.check()
 		w.settleRound(m, seen)
-		w.clock.now = w.clock.now.Add(30 * time.Second)
+		w.clock.now = w.clock.now.Add(roundTime)
 		w.step++
 		if quiet++; w.store.version+w.progress != before || w.sets.behind() {
 			quiet = 0
@@ -187,15 +188,18 @@ func (w *world) removeStrangers() {
 
 // troubled says whether something is wrong that only a person can change.
 func (w *world) troubled() bool {
-	return len(w.webhooks) > 0 || w.oddTemplate || w.unuser.off || slices.ContainsFunc(list[*batchv1.Job](w.store), func(job *batchv1.Job) bool {
-		return ptr.Deref(job.Spec.Suspend, false) && !finished(job)
+	return len(w.webhooks) > 0 || w.oddTemplates() || w.unuser.off || slices.ContainsFunc(list[*batchv1.Job](w.store), func(job *batchv1.Job) bool {
+		return (ptr.Deref(job.Spec.Suspend, false) || job.Spec.ManagedBy != nil) && !finished(job)
+	}) || slices.ContainsFunc(list[*corev1.Pod](w.store), func(pod *corev1.Pod) bool {
+		c := w.containers[pod.UID]
+		return c != nil && c.beside && c.live || c != nil && stays(pod, c)
 	})
 }
 
 // repair is what a person does about that: Jobs that were made in the meantime may never end.
 func (w *world) repair() {
 	w.note("somebody puts right what is wrong")
-	w.webhooks, w.oddTemplate, w.unuser.off = nil, false, false
+	w.webhooks, w.unuser.off = nil, false
 	good := w.goodTemplate(imageDrain)
 	if w.annotated {
 		w.annotate(asAnnotation(good))

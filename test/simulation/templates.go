@@ -18,6 +18,7 @@ package simulation
 
 import (
 	"encoding/json"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -45,6 +46,24 @@ var oddities = [8]string{
 	"has a volume with a size limit", "has a limit of ephemeral storage", "has a liveness probe and a limit",
 }
 
+// oddAnnotation is on a template that is not what it should be.
+const oddAnnotation = "example.com/odd"
+
+// oddTemplates says whether there is such a template.
+func (w *world) oddTemplates() bool {
+	for _, policy := range list[*drainv1alpha1.DrainPolicy](w.store) {
+		if policy.Spec.Template.Annotations[oddAnnotation] != "" {
+			return true
+		}
+	}
+	set := get[*appsv1.StatefulSet](w.store, setName)
+	if set == nil {
+		return false
+	}
+	text := set.Annotations[string(drainv1alpha1.ScaledownPodTemplateAnnotation)]
+	return text == "{" || strings.Contains(text, oddAnnotation)
+}
+
 // drawTemplate is what a user takes for a drain.
 func (w *world) drawTemplate() corev1.PodTemplateSpec {
 	c := w.choices
@@ -57,11 +76,11 @@ func (w *world) drawTemplate() corev1.PodTemplateSpec {
 		main.Image, main.VolumeMounts = imageReceipt, nil
 		worker = &spec.InitContainers[0]
 	}
-	w.oddTemplate = w.outOfTen(w.odd)
-	if !w.oddTemplate {
+	if !w.outOfTen(w.odd) {
 		return template
 	}
 	what := c.pick(8)
+	template.Annotations = map[string]string{oddAnnotation: oddities[what]}
 	w.note("user: takes a template for a drain that %s", oddities[what])
 	switch what {
 	case 0:
@@ -109,7 +128,7 @@ func (w *world) editTemplate() {
 		text := asAnnotation(template)
 		switch c.pick(6) {
 		case 1:
-			text, w.oddTemplate = "{", true
+			text = "{"
 		case 2:
 			text = ""
 		}
@@ -130,7 +149,7 @@ func (w *world) annotate(text string) {
 }
 
 func asAnnotation(template corev1.PodTemplateSpec) string {
-	text, err := json.Marshal(corev1.Pod{Spec: template.Spec})
+	text, err := json.Marshal(corev1.Pod{ObjectMeta: metav1.ObjectMeta{Annotations: template.Annotations}, Spec: template.Spec})
 	if err != nil {
 		panic(err)
 	}

@@ -62,8 +62,6 @@ type options struct {
 	unusedLag time.Duration
 	// lagging says that nothing becomes prompt at the end of the history.
 	lagging bool
-	// oddTemplate says that the policy's template is not what it should be.
-	oddTemplate bool
 	// annotated says that the StatefulSet has its drain in an annotation, and that there is no policy of a user's at first.
 	annotated bool
 	// target is the write that tends to go wrong, and favourite is how.
