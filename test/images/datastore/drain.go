@@ -30,8 +30,13 @@ import (
 	"github.com/statefulset-dev/drain-operator/test/images/datastore/internal/drain"
 )
 
-// maxTerminationMessage is what the kubelet reads of the file.
-const maxTerminationMessage = 4096
+const (
+	// maxTerminationMessage is what the kubelet reads of the file.
+	maxTerminationMessage = 4096
+	// maxSummary bounds what stands before the receipt: the kubelet shares 12 KiB among all containers of a pod and cuts each message at its
+	// end, where the receipt is.
+	maxSummary = 512
+)
 
 func drainVolumes(ctx context.Context, args []string, _ io.Reader, out io.Writer) error {
 	flags := flag.NewFlagSet("drain", flag.ContinueOnError)
@@ -45,6 +50,10 @@ func drainVolumes(ctx context.Context, args []string, _ io.Reader, out io.Writer
 	keep := flags.Bool("keep", false, "leave the records on the volume, too")
 	hold := flags.String("hold", "", "wait half-way for as long as a replica has a record of this key")
 	failRuns := flags.Int("fail-attempts", 0, "let this many runs on a volume fail half-way, to see what happens then")
+	receipt := flags.String("receipt", os.Getenv("DRAIN_RECEIPT"), "proof of this attempt, written as the last act of a drain that moved everything (default $DRAIN_RECEIPT)")
+	zeroOnSignal := flags.Bool("exit-0-on-sigterm", false, "exit 0 without a receipt when told to end, as many programs do, to see what happens then")
+	fill := flags.String("fill", "", "write --fill-bytes to this file first, to see what happens to a drain that needs too much space")
+	fillBytes := flags.Int64("fill-bytes", 4<<20, "size of the file of --fill")
 	message := flags.String("termination-log", "/dev/termination-log", "file for the last word, written if it is there")
 	if err := parseOnly(flags, args); err != nil {
 		return err
@@ -57,6 +66,11 @@ func drainVolumes(ctx context.Context, args []string, _ io.Reader, out io.Writer
 		log = log.With("attempt", attempt)
 	}
 
+	if *fill != "" {
+		if err := os.WriteFile(*fill, make([]byte, *fillBytes), 0o600); err != nil {
+			return errors.Join(err, lastWord(*message, err.Error()))
+		}
+	}
 	result, err := drain.Run(ctx, drain.Options{
 		Dirs:          dirs,
 		Peers:         splitList(*peers),
@@ -70,11 +84,33 @@ func drainVolumes(ctx context.Context, args []string, _ io.Reader, out io.Writer
 		FailRuns:      *failRuns,
 		Log:           log,
 	})
+	if err != nil && ctx.Err() != nil && *zeroOnSignal {
+		log.Warn("Exiting 0 on request, with records left", "err", err)
+		return lastWord(*message, err.Error())
+	}
 	if err != nil {
 		return errors.Join(err, lastWord(*message, err.Error()))
 	}
-	log.Info("Drained", "summary", result.String())
-	return lastWord(*message, result.String())
+	summary := result.String()
+	log.Info("Drained", "summary", summary)
+	if *receipt != "" {
+		summary = summary[:min(len(summary), maxSummary)] + "\n" + *receipt + "\n"
+	}
+	return lastWord(*message, summary)
+}
+
+// writeReceipt is for the container that follows a tool that knows nothing of receipts: the kubelet starts it only when the tool has exited 0.
+func writeReceipt(_ context.Context, args []string, _ io.Reader, _ io.Writer) error {
+	flags := flag.NewFlagSet("receipt", flag.ContinueOnError)
+	receipt := flags.String("receipt", os.Getenv("DRAIN_RECEIPT"), "proof of this attempt (default $DRAIN_RECEIPT)")
+	message := flags.String("termination-log", "/dev/termination-log", "file for the receipt")
+	if err := parseOnly(flags, args); err != nil {
+		return err
+	}
+	if *receipt == "" {
+		return fmt.Errorf("%w: there is no receipt: DRAIN_RECEIPT is not set", errUsage)
+	}
+	return lastWord(*message, *receipt+"\n")
 }
 
 // lastWord leaves the termination message where the kubelet looks for it; outside a Pod there is no such file.

@@ -37,6 +37,7 @@ const usage = `datastore keeps records as files on its volumes.
 
   datastore serve     answer over HTTP for the records under --data
   datastore drain     move the records under --data to the replicas in DRAIN_PEERS
+  datastore receipt   write DRAIN_RECEIPT, in a container that follows a drain without receipts
   datastore inspect   show what is under --data, also beside a server or a drain
 
   datastore put KEY VALUE [KEY VALUE]...    store records; the value - is read from standard input
@@ -52,7 +53,7 @@ type command func(ctx context.Context, args []string, in io.Reader, out io.Write
 
 func commands() map[string]command {
 	return map[string]command{
-		"serve": serve, "drain": drainVolumes, "inspect": inspect,
+		"serve": serve, "drain": drainVolumes, "receipt": writeReceipt, "inspect": inspect,
 		"put": put, "get": get, "delete": remove, "list": list, "stats": stats,
 		"version": func(_ context.Context, _ []string, _ io.Reader, out io.Writer) error {
 			_, err := fmt.Fprintln(out, version)

@@ -161,6 +161,7 @@ func TestStory(t *testing.T) {
 	}
 
 	stop()
+	drain = append(drain, "--receipt=r-1", "--exit-0-on-sigterm")
 	if err := run(t.Context(), append(drain, "--fail-attempts=1"), nil, &bytes.Buffer{}); err == nil {
 		t.Error("the first run did not fail")
 	}
@@ -168,8 +169,8 @@ func TestStory(t *testing.T) {
 		t.Errorf("the termination message is %q, want %q", word(), want)
 	}
 	do(t, "", append(drain, "--fail-attempts=1")...)
-	if want := "moved 2 records, "; !strings.HasPrefix(word(), want) {
-		t.Errorf("the termination message is %q, want %q", word(), want)
+	if !strings.HasPrefix(word(), "moved 2 records, ") || !strings.HasSuffix(word(), "\nr-1\n") {
+		t.Errorf("the termination message is %q, want what was moved, and the receipt as its end", word())
 	}
 
 	if got := strings.Count(do(t, "", "list", "--url", keepURL), "\n"); got != 6 {
@@ -183,6 +184,65 @@ func TestStory(t *testing.T) {
 	}
 	if got := do(t, "", "stats", "--url", keepURL); !strings.Contains(got, `"records": 6`) || !strings.Contains(got, `"violations": []`) {
 		t.Errorf("stats = %s", got)
+	}
+}
+
+// TestDrainToldToEnd holds that a drain that is told to end leaves no receipt, whatever its exit code is.
+func TestDrainToldToEnd(t *testing.T) {
+	for _, zero := range []bool{false, true} {
+		keep, leave := t.TempDir(), t.TempDir()
+		address, _ := startServer(t, keep)
+		leaveAddress, stop := startServer(t, leave)
+		do(t, "", "put", "hold", "1", "--url", "http://"+address)
+		do(t, "", "put", "a", "1", "b", "2", "c", "3", "d", "4", "--url", "http://"+leaveAddress)
+		stop()
+		message := filepath.Join(t.TempDir(), "termination-log")
+		if err := os.WriteFile(message, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args := []string{
+			"drain", "--data", leave, "--peers", address, "--termination-log", message, "--receipt=r-1",
+			"--hold=hold", "--retry-interval=5ms", "--fill", filepath.Join(t.TempDir(), "fill"), "--fill-bytes=10",
+		}
+		if zero {
+			args = append(args, "--exit-0-on-sigterm")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		out := &syncBuffer{}
+		done := make(chan error, 1)
+		go func() { done <- run(ctx, args, nil, out) }()
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for !strings.Contains(out.String(), "Held half-way") {
+			select {
+			case err := <-done:
+				t.Fatalf("the drain ended: %v\n%s", err, out)
+			case <-tick.C:
+			}
+		}
+		cancel()
+		if err := <-done; (err == nil) != zero {
+			t.Errorf("with --exit-0-on-sigterm=%v, the drain ended with %v", zero, err)
+		}
+		content, err := os.ReadFile(message)
+		if err != nil || strings.Contains(string(content), "r-1") || !strings.Contains(string(content), "stopped after 2 of 4 records") {
+			t.Errorf("the termination message is %q, %v; want what was left, and no receipt", content, err)
+		}
+	}
+}
+
+func TestReceipt(t *testing.T) {
+	message := filepath.Join(t.TempDir(), "termination-log")
+	if err := os.WriteFile(message, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	do(t, "", "receipt", "--receipt=r-2", "--termination-log", message)
+	if content, err := os.ReadFile(message); err != nil || string(content) != "r-2\n" {
+		t.Errorf("the termination message is %q, %v", content, err)
+	}
+	t.Setenv("DRAIN_RECEIPT", "")
+	if err := run(t.Context(), []string{"receipt", "--termination-log", message}, nil, &bytes.Buffer{}); !errors.Is(err, errUsage) {
+		t.Errorf("without a receipt to write: %v, want errUsage", err)
 	}
 }
 

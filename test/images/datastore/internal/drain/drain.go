@@ -53,6 +53,8 @@ var (
 	ErrChecksum = errors.New("checksum mismatch")
 	// ErrViolated is returned for a volume that has seen a second writer.
 	ErrViolated = errors.New("the volume has seen a second writer")
+	// ErrLeft is returned when the volumes hold records after all of them were moved.
+	ErrLeft = errors.New("records are left on the volumes")
 	// ErrOnRequest is the failure of a run that was asked to fail.
 	ErrOnRequest = errors.New("failing on request")
 )
@@ -217,6 +219,22 @@ func (d *drain) volumes(ctx context.Context, s *store.Store) error {
 		named := d.conflicts[:min(n, maxNamed)]
 		return fmt.Errorf("%w: %d of %d records stay on the volume: %s; delete or rename one of each two to go on",
 			ErrConflict, n, len(all), strings.Join(named, ", "))
+	}
+	return d.verify(s, len(all))
+}
+
+// verify looks at the volumes again: what this drain believes to have done is no evidence of what is there.
+func (d *drain) verify(s *store.Store, all int) error {
+	left, err := s.List()
+	if err != nil {
+		return err
+	}
+	want := 0
+	if d.Keep {
+		want = all
+	}
+	if len(left) != want || d.result.Records != all {
+		return fmt.Errorf("%w: %d of %d, after %d were handled", ErrLeft, len(left), all, d.result.Records)
 	}
 	return nil
 }
