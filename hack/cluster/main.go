@@ -44,6 +44,8 @@ const usage = `cluster runs a real Kubernetes cluster on this machine.
   down                                          stop it and leave nothing of it
   load IMAGE.tar...                             put image archives onto every node
   node N crash|partition|heal                   power node N off, cut it off, or put it right again
+  node N shutdown|halt                          shut node N down with its kubelet, or behind its back; crash powers it off then
+  node N restart-kubelet                        kill its kubelet and start it again
   controlplane crash|heal                       kill etcd and the API server, or start them again
   status                                        nodes and processes
   binaries NAME...                              make sure that programs are there, print the folder that holds them
@@ -83,6 +85,11 @@ func run(ctx context.Context, args []string) error {
 			return errors.New("node-init is for the cluster's own use")
 		}
 		return node.Init(args[0], args[1], args[2])
+	case "node-logind": // run on a node that is about to shut down
+		if len(args) != 0 {
+			return errors.New("node-logind is for the cluster's own use")
+		}
+		return node.Logind(ctx, os.Stdout)
 	case "lookup": // run on a node, to see whether it reaches the cluster's DNS
 		if len(args) != 2 {
 			return errors.New("lookup is for the cluster's own use")
@@ -195,17 +202,17 @@ func load(ctx context.Context, cluster provider, top string, archives []string) 
 
 func injectFault(ctx context.Context, cluster provider, args []string) error {
 	if len(args) != 2 {
-		return errors.New("node needs a number and one of crash, partition, heal")
+		return errors.New("node needs a number and one of crash, partition, shutdown, halt, restart-kubelet, heal")
 	}
 	number, err := strconv.Atoi(strings.TrimPrefix(args[0], "node-"))
 	if err != nil {
 		return fmt.Errorf("%q is not the number of a node", args[0])
 	}
 	switch args[1] {
-	case node.Crash, node.Partition, "heal":
+	case node.Crash, node.Partition, node.Shutdown, node.Halt, node.RestartKubelet, "heal":
 		return cluster.Node(ctx, number, args[1])
 	}
-	return fmt.Errorf("a node can be given crash, partition or heal, not %q", args[1])
+	return fmt.Errorf("a node can be given crash, partition, shutdown, halt, restart-kubelet or heal, not %q", args[1])
 }
 
 func printBinaries(ctx context.Context, modules string, names []string) error {

@@ -205,13 +205,37 @@ func tryRemoveTree(top string) error {
 }
 
 func killAll(folder string) {
+	for _, pid := range processes(folder) {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // gone already is as good; the removal tells whether it worked
+	}
+}
+
+// Processes are those that run in a cgroup and in those below it.
+func (h Hierarchies) Processes(cgroup string) ([]int, error) {
+	var pids []int
+	err := filepath.WalkDir(filepath.Join(h.Roots[0], cgroup), func(path string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil && entry.IsDir() {
+			pids = append(pids, processes(path)...)
+		}
+		return err
+	})
+	return pids, err
+}
+
+// processes are those in a cgroup itself, without this one.
+func processes(folder string) []int {
 	content, err := os.ReadFile(filepath.Join(folder, "cgroup.procs"))
 	if err != nil {
-		return
+		return nil
 	}
+	var pids []int
 	for field := range strings.FieldsSeq(string(content)) {
 		if pid, err := strconv.Atoi(field); err == nil && pid > 1 && pid != os.Getpid() {
-			_ = syscall.Kill(pid, syscall.SIGKILL) // gone already is as good; the removal tells whether it worked
+			pids = append(pids, pid)
 		}
 	}
+	return pids
 }

@@ -119,6 +119,12 @@ func (n Node) Disk() string { return filepath.Join(n.Folder(), "disk") }
 // NodeConfig is the folder of the node's configuration files.
 func (n Node) NodeConfig() string { return filepath.Join(n.Folder(), "config") }
 
+// KubeletDropIns is the folder of files (*.conf) that change the kubelet's configuration from its next start on, until the node is healed.
+func (n Node) KubeletDropIns() string { return filepath.Join(n.NodeConfig(), "kubelet.conf.d") }
+
+// StaticPods is the folder of manifests of pods that the kubelet runs without being told by the API server.
+func (n Node) StaticPods() string { return filepath.Join(n.NodeConfig(), "static-pods") }
+
 // Fault is the file that says which fault the node was given.
 func (n Node) Fault() string { return filepath.Join(n.Folder(), "fault") }
 

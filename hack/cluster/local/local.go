@@ -150,7 +150,7 @@ func (c *cluster) check() error {
 		return err
 	}
 	for _, n := range c.nodes() {
-		if n.CurrentFault() == node.Crash {
+		if fault := n.CurrentFault(); fault == node.Crash || fault == node.Halt {
 			continue
 		}
 		if err := n.Check(); err != nil {
@@ -561,16 +561,22 @@ func (p *Provider) Node(ctx context.Context, number int, action string) error {
 	}
 	defer unlock()
 	n := c.node(number)
-	if action != "heal" {
+	start := time.Now()
+	switch action {
+	case node.RestartKubelet:
+		if err := n.RestartKubelet(ctx); err != nil {
+			return err
+		}
+	case "heal":
+		if err := n.Heal(ctx); err != nil {
+			return err
+		}
+	default:
 		if err := n.Inject(ctx, action); err != nil {
 			return err
 		}
 		p.Report("%s: %s; Kubernetes notices within 14 s", n.NodeName(), action)
 		return nil
-	}
-	start := time.Now()
-	if err := n.Heal(ctx); err != nil {
-		return err
 	}
 	client, err := c.client()
 	if err != nil {

@@ -31,7 +31,7 @@ const PauseImage = "localhost/pause:cluster"
 
 // writeConfig writes the configuration files of the node's programs.
 func writeConfig(n layout.Node, resolvConf string, cgroupV2 bool) error {
-	for _, folder := range []string{n.NodeConfig(), filepath.Join(n.NodeConfig(), "cni"), n.Disk()} {
+	for _, folder := range []string{n.NodeConfig(), filepath.Join(n.NodeConfig(), "cni"), n.KubeletDropIns(), n.StaticPods(), n.Disk()} {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return err
 		}
@@ -40,6 +40,7 @@ func writeConfig(n layout.Node, resolvConf string, cgroupV2 bool) error {
 		"containerd.toml":  containerdConfig(n),
 		"kubelet.yaml":     kubeletConfig(n, resolvConf, cgroupV2),
 		"kube-proxy.yaml":  kubeProxyConfig(n),
+		"bus.conf":         busConfig,
 		"cni/pod.conflist": cniConfig(n),
 	} {
 		if err := os.WriteFile(filepath.Join(n.NodeConfig(), name), []byte(content), 0o644); err != nil {
@@ -137,6 +138,7 @@ cgroupDriver: cgroupfs
 cgroupRoot: /%[8]s
 failSwapOn: false
 volumePluginDir: /var/lib/kubelet/volume-plugins
+staticPodPath: %[9]s
 oomScoreAdj: 0
 # A dead node is NotReady 12 s after its last sign of life, so these must come often.
 nodeStatusUpdateFrequency: 4s
@@ -152,12 +154,33 @@ evictionHard:
   imagefs.inodesFree: "100"
 `, n.IP(),
 		filepath.Join(n.PKI(), "ca.crt"), filepath.Join(n.PKI(), n.NodeName()+"-server.crt"), filepath.Join(n.PKI(), n.NodeName()+"-server.key"),
-		n.DNSIP(), layout.ClusterDomain, resolvConf, n.Cgroup())
+		n.DNSIP(), layout.ClusterDomain, resolvConf, n.Cgroup(), n.StaticPods())
 	if !cgroupV2 {
 		config += "failCgroupV1: false\n"
 	}
 	return config
 }
+
+// busConfig lets every program of the node own every name on its message bus: there is only the stand-in for logind.
+const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>system</type>
+  <listen>unix:path=` + busSocket + `</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow user="*"/>
+    <allow own="*"/>
+    <allow send_type="method_call"/>
+    <allow send_type="signal"/>
+    <allow send_requested_reply="true" send_type="method_return"/>
+    <allow send_requested_reply="true" send_type="error"/>
+    <allow receive_type="method_call"/>
+    <allow receive_type="method_return"/>
+    <allow receive_type="error"/>
+    <allow receive_type="signal"/>
+  </policy>
+</busconfig>
+`
 
 func kubeProxyConfig(n layout.Node) string {
 	return fmt.Sprintf(`apiVersion: kubeproxy.config.k8s.io/v1alpha1

@@ -25,6 +25,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -37,9 +38,21 @@ import (
 
 // Faults that a node can be given.
 const (
-	Crash     = "crash"
+	// Crash powers the node off.
+	Crash = "crash"
+	// Partition pulls its cable.
 	Partition = "partition"
+	// Shutdown tells the kubelet that the node is about to shut down, and waits until it has ended the pods.
+	Shutdown = "shutdown"
+	// Halt is what a shutdown does without the kubelet: it kills the kubelet and sends SIGTERM to every process of a pod.
+	Halt = "halt"
 )
+
+// RestartKubelet is no fault: the kubelet is killed and started again, with its drop-in files as they are then.
+const RestartKubelet = "restart-kubelet"
+
+// grace is how long Halt waits for the pods' processes.
+const grace = 10 * time.Second
 
 // Node is one node of the cluster.
 type Node struct {
@@ -81,16 +94,35 @@ func (n Node) PowerOn(ctx context.Context) error {
 
 // Join starts kubelet and kube-proxy, which need the API server.
 func (n Node) Join() error {
-	err := n.start("kubelet", nil,
+	if err := n.startKubelet(); err != nil {
+		return err
+	}
+	return n.start("kube-proxy", nil, "--config="+filepath.Join(n.NodeConfig(), "kube-proxy.yaml"))
+}
+
+func (n Node) startKubelet() error {
+	return n.start("kubelet", nil,
 		"--config="+filepath.Join(n.NodeConfig(), "kubelet.yaml"),
+		"--config-dir="+n.KubeletDropIns(),
 		"--kubeconfig="+filepath.Join(n.PKI(), n.NodeName()+".kubeconfig"),
 		"--hostname-override="+n.NodeName(),
 		"--node-ip="+n.IP(),
 	)
-	if err != nil {
+}
+
+// RestartKubelet kills the kubelet and starts it again. What it was doing, it doesn't remember.
+func (n Node) RestartKubelet(ctx context.Context) error {
+	if err := n.killKubelet(ctx); err != nil {
 		return err
 	}
-	return n.start("kube-proxy", nil, "--config="+filepath.Join(n.NodeConfig(), "kube-proxy.yaml"))
+	return n.startKubelet()
+}
+
+func (n Node) killKubelet(ctx context.Context) error {
+	if record, running := process.Read(n.Processes(), n.ProcessName("kubelet")); running {
+		return process.Kill(ctx, []process.Record{record})
+	}
+	return nil
 }
 
 // Load imports an image archive.
@@ -113,6 +145,12 @@ func (n Node) Inject(ctx context.Context, fault string) error {
 	if err := os.WriteFile(n.Fault(), []byte(fault+"\n"), 0o644); err != nil {
 		return err
 	}
+	switch fault {
+	case Shutdown:
+		return n.shutDown(ctx)
+	case Halt:
+		return n.halt(ctx)
+	}
 	// The cable first: a dying program's last words must not leave the node.
 	if err := host.SetLink(ctx, n.Node, "down"); err != nil {
 		return err
@@ -121,6 +159,40 @@ func (n Node) Inject(ctx context.Context, fault string) error {
 		return nil
 	}
 	return n.PowerOff(ctx)
+}
+
+// halt sends SIGTERM to the processes of all pods, when the kubelet is gone and containerd is still there. That is the worst order for what
+// relies on exit codes: containerd keeps them, and no kubelet ever told a pod to end.
+func (n Node) halt(ctx context.Context) error {
+	if err := n.killKubelet(ctx); err != nil {
+		return err
+	}
+	pids, err := n.Cgroups.Processes(n.Cgroup())
+	if err != nil {
+		return err
+	}
+	var told []process.Record
+	for _, pid := range pids {
+		record, err := process.Of("a pod's process", pid)
+		if err != nil {
+			continue // it ended meanwhile
+		}
+		if err := syscall.Kill(pid, syscall.SIGTERM); err == nil {
+			told = append(told, record)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for slices.ContainsFunc(told, process.Record.Running) {
+		select {
+		case <-ctx.Done():
+			return nil // what ignores the signal is killed when the power goes
+		case <-ticker.C:
+		}
+	}
+	return nil
 }
 
 // PowerOff kills everything on the node at once.
@@ -132,7 +204,7 @@ func (n Node) PowerOff(ctx context.Context) error {
 		}
 	}
 	// The programs that entered the node from outside end with what they started.
-	for _, program := range append([]string{"init"}, programs...) {
+	for _, program := range append([]string{"init", "bus"}, programs...) {
 		name := n.ProcessName(program)
 		if record, running := process.Read(n.Processes(), name); running {
 			if err := process.Kill(ctx, []process.Record{record}); err != nil {
@@ -151,7 +223,7 @@ func (n Node) PowerOff(ctx context.Context) error {
 
 // Heal ends the node's fault, whichever it is.
 func (n Node) Heal(ctx context.Context) error {
-	if n.Healthy() {
+	if fault := n.CurrentFault(); n.Healthy() && fault != Shutdown {
 		if err := host.SetLink(ctx, n.Node, "up"); err != nil {
 			return err
 		}
@@ -159,6 +231,11 @@ func (n Node) Heal(ctx context.Context) error {
 	}
 	if err := n.PowerOff(ctx); err != nil { // what may be left of it
 		return err
+	}
+	for _, folder := range []string{n.KubeletDropIns(), n.StaticPods()} {
+		if err := os.RemoveAll(folder); err != nil {
+			return err
+		}
 	}
 	if err := n.PowerOn(ctx); err != nil {
 		return err
