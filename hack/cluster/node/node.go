@@ -118,11 +118,20 @@ func (n Node) RestartKubelet(ctx context.Context) error {
 	return n.startKubelet()
 }
 
+// killKubelet kills the kubelet, which is the child of the program that entered the node.
 func (n Node) killKubelet(ctx context.Context) error {
-	if record, running := process.Read(n.Processes(), n.ProcessName("kubelet")); running {
-		return process.Kill(ctx, []process.Record{record})
+	record, running := process.Read(n.Processes(), n.ProcessName("kubelet"))
+	if !running {
+		return nil
 	}
-	return nil
+	children, err := record.Children()
+	if err != nil {
+		return err
+	}
+	if len(children) == 0 {
+		return fmt.Errorf("process %d has no kubelet of %s", record.PID, n.NodeName())
+	}
+	return process.Kill(ctx, append(children, record))
 }
 
 // Load imports an image archive.

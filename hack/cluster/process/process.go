@@ -136,6 +136,31 @@ func (r Record) Running() bool {
 	return err == nil && started == r.Started
 }
 
+// Children are the processes that this one has started.
+func (r Record) Children() ([]Record, error) {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", r.PID))
+	if err != nil {
+		return nil, err
+	}
+	var children []Record
+	for _, task := range tasks {
+		content, err := os.ReadFile(task)
+		if err != nil {
+			continue // it ended meanwhile
+		}
+		for field := range strings.FieldsSeq(string(content)) {
+			pid, err := strconv.Atoi(field)
+			if err != nil {
+				return nil, err
+			}
+			if child, err := Of(r.Name, pid); err == nil {
+				children = append(children, child)
+			}
+		}
+	}
+	return children, nil
+}
+
 // Records reads the records of a folder, sorted by name. A record that can't be read is left out: the marker still finds
 // its process.
 func Records(folder string) ([]Record, error) {
