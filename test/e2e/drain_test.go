@@ -162,11 +162,7 @@ var _ = Describe("A scale-down", func() {
 	})
 
 	It("to zero drains every replica with minReadyReplicas 0, for drains that need none", SpecTimeout(specTimeout), func(ctx SpecContext) {
-		elsewhere := func(p *drainv1alpha1.DrainPolicy) {
-			// It stands for an upload: it reads all there is and needs no replica.
-			p.Spec.Template.Spec.Containers[0].Args = append([]string{"inspect"}, dataArgs([]string{"data"})...)
-		}
-		w.startStore(ctx, statefulSet(2), drainPolicy(elsewhere, minReadyReplicas(0), maxConcurrentDrains(2)))
+		w.startStore(ctx, statefulSet(2), drainPolicy(inspecting("data"), maxConcurrentDrains(2)))
 		w.fillAll(ctx, 2, 1)
 
 		w.scale(ctx, 0)

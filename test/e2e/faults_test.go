@@ -62,34 +62,6 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 
 	BeforeEach(func(ctx SpecContext) { l = newLab(ctx) }, NodeTimeout(4*time.Minute))
 
-	// start brings two replicas up on the steady node, with records, and counts them.
-	start := func(ctx SpecContext, set *appsv1.StatefulSet, policy *drainv1alpha1.DrainPolicy) map[string]string {
-		GinkgoHelper()
-		l.placing(ctx, l.steady, func() { w.startStore(ctx, set, policy) })
-		records := w.fillAll(ctx, *set.Spec.Replicas, each)
-		w.expectRecords(ctx, records, 0, 1)
-		return records
-	}
-	// startHeld does that and scales down, so that the drain is half-way then, on the given node, and stays so.
-	startHeld := func(ctx SpecContext, node string, mutate ...func(*drainv1alpha1.DrainPolicy)) map[string]string {
-		GinkgoHelper()
-		records := start(ctx, statefulSet(2), drainPolicy(append(mutate, held(), whenDrained(drainv1alpha1.WhenDrainedDelete))...))
-		w.hold(ctx)
-		l.placing(ctx, node, func() {
-			w.scale(ctx, 1)
-			w.expectHalfWay(ctx, 1, each, 0)
-		})
-		Expect(w.onlyDrainPod().Spec.NodeName).To(Equal(node))
-		return records
-	}
-	// finish lets the drain go on, to its end.
-	finish := func(ctx SpecContext, records map[string]string) {
-		GinkgoHelper()
-		w.release(ctx)
-		w.expectNoClaim(ctx, claim("data", 1))
-		w.expectDrained(ctx, records, 0)
-	}
-
 	Describe("of a node", func() {
 		It("power-off under a StatefulSet's Pod that is terminating: nothing starts until Kubernetes knows that it is gone", SpecTimeout(faultTimeout), func(ctx SpecContext) {
 			l.placing(ctx, l.steady, func() {
@@ -122,7 +94,7 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 		})
 
 		It("power-off under a drain Pod: no second one beside it, and it goes on elsewhere once Kubernetes knows that it is gone", SpecTimeout(faultTimeout), func(ctx SpecContext) {
-			records := startHeld(ctx, l.shaky, evictedSoon)
+			records := l.startHeld(ctx, l.shaky, evictedSoon)
 			uid := w.claimUID(ctx, claim("data", 1))
 
 			l.powerOff(ctx, l.shaky)
@@ -139,13 +111,13 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 				g.Expect(pods[1].Spec.NodeName).To(Equal(l.steady))
 				g.Expect(pods[1].Status.Phase).To(Equal(corev1.PodRunning))
 			}).Should(Succeed(), "the drain must go on on the other node")
-			finish(ctx, records)
+			w.finish(ctx, records)
 			l.heal(ctx, l.shaky)
 			l.inService(ctx, l.shaky)
 		})
 
 		It("partition under a drain Pod, healed before it is evicted: the same Pod goes on", SpecTimeout(faultTimeout), func(ctx SpecContext) {
-			records := startHeld(ctx, l.shaky)
+			records := l.startHeld(ctx, l.shaky)
 			uid := w.claimUID(ctx, claim("data", 1))
 
 			l.partition(ctx, l.shaky)
@@ -162,7 +134,7 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 		})
 
 		It("partition under a drain Pod that is to be cancelled: the replica waits until it has really ended", SpecTimeout(faultTimeout), func(ctx SpecContext) {
-			records := startHeld(ctx, l.shaky, evictedSoon, whenScaledUp(drainv1alpha1.WhenScaledUpCancel))
+			records := l.startHeld(ctx, l.shaky, evictedSoon, whenScaledUp(drainv1alpha1.WhenScaledUpCancel))
 			uid := w.claimUID(ctx, claim("data", 1))
 
 			l.partition(ctx, l.shaky)
@@ -197,7 +169,7 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 		DescribeTable("kill -9 when", func(ctx SpecContext, stage func(change) bool) {
 			// The container of a Pod is restarted later and later; a new Pod's at once.
 			l.placing(ctx, l.steady, func() { restartOperator(ctx) })
-			records := start(ctx, statefulSet(2), drainPolicy(whenDrained(drainv1alpha1.WhenDrainedDelete)))
+			records := l.start(ctx, statefulSet(2), drainPolicy(whenDrained(drainv1alpha1.WhenDrainedDelete)))
 			manager := leader(ctx)
 			process := processOf(manager)
 
@@ -247,13 +219,13 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 		It("kill -9 of the one of two that leads: the other one goes on", SpecTimeout(faultTimeout), func(ctx SpecContext) {
 			scaleOperator(ctx, 2)
 			DeferCleanup(func(ctx SpecContext) { scaleOperator(ctx, 1) }, NodeTimeout(2*time.Minute))
-			records := startHeld(ctx, l.steady)
+			records := l.startHeld(ctx, l.steady)
 			old := leader(ctx)
 			signal(processOf(old), syscall.SIGKILL)
 			killed := time.Now()
 			Eventually(ctx, func() string { return leader(ctx).Name }).ShouldNot(Equal(old.Name), "the other manager must take the lease")
 			seen("the other manager has the lease %.0f s after the kill", time.Since(killed).Seconds())
-			finish(ctx, records)
+			w.finish(ctx, records)
 			expectRestarted(ctx, old)
 			Expect(w.recorder.drainJobs()).To(HaveLen(1))
 			w.onlyDrainPod()
@@ -262,7 +234,7 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 		It("freeze of the one of two that leads, which wakes up when the other one has finished", SpecTimeout(faultTimeout), func(ctx SpecContext) {
 			scaleOperator(ctx, 2)
 			DeferCleanup(func(ctx SpecContext) { scaleOperator(ctx, 1) }, NodeTimeout(2*time.Minute))
-			records := start(ctx, statefulSet(2), drainPolicy(whenDrained(drainv1alpha1.WhenDrainedDelete)))
+			records := l.start(ctx, statefulSet(2), drainPolicy(whenDrained(drainv1alpha1.WhenDrainedDelete)))
 			old := leader(ctx)
 			process := processOf(old)
 
@@ -287,7 +259,7 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 	Describe("of the control plane", func() {
 		It("kill -9 of API server and etcd while a drain is half-way", SpecTimeout(faultTimeout), func(ctx SpecContext) {
 			w.outage = true
-			records := startHeld(ctx, l.steady)
+			records := l.startHeld(ctx, l.steady)
 			uid := w.claimUID(ctx, claim("data", 1))
 			l.run(ctx, "controlplane", "crash")
 			DeferCleanup(func(ctx SpecContext) { l.run(ctx, "controlplane", "heal") }, NodeTimeout(2*time.Minute))
@@ -303,7 +275,7 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 				_, err := w.recordsOf(ctx, 0)
 				return err
 			}).Should(Succeed())
-			finish(ctx, records)
+			w.finish(ctx, records)
 			Expect(w.recorder.drainJobs()).To(HaveLen(1))
 			w.onlyDrainPod()
 			seen("20 s without API server; gaps in the record: %d", len(w.recorder.gaps))
@@ -311,7 +283,7 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 
 		It("kill -9 of API server and etcd when the Job is complete", SpecTimeout(faultTimeout), func(ctx SpecContext) {
 			w.outage = true
-			records := start(ctx, statefulSet(2), drainPolicy(whenDrained(drainv1alpha1.WhenDrainedDelete)))
+			records := l.start(ctx, statefulSet(2), drainPolicy(whenDrained(drainv1alpha1.WhenDrainedDelete)))
 			told := w.recorder.next(jobIsComplete)
 			w.scale(ctx, 1)
 			DeferCleanup(func(ctx SpecContext) { l.run(ctx, "controlplane", "heal") }, NodeTimeout(2*time.Minute))
@@ -328,19 +300,19 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 		force := &client.DeleteOptions{GracePeriodSeconds: new(int64(0))}
 
 		It("kubectl delete pod --force of the lock while a drain is half-way", SpecTimeout(faultTimeout), func(ctx SpecContext) {
-			records := startHeld(ctx, l.shaky)
+			records := l.startHeld(ctx, l.shaky)
 			var lock corev1.Pod
 			Expect(cluster.Get(ctx, w.key(replica(1)), &lock)).To(Succeed())
 			Expect(isLock(&lock)).To(BeTrue())
 			By("kubectl delete pod --force --grace-period=0 " + lock.Name)
 			Expect(cluster.Delete(ctx, &lock, force)).To(Succeed())
 			Expect(cluster.Get(ctx, w.key(replica(1)), &lock)).To(Succeed(), "its finalizer must keep it")
-			finish(ctx, records)
+			w.finish(ctx, records)
 			seen("Jobs in all: %d", len(w.recorder.drainJobs()))
 		})
 
 		DescribeTable("kubectl delete job while a drain is half-way, with --cascade", func(ctx SpecContext, how metav1.DeletionPropagation) {
-			records := startHeld(ctx, l.shaky, retriedSoon)
+			records := l.startHeld(ctx, l.shaky, retriedSoon)
 			job := w.recorder.drainJobs()[0]
 			first := w.onlyDrainPod()
 			By("kubectl delete job --cascade=" + strings.ToLower(string(how)) + " " + job.Name)
@@ -353,7 +325,7 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 				Expect(w.onlyDrainPod().UID).To(Equal(first.UID), "nothing must start beside the Pod that goes on")
 				seen("%s", w.expectMessage(ctx, 1, first.Name))
 			}
-			finish(ctx, records)
+			w.finish(ctx, records)
 			seen("Jobs in all: %d, drain Pods: %d", len(w.recorder.drainJobs()), len(w.recorder.drainPods()))
 		},
 			Entry("orphan", SpecTimeout(faultTimeout), metav1.DeletePropagationOrphan),
@@ -375,7 +347,7 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 					Args: append([]string{"serve", "--listen=:8081"}, dataArgs([]string{"scratch"})...),
 				})
 			}
-			records := start(ctx, statefulSet(2), drainPolicy(lingering, retriedSoon, whenDrained(drainv1alpha1.WhenDrainedDelete)))
+			records := l.start(ctx, statefulSet(2), drainPolicy(lingering, provedBy(drainv1alpha1.ProofExitCode), retriedSoon, whenDrained(drainv1alpha1.WhenDrainedDelete)))
 			told := w.recorder.next(func(c change) bool {
 				pod, ok := c.object.(*corev1.Pod)
 				return ok && isDrainPod(pod) && slices.ContainsFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool {
@@ -405,10 +377,10 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 		)
 
 		It("eviction of a drain Pod half-way", SpecTimeout(faultTimeout), func(ctx SpecContext) {
-			records := startHeld(ctx, l.shaky, retriedSoon)
+			records := l.startHeld(ctx, l.shaky, retriedSoon)
 			evict(ctx, w.onlyDrainPod())
 			Eventually(ctx, w.recorder.drainPods).Should(HaveLen(2))
-			finish(ctx, records)
+			w.finish(ctx, records)
 		})
 	})
 
@@ -423,7 +395,7 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 			p.Spec.Job.BackoffLimit = new(int32(0))
 			p.Spec.Retry = drainv1alpha1.RetryOptions{InitialDelaySeconds: new(int32(2)), MaxDelaySeconds: new(int32(2))}
 		}
-		records := start(ctx, statefulSet(2, full), drainPolicy(brief, whenDrained(drainv1alpha1.WhenDrainedDelete)))
+		records := l.start(ctx, statefulSet(2, full), drainPolicy(brief, whenDrained(drainv1alpha1.WhenDrainedDelete)))
 		uid := w.claimUID(ctx, claim("data", 1))
 		w.putRecord(ctx, 0, filler, strings.Repeat("x", 3200))
 

@@ -179,6 +179,10 @@ func whenDrained(what drainv1alpha1.WhenDrained) func(*drainv1alpha1.DrainPolicy
 	return func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDrained = what }
 }
 
+func provedBy(what drainv1alpha1.Proof) func(*drainv1alpha1.DrainPolicy) {
+	return func(p *drainv1alpha1.DrainPolicy) { p.Spec.Proof = what }
+}
+
 func whenScaledUp(what drainv1alpha1.WhenScaledUp) func(*drainv1alpha1.DrainPolicy) {
 	return func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaledUp = what }
 }
@@ -212,6 +216,28 @@ func draining(templates ...string) func(*drainv1alpha1.DrainPolicy) {
 		container := &p.Spec.Template.Spec.Containers[0]
 		container.Args = append([]string{"drain", "--retry-interval=200ms"}, dataArgs(templates)...)
 		container.VolumeMounts = mounts(templates)
+	}
+}
+
+// asInitContainer runs the drain as a tool that knows nothing of receipts: as an init container, with a small container after it that writes one.
+func asInitContainer() func(*drainv1alpha1.DrainPolicy) {
+	return func(p *drainv1alpha1.DrainPolicy) {
+		spec := &p.Spec.Template.Spec
+		spec.InitContainers = spec.Containers
+		if tool := &spec.InitContainers[0]; tool.Args[0] == "drain" {
+			tool.Args = append(tool.Args, "--receipt=")
+		}
+		spec.Containers = []corev1.Container{{Name: "receipt", Image: storeImage, Args: []string{"receipt"}, SecurityContext: restricted()}}
+	}
+}
+
+// inspecting stands for a drain that uploads: it reads all there is and needs no replica.
+func inspecting(templates ...string) func(*drainv1alpha1.DrainPolicy) {
+	return func(p *drainv1alpha1.DrainPolicy) {
+		p.Spec.Template.Spec.Containers[0].Args = append([]string{"inspect"}, dataArgs(templates)...)
+		p.Spec.Template.Spec.Containers[0].VolumeMounts = mounts(templates)
+		p.Spec.MinReadyReplicas = new(int32(0))
+		asInitContainer()(p)
 	}
 }
 

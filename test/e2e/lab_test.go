@@ -49,7 +49,7 @@ const (
 	leaseName = "manager.drain.statefulset.dev"
 )
 
-// lab is the local cluster as a thing to break. What it breaks, it mends when the test ends.
+// lab is the local cluster as a thing to break. What it breaks, it heals when the test ends.
 type lab struct {
 	// numbers are the nodes' numbers for hack/cluster.
 	numbers map[string]int
@@ -194,6 +194,71 @@ func (l *lab) placing(ctx context.Context, node string, do func()) {
 	uncordon(ctx)
 }
 
+// start brings two replicas up on the steady node, with records, and counts them.
+func (l *lab) start(ctx context.Context, set *appsv1.StatefulSet, policy *drainv1alpha1.DrainPolicy) map[string]string {
+	GinkgoHelper()
+	l.placing(ctx, l.steady, func() { w.startStore(ctx, set, policy) })
+	records := w.fillAll(ctx, *set.Spec.Replicas, each)
+	w.expectRecords(ctx, records, 0, 1)
+	return records
+}
+
+// startHeld does that and scales down, so that the drain is half-way then, on the given node, and stays so.
+func (l *lab) startHeld(ctx context.Context, node string, mutate ...func(*drainv1alpha1.DrainPolicy)) map[string]string {
+	GinkgoHelper()
+	records := l.start(ctx, statefulSet(2), drainPolicy(append([]func(*drainv1alpha1.DrainPolicy){
+		held(), whenDrained(drainv1alpha1.WhenDrainedDelete),
+	}, mutate...)...))
+	w.hold(ctx)
+	l.placing(ctx, node, func() {
+		w.scale(ctx, 1)
+		w.expectHalfWay(ctx, 1, each, 0)
+	})
+	Expect(w.onlyDrainPod().Spec.NodeName).To(Equal(node))
+	return records
+}
+
+// finish lets the drain go on, to its end.
+func (w *world) finish(ctx context.Context, records map[string]string) {
+	GinkgoHelper()
+	w.release(ctx)
+	w.expectNoClaim(ctx, claim("data", 1))
+	w.expectDrained(ctx, records, 0)
+}
+
+// configureKubelet restarts a node's kubelet with other settings, which last until the test ends or restore is called.
+func (l *lab) configureKubelet(ctx context.Context, node, settings string) (restore func(context.Context)) {
+	GinkgoHelper()
+	file := filepath.Join(top, ".cluster", "nodes", node, "config", "kubelet.conf.d", "50-test.conf")
+	Expect(os.WriteFile(file, []byte("apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n"+settings), 0o600)).To(Succeed())
+	restore = func(ctx context.Context) {
+		GinkgoHelper()
+		if err := os.Remove(file); os.IsNotExist(err) {
+			return // It was called before, or the node was healed.
+		}
+		l.restartKubelet(ctx, node)
+	}
+	DeferCleanup(func(ctx SpecContext) { restore(ctx) }, NodeTimeout(3*time.Minute))
+	l.restartKubelet(ctx, node)
+	return restore
+}
+
+func (l *lab) restartKubelet(ctx context.Context, node string) {
+	GinkgoHelper()
+	l.run(ctx, "node", strconv.Itoa(l.numbers[node]), "restart-kubelet")
+}
+
+// shutDown and halt end the pods of a node as the shutdown of a machine does, with its kubelet and behind its back. They don't power it off.
+func (l *lab) shutDown(ctx context.Context, node string) { l.end(ctx, node, "shutdown") }
+func (l *lab) halt(ctx context.Context, node string)     { l.end(ctx, node, "halt") }
+
+func (l *lab) end(ctx context.Context, node, how string) {
+	GinkgoHelper()
+	l.broken[node] = true
+	DeferCleanup(func(ctx SpecContext) { l.heal(ctx, node) }, NodeTimeout(3*time.Minute))
+	l.run(ctx, "node", strconv.Itoa(l.numbers[node]), how)
+}
+
 // watchVolumes collects the traces of second writers from all volumes for as long as the test runs: a volume is removed with its claim, and
 // its trace with it. Where the volumes are elsewhere, there are still those that the drains and the replicas report of themselves.
 func (l *lab) watchVolumes() {
@@ -276,6 +341,12 @@ func leader(ctx context.Context) *corev1.Pod {
 // the Pod's UID in its cgroup.
 func processOf(pod *corev1.Pod) *os.Process {
 	GinkgoHelper()
+	return processIn(pod, "/manager")
+}
+
+// processIn is the process of a Pod that runs a program.
+func processIn(pod *corev1.Pod, program string) *os.Process {
+	GinkgoHelper()
 	entries, err := os.ReadDir("/proc")
 	Expect(err).NotTo(HaveOccurred())
 	for _, entry := range entries {
@@ -288,14 +359,14 @@ func processOf(pod *corev1.Pod) *os.Process {
 			continue
 		}
 		args, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "cmdline"))
-		if err != nil || !bytes.HasPrefix(args, []byte("/manager\x00")) {
+		if err != nil || !bytes.HasPrefix(args, []byte(program+"\x00")) {
 			continue
 		}
 		process, err := os.FindProcess(pid)
 		Expect(err).NotTo(HaveOccurred())
 		return process
 	}
-	Fail(fmt.Sprintf("no process of this machine is the manager of Pod %s", pod.Name))
+	Fail(fmt.Sprintf("no process of this machine is %s of Pod %s", program, pod.Name))
 	return nil
 }
 

@@ -361,12 +361,17 @@ func (r *recorder) undrainedDeletions(set string) []string {
 	var lines []string
 	drained := map[string]bool{}
 	deleted := map[string]bool{}
+	var proof drainv1alpha1.Proof
 	for _, c := range r.history() {
 		switch object := c.object.(type) {
+		case *drainv1alpha1.DrainPolicy:
+			if object.Spec.StatefulSetRef.Name == set {
+				proof = object.Spec.Proof
+			}
 		case *corev1.Pod:
 			ordinal := object.Name[strings.LastIndex(object.Name, "-")+1:]
 			switch {
-			case isDrainPod(object) && object.Status.Phase == corev1.PodSucceeded:
+			case isDrainPod(object) && isEvidence(object, proof):
 				drained[object.Labels[drainv1alpha1.OrdinalLabel]] = true
 			case object.Name == set+"-"+ordinal && !isLock(object) && c.kind == watch.Added:
 				drained[ordinal] = false
@@ -385,6 +390,22 @@ func (r *recorder) undrainedDeletions(set string) []string {
 		}
 	}
 	return lines
+}
+
+// ends are the drain Pods that have ended, each as it was first seen so, in that order.
+func (r *recorder) ends() []*corev1.Pod {
+	GinkgoHelper()
+	var ends []*corev1.Pod
+	for _, c := range r.history() {
+		pod, ok := c.object.(*corev1.Pod)
+		if !ok || !isDrainPod(pod) || (pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed) {
+			continue
+		}
+		if !slices.ContainsFunc(ends, func(known *corev1.Pod) bool { return known.UID == pod.UID }) {
+			ends = append(ends, pod)
+		}
+	}
+	return ends
 }
 
 // seen tells whether the recorder has caught up with everything that is there now, unless it was stopped.
@@ -412,6 +433,34 @@ func (r *recorder) seen(ctx context.Context) func(Gomega) {
 
 func isDrainPod(pod *corev1.Pod) bool {
 	return pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleDrain
+}
+
+// isEvidence tells whether a drain Pod shows that its drain was done: it succeeded, no one had told it to end, and, unless the policy believes
+// exit codes, each of its containers left the receipt of its attempt.
+func isEvidence(pod *corev1.Pod, proof drainv1alpha1.Proof) bool {
+	if pod.Status.Phase != corev1.PodSucceeded || pod.DeletionTimestamp != nil || isDisrupted(pod) {
+		return false
+	}
+	if proof == drainv1alpha1.ProofExitCode {
+		return true
+	}
+	receipt := ""
+	for _, env := range pod.Spec.Containers[0].Env {
+		if env.Name == "DRAIN_RECEIPT" {
+			receipt = env.Value
+		}
+	}
+	return receipt != "" && len(pod.Status.ContainerStatuses) == len(pod.Spec.Containers) &&
+		!slices.ContainsFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool {
+			return s.State.Terminated == nil || !strings.HasSuffix(strings.TrimSpace(s.State.Terminated.Message), receipt)
+		})
+}
+
+// isDisrupted tells whether a Pod shows that it was told to end.
+func isDisrupted(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue
+	})
 }
 
 func isLock(pod *corev1.Pod) bool {

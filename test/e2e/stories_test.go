@@ -34,15 +34,6 @@ import (
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
 
-// inspecting stands for a drain that uploads: it reads all there is and needs no replica.
-func inspecting(templates ...string) func(*drainv1alpha1.DrainPolicy) {
-	return func(p *drainv1alpha1.DrainPolicy) {
-		p.Spec.Template.Spec.Containers[0].Args = append([]string{"inspect"}, dataArgs(templates)...)
-		p.Spec.Template.Spec.Containers[0].VolumeMounts = mounts(templates)
-		p.Spec.MinReadyReplicas = new(int32(0))
-	}
-}
-
 func whenDeleted(what drainv1alpha1.WhenDeleted) func(*drainv1alpha1.DrainPolicy) {
 	return func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDeleted = what }
 }
