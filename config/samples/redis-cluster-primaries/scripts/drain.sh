@@ -41,26 +41,28 @@ own_line() { grep "^$me "; }
 as_own() { sed 's/ [^ ]*/ myself/2'; }
 
 # of_the_same_cluster ends the work unless those that remain are members of the cluster that this volume is of, and unless the slots that it has are
-# still its own: a server that comes back with slots that have a new home deletes the keys in them.
+# still its own: a server that comes back with slots that have a new home deletes the keys in them. One that answers is enough to serve again.
 of_the_same_cluster() {
-	local peer id list slots theirs
+	local peer id list slots theirs answered=
 	slots=$(own_slots </data/nodes.conf)
-	for peer in "${peers[@]}"; do
-		progress
-		until list=$(nodes "$peer"); do
-			in_time "for $peer to answer"
-			sleep 0.5
+	progress
+	while [[ -z "$answered" ]]; do
+		in_time "for any of the members that remain to answer"
+		for peer in "${peers[@]}"; do
+			list=$(nodes "$peer") || continue
+			answered=yes
+			id=$(awk '$3 ~ /myself/ {print $1}' <<<"$list")
+			if ! grep -q "^$id " /data/nodes.conf && ! own_line <<<"$list" >/dev/null; then
+				finish 1 "$peer is a member of another cluster: it doesn't know this member, $me, nor does this one know it, $id"
+			fi
+			# One that has joined since may not have heard of it. Once it has no slots, all may have forgotten it.
+			theirs=$(own_line <<<"$list" | as_own | own_slots) || continue
+			# The one that was on its way when a run was killed may be in one table and not in the other.
+			if ((slots > theirs + 1)); then
+				finish 1 "$((slots - theirs)) of the $slots slots on this volume are another member's by now, as $peer knows it. Started, redis-server would delete their keys. Look whether the keys are elsewhere"
+			fi
 		done
-		id=$(awk '$3 ~ /myself/ {print $1}' <<<"$list")
-		if ! grep -q "^$id " /data/nodes.conf && ! own_line <<<"$list" >/dev/null; then
-			finish 1 "$peer is a member of another cluster: it doesn't know this member, $me, nor does this one know it, $id"
-		fi
-		# One that has joined since knows it from the others, or not yet. Once it has no slots, all may have forgotten it.
-		theirs=$(own_line <<<"$list" | as_own | own_slots) || continue
-		# The one that was on its way when a run was killed may be in one table and not in the other.
-		if ((slots > theirs + 1)); then
-			finish 1 "$((slots - theirs)) of the $slots slots on this volume are another member's by now, as $peer knows it. Started, redis-server would delete their keys. Look whether the keys are elsewhere"
-		fi
+		[[ -n "$answered" ]] || sleep 0.5
 	done
 }
 
@@ -120,7 +122,7 @@ cluster() {
 	local output
 	if ! output=$(timeout --foreground "$patience" redis-cli --cluster "$@" </dev/null 2>&1 | grep -v '^ *Moving slot'); then :; fi
 	printf '%s\n' "$output"
-	output=$(grep -i 'ERR\|OOM\|could not' <<<"$output" | tail -n 1) || true
+	output=$(sed -n '/replied with error:$/{n;p}; /ERR\|OOM\|ould not/p' <<<"$output" | tail -n 1)
 	if [[ -n "$output" ]]; then said="; redis-cli said last: ${output:0:300}"; fi
 }
 

@@ -11,35 +11,41 @@ give_up() {
 	exit 1
 }
 
-# one_to_meet prints the address of one member that this one doesn't know and may be introduced to: one of this Service, by the name that it announces, of
-# the cluster that this one is in, or of the one that has slots if this one is new. It prints nothing if there is none, and fails if that can't be told.
+# has_slots tells whether any member of a table has slots.
+has_slots() { [[ -n "$(awk '$9 != ""')" ]]; }
+
+# share tells whether two tables have a member in common: whether they are of one cluster.
+share() { [[ -n "$(comm -12 <(ids <<<"$1") <(ids <<<"$2"))" ]]; }
+
+# one_to_meet prints the address of one Pod that this member may be introduced to and isn't connected to: one of this Service, by the name that it
+# announces, and a member of the cluster that this one is of, or of the one that has slots if this one is new. It prints nothing if there is none, and fails if
+# that can't be told. CLUSTER MEET itself asks for nothing of the kind.
 one_to_meet() {
-	local list address mine theirs known others slots first='' choice='' domain
+	local list address mine theirs self domain first='' choice=''
 	domain=$(hostname --fqdn)
 	domain=${domain#*.}
 	list=$(addresses) || return 1
 	mine=$(nodes "$POD_IP") || return 1
-	known=$(ids <<<"$mine")
-	slots=$(awk '$9 != ""' <<<"$mine")
 	for address in $list; do
 		theirs=$(nodes "$address") || continue
+		self=$(awk '$3 ~ /myself/ {print $1, $2}' <<<"$theirs")
 		# An address is quickly another Pod's.
-		[[ "$(awk '$3 ~ /myself/ {print $2}' <<<"$theirs")" == *".$domain" ]] || continue
-		others=$(ids <<<"$theirs")
-		if [[ -n "$(awk '$9 != ""' <<<"$theirs")" ]]; then
-			if [[ -n "$slots" && -z "$(comm -12 <(echo "$known") <(echo "$others"))" ]]; then
+		[[ "$self" == *".$domain" ]] || continue
+		if has_slots <<<"$theirs"; then
+			if has_slots <<<"$mine" && ! share "$mine" "$theirs"; then
 				echo "$address is a member of another cluster: none of its members is one of this" >&2
 				return 1
 			fi
-			if [[ -n "$first" && -z "$(comm -12 <(echo "$first") <(echo "$others"))" ]]; then
+			if [[ -n "$first" ]] && ! share "$first" "$theirs"; then
 				echo "there are two clusters of the name $service, and this new member can't tell which one is its own" >&2
 				return 1
 			fi
+			# Rather one of those than one that is new itself.
 			if [[ -z "$first" ]]; then choice=; fi
-			first=$others
+			first=$theirs
 		fi
-		if [[ -z "$choice" && -z "$(comm -12 <(echo "$known") <(awk '$3 ~ /myself/ {print $1}' <<<"$theirs"))" ]]; then
-			if [[ -z "$first" || -n "$(awk '$9 != ""' <<<"$theirs")" ]]; then choice=$address; fi
+		if [[ -z "$choice" ]] && ! grep -q "^${self%% *} $address:.* connected" <<<"$mine"; then
+			if [[ -z "$first" ]] || has_slots <<<"$theirs"; then choice=$address; fi
 		fi
 	done
 	echo "$choice"
@@ -58,16 +64,20 @@ pid=$!
 # It serves meanwhile. Whoever it has met tells it of the others.
 deadline=$((SECONDS + patience))
 while kill -0 "$pid" 2>/dev/null && [[ -z "$told" ]]; do
-	if known=$(nodes "$POD_IP" | ids | wc -l) && list=$(addresses) && ((known > $(wc -w <<<"$list"))); then break; fi
+	known=$(nodes "$POD_IP" | ids | wc -l) || known=0
+	if address=$(one_to_meet); then
+		if [[ -n "$address" ]]; then
+			echo "Meeting $address"
+			redis "$POD_IP" cluster meet "$address" 6379 || true
+		elif ((known > $(addresses | wc -l))); then
+			break
+		fi
+	fi
 	if ((SECONDS > deadline)); then
 		# A member that knows others is one, even if some can't be found. One that knows none would serve nothing.
-		((${known:-0} > 1)) || give_up "found no other member of the cluster in $patience s"
-		echo "Knows ${known:-0} members, and finds no more"
+		((known > 1)) || give_up "found no other member of the cluster in $patience s"
+		echo "Knows $known members, and finds no more"
 		break
-	fi
-	if address=$(one_to_meet) && [[ -n "$address" ]]; then
-		echo "Meeting $address"
-		redis "$POD_IP" cluster meet "$address" 6379 || true
 	fi
 	sleep 1 &
 	wait $! || true
