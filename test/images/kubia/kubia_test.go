@@ -30,6 +30,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/statefulset-dev/drain-operator/test/images/internal/drains"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -329,10 +331,50 @@ func TestCommandLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("DRAIN_SERVICE", "kubia")
-	if err := run(t.Context(), []string{"drain", "--data=" + dir, "--termination-log=" + message}, io.Discard); err != nil {
+	t.Setenv("DRAIN_RECEIPT", "receipt-1")
+	drain := func(want string) error {
+		t.Helper()
+		err := run(t.Context(), []string{"drain", "--data=" + dir, "--termination-log=" + message}, io.Discard)
+		if said, readErr := os.ReadFile(message); readErr != nil || string(said) != want {
+			t.Errorf("termination message = %q, %v, want %q", said, readErr, want)
+		}
+		return err
+	}
+	if err := drain("not the volume of this Pod: there is no " + filepath.Join(dir, drains.Marker) + ", so kubia-2 has never started on it, or it is the wrong one; " +
+		"if it has never started, delete the claim"); !errors.Is(err, drains.ErrNotOwned) {
+		t.Errorf("a drain of a volume on which no pet has ever started: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, adoptedDir)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the drain has changed a volume that isn't its own: %v", err)
+	}
+	v, err := openVolume(dir, "kubia-2")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if said, err := os.ReadFile(message); err != nil || !strings.HasPrefix(string(said), "nothing to hand over") {
-		t.Errorf("termination message = %q, %v", said, err)
+	if err := v.own(); err != nil {
+		t.Fatal(err)
+	}
+	if err := drain("nothing to hand over: the pet never kept anything\nreceipt-1\n"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPetRefusesTheDataOfAnother(t *testing.T) {
+	v := newVolume(t, "kubia-2")
+	for range 2 {
+		if err := v.own(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keep(t, v, newKeepsake("kubia-2", false, []byte("two")))
+	other := &volume{dir: v.dir, pet: "kubia-1"}
+	if err := other.own(); !errors.Is(err, drains.ErrNotOwned) {
+		t.Errorf("err = %v", err)
+	}
+	if err := v.drop(newKeepsake("kubia-2", false, []byte("two"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.own(); err != nil {
+		t.Errorf("an empty volume, given back by hand: %v", err)
 	}
 }

@@ -32,6 +32,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/statefulset-dev/drain-operator/test/images/internal/drains"
 )
 
 const usage = `kubia keeps what was last posted to it.
@@ -43,11 +45,7 @@ const usage = `kubia keeps what was last posted to it.
 "kubia COMMAND --help" shows a command's flags.
 `
 
-const (
-	defaultData = "/var/data"
-	// maxTerminationMessage is what the kubelet reads of the file.
-	maxTerminationMessage = 4096
-)
+const defaultData = "/var/data"
 
 var (
 	errUsage = errors.New("wrong usage")
@@ -103,6 +101,9 @@ func runServe(ctx context.Context, args []string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := pets.own(); err != nil {
+		return err
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", *listen)
 	if err != nil {
 		return err
@@ -131,7 +132,8 @@ func runDrain(ctx context.Context, args []string, log *slog.Logger) error {
 	flags := flag.NewFlagSet("drain", flag.ContinueOnError)
 	data := flags.String("data", defaultData, "folder of the orphaned volume")
 	patience := flags.Duration("patience", time.Minute, "how long to look for a pet that lives")
-	message := flags.String("termination-log", "/dev/termination-log", "file for the last word, written if it is there")
+	message := flags.String("termination-log", drains.MessageFile, "file for the last word, written if it is there")
+	receipt := flags.String("receipt", os.Getenv(drains.ReceiptVariable), "proof of this attempt, written as the last act of a drain that has handed over everything (default $DRAIN_RECEIPT)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -148,6 +150,10 @@ func runDrain(ctx context.Context, args []string, log *slog.Logger) error {
 	if leaver == "" || service == "" {
 		return fmt.Errorf("%w: DRAIN_POD_NAME is %q and DRAIN_SERVICE %q, both must be given", errUsage, leaver, service)
 	}
+	// Nothing is changed on a volume before it is clear whose it is.
+	if err := drains.CheckOwner(*data, leaver); err != nil {
+		return errors.Join(err, drains.LeaveWords(*message, err.Error(), ""))
+	}
 	volume, err := openVolume(*data, leaver)
 	if err != nil {
 		return err
@@ -159,10 +165,10 @@ func runDrain(ctx context.Context, args []string, log *slog.Logger) error {
 	}
 	summary, err := d.run(ctx)
 	if err != nil {
-		return errors.Join(err, lastWord(*message, err.Error()))
+		return errors.Join(err, drains.LeaveWords(*message, err.Error(), ""))
 	}
 	log.Info("Drained", "summary", summary)
-	return lastWord(*message, summary)
+	return drains.LeaveWords(*message, summary, *receipt)
 }
 
 func ordinal(variable string) (int, error) {
@@ -171,19 +177,6 @@ func ordinal(variable string) (int, error) {
 		return 0, fmt.Errorf("%w: %s must be a number: %w", errUsage, variable, err)
 	}
 	return n, nil
-}
-
-// lastWord leaves the termination message where the kubelet looks for it; outside a Pod there is no such file.
-func lastWord(path, message string) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("writing the termination message: %w", err)
-	}
-	_, err = file.WriteString(message[:min(len(message), maxTerminationMessage)])
-	return errors.Join(err, file.Close())
 }
 
 // runDisk is the administrator's part where volumes are made by hand.

@@ -26,6 +26,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"github.com/statefulset-dev/drain-operator/test/images/internal/drains"
 )
 
 const (
@@ -72,6 +74,15 @@ func openVolume(dir, pet string) (*volume, error) {
 		return nil, err
 	}
 	return &volume{dir: dir, pet: pet}, nil
+}
+
+// own takes the volume for this pet, and refuses one that has another pet's data.
+func (v *volume) own() error {
+	all, err := v.list()
+	if err != nil {
+		return err
+	}
+	return drains.Own(v.dir, v.pet, len(all) == 0)
 }
 
 // keep writes a keepsake, and returns when it would survive a power cut.

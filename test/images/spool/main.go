@@ -31,14 +31,16 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/statefulset-dev/drain-operator/test/images/internal/drains"
 )
 
 const usage = `spool keeps lines on its volume until they are shipped.
 
   spool serve                take lines over HTTP: POST /lines
-  spool seal                 close what is open on an orphaned volume, and list all segments with their checksums in SHA256SUMS
+  spool seal                 look whose an orphaned volume is, close what is open on it, and list all segments with their checksums in SHA256SUMS
   spool ship PROGRAM ARGS... run a program again and again, and once more when told to end
-  spool run PROGRAM ARGS...  run a program once, keep its log in a file, too, and leave its last lines as the termination message
+  spool run PROGRAM ARGS...  run a program once, keep its log in a file, too, and leave its last lines and the receipt as the termination message
 
 "spool COMMAND --help" shows a command's flags.
 `
@@ -98,7 +100,7 @@ func runServe(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(out, nil))
-	s, err := openSpool(*data, *size)
+	s, err := openSpool(*data, name, *size)
 	if err != nil {
 		return err
 	}
@@ -159,12 +161,18 @@ func newServer(s *spool, pod string, log *slog.Logger) http.Handler {
 func runSeal(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("seal", flag.ContinueOnError)
 	data := flags.String("data", defaultData, "folder of the orphaned volume")
+	pod := flags.String("pod", os.Getenv("DRAIN_POD_NAME"), "name of the Pod that the volume belongs to (default $DRAIN_POD_NAME)")
+	message := flags.String("termination-log", drains.MessageFile, "file for the last word, written if it is there")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	segments, bytes, err := seal(*data)
-	if err == nil {
-		_, err = fmt.Fprintf(out, "%d segments, %d bytes\n", segments, bytes)
+	if *pod == "" {
+		return fmt.Errorf("%w: whose volume is it? DRAIN_POD_NAME is not set", errUsage)
 	}
+	segments, bytes, err := seal(*data, *pod)
+	if err != nil {
+		return errors.Join(err, drains.LeaveWords(*message, err.Error(), ""))
+	}
+	_, err = fmt.Fprintf(out, "%d segments, %d bytes\n", segments, bytes)
 	return err
 }

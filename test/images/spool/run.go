@@ -25,13 +25,16 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
+
+	"github.com/statefulset-dev/drain-operator/test/images/internal/drains"
 )
 
 const (
-	// lastWords is how much of a program's output becomes the termination message, whole lines of it.
-	lastWords = 1024
+	// lastWords is how much of a program's output becomes the termination message, whole lines of it. There is room for how it ended.
+	lastWords = 700
 	// grace is the time that a program has to end when it is told to.
 	grace = 5 * time.Second
 )
@@ -50,12 +53,19 @@ func program(ctx context.Context, args []string, out io.Writer) *exec.Cmd {
 func runOnce(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
 	path := flags.String("log", "", "file that the output is added to")
-	message := flags.String("termination-log", "/dev/termination-log", "file for the last lines, written if it is there")
+	message := flags.String("termination-log", drains.MessageFile, "file for the last lines, written if it is there")
+	receipt := flags.String("receipt", os.Getenv(drains.ReceiptVariable), "proof of this attempt, written as the last act if the program has succeeded (default $DRAIN_RECEIPT)")
+	limit := flags.Duration("timeout", 0, "how long the program may run; without a limit when 0")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() == 0 {
 		return fmt.Errorf("%w: run takes a program", errUsage)
+	}
+	if *limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, *limit, fmt.Errorf("not done within %s", *limit))
+		defer cancel()
 	}
 	var said tail
 	writers := []io.Writer{out, &said}
@@ -69,10 +79,15 @@ func runOnce(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	// Run fails with the context's error if the program takes SIGTERM for a good end.
 	err = program(ctx, flags.Args(), io.MultiWriter(writers...)).Run()
+	// A machine that shuts down tells both, and the program may have ended before Run looked.
+	if cause := context.Cause(ctx); cause != nil {
+		err = errors.Join(err, cause)
+	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", flags.Arg(0), err)
+		return errors.Join(err, drains.LeaveWords(*message, strings.TrimPrefix(said.lines()+"\n"+err.Error(), "\n"), ""))
 	}
-	return errors.Join(err, leave(*message, said.lines()))
+	return drains.LeaveWords(*message, said.lines(), *receipt)
 }
 
 // runShip runs a program until it is told to end, and then once more: what came last is shipped, too.
@@ -117,17 +132,4 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (t *tail) lines() []byte { return bytes.TrimSpace(t.kept) }
-
-// leave writes the termination message where the kubelet looks for it; outside a Pod there is no such file.
-func leave(path string, message []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("writing the termination message: %w", err)
-	}
-	_, err = file.Write(message)
-	return errors.Join(err, file.Close())
-}
+func (t *tail) lines() string { return string(bytes.TrimSpace(t.kept)) }

@@ -33,11 +33,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/statefulset-dev/drain-operator/test/images/internal/drains"
 )
 
 func open(t *testing.T, dir string, limit int64) *spool {
 	t.Helper()
-	s, err := openSpool(dir, limit)
+	s, err := openSpool(dir, "spool-2", limit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,6 +52,17 @@ func write(t *testing.T, s *spool, lines string) {
 	if err := s.write([]byte(lines)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// entry is how SHA256SUMS names a segment.
+func entry(t *testing.T, dir, content string) string {
+	t.Helper()
+	sum := fmt.Sprintf("%x", sha256.Sum256([]byte(content)))
+	names, err := filepath.Glob(filepath.Join(dir, readyDir, "*."+sum+".log"))
+	if err != nil || len(names) != 1 {
+		t.Fatalf("segments with the checksum of %q: %q, %v", content, names, err)
+	}
+	return sum + "  " + filepath.Base(names[0]) + "\n"
 }
 
 // contents are the segments of a folder in the order of their names, which is that of their creation.
@@ -103,7 +116,7 @@ func TestSealAfterAKill(t *testing.T) {
 	}
 	var said []string
 	for range 2 { // Whoever seals again finds the same.
-		segments, size, err := seal(dir)
+		segments, size, err := seal(dir, "spool-2")
 		if err != nil || segments != 1 || size != 13 {
 			t.Fatalf("seal = %d segments, %d bytes, %v", segments, size, err)
 		}
@@ -115,28 +128,111 @@ func TestSealAfterAKill(t *testing.T) {
 	}
 	expect(t, "ready", contents(t, dir, readyDir), []string{"first\nsecond\n"})
 	expect(t, "open", contents(t, dir, openDir), []string(nil))
-	entries, err := os.ReadDir(filepath.Join(dir, readyDir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := fmt.Sprintf("%x  %s\n", sha256.Sum256([]byte("first\nsecond\n")), entries[0].Name())
+	want := entry(t, dir, "first\nsecond\n")
 	expect(t, "SHA256SUMS", said, []string{want, want})
 }
 
 func TestSealOfAnEmptyVolume(t *testing.T) {
 	dir := t.TempDir()
+	if err := open(t, dir, 1<<20).close(); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
-		if segments, size, err := seal(dir); err != nil || segments != 1 || size != 0 {
+		if segments, size, err := seal(dir, "spool-2"); err != nil || segments != 1 || size != 0 {
 			t.Fatalf("seal = %d segments, %d bytes, %v", segments, size, err)
 		}
 	}
 	expect(t, "ready", contents(t, dir, readyDir), []string{""})
+	entry(t, dir, "")
+	// Another Pod may have the volume now: there is no line on it.
+	if s, err := openSpool(dir, "spool-1", 1<<20); err != nil {
+		t.Error(err)
+	} else if err := s.close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSealOfAnotherVolume(t *testing.T) {
+	dir := t.TempDir()
+	if _, _, err := seal(dir, "spool-2"); !errors.Is(err, drains.ErrNotOwned) {
+		t.Errorf("an empty folder that no Pod has ever used: %v", err)
+	}
+	s := open(t, dir, 1<<20)
+	write(t, s, "of spool-2\n")
+	if _, _, err := seal(dir, "spool-1"); !errors.Is(err, drains.ErrNotOwned) {
+		t.Errorf("the volume of another Pod: %v", err)
+	}
+	if _, err := openSpool(dir, "spool-1", 1<<20); !errors.Is(err, drains.ErrNotOwned) {
+		t.Errorf("a server on the volume of another Pod: %v", err)
+	}
+	expect(t, "open", contents(t, dir, openDir), []string{"of spool-2\n"})
+}
+
+// What was acknowledged is what counts, and not what can be read later.
+func TestSealOfADamagedSegment(t *testing.T) {
+	for name, damage := range map[string]func(content []byte) []byte{
+		"a flipped bit":  func(content []byte) []byte { content[3] ^= 1; return content },
+		"a lost line":    func([]byte) []byte { return []byte("first\n") },
+		"nothing left":   func([]byte) []byte { return nil },
+		"one line twice": func(content []byte) []byte { return append(content, "second\n"...) },
+	} {
+		dir := t.TempDir()
+		s := open(t, dir, 1<<20)
+		write(t, s, "first\n")
+		write(t, s, "second\n")
+		if err := s.close(); err != nil {
+			t.Fatal(err)
+		}
+		names, err := filepath.Glob(filepath.Join(dir, readyDir, "*"))
+		if err != nil || len(names) != 1 {
+			t.Fatalf("closed segments = %q, %v", names, err)
+		}
+		want := entry(t, dir, "first\nsecond\n")
+		if err := os.WriteFile(names[0], damage([]byte("first\nsecond\n")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := seal(dir, "spool-2"); err == nil || !strings.Contains(err.Error(), "is damaged") {
+			t.Errorf("%s: err = %v", name, err)
+		}
+		list, err := os.ReadFile(filepath.Join(dir, sums))
+		if err != nil || string(list) != want {
+			t.Errorf("%s: SHA256SUMS = %q, %v, want what was acknowledged: %q", name, list, err, want)
+		}
+	}
+}
+
+// A write that failed was acknowledged to nobody, so it isn't in the checksum.
+func TestAFailedWriteIsNotAcknowledged(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, 1<<20)
+	write(t, s, "first\n")
+	good := s.segment
+	readOnly, err := os.Open(good.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.segment = readOnly
+	if err := s.write([]byte("refused\n")); err == nil {
+		t.Fatal("written to a file that can't be written to")
+	}
+	if err := readOnly.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.segment = good
+	write(t, s, "second\n")
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	if segments, size, err := seal(dir, "spool-2"); err != nil || segments != 1 || size != 13 {
+		t.Errorf("seal = %d segments, %d bytes, %v", segments, size, err)
+	}
+	entry(t, dir, "first\nsecond\n")
 }
 
 func TestAClosedSegmentIsNeverWrittenAgain(t *testing.T) {
 	dir := t.TempDir()
 	write(t, open(t, dir, 1<<20), "of the first life\n")
-	if _, _, err := seal(dir); err != nil { // A drain that was cancelled then.
+	if _, _, err := seal(dir, "spool-2"); err != nil { // A drain that was cancelled then.
 		t.Fatal(err)
 	}
 	write(t, open(t, dir, 1<<20), "of the second life\n")
@@ -189,9 +285,10 @@ func TestRun(t *testing.T) {
 		script, wantMessage string
 		wantErr             string
 	}{
-		"success": {"echo one; echo two >&2", "one\ntwo", ""},
-		"failure": {"echo can not; exit 3", "can not", "exit status 3"},
+		"success": {"echo one; echo two >&2", "one\ntwo\nreceipt-1\n", ""},
+		"failure": {"echo can not; exit 3", "can not\nsh: exit status 3", "exit status 3"},
 		"much":    {"for i in $(seq 1000); do echo line $i; done", "", ""},
+		"long":    {"exec sleep 60", "sh: signal: terminated\nnot done within 2s", "not done within 2s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -200,7 +297,7 @@ func TestRun(t *testing.T) {
 				t.Fatal(err)
 			}
 			var out bytes.Buffer
-			err := run(t.Context(), []string{"run", "--log=" + log, "--termination-log=" + message, "sh", "-c", test.script}, &out)
+			err := run(t.Context(), []string{"run", "--timeout=2s", "--log=" + log, "--termination-log=" + message, "--receipt=receipt-1", "sh", "-c", test.script}, &out)
 			if (test.wantErr == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), test.wantErr) {
 				t.Fatalf("err = %v, want %q", err, test.wantErr)
 			}
@@ -214,8 +311,8 @@ func TestRun(t *testing.T) {
 			}
 			if test.wantMessage != "" {
 				expect(t, "message", string(said), test.wantMessage)
-			} else if len(said) > lastWords || !strings.HasPrefix(string(said), "line ") || !strings.HasSuffix(string(said), "line 1000") {
-				t.Errorf("message = %q, want the last lines, whole", said)
+			} else if len(said) > 1024 || !strings.HasPrefix(string(said), "line ") || !strings.HasSuffix(string(said), "line 1000\nreceipt-1\n") {
+				t.Errorf("message = %q, want the last lines, whole, and the receipt", said)
 			}
 		})
 	}
@@ -224,16 +321,22 @@ func TestRun(t *testing.T) {
 // A program that takes SIGTERM for a good end must not make a success of it.
 func TestRunThatIsToldToEndHasNotSucceeded(t *testing.T) {
 	dir := t.TempDir()
-	started := filepath.Join(dir, "started")
+	started, message := filepath.Join(dir, "started"), filepath.Join(dir, "message")
+	if err := os.WriteFile(message, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, []string{"run", "sh", "-c", "trap 'exit 0' TERM; touch " + started + "; while :; do sleep 0.05; done"}, io.Discard)
+		done <- run(ctx, []string{"run", "--termination-log=" + message, "--receipt=receipt-1", "sh", "-c", "trap 'exit 0' TERM; touch " + started + "; while :; do sleep 0.05; done"}, io.Discard)
 	}()
 	waitFor(t, func() bool { _, err := os.Stat(started); return err == nil })
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("err = %v", err)
+	}
+	if said, err := os.ReadFile(message); err != nil || strings.Contains(string(said), "receipt-1") {
+		t.Errorf("message = %q, %v, want no receipt", said, err)
 	}
 }
 
@@ -283,8 +386,26 @@ func TestCommandLine(t *testing.T) {
 			t.Errorf("spool %q: err = %v, want wrong usage", args, err)
 		}
 	}
+	dir := t.TempDir()
+	if err := run(t.Context(), []string{"seal", "--data=" + dir}, io.Discard); !errors.Is(err, errUsage) {
+		t.Errorf("seal without a Pod: %v", err)
+	}
+	message := filepath.Join(dir, "message")
+	if err := os.WriteFile(message, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"seal", "--data=" + dir, "--pod=spool-2", "--termination-log=" + message}
+	if err := run(t.Context(), args, io.Discard); !errors.Is(err, drains.ErrNotOwned) {
+		t.Errorf("seal of an empty folder: %v", err)
+	}
+	if said, err := os.ReadFile(message); err != nil || !strings.Contains(string(said), "spool-2 has never started on it") {
+		t.Errorf("message = %q, %v", said, err)
+	}
+	if err := open(t, dir, 1<<20).close(); err != nil {
+		t.Fatal(err)
+	}
 	var out bytes.Buffer
-	if err := run(t.Context(), []string{"seal", "--data=" + t.TempDir()}, &out); err != nil || out.String() != "1 segments, 0 bytes\n" {
+	if err := run(t.Context(), args, &out); err != nil || out.String() != "1 segments, 0 bytes\n" {
 		t.Errorf("seal: %q, %v", out.String(), err)
 	}
 }
