@@ -155,6 +155,29 @@ var _ = Describe("The recipe kubia", Label("recipes"), func() {
 		seen("%d greetings posted and not overwritten by their own pet, %d there", len(posted), len(w.keepsakes(ctx, 0)))
 	})
 
+	It("doesn't take a volume on which no pet has ever started for one that is empty", SpecTimeout(specTimeout), func(ctx SpecContext) {
+		w.applySample(ctx, "kubia", "kubia")
+		w.expectSample(ctx, 3)
+		w.changePolicy(ctx, "kubia", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.BackoffLimit = new(int32(0)) })
+		By("making a claim as the StatefulSet controller would, for a pet that never starts")
+		var like corev1.PersistentVolumeClaim
+		Expect(cluster.Get(ctx, w.key("data-kubia-2"), &like)).To(Succeed())
+		Expect(cluster.Create(ctx, &corev1.PersistentVolumeClaim{
+			ObjectMeta: metav1.ObjectMeta{Name: "data-kubia-3", Namespace: w.namespace, Labels: like.Labels},
+			Spec: corev1.PersistentVolumeClaimSpec{
+				AccessModes: like.Spec.AccessModes, Resources: like.Spec.Resources, StorageClassName: like.Spec.StorageClassName,
+			},
+		})).To(Succeed())
+		uid := w.claimUID(ctx, "data-kubia-3")
+		w.expectDrain(ctx, 3, drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed)
+		seen("%s", w.expectMessage(ctx, 3, "there is no /var/data/.drain-owner", "delete the claim"))
+		Expect(w.claimUID(ctx, "data-kubia-3")).To(Equal(uid), "the claim must still be there")
+
+		By("deleting the claim, as the message says")
+		w.kubectl(ctx, "delete", "pvc", "data-kubia-3")
+		w.expectCondition(ctx, "kubia", drainv1alpha1.ConditionDrained, "True "+drainv1alpha1.ReasonNoOrphans)
+	})
+
 	// Serial, because PersistentVolumes are everybody's.
 	It("drains volumes made by hand, which are given back by hand", Serial, SpecTimeout(specTimeout), func(ctx SpecContext) {
 		node := prepareDisks(ctx, "/mnt/kubia-a", "/mnt/kubia-b", "/mnt/kubia-c")

@@ -58,7 +58,7 @@ func (w *world) redisClient(ctx context.Context, ordinals ...int) *redis.Cluster
 	GinkgoHelper()
 	addresses := make([]string, 0, len(ordinals))
 	for _, ordinal := range ordinals {
-		addresses = append(addresses, w.redisAddress(ctx, fmt.Sprintf("redis-%d", ordinal)))
+		addresses = append(addresses, w.redisAddress(ctx, fmt.Sprintf("redis-primaries-%d", ordinal)))
 	}
 	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addresses, DialTimeout: time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second})
 	DeferCleanup(c.Close)
@@ -166,13 +166,13 @@ func expectKeys(ctx context.Context, c *redis.ClusterClient, sums, written map[s
 
 var _ = Describe("Redis Cluster", Label("recipes"), func() {
 	It("shrinks from six primaries to four without losing a key, and grows again", SpecTimeout(redisTimeout), func(ctx SpecContext) {
-		w.applySample(ctx, "redis-cluster", "redis")
+		w.applySample(ctx, "redis-cluster-primaries", "redis-primaries")
 		w.expectSample(ctx, 6)
-		w.kubectl(ctx, "exec", "redis-0", "--", "/etc/redis-cluster/assign.sh", "6")
+		w.kubectl(ctx, "exec", "redis-primaries-0", "--", "/etc/redis-cluster/assign.sh", "6")
 		client := w.redisClient(ctx, 0, 1, 2, 3)
 		sums, homes := fillRedis(ctx, client)
 		for ordinal := range 6 {
-			Expect(homes[ordinal]).NotTo(BeEmpty(), "keys whose home is redis-%d", ordinal)
+			Expect(homes[ordinal]).NotTo(BeEmpty(), "keys whose home is redis-primaries-%d", ordinal)
 		}
 
 		written := map[string]string{}
@@ -196,11 +196,11 @@ var _ = Describe("Redis Cluster", Label("recipes"), func() {
 
 		w.scale(ctx, 4)
 		By("killing the first drain in the midst of moving slots")
-		one := redis.NewClient(&redis.Options{Addr: w.redisAddress(ctx, "redis-0")})
+		one := redis.NewClient(&redis.Options{Addr: w.redisAddress(ctx, "redis-primaries-0")})
 		DeferCleanup(one.Close)
 		Eventually(ctx, func(g Gomega) {
-			g.Expect(slotsOf(ctx, g, one)["redis-5"]).To(And(BeNumerically(">", 0), BeNumerically("<", redisSlots/6-100)))
-		}).WithPolling(pollStep/4).Should(Succeed(), "redis-5 must have moved some of its slots, and not all")
+			g.Expect(slotsOf(ctx, g, one)["redis-primaries-5"]).To(And(BeNumerically(">", 0), BeNumerically("<", redisSlots/6-100)))
+		}).WithPolling(pollStep/4).Should(Succeed(), "redis-primaries-5 must have moved some of its slots, and not all")
 		// Where it is killed is chance. This is as if it were after it had told the one that takes a slot, and before the one that gives it.
 		homesOfSlots, err := one.ClusterSlots(ctx).Result()
 		Expect(err).NotTo(HaveOccurred())
@@ -211,28 +211,28 @@ var _ = Describe("Redis Cluster", Label("recipes"), func() {
 		w.kubectl(ctx, "exec", w.recorder.drainPods()[first].Name, "--", "bash", "-c", "kill -KILL -1")
 
 		for _, ordinal := range []int32{5, 4} {
-			w.kubectl(ctx, "wait", fmt.Sprintf("pvc/data-redis-%d", ordinal), "--for=delete", "--timeout=4m")
+			w.kubectl(ctx, "wait", fmt.Sprintf("pvc/data-redis-primaries-%d", ordinal), "--for=delete", "--timeout=4m")
 			entry := w.expectEnd(ctx, ordinal, drainv1alpha1.ReasonClaimsDeleted)
 			Expect(entry.Message).To(MatchRegexp(`^moved \d+ slots with \d+ keys to 4 members, which have forgotten [0-9a-f]+$`))
 		}
 		writer.leave("writer of all slots")
 		steady.leave("reader of slots that stay")
-		fifth.leave("reader of redis-5's slots")
-		fourth.leave("reader of redis-4's slots")
+		fifth.leave("reader of redis-primaries-5's slots")
+		fourth.leave("reader of redis-primaries-4's slots")
 
 		By("looking at what the four have")
 		for ordinal := range 4 {
-			c := redis.NewClient(&redis.Options{Addr: w.redisAddress(ctx, fmt.Sprintf("redis-%d", ordinal))})
+			c := redis.NewClient(&redis.Options{Addr: w.redisAddress(ctx, fmt.Sprintf("redis-primaries-%d", ordinal))})
 			DeferCleanup(c.Close)
 			Eventually(ctx, func(g Gomega) {
 				slots := slotsOf(ctx, g, c)
-				g.Expect(slices.Sorted(maps.Keys(slots))).To(Equal([]string{"redis-0", "redis-1", "redis-2", "redis-3"}))
+				g.Expect(slices.Sorted(maps.Keys(slots))).To(Equal([]string{"redis-primaries-0", "redis-primaries-1", "redis-primaries-2", "redis-primaries-3"}))
 				total := 0
 				for _, n := range slots {
 					total += n
 				}
 				g.Expect(total).To(Equal(redisSlots))
-			}).Should(Succeed(), "the members as redis-%d knows them", ordinal)
+			}).Should(Succeed(), "the members as redis-primaries-%d knows them", ordinal)
 		}
 		fresh := w.redisClient(ctx, 0)
 		expectKeys(ctx, fresh, sums, written)
@@ -244,15 +244,15 @@ var _ = Describe("Redis Cluster", Label("recipes"), func() {
 		Eventually(ctx, func(g Gomega) {
 			slots := slotsOf(ctx, g, one)
 			g.Expect(slots).To(HaveLen(6))
-			g.Expect(slots).To(And(HaveKeyWithValue("redis-4", 0), HaveKeyWithValue("redis-5", 0)), "new members have no slots")
+			g.Expect(slots).To(And(HaveKeyWithValue("redis-primaries-4", 0), HaveKeyWithValue("redis-primaries-5", 0)), "new members have no slots")
 		}).Should(Succeed())
 		// A member takes no slots in its first two seconds (CLUSTER_WRITABLE_DELAY in redis/src/cluster.c), however ready it is.
-		for _, newcomer := range []string{"redis-4", "redis-5"} {
+		for _, newcomer := range []string{"redis-primaries-4", "redis-primaries-5"} {
 			w.kubectl(ctx, "exec", newcomer, "--", "sh", "-c", "until redis-cli cluster info | grep cluster_state:ok; do sleep 1; done")
 		}
-		w.kubectl(ctx, "exec", "redis-0", "--", "bash", "-c", "redis-cli --cluster rebalance $POD_IP:6379 --cluster-use-empty-masters --cluster-pipeline 100")
+		w.kubectl(ctx, "exec", "redis-primaries-0", "--", "bash", "-c", "redis-cli --cluster rebalance $POD_IP:6379 --cluster-use-empty-masters --cluster-pipeline 100")
 		Eventually(ctx, func(g Gomega) {
-			g.Expect(slotsOf(ctx, g, one)).To(HaveKeyWithValue("redis-5", BeNumerically(">", 2000)))
+			g.Expect(slotsOf(ctx, g, one)).To(HaveKeyWithValue("redis-primaries-5", BeNumerically(">", 2000)))
 		}).Should(Succeed())
 		expectKeys(ctx, fresh, sums, written)
 	})

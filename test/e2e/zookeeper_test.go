@@ -24,6 +24,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -210,10 +211,18 @@ func expectWritten(conn *zk.Conn, written []string) {
 	Expect(missing).To(BeEmpty(), "writes that were acknowledged and are lost")
 }
 
-// startEnsemble applies the sample and waits for all of its members.
+// startEnsemble applies the sample, founds the ensemble and waits for all of its members.
 func (w *world) startEnsemble(ctx context.Context) *ensemble {
 	GinkgoHelper()
 	w.applySample(ctx, "zookeeper", "zk")
+	By("founding the ensemble")
+	Eventually(ctx, func() error {
+		output, err := exec.CommandContext(ctx, "kubectl", "--namespace="+w.namespace, "exec", "zk-0", "--", "/etc/zk/found.sh").CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, output)
+		}
+		return nil
+	}).Should(Succeed())
 	w.kubectl(ctx, "rollout", "status", "statefulset/zk", "--timeout=5m")
 	w.expectSample(ctx, 5)
 	return w.ensemble(ctx, 0, 1, 2, 3, 4)
@@ -281,13 +290,10 @@ var _ = Describe("ZooKeeper", Label("recipes"), func() {
 	It("when the node of a member that leaves is powered off", Label("faults"), Serial, SpecTimeout(faultTimeout), func(ctx SpecContext) {
 		l := newLab(ctx)
 		l.placing(ctx, l.steady, func() {
-			w.applySample(ctx, "zookeeper", "zk")
-			w.scale(ctx, 4)
-			w.kubectl(ctx, "rollout", "status", "statefulset/zk", "--timeout=5m")
-			w.expectSample(ctx, 4)
+			w.startEnsemble(ctx)
 		})
 		l.placing(ctx, l.shaky, func() {
-			w.scale(ctx, 5)
+			w.kubectl(ctx, "delete", "pod", "zk-4")
 			w.kubectl(ctx, "rollout", "status", "statefulset/zk", "--timeout=5m")
 		})
 		e := w.ensemble(ctx, 0, 1, 2, 3, 4)
