@@ -49,6 +49,17 @@ const (
 	SkipAnnotation = "drain.statefulset.dev/skip"
 )
 
+// MaxTemplateBytes and MaxTemplateObjects bound a template, as JSON. The operator has every template of the
+// cluster in memory, and a container that is two bytes of JSON takes hundreds there.
+const (
+	MaxTemplateBytes   = 64 * 1024
+	MaxTemplateObjects = 1024
+)
+
+// TemplateTooLargeAnnotation is on a DrainPolicy in the operator's caches, and nowhere else: the template
+// is larger than the operator keeps, and isn't there. It says how large it is.
+const TemplateTooLargeAnnotation = "drain.statefulset.dev/template-too-large"
+
 // ManagedByLabel holds ManagedByOperator on a DrainPolicy that the operator keeps for an
 // annotation of its StatefulSet.
 const (

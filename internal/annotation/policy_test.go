@@ -62,6 +62,7 @@ func managed(mutate ...func(*drainv1alpha1.DrainPolicy)) drainv1alpha1.DrainPoli
 			WhenScaled:          drainv1alpha1.WhenScaledDrain,
 			WhenDeleted:         drainv1alpha1.WhenDeletedRetain,
 			WhenDrained:         drainv1alpha1.WhenDrainedDelete,
+			Proof:               drainv1alpha1.ProofExitCode,
 			WhenScaledUp:        drainv1alpha1.WhenScaledUpWait,
 			Proof:               drainv1alpha1.ProofExitCode,
 			Identity:            drainv1alpha1.IdentityStatefulSetPod,
@@ -137,6 +138,7 @@ func TestNext(t *testing.T) {
 			p.Labels["team"], p.Annotations["note"] = "b", "hello"
 		})}},
 		"an edit of whenDrained":         {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDrained = "Retain" })}, want: "change store-managed"},
+		"an edit of proof":               {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Proof = "Receipt" })}, want: "change store-managed"},
 		"an edit of whenScaled":          {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaled = "Retain" })}, want: "change store-managed"},
 		"an edit of whenScaledUp":        {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaledUp = "Cancel" })}, want: "change store-managed"},
 		"an edit of identity":            {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Identity = "Job" })}, want: "change store-managed"},

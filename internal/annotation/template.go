@@ -46,6 +46,9 @@ func Read(object metav1.Object, key drainv1alpha1.TemplateAnnotation) (corev1.Po
 // doesn't know, or a second one of the same name, would be something that its author meant and
 // that silently doesn't happen.
 func Parse(text string) (corev1.PodTemplateSpec, error) {
+	if large := TooLarge(text); large != "" {
+		return corev1.PodTemplateSpec{}, fmt.Errorf("line 1, column 1: %s", large)
+	}
 	// A YAML block ends in a newline, and an error at the end of the text belongs before it.
 	text = strings.TrimRight(text, " \t\r\n")
 	pod, err := decode(text)
@@ -68,6 +71,32 @@ func Parse(text string) (corev1.PodTemplateSpec, error) {
 		ObjectMeta: metav1.ObjectMeta{Labels: pod.Labels, Annotations: pod.Annotations},
 		Spec:       pod.Spec,
 	}, nil
+}
+
+// TooLarge says in what a template, as JSON, is larger than what the operator accepts, or "". It comes
+// before decoding, which can take hundreds of times the memory of the text.
+func TooLarge(text string) string {
+	if len(text) > drainv1alpha1.MaxTemplateBytes {
+		return fmt.Sprintf("the template is larger than %d bytes of JSON, the most that the operator accepts", drainv1alpha1.MaxTemplateBytes)
+	}
+	objects := 0
+	for at := 0; at < len(text); at++ {
+		switch text[at] {
+		case '{':
+			objects++
+		case '"':
+			// The text may be no JSON at all, so the string may have no end.
+			for at++; at < len(text) && text[at] != '"'; at++ {
+				if text[at] == '\\' {
+					at++
+				}
+			}
+		}
+	}
+	if objects > drainv1alpha1.MaxTemplateObjects {
+		return fmt.Sprintf("the template has %d objects in it, and the operator accepts at most %d", objects, drainv1alpha1.MaxTemplateObjects)
+	}
+	return ""
 }
 
 type refusal struct {
