@@ -146,6 +146,13 @@ func TestStatefulSetAnnotationsFlag(t *testing.T) {
 // startManager starts the manager and returns what ends it.
 func startManager(t *testing.T, kubeconfig string, flags ...string) func() {
 	t.Helper()
+	_, stop := startProcess(t, kubeconfig, flags...)
+	return stop
+}
+
+// startProcess starts the manager as a process, and returns its ID and what ends it.
+func startProcess(t *testing.T, kubeconfig string, flags ...string) (pid int, stop func()) {
+	t.Helper()
 	// It is told to end, and must end well.
 	manager := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], append([]string{"--health-probe-bind-address=0", "--kubeconfig=" + kubeconfig}, flags...)...)
 	manager.Env = append(os.Environ(), asManager+"=1")
@@ -154,7 +161,7 @@ func startManager(t *testing.T, kubeconfig string, flags ...string) func() {
 		t.Fatal(err)
 	}
 	ended := false
-	stop := func() {
+	stop = func() {
 		if ended {
 			return
 		}
@@ -167,7 +174,7 @@ func startManager(t *testing.T, kubeconfig string, flags ...string) func() {
 		}
 	}
 	t.Cleanup(stop)
-	return stop
+	return manager.Process.Pid, stop
 }
 
 func statefulSet(name string) *appsv1.StatefulSet {

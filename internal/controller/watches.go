@@ -18,8 +18,11 @@ package controller
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -41,6 +44,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/annotation"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
 )
 
@@ -58,8 +62,8 @@ const (
 	refusalRecheck = 10 * time.Second
 )
 
-// CacheOptions returns what the caches keep: of pods and Jobs only those of drains, of claims
-// only what is read. No namespaces means all.
+// CacheOptions returns what the caches keep: of pods and Jobs only those of drains, of claims, StatefulSets
+// and policies only what is read. No namespaces means all.
 func CacheOptions(namespaces ...string) cache.Options {
 	ours, err := labels.NewRequirement(drainv1alpha1.PolicyUIDLabel, selection.Exists, nil)
 	if err != nil {
@@ -72,6 +76,8 @@ func CacheOptions(namespaces ...string) cache.Options {
 			&corev1.Pod{}:                   {Label: selector},
 			&batchv1.Job{}:                  {Label: selector},
 			&corev1.PersistentVolumeClaim{}: {Transform: stripClaim},
+			&appsv1.StatefulSet{}:           {Transform: stripSet},
+			&drainv1alpha1.DrainPolicy{}:    {Transform: stripPolicy},
 		},
 	}
 	for _, namespace := range namespaces {
@@ -106,6 +112,83 @@ func stripClaim(object any) (any, error) {
 		}
 	}
 	return stripped, nil
+}
+
+// stripSet keeps of a StatefulSet what decides about a drain and what a drain pod takes over. Other tenants
+// decide how large the rest is.
+func stripSet(object any) (any, error) {
+	set, ok := object.(*appsv1.StatefulSet)
+	if !ok {
+		return object, nil
+	}
+	stripped := &appsv1.StatefulSet{ObjectMeta: stripMeta(set), Spec: set.Spec, Status: set.Status}
+	for key, text := range templateAnnotations(set) {
+		if len(text) > drainv1alpha1.MaxTemplateBytes {
+			text = tooLarge
+		}
+		metav1.SetMetaDataAnnotation(&stripped.ObjectMeta, key, text)
+	}
+	pod := set.Spec.Template.Spec
+	stripped.Spec.Template = corev1.PodTemplateSpec{Spec: corev1.PodSpec{
+		SecurityContext:               pod.SecurityContext,
+		Tolerations:                   pod.Tolerations,
+		NodeSelector:                  pod.NodeSelector,
+		ImagePullSecrets:              pod.ImagePullSecrets,
+		PriorityClassName:             pod.PriorityClassName,
+		SchedulerName:                 pod.SchedulerName,
+		RuntimeClassName:              pod.RuntimeClassName,
+		TerminationGracePeriodSeconds: pod.TerminationGracePeriodSeconds,
+	}}
+	stripped.Spec.VolumeClaimTemplates = nil
+	for i := range set.Spec.VolumeClaimTemplates {
+		stripped.Spec.VolumeClaimTemplates = append(stripped.Spec.VolumeClaimTemplates,
+			corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: set.Spec.VolumeClaimTemplates[i].Name}})
+	}
+	stripped.Status.Conditions = nil
+	return stripped, nil
+}
+
+// tooLarge stands in the cache for every annotation that is refused for its size, and takes memory once.
+var tooLarge = strings.Repeat(" ", drainv1alpha1.MaxTemplateBytes+1)
+
+// stripPolicy keeps all of a policy that is read, and no template that is refused for its size. Patches are made from what is
+// in the cache: they must change nothing that isn't kept. Of a list, which a patch replaces as a whole, all must be kept.
+func stripPolicy(object any) (any, error) {
+	policy, ok := object.(*drainv1alpha1.DrainPolicy)
+	if !ok {
+		return object, nil
+	}
+	stripped := &drainv1alpha1.DrainPolicy{ObjectMeta: stripMeta(policy), Spec: policy.Spec, Status: policy.Status}
+	stripped.Finalizers = policy.Finalizers
+	stripped.OwnerReferences = policy.OwnerReferences
+	if value, has := policy.Labels[drainv1alpha1.ManagedByLabel]; has {
+		metav1.SetMetaDataLabel(&stripped.ObjectMeta, drainv1alpha1.ManagedByLabel, value)
+	}
+	if value, has := policy.Annotations[drainv1alpha1.DescriptionAnnotation]; has {
+		metav1.SetMetaDataAnnotation(&stripped.ObjectMeta, drainv1alpha1.DescriptionAnnotation, value)
+	}
+	template := corev1.PodTemplateSpec{
+		ObjectMeta: metav1.ObjectMeta{Labels: policy.Spec.Template.Labels, Annotations: policy.Spec.Template.Annotations},
+		Spec:       policy.Spec.Template.Spec,
+	}
+	text, err := json.Marshal(&template)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the template of DrainPolicy %s/%s: %w", policy.Namespace, policy.Name, err)
+	}
+	if why := annotation.TooLarge(string(text)); why != "" {
+		metav1.SetMetaDataAnnotation(&stripped.ObjectMeta, drainv1alpha1.TemplateTooLargeAnnotation, why)
+		template = corev1.PodTemplateSpec{}
+	}
+	stripped.Spec.Template = template
+	return stripped, nil
+}
+
+// stripMeta keeps what is read of every object's metadata.
+func stripMeta(object metav1.Object) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Name: object.GetName(), Namespace: object.GetNamespace(), UID: object.GetUID(), ResourceVersion: object.GetResourceVersion(),
+		Generation: object.GetGeneration(), CreationTimestamp: object.GetCreationTimestamp(), DeletionTimestamp: object.GetDeletionTimestamp(),
+	}
 }
 
 // SetupWithManager registers the indexes and watches. Concurrency is the number of policies
