@@ -4,6 +4,9 @@ SHELL := /usr/bin/env bash -o pipefail
 .SHELLFLAGS := -ec
 .DEFAULT_GOAL := help
 
+# What you want of every run, such as OVERLAY = config/overlays/ignore-annotations. It isn't in the repository.
+-include deploy.mk
+
 # The image that deploy, docker-build and build-installer use. LOCAL_IMG is the one `make image` builds without Docker.
 LOCAL_IMG := localhost/drain-operator:dev
 IMG ?= $(LOCAL_IMG)
@@ -227,7 +230,16 @@ deploy: ## Install the operator: from this tree on the local cluster, else IMG o
 
 .PHONY: apply
 apply: ## Install the operator with an image that is already there, and wait until it runs.
-	hack/render.sh $(OVERLAY) $(IMG) | $(KUBECTL) apply -f -
+	@mkdir -p dist
+	hack/render.sh $(OVERLAY) $(IMG) >dist/apply.yaml
+	@if [[ -z "$(FOLLOW_ANNOTATIONS)" ]] && ! grep -q -e --statefulset-annotations=false dist/apply.yaml && \
+		$(KUBECTL) -n drain-operator-system get deployment drain-operator-controller-manager --ignore-not-found \
+			-o jsonpath='{.spec.template.spec.containers[*].args}' | grep -q -e --statefulset-annotations=false; then \
+		echo 'apply: the operator that is installed ignores the annotations of StatefulSets, and with $(OVERLAY) it would follow them, which deletes claims.' >&2; \
+		echo 'To go on ignoring them, write "OVERLAY = config/overlays/ignore-annotations" into deploy.mk; to follow them: make deploy FOLLOW_ANNOTATIONS=yes' >&2; \
+		exit 1; \
+	fi
+	$(KUBECTL) apply -f dist/apply.yaml
 	$(KUBECTL) -n drain-operator-system rollout status deployment/drain-operator-controller-manager --timeout=3m
 
 # The CRD goes first, while the operator still runs: it holds finalizers on policies whose drains are under way.

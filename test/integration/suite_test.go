@@ -43,6 +43,8 @@ var (
 	scheme = runtime.NewScheme()
 	// k8s is the tests' own client: it reads from the API server, and is never disturbed.
 	k8s client.Client
+	// restConfig is of the tests' own client, a member of system:masters.
+	restConfig *rest.Config
 	// operatorGate is what the operator's client goes through.
 	operatorGate = newGate()
 )
@@ -77,17 +79,22 @@ var _ = BeforeSuite(func() {
 
 	ctx, stop := context.WithCancel(context.Background())
 	DeferCleanup(stop)
+	restConfig = config
 	startStandIns(ctx, config)
-	startOperator(ctx, config)
+	install(ctx)
+	startOperator(ctx, as(operatorUser, serviceAccountGroups("drain-operator-system")...))
 })
 
 // startOperator runs the operator as cmd/manager does, but for the gate.
 func startOperator(ctx context.Context, config *rest.Config) {
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme:    scheme,
-		Cache:     controller.CacheOptions(),
-		Metrics:   metricsserver.Options{BindAddress: "0"},
-		NewClient: operatorGate.newClient,
+		Scheme:                  scheme,
+		Cache:                   controller.CacheOptions(),
+		Metrics:                 metricsserver.Options{BindAddress: "0"},
+		NewClient:               operatorGate.newClient,
+		LeaderElection:          true,
+		LeaderElectionID:        "manager.drain.statefulset.dev",
+		LeaderElectionNamespace: "drain-operator-system",
 	})
 	Expect(err).NotTo(HaveOccurred())
 	reconciler := &controller.Reconciler{
@@ -104,4 +111,5 @@ func startOperator(ctx context.Context, config *rest.Config) {
 		Expect(mgr.Start(ctx)).To(Succeed())
 	}()
 	Expect(mgr.GetCache().WaitForCacheSync(ctx)).To(BeTrue())
+	Eventually(mgr.Elected()).Should(BeClosed(), "with the rights that it has, the operator becomes the leader")
 }

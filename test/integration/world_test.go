@@ -43,6 +43,7 @@ type world struct {
 	ctx       context.Context
 	namespace string
 	set       *appsv1.StatefulSet
+	users     int
 }
 
 func newWorld() *world {
