@@ -40,8 +40,6 @@ const (
 	DeletingAnnotation = "drain.statefulset.dev/deleting"
 	// TemplateHashAnnotation holds, on a Job, a hash of what its pod was made from.
 	TemplateHashAnnotation = "drain.statefulset.dev/template-hash"
-	// TemplateTooLargeAnnotation exists in the operator's cache only, on a DrainPolicy whose template was too large to keep.
-	TemplateTooLargeAnnotation = "drain.statefulset.dev/template-too-large"
 	// DrainedAnnotation is the mark on a claim that a drain of it has succeeded.
 	DrainedAnnotation = "drain.statefulset.dev/drained"
 	// SkipAnnotation, with the value "true" on a claim, makes the operator leave the
@@ -57,7 +55,7 @@ const (
 )
 
 // TemplateTooLargeAnnotation is on a DrainPolicy in the operator's caches, and nowhere else: the template
-// is larger than the operator keeps, and isn't there. It says how large it is.
+// is larger than the operator keeps, and isn't there. It says in what it is too large.
 const TemplateTooLargeAnnotation = "drain.statefulset.dev/template-too-large"
 
 // ManagedByLabel holds ManagedByOperator on a DrainPolicy that the operator keeps for an

@@ -64,7 +64,6 @@ func managed(mutate ...func(*drainv1alpha1.DrainPolicy)) drainv1alpha1.DrainPoli
 			WhenDrained:         drainv1alpha1.WhenDrainedDelete,
 			Proof:               drainv1alpha1.ProofExitCode,
 			WhenScaledUp:        drainv1alpha1.WhenScaledUpWait,
-			Proof:               drainv1alpha1.ProofExitCode,
 			Identity:            drainv1alpha1.IdentityStatefulSetPod,
 			MaxConcurrentDrains: ptr.To[int32](1),
 			MinReadyReplicas:    ptr.To[int32](0),

@@ -51,10 +51,6 @@ const (
 	maxClaimTemplates = 100
 )
 
-// MaxTemplateBytes bounds the template of a policy, in bytes of its protobuf form. Each policy's template stays in the
-// operator's memory.
-const MaxTemplateBytes = 64 * 1024
-
 // planner holds a snapshot in the form that the decisions need.
 type planner struct {
 	Snapshot
@@ -472,8 +468,8 @@ func (p *planner) templateCondition(ambiguous []string) Condition {
 	if p.Unreadable != "" {
 		return refuse(drainv1alpha1.ReasonInvalidTemplate, "The template can't be read: %s", p.Unreadable)
 	}
-	if size := p.Policy.Spec.Template.Size(); size > MaxTemplateBytes || p.Policy.Annotations[drainv1alpha1.TemplateTooLargeAnnotation] != "" {
-		return refuse(drainv1alpha1.ReasonInvalidTemplate, "%s is larger than %d KiB; move what makes it large into a ConfigMap", p.templateName(), MaxTemplateBytes/1024)
+	if why := p.Policy.Annotations[drainv1alpha1.TemplateTooLargeAnnotation]; why != "" {
+		return refuse(drainv1alpha1.ReasonInvalidTemplate, "%s is refused: %s; move what makes it large into a ConfigMap", p.templateName(), why)
 	}
 	if len(p.Policy.Spec.Template.Spec.Containers) == 0 {
 		return refuse(drainv1alpha1.ReasonInvalidTemplate, "%s is empty, so nothing would drain", p.inTemplate("spec.containers"))
