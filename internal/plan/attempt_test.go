@@ -54,7 +54,7 @@ func TestAttemptsOutliveTheirJobs(t *testing.T) {
 		return d
 	}
 	notes := func(d decision, number int32) decision {
-		d.check = func(t *testing.T, w *world, drain *Drain) {
+		d.check = func(t *testing.T, _ *world, drain *Drain) {
 			t.Helper()
 			note := drain.Next.Note
 			if note == nil || note.Number != number || note.Failed == nil || note.Reason != d.wantReason || note.TemplateHash != hash {
@@ -139,6 +139,13 @@ func TestWhatASuccessMustProve(t *testing.T) {
 				p.OwnerReferences = []metav1.OwnerReference{{Kind: "ReplicaSet", UID: "rs", Controller: ptr.To(true)}}
 			})
 		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "uses a claim", wantRetryAfter: recheck},
+		"a pod that lost its Job makes the marks void before it is told to end": {given: all(func(w *world) { w.claim("data", 2, markedUnder(2)) }, func(w *world) { w.lock(2); w.drainPod(2, running) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantStep: VoidMarks},
+		"a pod that lost its Job makes a success void before it is told to end": unproven("uses a claim of the ordinal", lockedWith(), ends(), func(w *world) {
+			w.drainPod(2, running, func(p *corev1.Pod) { p.OwnerReferences = nil })
+		}),
+		"a pod that lost its Job is told to end": {given: all(lockedWith(attempted(failedAttempt(1, time.Second))), ends(), func(w *world) {
+			w.drainPod(2, running, func(p *corev1.Pod) { p.OwnerReferences = nil })
+		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantStep: DeletePod},
 		"a pod labelled with another ordinal uses the claim":       {given: all(orphan, func(w *world) { w.drainPod(2, running, started("7")) }), wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "uses a claim", wantRetryAfter: recheck},
 		"a pod of a Job that only bears the labels uses the claim": {given: all(lockedWith(), func(w *world) { w.job(2, 1, forged); w.drainPod(2, running) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "uses a claim", wantRetryAfter: recheck},
 	})

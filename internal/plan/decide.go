@@ -21,7 +21,6 @@ import (
 	"fmt"
 	"slices"
 
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -97,7 +96,10 @@ func (p *planner) stopStrays(o *ordinal, d *Drain) bool {
 		if terminal(pod) || (o.job != nil && finished(o.job) == nil && metav1.IsControlledBy(pod, o.job)) {
 			continue
 		}
-		if pod.DeletionTimestamp == nil && !p.awaitsCollector(o, pod) {
+		if p.noteUse(o, d) {
+			return true
+		}
+		if pod.DeletionTimestamp == nil && (metav1.GetControllerOf(pod) == nil || o.controls(pod)) {
 			// Its success would be worth nothing, and without its Job nothing else tells it to end.
 			d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Drain pod %q has no Job that is under way; deleting it", pod.Name)
 			d.Next = Step{Kind: DeletePod, Pod: pod}
@@ -109,14 +111,29 @@ func (p *planner) stopStrays(o *ordinal, d *Drain) bool {
 	return false
 }
 
-// awaitsCollector reports whether a drain pod is the garbage collector's to delete: it has a Job for its controller that
-// is not the policy's, and so is gone, or is another's.
-func (p *planner) awaitsCollector(o *ordinal, pod *corev1.Pod) bool {
-	owner := metav1.GetControllerOf(pod)
-	if owner == nil {
+// noteUse writes down that a pod that no Job of the ordinal controls uses its claims, before that pod is told to end: on
+// the marks, which are void then, or on the lock, for a Job whose success would still be believed.
+func (p *planner) noteUse(o *ordinal, d *Drain) bool {
+	if p.user(o) == nil {
 		return false
 	}
-	return (o.job == nil || o.job.UID != owner.UID) && !slices.ContainsFunc(o.others, func(job batchv1.Job) bool { return job.UID == owner.UID })
+	held := p.marked(o)
+	if len(held) == 0 && p.settled(o) {
+		held = o.claims
+	}
+	if p.voidIfUsed(o, held, d) {
+		return true
+	}
+	if o.lock == nil || o.job == nil || finished(o.job) == nil {
+		return false
+	}
+	failure := p.failure(o)
+	if failure == nil || remembered(o, failure) {
+		return false
+	}
+	d.say(drainv1alpha1.DrainFailed, failure.Reason, "Attempt %d failed: %s", failure.Number, failure.Why)
+	d.Next = Step{Kind: NoteAttempt, Note: failure}
+	return true
 }
 
 // letClaimsGo deletes what is left of past drains and holds a claim that is being deleted. The
@@ -189,8 +206,7 @@ func (p *planner) decideLocked(o *ordinal, d *Drain) {
 	}
 	held := p.marked(o)
 	succeeded := o.job != nil && failure == nil && o.attempt >= attemptUnder(o.lock).Number
-	deleting := p.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete && p.Policy.DeletionTimestamp == nil &&
-		o.lock.DeletionTimestamp == nil && skipped(o) == "" && !released(o)
+	deleting := p.deletes(o)
 	switch {
 	case len(o.claims) == 0:
 		p.release(o, d, "The claims are gone")
@@ -209,6 +225,12 @@ func (p *planner) decideLocked(o *ordinal, d *Drain) {
 	default:
 		p.start(o, d)
 	}
+}
+
+// deletes reports whether claims may be deleted under the ordinal's lock.
+func (p *planner) deletes(o *ordinal) bool {
+	return p.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete && p.Policy.DeletionTimestamp == nil &&
+		o.lock.DeletionTimestamp == nil && skipped(o) == "" && !released(o)
 }
 
 // released says whether claims were written to in order to release the lock. Nothing is deleted

@@ -630,7 +630,7 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 	}
 	// unproven wants the failure noted on the lock.
 	unproven := func(says string, build ...func(*world)) decision {
-		return decision{given: all(build...), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonNotProven, wantSays: says, wantStep: NoteAttempt, check: func(t *testing.T, w *world, d *Drain) {
+		return decision{given: all(build...), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonNotProven, wantSays: says, wantStep: NoteAttempt, check: func(t *testing.T, _ *world, d *Drain) {
 			t.Helper()
 			if note := d.Next.Note; note == nil || note.Number != d.Attempts || note.Failed == nil || note.Reason != drainv1alpha1.ReasonNotProven {
 				t.Errorf("the lock is to remember %v, want the failure of attempt %d", note, d.Attempts)

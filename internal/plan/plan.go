@@ -415,20 +415,26 @@ func (p *planner) readiness() Condition {
 	if p.template.Status != metav1.ConditionTrue {
 		return p.template
 	}
-	ready := Condition{Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonArmed, Message: fmt.Sprintf("A scale-down of StatefulSet %q will be drained", name)}
+	return Condition{Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonArmed, Message: p.readyMessage()}
+}
+
+// readyMessage says what a scale-down of the StatefulSet brings, and what its author should know.
+func (p *planner) readyMessage() string {
+	name := p.Policy.Spec.StatefulSetRef.Name
+	message := fmt.Sprintf("A scale-down of StatefulSet %q will be drained", name)
 	if p.Policy.Spec.WhenScaled == drainv1alpha1.WhenScaledRetain {
-		ready.Message = fmt.Sprintf("A scale-down of StatefulSet %q keeps the claims undrained, because spec.whenScaled is Retain", name)
+		message = fmt.Sprintf("A scale-down of StatefulSet %q keeps the claims undrained, because spec.whenScaled is Retain", name)
 	}
 	if p.Policy.Spec.Proof == drainv1alpha1.ProofExitCode {
-		ready.Message += "; spec.proof is ExitCode, so a drain that the kubelet ends before it is done counts as a success if it exits with 0"
+		message += "; spec.proof is ExitCode, so a drain that the kubelet ends before it is done counts as a success if it exits with 0"
 		if p.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete {
-			ready.Message += ", and its claims are deleted with what it left on them"
+			message += ", and its claims are deleted with what it left on them"
 		}
 	}
 	if ignored := p.ignoredAnnotations(); len(ignored) > 0 {
-		ready.Message += "; " + Ignoring(p.Policy, ignored)
+		message += "; " + Ignoring(p.Policy, ignored)
 	}
-	return ready
+	return message
 }
 
 // Ignoring says in words that annotations are ignored, and why.

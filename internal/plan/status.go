@@ -145,17 +145,10 @@ func (p *planner) age(d *Drain, o *ordinal) {
 	if old := find(p.Policy.Status.Drains, d.Ordinal); old != nil && old.State == d.State && old.Reason == d.Reason && old.LastTransitionTime != nil {
 		d.Since = *old.LastTransitionTime
 	}
-	if o != nil && o.lock != nil {
-		last := attemptUnder(o.lock)
-		if d.Failures = last.Number; last.Failed == nil && d.Failures > 0 {
-			d.Failures--
-		}
-	}
-	if o != nil && d.Overdue.IsZero() {
-		for i := range o.pods {
-			if hanging(o.pods[i]) && (d.Overdue.IsZero() || o.pods[i].DeletionTimestamp.Before(&d.Overdue)) {
-				d.Overdue = *o.pods[i].DeletionTimestamp
-			}
+	if o != nil {
+		d.Failures = failures(o)
+		if d.Overdue.IsZero() {
+			d.Overdue = longestOverdue(o)
 		}
 	}
 	due := time.Time{}
@@ -171,6 +164,29 @@ func (p *planner) age(d *Drain, o *ordinal) {
 	case !due.IsZero():
 		d.Stalled, d.StallsAfter = !p.now.Before(due), max(0, due.Sub(p.now))
 	}
+}
+
+// failures returns how many attempts under the present lock are known to have failed.
+func failures(o *ordinal) int32 {
+	if o.lock == nil {
+		return 0
+	}
+	last := attemptUnder(o.lock)
+	if last.Failed == nil {
+		return max(0, last.Number-1)
+	}
+	return last.Number
+}
+
+// longestOverdue returns since when a drain pod of the ordinal should have ended, or zero.
+func longestOverdue(o *ordinal) metav1.Time {
+	var since metav1.Time
+	for i := range o.pods {
+		if hanging(o.pods[i]) && (since.IsZero() || o.pods[i].DeletionTimestamp.Before(&since)) {
+			since = *o.pods[i].DeletionTimestamp
+		}
+	}
+	return since
 }
 
 // settling are the reasons of a drain whose latest attempt has succeeded.

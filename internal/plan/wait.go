@@ -23,6 +23,7 @@ import (
 	"strings"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -247,11 +248,18 @@ func (p *planner) ifItHangs(pod *corev1.Pod) string {
 	return ""
 }
 
-// user returns a pod that uses a claim of the ordinal, other than the ordinal's drain pods.
+// controls reports whether a Job of the ordinal is a pod's controller.
+func (o *ordinal) controls(pod *corev1.Pod) bool {
+	owner := metav1.GetControllerOfNoCopy(pod)
+	return owner != nil && (o.job != nil && o.job.UID == owner.UID || slices.ContainsFunc(o.others, func(job batchv1.Job) bool { return job.UID == owner.UID }))
+}
+
+// user returns a pod that uses a claim of the ordinal, other than those of the ordinal's Jobs. A drain pod that lost its
+// Job is a user too: any pod can bear the operator's labels.
 func (p *planner) user(o *ordinal) *corev1.Pod {
 	for i := range p.Pods {
 		pod := &p.Pods[i]
-		if terminal(pod) || slices.ContainsFunc(o.pods, func(own corev1.Pod) bool { return own.UID == pod.UID }) {
+		if terminal(pod) || o.controls(pod) {
 			continue
 		}
 		for _, volume := range pod.Spec.Volumes {

@@ -24,7 +24,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -40,35 +40,35 @@ import (
 )
 
 var (
-	ofJobs = admissionv1.Rule{APIGroups: []string{"batch"}, APIVersions: []string{"v1"}, Resources: []string{"jobs"}}
-	ofPods = admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}}
+	ofJobs = admissionregistrationv1.Rule{APIGroups: []string{"batch"}, APIVersions: []string{"v1"}, Resources: []string{"jobs"}}
+	ofPods = admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}}
 )
 
 // mutate has the API server change every object of a kind that is created in the namespace, as a webhook would, and
 // waits until it does.
-func (w *world) mutate(rule admissionv1.Rule, jsonPatch string) {
+func (w *world) mutate(rule admissionregistrationv1.Rule, jsonPatch string) {
 	GinkgoHelper()
 	name := w.namespace + "-" + rule.Resources[0]
-	policy := &admissionv1.MutatingAdmissionPolicy{
+	policy := &admissionregistrationv1.MutatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: admissionv1.MutatingAdmissionPolicySpec{
-			MatchConstraints: &admissionv1.MatchResources{
+		Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
+			MatchConstraints: &admissionregistrationv1.MatchResources{
 				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: w.namespace}},
-				ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
-					Operations: []admissionv1.OperationType{admissionv1.Create}, Rule: rule,
+				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create}, Rule: rule,
 				}}},
 			},
-			ReinvocationPolicy: admissionv1.NeverReinvocationPolicy,
-			Mutations: []admissionv1.Mutation{
-				{PatchType: admissionv1.PatchTypeJSONPatch, JSONPatch: &admissionv1.JSONPatch{Expression: jsonPatch}},
-				{PatchType: admissionv1.PatchTypeJSONPatch, JSONPatch: &admissionv1.JSONPatch{
+			ReinvocationPolicy: admissionregistrationv1.NeverReinvocationPolicy,
+			Mutations: []admissionregistrationv1.Mutation{
+				{PatchType: admissionregistrationv1.PatchTypeJSONPatch, JSONPatch: &admissionregistrationv1.JSONPatch{Expression: jsonPatch}},
+				{PatchType: admissionregistrationv1.PatchTypeJSONPatch, JSONPatch: &admissionregistrationv1.JSONPatch{
 					Expression: `[has(object.metadata.labels) ? JSONPatch{op: "add", path: "/metadata/labels/mutated", value: "yes"} : JSONPatch{op: "add", path: "/metadata/labels", value: {"mutated": "yes"}}]`,
 				}},
 			},
 		},
 	}
 	Expect(k8s.Create(w.ctx, policy)).To(Succeed())
-	binding := &admissionv1.MutatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: admissionv1.MutatingAdmissionPolicyBindingSpec{PolicyName: name}}
+	binding := &admissionregistrationv1.MutatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{PolicyName: name}}
 	Expect(k8s.Create(w.ctx, binding)).To(Succeed())
 	DeferCleanup(func() {
 		Expect(client.IgnoreNotFound(k8s.Delete(w.ctx, binding))).To(Succeed())
@@ -82,7 +82,7 @@ func (w *world) mutate(rule admissionv1.Rule, jsonPatch string) {
 }
 
 // sample returns an object of a kind that has all that the mutations change.
-func (w *world) sample(rule admissionv1.Rule) client.Object {
+func (w *world) sample(rule admissionregistrationv1.Rule) client.Object {
 	pod := corev1.PodSpec{
 		RestartPolicy: corev1.RestartPolicyNever, SchedulingGates: []corev1.PodSchedulingGate{{Name: "example.com/gate"}},
 		Volumes:    []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
@@ -127,7 +127,7 @@ var _ = Describe("A policy whose drains could not be believed", func() {
 	var w *world
 	BeforeEach(func() { w = newWorld() })
 
-	DescribeTable("is not ready when the API server's answer to a dry run is another than what was asked for", func(rule admissionv1.Rule, patch, says string) {
+	DescribeTable("is not ready when the API server's answer to a dry run is another than what was asked for", func(rule admissionregistrationv1.Rule, patch, says string) {
 		w.statefulSet(2)
 		w.mutate(rule, patch)
 		w.policy()
@@ -141,7 +141,7 @@ var _ = Describe("A policy whose drains could not be believed", func() {
 		Entry("a Job with a TTL", ofJobs, `[JSONPatch{op: "add", path: "/spec/ttlSecondsAfterFinished", value: 100}]`, "spec.ttlSecondsAfterFinished is set"),
 		Entry("a Job of another controller", ofJobs, `[JSONPatch{op: "add", path: "/spec/managedBy", value: "example.com/queue"}]`, "spec.managedBy is set"),
 		Entry("a Job that replaces its pods early", ofJobs, `[JSONPatch{op: "add", path: "/spec/podReplacementPolicy", value: "TerminatingOrFailed"}]`, "spec.podReplacementPolicy is not Failed"),
-		Entry("a Job without the gate", ofJobs, `[JSONPatch{op: "remove", path: "/spec/template/spec/schedulingGates"}]`, "spec.template.spec.schedulingGates lack "+drainv1alpha1.DrainSchedulingGate),
+		Entry("a Job without the gate", ofJobs, `[JSONPatch{op: "remove", path: "/spec/template/spec/schedulingGates"}]`, "whose Pods have its scheduling gate"), // The admission policy's words, which come first.
 		Entry("a pod without the gate", ofPods, `[JSONPatch{op: "remove", path: "/spec/schedulingGates"}]`, "spec.schedulingGates lack "+drainv1alpha1.DrainSchedulingGate),
 		Entry("a pod with a sidecar that is not native", ofPods, `[JSONPatch{op: "add", path: "/spec/containers/-", value: Object.spec.containers{name: "proxy", image: "proxy"}}]`, `spec.containers[1] ("proxy") is not in the template`),
 		Entry("a pod without a grace period", ofPods, `[JSONPatch{op: "add", path: "/spec/terminationGracePeriodSeconds", value: 0}]`, "spec.terminationGracePeriodSeconds is 0"),
