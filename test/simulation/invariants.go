@@ -122,23 +122,19 @@ func (w *world) afterOperatorCreates(r *run, object client.Object, decided time.
 // attempt is a Job that the operator has decided to make.
 type attempt struct {
 	job, template string
-	decided       time.Time
+	made          time.Time
 	// ran says that a pod of it has run.
 	ran bool
 }
 
-// unstartedDelay is the least time between two Jobs of which the first one never ran (the constant recheck in
-// internal/plan).
-const unstartedDelay = 10
-
 // checkBackoff asserts that a drain isn't repeated in haste, whatever has become of the last attempt: under one lock, from
-// one template, the first delay of spec.retry passes between two Jobs at least, or ten seconds if nothing ran. One that
-// comes late was decided in its time. (Times in conditions are in whole seconds.)
+// one template, the first delay of spec.retry passes between two Jobs at least, if any pod of the first one ran. What
+// was decided before the first one was there is none of a repetition. (Times in conditions are in whole seconds.)
 func (w *world) checkBackoff(job *batchv1.Job, decided time.Time) {
 	lock := types.UID(job.Annotations[drainv1alpha1.LockAnnotation])
-	now := &attempt{job: job.Name, template: job.Annotations[drainv1alpha1.TemplateHashAnnotation], decided: decided}
+	now := &attempt{job: job.Name, template: job.Annotations[drainv1alpha1.TemplateHashAnnotation], made: w.clock.now}
 	last, repeated := w.attempts[lock]
-	if repeated && !now.decided.After(last.decided) {
+	if repeated && !decided.After(last.made) {
 		return
 	}
 	w.attempts[lock] = now
@@ -146,13 +142,10 @@ func (w *world) checkBackoff(job *batchv1.Job, decided time.Time) {
 	if policy := get[*drainv1alpha1.DrainPolicy](w.store, job.Annotations[drainv1alpha1.PolicyAnnotation]); policy != nil {
 		delay = ptr.Deref(policy.Spec.Retry.InitialDelaySeconds, delay)
 	}
-	if repeated && !last.ran {
-		delay = min(delay, unstartedDelay)
-	}
-	if !repeated || !*checkRepeats || last.template != now.template {
+	if !repeated || !last.ran || last.template != now.template {
 		return
 	}
-	if passed := now.decided.Sub(last.decided); passed < time.Duration(delay-1)*time.Second {
+	if passed := decided.Sub(last.made); passed < time.Duration(delay-1)*time.Second {
 		w.violate(invariantBackoff, "Job %s is made %s after Job %s of the same lock, and %d s have to pass", now.job, passed, last.job, delay)
 	}
 }
@@ -294,8 +287,20 @@ func (w *world) hidden(v *volume, user *container) bool {
 }
 
 // unusedLag is how long after the end of a Job its claims may be reported as unused and still count
-// as not used by anybody else (the constant of the same name in internal/plan).
-const unusedLag = 10 * time.Second
+// as not used by anybody else. Every further attempt allows twice as long, up to the maximum (usedSince in internal/plan).
+const (
+	unusedLag    = 10 * time.Second
+	maxUnusedLag = 10 * time.Minute
+)
+
+func allowedLag(job *batchv1.Job) time.Duration {
+	attempt, _ := strconv.Atoi(job.Labels[drainv1alpha1.AttemptLabel])
+	lag := unusedLag
+	for ; attempt > 1 && lag < maxUnusedLag; attempt-- {
+		lag *= 2
+	}
+	return min(lag, maxUnusedLag)
+}
 
 // tolerate notes the strangers that are gone and that the operator takes for the drain itself.
 func (w *world) tolerate(claim *corev1.PersistentVolumeClaim, v *volume) {
@@ -304,7 +309,7 @@ func (w *world) tolerate(claim *corev1.PersistentVolumeClaim, v *volume) {
 	}
 	since := claim.Status.Conditions[0].LastTransitionTime
 	for _, job := range list[*batchv1.Job](w.store) {
-		if !slices.Contains(claimNames(&job.Spec.Template.Spec), claim.Name) || !hasCondition(job, batchv1.JobComplete) || since.After(job.Status.CompletionTime.Add(unusedLag)) {
+		if !slices.Contains(claimNames(&job.Spec.Template.Spec), claim.Name) || !hasCondition(job, batchv1.JobComplete) || since.After(job.Status.CompletionTime.Add(allowedLag(job))) {
 			continue
 		}
 		for _, user := range v.users {

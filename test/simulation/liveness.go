@@ -86,7 +86,7 @@ func (w *world) settle() {
 			w.clock.now = w.clock.now.Add(patience)
 			w.goQuiet(quietRounds)
 		}
-		if w.broken == nil && *checkStalled {
+		if w.broken == nil {
 			w.checkAlarm(quiet)
 		}
 		w.repair()

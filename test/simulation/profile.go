@@ -16,8 +16,6 @@ limitations under the License.
 
 package simulation
 
-import "flag"
-
 // taking is one kind of step of a history.
 type taking int
 
@@ -140,15 +138,17 @@ var allAtOnce = profile{
 	takes: [takings]int{
 		takeTime: 10, takeManager: 100, takeEvents: 15, takeSets: 50, takeJobs: 40, takeScheduler: 40, takeGarbage: 35, takeProtection: 20,
 		takeKubelets: 60, takeLeader: 4, takeHanging: 15, takeNodes: 4, takeUnused: 15, takeUser: 30, takeKubernetes: 160, takeOperator: 80,
-		takeWhile: 20, takeLate: 6, takeBlind: 4, takeOutage: 1,
+		takeWhile: 20, takeLate: 6, takeBlind: 4, takeOutage: 1, takeStuck: 1,
 	},
 	users: [actions]int{
 		doScale: 60, doScaleTwice: 12, doSetStart: 8, doEditSet: 4, doDeleteSet: 4, doCreateSet: 4, doDeletePolicy: 4, doCreatePolicy: 6,
 		doWhenDrained: 6, doWhenScaledUp: 6, doTemplate: 4, doSuspend: 4, doDeletePod: 5, doDeleteJob: 5, doDebug: 10, doDeleteClaim: 4,
 		doRestoreClaim: 2, doStripLock: 2, doTamper: 3, doSkip: 1, doStripPolicy: 2, doWhenDeleted: 4, doLimits: 5,
+		doWebhook: 2, doForge: 3, doSuspendJob: 3, doUnused: 1, doProof: 2,
 	},
 	late:   []string{"delete pods", "delete persistentvolumeclaims", "create jobs", "patch pods", "patch persistentvolumeclaims", "delete jobs"},
 	unused: 7, twoTemplates: 3, retain: 5, wait: 5, most: 2, fickle: 5, sloth: 30,
+	cruel: 4, reboots: 1, tools: 2, odd: 1, exitCode: 2, limited: 1, graceless: 1, annotated: 1, hooked: 1, tardy: 1, lags: 1,
 }
 
 // brisk is how a short history goes: Kubernetes and the operator do what they should most of
@@ -157,12 +157,6 @@ var brisk = [takings]int{
 	takeTime: 2, takeManager: 10, takeSets: 3, takeJobs: 3, takeGarbage: 2, takeKubelets: 4, takeUnused: 3, takeHanging: 4,
 	takeLeader: 1, takeEvents: 2, takeUser: 14, takeKubernetes: 6, takeOperator: 6, takeWhile: 24, takeLate: 4,
 }
-
-// checkRepeats has drains that are repeated without a delay count as broken.
-var checkRepeats = flag.Bool("sim.repeats", false, "assert that no drain is repeated without a delay")
-
-// checkStalled has policies count as broken that don't say that a person is needed.
-var checkStalled = flag.Bool("sim.stalled", false, "assert that Stalled is True when a person is needed")
 
 // profiles are what histories are about.
 var profiles = []profile{
@@ -294,7 +288,7 @@ var profiles = []profile{
 		unused: 10, twoTemplates: 2, retain: 7, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 80,
 	},
 	{
-		name: "drains that the kubelet ends", often: 0, steps: 40,
+		name: "drains that the kubelet ends", often: 5, steps: 40,
 		takes:  but(brisk, takeUser, 16, takeKubelets, 10, takeNodes, 4),
 		users:  [actions]int{doScale: 50, doEndDrain: 6, doTemplate: 4, doProof: 3, doDeleteJob: 2},
 		late:   []string{"patch pods", "patch persistentvolumeclaims"},
@@ -302,7 +296,7 @@ var profiles = []profile{
 		cruel: 22, reboots: 2, tools: 3, odd: 2, exitCode: 3, limited: 2,
 	},
 	{
-		name: "templates that are not what they should be", often: 0, steps: 40,
+		name: "templates that are not what they should be", often: 3, steps: 40,
 		takes:  but(brisk, takeUser, 16, takeKubelets, 8),
 		users:  [actions]int{doScale: 50, doTemplate: 30, doProof: 10, doDeleteJob: 2},
 		late:   []string{"patch pods", "patch persistentvolumeclaims"},
@@ -310,7 +304,7 @@ var profiles = []profile{
 		cruel: 15, reboots: 1, tools: 2, odd: 5, exitCode: 4, limited: 2,
 	},
 	{
-		name: "webhooks", often: 0, steps: 40,
+		name: "webhooks", often: 4, steps: 40,
 		takes:  but(brisk, takeUser, 16, takeKubelets, 8),
 		users:  [actions]int{doScale: 50, doWebhook: 30, doTemplate: 10, doDeleteJob: 2, doEndDrain: 5},
 		late:   []string{"patch pods", "create jobs"},
@@ -318,7 +312,7 @@ var profiles = []profile{
 		cruel: 10, tools: 2, exitCode: 4, limited: 2, hooked: 4,
 	},
 	{
-		name: "pods without a grace period", often: 0, steps: 40,
+		name: "pods without a grace period", often: 2, steps: 40,
 		takes:  but(brisk, takeUser, 20, takeKubelets, 3),
 		users:  [actions]int{doScale: 50, doEditSet: 6, doEndDrain: 6, doDeleteSet: 6, doCreateSet: 6, doDeletePod: 2},
 		late:   []string{"create pods", "patch persistentvolumeclaims"},
@@ -326,14 +320,14 @@ var profiles = []profile{
 		graceless: 4, odd: 1,
 	},
 	{
-		name: "forged labels and Jobs", often: 0, steps: 40,
+		name: "forged labels and Jobs", often: 4, steps: 40,
 		takes:  but(brisk, takeUser, 24, takeKubelets, 8),
 		users:  [actions]int{doScale: 40, doForge: 50, doWhenDrained: 8},
 		late:   []string{"create jobs", "patch persistentvolumeclaims"},
 		unused: 5, twoTemplates: 2, retain: 5, wait: 7, prompt: true, most: 2, fickle: 5, sloth: 30,
 	},
 	{
-		name: "Jobs that are taken away and suspended", often: 0, steps: 40,
+		name: "Jobs that are taken away and suspended", often: 3, steps: 40,
 		takes:  but(brisk, takeUser, 20, takeJobs, 4, takeNodes, 3, takeStuck, 5),
 		users:  [actions]int{doScale: 40, doSuspendJob: 30, doDeleteJob: 20, doEndDrain: 6, doTemplate: 4},
 		late:   []string{"create jobs", "delete jobs", "patch pods"},
@@ -341,7 +335,7 @@ var profiles = []profile{
 		cruel: 6, reboots: 2, limited: 4, lags: 3,
 	},
 	{
-		name: "reports of use that come late or not at all", often: 0, steps: 40,
+		name: "reports of use that come late or not at all", often: 3, steps: 40,
 		takes:  but(brisk, takeUser, 18, takeUnused, 6),
 		users:  [actions]int{doScale: 50, doUnused: 10, doDebug: 14, doVisit: 8, doWhenDrained: 10, doDeleteSet: 3, doCreateSet: 3},
 		late:   []string{"patch persistentvolumeclaims", "delete persistentvolumeclaims"},
@@ -349,7 +343,7 @@ var profiles = []profile{
 		tardy: 6, lags: 4,
 	},
 	{
-		name: "annotations", often: 0, steps: 50,
+		name: "annotations", often: 3, steps: 50,
 		takes:  but(brisk, takeUser, 18),
 		users:  [actions]int{doScale: 50, doTemplate: 14, doCreatePolicy: 4, doDeletePolicy: 5, doWhenDrained: 6, doDeleteSet: 4, doCreateSet: 4, doSuspend: 2, doEditSet: 2},
 		late:   []string{"create pods", "patch persistentvolumeclaims", "delete persistentvolumeclaims", "delete drainpolicies"},

@@ -162,17 +162,20 @@ func update[T client.Object](s *store, name string, change func(T)) {
 	next := copyOf(old).(T)
 	change(next)
 	if !reflect.DeepEqual(old, next) { // Faster than replace finds it out.
-		s.replace(old, next)
+		s.write(old, next)
 	}
 }
 
 // replace writes an object over an older state of it, unless nothing has changed.
 func (s *store) replace(old, next client.Object) {
-	if equality.Semantic.DeepEqual(old, next) {
-		return
+	if !equality.Semantic.DeepEqual(old, next) {
+		s.write(old, next)
 	}
+}
+
+func (s *store) write(old, next client.Object) {
 	k := kindOf(old)
-	if old.GetGeneration() > 0 && !equality.Semantic.DeepEqual(spec(old), spec(next)) {
+	if old.GetGeneration() > 0 && !reflect.DeepEqual(spec(old), spec(next)) && !equality.Semantic.DeepEqual(spec(old), spec(next)) {
 		next.SetGeneration(old.GetGeneration() + 1)
 	}
 	if next.GetDeletionTimestamp() != nil && len(next.GetFinalizers()) == 0 && zero(next.GetDeletionGracePeriodSeconds()) {
