@@ -94,6 +94,9 @@ func (w *world) begin() {
 	if w.outOfTen(w.hooked) {
 		w.installWebhook(true)
 	}
+	if w.unusedLag > 0 || w.lagging {
+		w.note("reports of Unused are %s behind; it stays so at the end: %t", w.unusedLag, w.lagging)
+	}
 	w.createSet(int32(1 + c.pick(maxReplicas)))
 	if !w.annotated {
 		w.createPolicy(ownPolicy)
