@@ -294,16 +294,21 @@ func (w *world) hidden(v *volume, user *container) bool {
 }
 
 // unusedLag is how long after the end of a Job its claims may be reported as unused and still count
-// as not used by anybody else. Every further attempt allows twice as long, up to the maximum (usedSince in internal/plan).
+// as not used by anybody else. Every attempt under the same lock that wasn't believed because of that allows
+// twice as long, up to the maximum (usedLate in internal/plan).
 const (
 	unusedLag    = 10 * time.Second
 	maxUnusedLag = 10 * time.Minute
 )
 
-func allowedLag(job *batchv1.Job) time.Duration {
-	attempt, _ := strconv.Atoi(job.Labels[drainv1alpha1.AttemptLabel])
+func (w *world) allowedLag(claim *corev1.PersistentVolumeClaim) time.Duration {
+	_, ordinal, _ := cutOrdinal(claim.Name)
+	var attempt struct{ Late int }
+	if lock := get[*corev1.Pod](w.store, lockName(ordinal)); lock != nil {
+		_ = json.Unmarshal([]byte(lock.Annotations[drainv1alpha1.AttemptAnnotation]), &attempt)
+	}
 	lag := unusedLag
-	for ; attempt > 1 && lag < maxUnusedLag; attempt-- {
+	for ; attempt.Late > 0 && lag < maxUnusedLag; attempt.Late-- {
 		lag *= 2
 	}
 	return min(lag, maxUnusedLag)
@@ -316,7 +321,7 @@ func (w *world) tolerate(claim *corev1.PersistentVolumeClaim, v *volume) {
 	}
 	since := claim.Status.Conditions[0].LastTransitionTime
 	for _, job := range list[*batchv1.Job](w.store) {
-		if !slices.Contains(claimNames(&job.Spec.Template.Spec), claim.Name) || !hasCondition(job, batchv1.JobComplete) || since.After(job.Status.CompletionTime.Add(allowedLag(job))) {
+		if !slices.Contains(claimNames(&job.Spec.Template.Spec), claim.Name) || !hasCondition(job, batchv1.JobComplete) || since.After(job.Status.CompletionTime.Add(w.allowedLag(claim))) {
 			continue
 		}
 		for _, user := range v.users {

@@ -27,6 +27,12 @@ const (
 	planFile = "internal/plan/plan.go"
 	buildJob = "internal/build/job.go"
 	lockFile = "internal/build/lock.go"
+
+	attempts  = "internal/plan/attempt.go"
+	preflight = "internal/controller/preflight.go"
+	proofFile = "internal/proof/proof.go"
+	status    = "internal/plan/status.go"
+	wait      = "internal/plan/wait.go"
 )
 
 // guards are what keeps the promises, each with the edit that takes it away.
@@ -42,7 +48,7 @@ var guards = []guard{
 	{name: "optimistic lock of the lifted gate", unneeded: "a lock is released only when no drain pod is left, gated or not; kept because the patch names the whole list of gates, and others may have taken theirs off", edits: []edit{{act, "err := r.Patch(ctx, pod, client.MergeFromWithOptions(step.Pod, client.MergeFromWithOptimisticLock{}))", "err := r.Patch(ctx, pod, client.MergeFrom(step.Pod))"}}},
 	{name: "UID precondition of a Job's deletion", edits: []edit{{act, "client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationForeground)", "client.PropagationPolicy(metav1.DeletePropagationForeground)"}}},
 	{name: "foreground deletion of Jobs", unneeded: "backed up by awaiting the drain pods; both away: see below", edits: []edit{{act, "client.PropagationPolicy(metav1.DeletePropagationForeground)", "client.PropagationPolicy(metav1.DeletePropagationBackground)"}}},
-	{name: "live look before a step", edits: []edit{{act, "live, err := r.gatherLive(ctx, snapshot, drain.Ordinal)", "live, err := snapshot, error(nil)"}}},
+	{name: "live look before a step", edits: []edit{{act, "live, err := r.gatherLive(ctx, snapshot, ordinals...)", "live, err := snapshot, error(nil)"}}},
 	{name: "writing to the lock before a pod is let run", edits: []edit{{act, "if lock.Annotations[drainv1alpha1.JobAnnotation] != string(step.JobUID) {", "if lock == nil {"}}},
 	{name: "live look before the policy's finalizer goes", edits: []edit{{act, `if busy := plan.Busy(live, ""); busy != "" {`, `if busy := plan.Busy(live, ""); busy == "never" {`}}},
 	{name: "look for Jobs before an abandoned lock is released", edits: []edit{{act, `if busy := plan.Busy(gone, ordinal); busy != "" {`, `if busy := plan.Busy(gone, ordinal); busy == "never" {`}}},
@@ -84,11 +90,11 @@ var guards = []guard{
 		{marks, "if stays && p.Policy.DeletionTimestamp == nil && p.awaitController(d) {", "if false {"},
 		{marks, "case stays && p.StatefulSet.Status.ObservedGeneration >= p.StatefulSet.Generation:", "case stays:"},
 	}},
-	{name: "a use after the Job's end is drained again", edits: []edit{{marks, "if usedSince(&o.claims[i], o.job, since) {", "if usedSince(&o.claims[i], o.job, since) && d == nil {"}}},
-	{name: "the success of a pod that was told to end isn't believed", edits: []edit{{marks, "if !endedByItself(o) {", "if !endedByItself(o) && d == nil {"}}},
-	{name: "nothing is marked while another pod uses a claim", edits: []edit{{marks, "	if user := p.user(o); user != nil {\n		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonClaimInUse, \"Job %q", "	if user := p.user(o); user != nil && d == nil {\n		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonClaimInUse, \"Job %q"}}},
+	{name: "a use after the Job's end is drained again", edits: []edit{{marks, "known && since != nil && since.After(latest) {", "known && o == nil && since.After(latest) {"}}},
+	{name: "the success of a pod that was told to end isn't believed", edits: []edit{{proofFile, "case pod.DeletionTimestamp != nil:", `case pod.Name == "":`}}},
+	{name: "nothing is marked while another pod uses a claim", edits: []edit{{marks, "if user := p.user(o); user != nil {\n		return fmt.Sprintf(\"pod %q uses", "if user := p.user(o); user != nil && o == nil {\n		return fmt.Sprintf(\"pod %q uses"}}},
 	{name: "a mark is void once another pod uses the claim", edits: []edit{{marks, "	if len(step.Marks) == 0 {\n		return false", "	if len(step.Marks) >= 0 {\n		return false"}}},
-	{name: "a mark that is void makes its Job void", edits: []edit{{marks, "mark != nil && mark.JobUID == job.UID {", "mark == nil && job == nil {"}}},
+	{name: "a mark that is void makes its Job void", edits: []edit{{marks, "mark != nil && mark.JobUID == o.job.UID {", "mark == nil && o == nil {"}}},
 	{name: "a mark is void when the lock is released while another pod uses the claim", edits: []edit{{decide, "		if used {", "		if used && d == nil {"}}},
 	{name: "without a StatefulSet only the Unused condition proves a mark", edits: []edit{{markFile, "return holds, holds && m.UnusedSince != nil", "return holds, holds"}}},
 	{name: "a mark without a StatefulSet names the last one", edits: []edit{{markFile, "holds = m != nil && m.Absent && m.StatefulSetUID == last", "holds = m != nil && m.Absent"}}},
@@ -112,12 +118,50 @@ var guards = []guard{
 	}
 `, ""}}},
 
+	// What a success must prove.
+	{name: "a pod with DisruptionTarget isn't believed", edits: []edit{{proofFile, `case disrupted(pod) != "":`, `case disrupted(pod) == "never":`}}},
+	{name: "the receipt", edits: []edit{{proofFile, `want.Receipt == "" || !strings.HasSuffix(message, want.Receipt) {`, `message == "never" {`}}},
+	{name: "all claims are mounted", edits: []edit{{proofFile, "	mounted := map[string]bool{}\n", "	mounted := map[string]bool{}\n	if spec != nil {\n		return nil\n	}\n"}}},
+	{name: "sidecars' mounts don't count", edits: []edit{{proofFile, "if !sidecar(&spec.InitContainers[i]) {", "if spec != nil {"}}},
+	{name: "no probes when exit codes are believed", edits: []edit{{proofFile, "		true, probes,", "		true, deadline,"}}},
+	{name: "no limits of local storage when exit codes are believed", edits: []edit{{proofFile, "		true, sizeLimits,", "		true, deadline,"}}},
+	{name: "drain pods have a grace period", edits: []edit{{proofFile, "		false, zeroGracePeriod,", "		true, deadline,"}}},
+	{name: "the StatefulSet's pods have a grace period", edits: []edit{{planFile, "case ptr.Deref(set.Spec.Template.Spec.TerminationGracePeriodSeconds, 1) == 0:", "case set == nil:"}}},
+	{name: "the pods of a StatefulSet that is gone had a grace period", edits: []edit{{wait, "if ptr.Deref(p.Policy.Status.StatefulSet.TerminationGracePeriodSeconds, 1) == 0 {", "if p == nil {"}}},
+	{name: "containers that something adds are refused", unneeded: "one that never ends keeps the pod from ending, and leaves no receipt", edits: []edit{{proofFile, "		false, addedContainers,", "		true, deadline,"}}},
+	{name: "the answer to a dry run is read", unneeded: "backed up by looks at the pod before it is ungated and once it has succeeded; what a gate that is gone does: see below", edits: []edit{
+		{preflight, "; len(problems) > 0 {\n		return \"A webhook changes", "; len(problems) > 1000 {\n		return \"A webhook changes"},
+		{preflight, "; len(problems) > 0 {\n		return \"A webhook or", "; len(problems) > 1000 {\n		return \"A webhook or"},
+	}},
+	{name: "the gate is there in the answer to a dry run", edits: []edit{
+		{proofFile, "return !gated(&job.Spec.Template.Spec) }", "return job == nil }"},
+		{proofFile, "	if gated(spec) {\n		return nil", "	if spec != nil {\n		return nil"},
+	}},
+	{name: "a pod is looked at before it is ungated", edits: []edit{{marks, "	pods := p.podsOfJob(o)\n	if pods.gated == nil", "	pods := p.podsOfJob(o)\n	if o != nil || pods.gated == nil"}}},
+	{name: "the pod that succeeded is looked at", unneeded: "backed up by the look before it is ungated, since a pod's spec doesn't change; both away: see below", edits: []edit{{proofFile, "if problems := Pod(&pod.Spec, want); len(problems) > 0 {", "if problems := Pod(&pod.Spec, want); len(problems) > 1000 {"}}},
+	{name: "a pod is looked at before it is ungated, and the pod that succeeded", edits: []edit{
+		{marks, "	pods := p.podsOfJob(o)\n	if pods.gated == nil", "	pods := p.podsOfJob(o)\n	if o != nil || pods.gated == nil"},
+		{proofFile, "if problems := Pod(&pod.Spec, want); len(problems) > 0 {", "if problems := Pod(&pod.Spec, want); len(problems) > 1000 {"},
+	}},
+	{name: "a Job is the policy's by its controller", edits: []edit{{planFile, "if number, ok := ordinalOf(p.Jobs[i].Labels); ok && controls(p.Policy.UID, &p.Jobs[i]) {", "if number, ok := ordinalOf(p.Jobs[i].Labels); ok {"}}},
+	{name: "a pod of a forged Job is a stranger", edits: []edit{{planFile, "	return !slices.ContainsFunc(p.Jobs, func(job batchv1.Job) bool { return job.UID == owner.UID && !controls(p.Policy.UID, &job) })", "	return true"}}},
+	{name: "an Unused condition that was not maintained proves nothing", edits: []edit{{markFile, "m.UnusedSince != nil && m.UnusedMaintained", "m.UnusedSince != nil"}}},
+	{name: "each attempt allows the reports of Unused more time", liveness: true, edits: []edit{{marks, "i < late && lag < maxUnusedLag", "i < 0 && lag < maxUnusedLag"}}},
+
+	// How often a drain is repeated, and who hears of it.
+	{name: "attempts outlive their Jobs", edits: []edit{{attempts, "	if !ok || json.Unmarshal", "	if ok || json.Unmarshal"}}},
+	{name: "a Job that is gone after its pod was ungated has failed", edits: []edit{{attempts, `case o.lock.Annotations[drainv1alpha1.JobAnnotation] != "":`, `case o.lock.Annotations[drainv1alpha1.JobAnnotation] == "never":`}}},
+	{name: "a drain that fails three times in a row stalls", liveness: true, edits: []edit{{status, "d.pending() && d.Failures >= stalledAttempts && !settling[d.Reason]", "d == nil"}}},
+	{name: "a drain that waits for too long stalls", liveness: true, edits: []edit{{status, "	case !due.IsZero():\n", "	case d == nil:\n"}}},
+	{name: "a suspended Job stops when its ordinal is back in range", liveness: true, edits: []edit{{jobFile, "case o.inRange && ptr.Deref(o.job.Spec.Suspend, false) &&", "case o == nil && ptr.Deref(o.job.Spec.Suspend, false) &&"}}},
+	{name: "a drain pod without a Job is told to end", liveness: true, edits: []edit{{decide, "if pod.DeletionTimestamp == nil && !p.awaitsCollector(o, pod) {", "if pod.DeletionTimestamp == nil && o == nil {"}}},
+
 	// When a drain starts, and when it ends.
 	{name: "the controller has seen the present spec", edits: []edit{{decide, "if p.awaitController(d) || p.awaitOthers(o, d) {", "if p.awaitOthers(o, d) {"}}},
 	{name: "no lock is taken while the pod or another one is there", edits: []edit{{decide, "if p.awaitController(d) || p.awaitOthers(o, d) {", "if p.awaitController(d) {"}}},
-	{name: "no Job is started while another pod uses a claim", edits: []edit{{jobFile, "if user := p.user(o); user != nil {", "if user := p.user(o); user != nil && d == nil {"}}},
+	{name: "no Job is started while another pod uses a claim", edits: []edit{{attempts, "if user := p.user(o); user != nil {", "if user := p.user(o); user != nil && d == nil {"}}},
 	{name: "no Job is started for an ordinal that is wanted", edits: []edit{{jobFile, `	case o.inRange:
-		return "The ordinal is wanted back and no drain runs"
+		return "The ordinal is back in range and no drain runs"
 `, ""}}},
 	{name: "stray Jobs are stopped", liveness: true, edits: []edit{{decide, "if finished(&o.others[i]) == nil {", "if finished(&o.others[i]) == nil && o == nil {"}}},
 	{name: "Jobs that are going are awaited", edits: []edit{{decide, "if all[i].DeletionTimestamp != nil {", "if all[i].DeletionTimestamp != nil && o == nil {"}}},
