@@ -347,6 +347,14 @@ func processOf(pod *corev1.Pod) *os.Process {
 // processIn is the process of a Pod that runs a program.
 func processIn(pod *corev1.Pod, program string) *os.Process {
 	GinkgoHelper()
+	process := findProcess(pod, program)
+	Expect(process).NotTo(BeNil(), "a process of this machine must be %s of Pod %s", program, pod.Name)
+	return process
+}
+
+// findProcess is that process, or nil.
+func findProcess(pod *corev1.Pod, program string) *os.Process {
+	GinkgoHelper()
 	entries, err := os.ReadDir("/proc")
 	Expect(err).NotTo(HaveOccurred())
 	for _, entry := range entries {
@@ -366,7 +374,6 @@ func processIn(pod *corev1.Pod, program string) *os.Process {
 		Expect(err).NotTo(HaveOccurred())
 		return process
 	}
-	Fail(fmt.Sprintf("no process of this machine is %s of Pod %s", program, pod.Name))
 	return nil
 }
 
