@@ -35,6 +35,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -315,14 +316,9 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 		var node corev1.Node
 		Expect(cluster.Get(ctx, client.ObjectKey{Name: l.shaky}, &node)).To(Succeed())
 		By("kubectl delete node " + l.shaky)
-		// The kubelet makes its Node object when it starts.
-		comeBack := func(ctx SpecContext) {
-			GinkgoHelper()
-			if apierrors.IsNotFound(cluster.Get(ctx, client.ObjectKey{Name: l.shaky}, &corev1.Node{})) {
-				l.restartKubelet(ctx, l.shaky)
-			}
-		}
-		DeferCleanup(comeBack, NodeTimeout(3*time.Minute))
+		// The kubelet makes its Node object when it starts, and kube-proxy ends with it.
+		l.broken[l.shaky] = true
+		DeferCleanup(func(ctx SpecContext) { l.heal(ctx, l.shaky) }, NodeTimeout(3*time.Minute))
 		Expect(cluster.Delete(ctx, &node)).To(Succeed())
 		Eventually(ctx, func(g Gomega) {
 			pods := w.recorder.drainPods()
@@ -333,7 +329,7 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 		ended := w.expectDrainEnd(ctx)
 		Expect(isDisrupted(ended)).To(BeTrue(), "DisruptionTarget")
 		again(ctx, records)
-		comeBack(ctx)
+		l.heal(ctx, l.shaky)
 	},
 		Entry("with a receipt", SpecTimeout(faultTimeout), receipt),
 		Entry("with exit codes", SpecTimeout(faultTimeout), exitCode),
@@ -349,9 +345,21 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 		}
 		expectGone := func(ctx SpecContext, job *batchv1.Job) {
 			GinkgoHelper()
-			Eventually(ctx, func() bool {
-				return apierrors.IsNotFound(cluster.Get(ctx, client.ObjectKeyFromObject(job), &batchv1.Job{}))
-			}).Should(BeTrue(), "the Job must be gone")
+			Eventually(ctx, func() types.UID {
+				var now batchv1.Job
+				Expect(client.IgnoreNotFound(cluster.Get(ctx, client.ObjectKeyFromObject(job), &now))).To(Succeed())
+				return now.UID
+			}).ShouldNot(Equal(job.UID), "the Job must be gone")
+		}
+		// A Job that nobody can look at any more was an attempt: the next one is another one, with another receipt.
+		expectAttempts := func() {
+			GinkgoHelper()
+			var names []string
+			for _, job := range w.recorder.drainJobs() {
+				Expect(names).NotTo(ContainElement(job.Name), "names of Jobs that have been used")
+				names = append(names, job.Name)
+			}
+			seen("drain Jobs: %s", strings.Join(names, ", "))
 		}
 		It("with a receipt, after a drain that was told to end: it is drained again", SpecTimeout(faultTimeout), func(ctx SpecContext) {
 			records := l.startHeld(ctx, l.shaky, exitingZero, receipt, retriedSoon)
@@ -360,6 +368,7 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 			w.expectDrainEnd(ctx)
 			expectGone(ctx, job)
 			again(ctx, records)
+			expectAttempts()
 		})
 		It("with exit codes, after a drain that was done", SpecTimeout(faultTimeout), func(ctx SpecContext) {
 			records := l.startHeld(ctx, l.shaky, exitingZero, exitCode, retriedSoon)
@@ -369,7 +378,7 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 			expectGone(ctx, job)
 			w.expectNoClaim(ctx, claim("data", 1))
 			w.expectDrained(ctx, records, 0)
-			seen("drain Pods in all: %d, Jobs: %d", len(w.recorder.drainPods()), len(w.recorder.drainJobs()))
+			expectAttempts()
 		})
 	})
 
