@@ -1,0 +1,206 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package samples
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+const (
+	self    = "5555555555555555555555555555555555555555"
+	first   = "1111111111111111111111111111111111111111"
+	second  = "2222222222222222222222222222222222222222"
+	foreign = "9999999999999999999999999999999999999999"
+	podIP   = "127.1.0.5"
+)
+
+// redisStandIns are a server that ends when it is told to, and a redis-cli that tells what is in files: nodes.<address>, memory.<address>, keys.
+var redisStandIns = map[string]string{
+	"hostname": `echo web-5.web.ns.svc`,
+	"getent":   `echo "$2 STREAM"`,
+	"redis-server": `
+trap 'touch $state/ended; exit 0' TERM
+touch $state/serving
+while [[ ! -e $state/crash ]]; do sleep 0.02; done
+exit 1`,
+	"redis-cli": `
+if [[ "$1" == --cluster ]]; then
+	echo "$*" >>$state/calls
+	if [[ "$2" == reshard ]]; then . $state/reshard; fi
+	exit
+fi
+host=$2
+shift 2
+case "$*" in
+ping) [[ -e $state/serving ]] && echo PONG ;;
+dbsize) cat $state/keys ;;
+"cluster nodes") cat $state/nodes.$host ;;
+"info memory") cat $state/memory.$host ;;
+"cluster forget "*) grep -qsx "$host" $state/stubborn || sed -i "/^$3 /d" $state/nodes.$host ;;
+*) exit 1 ;;
+esac`,
+}
+
+// node is a line of CLUSTER NODES, of a member with the slots, if there are any.
+func node(id, address, flags, slots string) string {
+	return strings.TrimSpace(fmt.Sprintf("%s %s:6379@16379,web.ns.svc %s - 0 0 1 connected %s", id, address, flags, slots)) + "\n"
+}
+
+// newRedis is a member with ten slots and three keys whose two peers know it.
+func newRedis(t *testing.T) *stage {
+	s := newStage(t, "redis-cluster-primaries", map[string]string{"/data": "volume", "/etc/redis-cluster": "scripts"}, redisStandIns)
+	s.env = append(s.env, "POD_IP="+podIP)
+	s.write("volume/.drain-owner", "web-5\n")
+	s.write("volume/nodes.conf", node(self, "10.9.9.9", "myself,master", "0-9")+node(first, "10.9.9.1", "master", "10-19")+node(second, "10.9.9.2", "master", "20-29"))
+	s.write("state/nodes."+podIP, node(self, podIP, "myself,master", "0-9")+node(first, "127.1.0.1", "master", "10-19")+node(second, "127.1.0.2", "master", "20-29"))
+	s.write("state/nodes.127.1.0.1", node(first, "127.1.0.1", "myself,master", "10-19")+node(self, podIP, "master", "0-9"))
+	s.write("state/nodes.127.1.0.2", node(second, "127.1.0.2", "myself,master", "20-29")+node(self, podIP, "master", "0-9"))
+	s.write("state/keys", "3\n")
+	for _, address := range []string{podIP, "127.1.0.1", "127.1.0.2"} {
+		s.write("state/memory."+address, "used_memory:1000\r\nused_memory_dataset:800\r\nmaxmemory:1500\r\n")
+	}
+	s.write("state/reshard", "echo 0 >$state/keys; sed -i 's/ 0-9$//' $state/nodes.*\n")
+	return s
+}
+
+func (s *stage) expectNot(name, why string) {
+	s.t.Helper()
+	if _, err := os.Stat(s.path(name)); err == nil {
+		s.t.Error(why)
+	}
+}
+
+func TestRedisDrainMovesItsSlots(t *testing.T) {
+	t.Parallel()
+	s := newRedis(t)
+	s.expect("drain.sh", "", 0, "moved 10 slots with 3 keys to 2 members, which have forgotten "+self)
+	s.expectNot("volume/nodes.conf", "the volume still has the old member")
+	if left := s.read("volume/.drain-owner"); left != "web-5\n" {
+		t.Errorf("the marker is %q", left)
+	}
+	if !strings.Contains(s.read("state/calls"), "--cluster-to "+first) || s.read("state/ended") != "" {
+		t.Errorf("calls = %s", s.read("state/calls"))
+	}
+	s.expect("drain.sh", "", 0, "nothing is on the volume")
+}
+
+// The server of a volume that isn't its own, or of another cluster, is not even started.
+func TestRedisDrainKnowsItsVolumeAndItsCluster(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(*stage)
+		want   string
+	}{
+		"an empty folder": {func(s *stage) {
+			_ = os.Remove(s.path("volume/nodes.conf"))
+			_ = os.Remove(s.path("volume/.drain-owner"))
+		}, "web-5 has never started on it"},
+		"the volume of another Pod": {func(s *stage) { s.write("volume/.drain-owner", "web-4\n") }, "this is the volume of web-4"},
+		"data without nodes.conf": {func(s *stage) {
+			_ = os.Remove(s.path("volume/nodes.conf"))
+			s.write("volume/dump.rdb", "data")
+		}, "no nodes.conf that says whose it is"},
+		"a new cluster under the same names": {func(s *stage) {
+			s.write("state/nodes.127.1.0.1", node(foreign, "127.1.0.1", "myself,master", "10-19"))
+		}, "127.1.0.1 is a member of another cluster"},
+		"slots that have a new home": {func(s *stage) {
+			s.write("state/nodes.127.1.0.2", node(second, "127.1.0.2", "myself,master", "2-29")+node(self, podIP, "master", "0-1"))
+		}, "8 of the 10 slots on this volume are another member's by now"},
+		"nobody answers": {func(s *stage) {
+			_ = os.Remove(s.path("state/nodes.127.1.0.1"))
+			_ = os.Remove(s.path("state/nodes.127.1.0.2"))
+		}, "no progress for 1 s, while waiting for any of the members that remain to answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newRedis(t)
+			test.change(s)
+			s.expect("drain.sh", "", 1, test.want)
+			s.expectNot("state/serving", "redis-server was started")
+		})
+	}
+}
+
+func TestRedisDrainMovesNothingWithoutRoom(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ memory, want string }{
+		"a member that is almost full":  {"used_memory:1001\nmaxmemory:1500\n", "127.1.0.2 has no room: it uses 1001 of 1500 bytes, and its part of this member's data is about 500"},
+		"a member without a limit":      {"used_memory:10\nmaxmemory:0\n", "127.1.0.2 has no maxmemory"},
+		"a member that doesn't tell it": {"", "no progress for 1 s, while waiting for those that remain to tell what room they have"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newRedis(t)
+			s.write("state/memory.127.1.0.2", test.memory)
+			s.expect("drain.sh", "", 1, test.want)
+			s.expectNot("state/calls", "slots were moved")
+			if _, err := os.Stat(s.path("state/ended")); err != nil {
+				t.Error("redis-server was not told to end")
+			}
+		})
+	}
+}
+
+func TestRedisDrainEndsInTime(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(*stage)
+		want   string
+	}{
+		"members that take no slot": {func(s *stage) {
+			s.write("state/reshard", "printf 'Node %s replied with error:\\nOOM command not allowed\\n' 127.1.0.1; exit 1\n")
+		}, "no progress for 1 s, while waiting for 10 slots to move; redis-cli said last: OOM command not allowed"},
+		"a redis-cli that hangs": {func(s *stage) { s.write("state/reshard", "exec sleep 600\n") }, "no progress for 1 s, while waiting for 10 slots to move"},
+		"a member that doesn't accept it": {func(s *stage) {
+			s.write("state/nodes.127.1.0.2", node(second, "127.1.0.2", "myself,master", "20-29")+node(self, "10.9.9.9", "master,fail", "0-9"))
+		}, "no progress for 1 s, while waiting for those that remain to accept this member at " + podIP},
+		"one that goes first and doesn't": {func(s *stage) {
+			s.write("state/nodes."+podIP, s.read("state/nodes."+podIP)+strings.Replace(node(foreign, "127.1.0.6", "master", "30-39"), "web.ns", "web-6.web.ns", 1))
+		}, "no progress for 1 s, while waiting for web-6 (10 slots) to go first"},
+		"a server that crashes":      {func(s *stage) { s.write("state/reshard", "touch $state/crash; sleep 0.2\n") }, "redis-server has ended"},
+		"keys without a slot":        {func(s *stage) { s.write("state/reshard", "sed -i 's/ 0-9$//' $state/nodes.*\n") }, "no slots are left here, but 3 keys are"},
+		"one that doesn't forget it": {func(s *stage) { s.write("state/stubborn", "127.1.0.2\n") }, "127.1.0.2 still knows it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newRedis(t)
+			test.change(s)
+			s.expect("drain.sh", "", 1, test.want)
+			if s.read("volume/nodes.conf") == "" {
+				t.Error("the volume was cleared")
+			}
+		})
+	}
+}
+
+// Told to end in the midst of a long command, it ends at once, after its server has written what it has.
+func TestRedisDrainStopsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newRedis(t)
+	s.env = append(s.env, "PATIENCE_SECONDS=600")
+	s.write("state/reshard", "touch $state/moving; exec sleep 600\n")
+	s.expect("drain.sh", "state/moving", 143, "told to stop before it was done")
+	if _, err := os.Stat(s.path("state/ended")); err != nil {
+		t.Error("redis-server was not told to end")
+	}
+	if s.read("volume/nodes.conf") == "" {
+		t.Error("the volume was cleared")
+	}
+}
