@@ -27,6 +27,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -76,14 +77,24 @@ func install(ctx context.Context) {
 		Expect(k8s.Create(ctx, &object)).To(Succeed(), "%s %s", object.GetKind(), object.GetName())
 	}
 	Expect(policies).To(Equal(6))
-	// The API server takes a moment to follow new policies, each by itself. The fence is the last one in the file.
-	operator := clientAs(as(operatorUser, serviceAccountGroups("drain-operator-system")...))
+	// The API server takes a moment to follow new policies. When it follows one that comes last, it follows all.
+	last := metav1.ObjectMeta{Name: "last"}
+	Expect(k8s.Create(ctx, &admissionv1.ValidatingAdmissionPolicy{ObjectMeta: last, Spec: admissionv1.ValidatingAdmissionPolicySpec{
+		MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
+			ResourceNames: []string{"last"},
+			RuleWithOperations: admissionv1.RuleWithOperations{
+				Operations: []admissionv1.OperationType{admissionv1.Create},
+				Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"}},
+			},
+		}}},
+		Validations: []admissionv1.Validation{{Expression: "false", Message: "the last policy is followed"}},
+	}})).To(Succeed())
+	Expect(k8s.Create(ctx, &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: last, Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
+		PolicyName: "last", ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
+	}})).To(Succeed())
 	Eventually(func() error {
-		return operator.Create(ctx, &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{GenerateName: "x-", Namespace: "kube-system"},
-			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "x", Image: "x"}}},
-		}, client.DryRunAll)
-	}).Should(MatchError(ContainSubstring("drain-operator drains nothing in namespace kube-system")))
+		return k8s.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "last", Namespace: "default"}}, client.DryRunAll)
+	}).Should(MatchError(ContainSubstring("the last policy is followed")))
 }
 
 // as returns a configuration for a user.
@@ -117,30 +128,35 @@ func onlyNamed(name string, rule rbacv1.PolicyRule) rbacv1.PolicyRule {
 // user returns a client for a user with these rights, and no others, in the world's namespace.
 func (w *world) user(rules ...rbacv1.PolicyRule) client.Client {
 	GinkgoHelper()
+	w.users++
+	name := fmt.Sprintf("user-%d-of-%s", w.users, w.namespace)
+	w.grant(name, rules...)
+	return clientAs(as(name))
+}
+
+// grant gives a user rights in the world's namespace.
+func (w *world) grant(name string, rules ...rbacv1.PolicyRule) {
+	GinkgoHelper()
 	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{GenerateName: "user-", Namespace: w.namespace}, Rules: rules}
 	Expect(k8s.Create(w.ctx, role)).To(Succeed())
-	return w.bound(rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name})
+	w.bind(name, rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name})
 }
 
 // editor returns a client for a user with the rights that Kubernetes' ClusterRole "edit" gives in a namespace. Nothing aggregates ClusterRoles here.
 func (w *world) editor() client.Client {
 	GinkgoHelper()
-	return w.bound(
-		rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "system:aggregate-to-edit"},
-		rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "system:aggregate-to-view"},
-		rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "drain-operator-drainpolicy-editor-role"},
-	)
-}
-
-func (w *world) bound(roles ...rbacv1.RoleRef) client.Client {
-	GinkgoHelper()
 	w.users++
-	name := fmt.Sprintf("user-%d-of-%s", w.users, w.namespace)
-	for i, role := range roles {
-		Expect(k8s.Create(w.ctx, &rbacv1.RoleBinding{
-			ObjectMeta: w.meta(fmt.Sprintf("%s-%d", name, i)), RoleRef: role,
-			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: name}},
-		})).To(Succeed())
+	name := fmt.Sprintf("editor-%d-of-%s", w.users, w.namespace)
+	for _, role := range []string{"system:aggregate-to-edit", "system:aggregate-to-view", "drain-operator-drainpolicy-editor-role"} {
+		w.bind(name, rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role})
 	}
 	return clientAs(as(name))
+}
+
+func (w *world) bind(user string, role rbacv1.RoleRef) {
+	GinkgoHelper()
+	Expect(k8s.Create(w.ctx, &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "user-", Namespace: w.namespace}, RoleRef: role,
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
+	})).To(Succeed())
 }
