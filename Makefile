@@ -12,6 +12,8 @@ LOCAL_IMG := localhost/drain-operator:dev
 IMG ?= $(LOCAL_IMG)
 # What deploy installs; any folder under config/ with a kustomization that includes the manager.
 OVERLAY ?= config/default
+# Not empty: deploy may make the operator follow annotations of StatefulSets that it hasn't followed so far (docs/migrating.md).
+FOLLOW_ANNOTATIONS ?=
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 PLATFORMS ?= linux/amd64,linux/arm64
 CONTAINER_TOOL ?= docker
@@ -232,13 +234,7 @@ deploy: ## Install the operator: from this tree on the local cluster, else IMG o
 apply: ## Install the operator with an image that is already there, and wait until it runs.
 	@mkdir -p dist
 	hack/render.sh $(OVERLAY) $(IMG) >dist/apply.yaml
-	@if [[ -z "$(FOLLOW_ANNOTATIONS)" ]] && ! grep -q -e --statefulset-annotations=false dist/apply.yaml && \
-		$(KUBECTL) -n drain-operator-system get deployment drain-operator-controller-manager --ignore-not-found \
-			-o jsonpath='{.spec.template.spec.containers[*].args}' | grep -q -e --statefulset-annotations=false; then \
-		echo 'apply: the operator that is installed ignores the annotations of StatefulSets, and with $(OVERLAY) it would follow them, which deletes claims.' >&2; \
-		echo 'To go on ignoring them, write "OVERLAY = config/overlays/ignore-annotations" into deploy.mk; to follow them: make deploy FOLLOW_ANNOTATIONS=yes' >&2; \
-		exit 1; \
-	fi
+	@KUBECTL='$(KUBECTL)' FOLLOW_ANNOTATIONS='$(FOLLOW_ANNOTATIONS)' hack/guard-annotations.sh dist/apply.yaml
 	$(KUBECTL) apply -f dist/apply.yaml
 	$(KUBECTL) -n drain-operator-system rollout status deployment/drain-operator-controller-manager --timeout=3m
 

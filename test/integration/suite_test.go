@@ -45,6 +45,8 @@ var (
 	k8s client.Client
 	// restConfig is of the tests' own client, a member of system:masters.
 	restConfig *rest.Config
+	// kubeConfig is the same for kubectl.
+	kubeConfig []byte
 	// operatorGate is what the operator's client goes through.
 	operatorGate = newGate()
 )
@@ -79,7 +81,7 @@ var _ = BeforeSuite(func() {
 
 	ctx, stop := context.WithCancel(context.Background())
 	DeferCleanup(stop)
-	restConfig = config
+	restConfig, kubeConfig = config, environment.KubeConfig
 	startStandIns(ctx, config)
 	install(ctx)
 	startOperator(ctx, as(operatorUser, serviceAccountGroups("drain-operator-system")...))
