@@ -155,7 +155,7 @@ func (w *world) afterOperatorDeletes(r *run, object client.Object) {
 	if standing, read := r.standing[object.GetUID()]; !read || !standing {
 		w.violate(invariantRead, "%s (%s) is deleted; read before: %t, not going yet: %t", object.GetName(), object.GetUID(), read, standing)
 	}
-	if c := w.containers[object.GetUID()]; *seenWhenDeleted && c != nil && c.role == roleDebug {
+	if c := w.containers[object.GetUID()]; c != nil && c.role == roleDebug {
 		for _, uid := range c.used { // What the operator deletes it has seen.
 			if v := w.volumes[uid]; v != nil {
 				v.observed[c.uid] = true

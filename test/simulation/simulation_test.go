@@ -40,8 +40,7 @@ var (
 	safetyOnly  = flag.Bool("sim.safety", false, "assert nothing about what must come of a history in the end")
 	onlyProfile = flag.String("sim.profile", "", "simulate only histories of the profile with this name")
 	// Not by default until the operator can stand it.
-	seenWhenDeleted = flag.Bool("sim.seen", false, "assert that the operator knows of the use by pods that it deletes")
-	showTrace       = flag.Bool("sim.trace", false, "with -sim.seed, print the trace of the whole history, also if nothing breaks")
+	showTrace = flag.Bool("sim.trace", false, "with -sim.seed, print the trace of the whole history, also if nothing breaks")
 )
 
 func TestMain(m *testing.M) {

@@ -154,7 +154,7 @@ var guards = []guard{
 	{name: "a drain that fails three times in a row stalls", liveness: true, edits: []edit{{status, "d.pending() && d.Failures >= stalledAttempts && !settling[d.Reason]", "d == nil"}}},
 	{name: "a drain that waits for too long stalls", liveness: true, edits: []edit{{status, "	case !due.IsZero():\n", "	case d == nil:\n"}}},
 	{name: "a suspended Job stops when its ordinal is back in range", liveness: true, edits: []edit{{jobFile, "case o.inRange && ptr.Deref(o.job.Spec.Suspend, false) &&", "case o == nil && ptr.Deref(o.job.Spec.Suspend, false) &&"}}},
-	{name: "a drain pod without a Job is told to end", liveness: true, edits: []edit{{decide, "if pod.DeletionTimestamp == nil && !p.awaitsCollector(o, pod) {", "if pod.DeletionTimestamp == nil && o == nil {"}}},
+	{name: "a drain pod without a Job is told to end", liveness: true, edits: []edit{{decide, "if pod.DeletionTimestamp == nil && (metav1.GetControllerOf(pod) == nil || o.controls(pod)) {", "if pod.DeletionTimestamp == nil && o == nil {"}}},
 
 	// When a drain starts, and when it ends.
 	{name: "the controller has seen the present spec", edits: []edit{{decide, "if p.awaitController(d) || p.awaitOthers(o, d) {", "if p.awaitOthers(o, d) {"}}},
