@@ -63,8 +63,8 @@ func main() {
 	flag.StringVar(&o.namespaces, "namespaces", "", "Namespaces to watch, separated by commas; empty watches all.")
 	flag.BoolVar(&o.annotations, "statefulset-annotations", true, "Keep a DrainPolicy for every StatefulSet with an annotation of statefulset-scaledown-controller; false deletes those that were kept.")
 	flag.IntVar(&o.concurrency, "max-concurrent-reconciles", 4, "Number of policies that are worked on at the same time.")
-	flag.Float64Var(&o.qps, "kube-api-qps", 50, "Requests per second that are sent to the API server at most, on average.")
-	flag.IntVar(&o.burst, "kube-api-burst", 100, "Requests that are sent to the API server at once at most.")
+	flag.Float64Var(&o.qps, "kube-api-qps", 200, "Requests per second that are sent to the API server at most, on average.")
+	flag.IntVar(&o.burst, "kube-api-burst", 400, "Maximum burst of requests to the API server.")
 	o.zap.BindFlags(flag.CommandLine)
 	flag.Parse()
 

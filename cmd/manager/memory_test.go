@@ -42,7 +42,7 @@ var memory = flag.Int("memory", 0, "Number of policies of 1.25 MB that TestMemor
 const limit = 256 << 20
 
 // TestMemory measures what large policies cost the manager: those that are there when it starts, and those that are edited
-// when it runs. It needs a gigabyte, so it runs only when asked: go test ./cmd/manager -run TestMemory -memory 150 -v
+// when it runs. It needs a gigabyte, so it runs only when asked: go test ./cmd/manager -run TestMemory -memory 150 -v.
 func TestMemory(t *testing.T) {
 	if *memory == 0 {
 		t.Skip("-memory is 0")

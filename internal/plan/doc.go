@@ -24,7 +24,7 @@ limitations under the License.
 //
 // Nothing is lost: no claim is deleted unless a drain of that very claim has
 // succeeded since a pod last used it. Never two writers: a drain pod and the
-// StatefulSet's own pod of the same ordinal never exist at the same time.
+// StatefulSet's own pod of the same ordinal never run at the same time.
 //
 // # Invariants
 //
@@ -35,10 +35,11 @@ limitations under the License.
 //     was written under the lock that still stands or the StatefulSet's generation
 //     shows that the ordinal stayed out of range, and the claim's Unused condition is
 //     the one it was written under. The actor adds UID and resourceVersion preconditions.
-//  2. MarkClaims follows only a complete Job whose name is derived from the lock, the
-//     attempt and exactly the UIDs that the claims have now. A Job of another lock or
-//     of other claims is evidence of nothing, nor is one whose successful pod was told to
-//     end before it did, or is gone.
+//  2. MarkClaims follows only a complete Job that the policy controls, whose name is derived
+//     from the lock, the attempt and exactly the UIDs that the claims have now, and whose
+//     successful pod package proof believes: it ended by itself, mounted every claim and left the
+//     receipt of the attempt. A Job of another lock or of other claims is evidence of nothing, and
+//     what only bears the operator's labels is a stranger.
 //  3. From a drain's first Job until its last Job pod is gone, the lock is held:
 //     ReleaseLock comes only when no Job of the ordinal is unfinished and no drain pod
 //     of it is alive. A Job that runs without its lock is stopped before anything else.
@@ -50,7 +51,9 @@ limitations under the License.
 //     written to, so that a release that hung since before the Job fails.
 //  5. StartJob comes only when no other Job of the ordinal is unfinished and no drain
 //     pod of it is alive: at most one drain pod an ordinal.
-//  6. What can't be read never reaches this package: the caller gives up instead.
+//  6. No attempt follows another one without its delay: NoteAttempt writes to the lock how an
+//     attempt failed, and AdmitPod that it may run, so that both outlive the Job.
+//  7. What can't be read never reaches this package: the caller gives up instead.
 //
 // # The lock
 //

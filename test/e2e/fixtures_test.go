@@ -191,10 +191,6 @@ func maxConcurrentDrains(n int32) func(*drainv1alpha1.DrainPolicy) {
 	return func(p *drainv1alpha1.DrainPolicy) { p.Spec.MaxConcurrentDrains = new(n) }
 }
 
-func minReadyReplicas(n int32) func(*drainv1alpha1.DrainPolicy) {
-	return func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinReadyReplicas = new(n) }
-}
-
 func suspended() func(*drainv1alpha1.DrainPolicy) {
 	return func(p *drainv1alpha1.DrainPolicy) { p.Spec.Suspend = new(true) }
 }

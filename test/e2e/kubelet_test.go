@@ -402,7 +402,7 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 })
 
 // runStaticPod lets the kubelet of a node run a Pod from a file, which is critical and has room made for it.
-func (l *lab) runStaticPod(ctx SpecContext, node, cpu string) (remove func()) {
+func (l *lab) runStaticPod(_ SpecContext, node, cpu string) (remove func()) {
 	GinkgoHelper()
 	file := filepath.Join(top, ".cluster", "nodes", node, "config", "static-pods", "critical.yaml")
 	manifest := fmt.Sprintf(`apiVersion: v1

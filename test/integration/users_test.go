@@ -27,7 +27,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -53,11 +53,11 @@ func kustomization(path string) []unstructured.Unstructured {
 	decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifests), 4096)
 	for {
 		var object unstructured.Unstructured
-		if err := decoder.Decode(&object); errors.Is(err, io.EOF) {
+		err := decoder.Decode(&object)
+		if errors.Is(err, io.EOF) {
 			return objects
-		} else {
-			Expect(err).NotTo(HaveOccurred())
 		}
+		Expect(err).NotTo(HaveOccurred())
 		objects = append(objects, object)
 	}
 }
@@ -79,18 +79,18 @@ func install(ctx context.Context) {
 	Expect(policies).To(Equal(6))
 	// The API server takes a moment to follow new policies. When it follows one that comes last, it follows all.
 	last := metav1.ObjectMeta{Name: "last"}
-	Expect(k8s.Create(ctx, &admissionv1.ValidatingAdmissionPolicy{ObjectMeta: last, Spec: admissionv1.ValidatingAdmissionPolicySpec{
-		MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
+	Expect(k8s.Create(ctx, &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: last, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+		MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
 			ResourceNames: []string{"last"},
-			RuleWithOperations: admissionv1.RuleWithOperations{
-				Operations: []admissionv1.OperationType{admissionv1.Create},
-				Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"}},
+			RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"}},
 			},
 		}}},
-		Validations: []admissionv1.Validation{{Expression: "false", Message: "the last policy is followed"}},
+		Validations: []admissionregistrationv1.Validation{{Expression: "false", Message: "the last policy is followed"}},
 	}})).To(Succeed())
-	Expect(k8s.Create(ctx, &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: last, Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
-		PolicyName: "last", ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
+	Expect(k8s.Create(ctx, &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: last, Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+		PolicyName: "last", ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
 	}})).To(Succeed())
 	Eventually(func() error {
 		return k8s.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "last", Namespace: "default"}}, client.DryRunAll)

@@ -39,7 +39,7 @@ type stage struct {
 }
 
 // newStage copies a sample's scripts with other paths in them, and its stand-ins, each a shell script.
-func newStage(t *testing.T, sample string, paths map[string]string, standIns map[string]string) *stage {
+func newStage(t *testing.T, sample string, paths, standIns map[string]string) *stage {
 	t.Helper()
 	s := &stage{t: t, dir: t.TempDir()}
 	for _, sub := range []string{"bin", "scripts", "volume", "archive", "state"} {

@@ -545,8 +545,8 @@ func setDisrupted(pod *corev1.Pod, reason string) {
 }
 
 func setCondition(pod *corev1.Pod, condition corev1.PodCondition) {
-	others := slices.DeleteFunc(slices.Clone(pod.Status.Conditions), func(c corev1.PodCondition) bool { return c.Type == condition.Type })
-	pod.Status.Conditions = append(others, condition)
+	pod.Status.Conditions = slices.DeleteFunc(slices.Clone(pod.Status.Conditions), func(c corev1.PodCondition) bool { return c.Type == condition.Type })
+	pod.Status.Conditions = append(pod.Status.Conditions, condition)
 }
 
 func isReady(pod *corev1.Pod) bool {

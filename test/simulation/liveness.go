@@ -122,7 +122,8 @@ func (w *world) goQuiet(rounds int) bool {
 		w.settleRound(m, seen)
 		w.clock.now = w.clock.now.Add(roundTime)
 		w.step++
-		if quiet++; w.store.version+w.progress != before || w.sets.behind() {
+		quiet++
+		if w.store.version+w.progress != before || w.sets.behind() {
 			quiet = 0
 		}
 		if quiet >= enough {

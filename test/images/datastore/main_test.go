@@ -212,7 +212,7 @@ func TestDrainToldToEnd(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- run(ctx, args, nil, out) }()
 		tick := time.NewTicker(5 * time.Millisecond)
-		defer tick.Stop()
+		t.Cleanup(tick.Stop)
 		for !strings.Contains(out.String(), "Held half-way") {
 			select {
 			case err := <-done:
