@@ -34,6 +34,8 @@ type gate struct {
 	mutex sync.Mutex
 	// writes are the operator's writes, as "verb Kind", dry runs and the status included.
 	writes map[string][]string
+	// lives are the operator's reads past its caches, as "verb Kind".
+	lives map[string][]string
 	// lost says of which writes the response is lost after they happened.
 	lost map[string]func(write string) bool
 	// stale holds what the operator's cache says of a StatefulSet instead of the truth.
@@ -43,7 +45,7 @@ type gate struct {
 var errResponseLost = errors.New("the response was lost")
 
 func newGate() *gate {
-	return &gate{writes: map[string][]string{}, lost: map[string]func(string) bool{}, stale: map[string]*appsv1.StatefulSet{}}
+	return &gate{writes: map[string][]string{}, lives: map[string][]string{}, lost: map[string]func(string) bool{}, stale: map[string]*appsv1.StatefulSet{}}
 }
 
 // written returns the operator's writes in a namespace so far.
@@ -51,6 +53,13 @@ func (g *gate) written(namespace string) []string {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
 	return append([]string(nil), g.writes[namespace]...)
+}
+
+// reads returns the operator's live reads in a namespace so far.
+func (g *gate) reads(namespace string) []string {
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	return append([]string(nil), g.lives[namespace]...)
 }
 
 // loseResponses loses the responses of the writes that the function picks.
@@ -138,4 +147,29 @@ type gatedStatus struct {
 
 func (s *gatedStatus) Patch(ctx context.Context, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
 	return s.gate.after("patch status", object, s.SubResourceWriter.Patch(ctx, object, patch, options...))
+}
+
+// gatedReader is what the operator reads live with.
+type gatedReader struct {
+	client.Reader
+	gate *gate
+}
+
+func (r *gatedReader) note(namespace, verb string, object any) {
+	kind := fmt.Sprintf("%T", object)
+	r.gate.mutex.Lock()
+	defer r.gate.mutex.Unlock()
+	r.gate.lives[namespace] = append(r.gate.lives[namespace], verb+" "+kind[strings.LastIndexByte(kind, '.')+1:])
+}
+
+func (r *gatedReader) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	r.note(key.Namespace, "get", object)
+	return r.Reader.Get(ctx, key, object, options...)
+}
+
+func (r *gatedReader) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	asked := client.ListOptions{}
+	asked.ApplyOptions(options)
+	r.note(asked.Namespace, "list", list)
+	return r.Reader.List(ctx, list, options...)
 }

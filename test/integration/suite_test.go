@@ -101,7 +101,7 @@ func startOperator(ctx context.Context, config *rest.Config) {
 	Expect(err).NotTo(HaveOccurred())
 	reconciler := &controller.Reconciler{
 		Client:   mgr.GetClient(),
-		Live:     mgr.GetAPIReader(),
+		Live:     &gatedReader{Reader: mgr.GetAPIReader(), gate: operatorGate},
 		Recorder: mgr.GetEventRecorder("drain-operator"),
 		Clock:    clock.RealClock{},
 	}
