@@ -38,7 +38,7 @@ var redisStandIns = map[string]string{
 	"redis-server": `
 trap 'touch $state/ended; exit 0' TERM
 touch $state/serving
-while [[ ! -e $state/crash ]]; do sleep 0.02; done
+while [[ ! -e $state/crash && $SECONDS -lt 60 ]]; do sleep 0.02; done
 exit 1`,
 	"redis-cli": `
 if [[ "$1" == --cluster ]]; then
@@ -167,7 +167,7 @@ func TestRedisDrainEndsInTime(t *testing.T) {
 		"members that take no slot": {func(s *stage) {
 			s.write("state/reshard", "printf 'Node %s replied with error:\\nOOM command not allowed\\n' 127.1.0.1; exit 1\n")
 		}, "no progress for 1 s, while waiting for 10 slots to move; redis-cli said last: OOM command not allowed"},
-		"a redis-cli that hangs": {func(s *stage) { s.write("state/reshard", "exec sleep 600\n") }, "no progress for 1 s, while waiting for 10 slots to move"},
+		"a redis-cli that hangs": {func(s *stage) { s.write("state/reshard", "exec sleep 60\n") }, "no progress for 1 s, while waiting for 10 slots to move"},
 		"a member that doesn't accept it": {func(s *stage) {
 			s.write("state/nodes.127.1.0.2", node(second, "127.1.0.2", "myself,master", "20-29")+node(self, "10.9.9.9", "master,fail", "0-9"))
 		}, "no progress for 1 s, while waiting for those that remain to accept this member at " + podIP},
@@ -195,7 +195,7 @@ func TestRedisDrainStopsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newRedis(t)
 	s.env = append(s.env, "PATIENCE_SECONDS=600")
-	s.write("state/reshard", "touch $state/moving; exec sleep 600\n")
+	s.write("state/reshard", "touch $state/moving; exec sleep 60\n")
 	s.expect("drain.sh", "state/moving", 143, "told to stop before it was done")
 	if _, err := os.Stat(s.path("state/ended")); err != nil {
 		t.Error("redis-server was not told to end")

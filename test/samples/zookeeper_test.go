@@ -132,7 +132,7 @@ func TestZooKeeperStopsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newZooKeeper(t)
 	s.env = append(s.env, "PATIENCE_SECONDS=600")
-	s.write("state/client", "touch $state/asked; exec sleep 600\n")
+	s.write("state/client", "touch $state/asked; exec sleep 60\n")
 	s.expect("leave.sh", "state/asked", 143, "told to stop before it was done")
 }
 
