@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/statefulset-dev/drain-operator/test/images/datastore/internal/drain"
+	"github.com/statefulset-dev/drain-operator/test/images/internal/drains"
 )
 
 const (
@@ -51,6 +52,7 @@ func drainVolumes(ctx context.Context, args []string, _ io.Reader, out io.Writer
 	hold := flags.String("hold", "", "wait half-way for as long as a replica has a record of this key")
 	failRuns := flags.Int("fail-attempts", 0, "let this many runs on a volume fail half-way, to see what happens then")
 	receipt := flags.String("receipt", os.Getenv("DRAIN_RECEIPT"), "proof of this attempt, written as the last act of a drain that moved everything (default $DRAIN_RECEIPT)")
+	owner := flags.String("check-owner", "", "name of the Pod that the volumes must belong to, as serve --mark-owner has left it on them")
 	zeroOnSignal := flags.Bool("exit-0-on-sigterm", false, "exit 0 without a receipt when told to end, as many programs do, to see what happens then")
 	fill := flags.String("fill", "", "write --fill-bytes to this file first, to see what happens to a drain that needs too much space")
 	fillBytes := flags.Int64("fill-bytes", 4<<20, "size of the file of --fill")
@@ -68,6 +70,14 @@ func drainVolumes(ctx context.Context, args []string, _ io.Reader, out io.Writer
 
 	if *fill != "" {
 		if err := os.WriteFile(*fill, make([]byte, *fillBytes), 0o600); err != nil {
+			return errors.Join(err, lastWord(*message, err.Error()))
+		}
+	}
+	for _, dir := range dirs {
+		if *owner == "" {
+			break
+		}
+		if err := drains.CheckOwner(dir, *owner); err != nil {
 			return errors.Join(err, lastWord(*message, err.Error()))
 		}
 	}

@@ -29,6 +29,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/statefulset-dev/drain-operator/test/images/datastore/internal/store"
+	"github.com/statefulset-dev/drain-operator/test/images/internal/drains"
 )
 
 func TestParse(t *testing.T) {
@@ -243,6 +246,54 @@ func TestReceipt(t *testing.T) {
 	t.Setenv("DRAIN_RECEIPT", "")
 	if err := run(t.Context(), []string{"receipt", "--termination-log", message}, nil, &bytes.Buffer{}); !errors.Is(err, errUsage) {
 		t.Errorf("without a receipt to write: %v, want errUsage", err)
+	}
+}
+
+// A volume is drained only for the Pod that has left its name on it.
+func TestOwner(t *testing.T) {
+	dir, message := t.TempDir(), filepath.Join(t.TempDir(), "termination-log")
+	if err := os.WriteFile(message, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	drainFor := func(pod string) error {
+		return run(t.Context(), []string{"drain", "--data", dir, "--check-owner", pod, "--peers", "nowhere.invalid", "--receipt=r-1", "--termination-log", message}, nil, &bytes.Buffer{})
+	}
+	mark := func(pod string, put ...string) error {
+		t.Helper()
+		s, err := store.Open([]string{dir}, "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range put {
+			if _, err := s.Put(key, []byte("content")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return errors.Join(markOwner(s.Volumes()[0], pod), s.Close())
+	}
+	if err := drainFor("web-2"); !errors.Is(err, drains.ErrNotOwned) {
+		t.Errorf("an empty folder that no Pod has ever used: %v", err)
+	}
+	if content, err := os.ReadFile(message); err != nil || !strings.Contains(string(content), "web-2 has never started on it") {
+		t.Errorf("the termination message is %q, %v", content, err)
+	}
+	if err := mark("web-2"); err != nil {
+		t.Fatal(err)
+	}
+	if err := drainFor("web-1"); !errors.Is(err, drains.ErrNotOwned) {
+		t.Errorf("the volume of another Pod: %v", err)
+	}
+	if err := drainFor("web-2"); err != nil {
+		t.Errorf("its own volume, without records: %v", err)
+	}
+	if content, err := os.ReadFile(message); err != nil || !strings.HasSuffix(string(content), "\nr-1\n") {
+		t.Errorf("the termination message is %q, %v", content, err)
+	}
+	if err := mark("web-2", "key"); err != nil {
+		t.Fatal(err)
+	}
+	if err := mark("web-1"); !errors.Is(err, drains.ErrNotOwned) {
+		t.Errorf("a server on a volume with another Pod's records: %v", err)
 	}
 }
 

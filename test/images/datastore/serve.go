@@ -28,6 +28,7 @@ import (
 
 	"github.com/statefulset-dev/drain-operator/test/images/datastore/internal/server"
 	"github.com/statefulset-dev/drain-operator/test/images/datastore/internal/store"
+	"github.com/statefulset-dev/drain-operator/test/images/internal/drains"
 )
 
 const defaultData = "/var/lib/datastore"
@@ -39,6 +40,7 @@ func serve(ctx context.Context, args []string, _ io.Reader, out io.Writer) (err 
 	listen := flags.String("listen", ":8080", "address to listen on")
 	grace := flags.Duration("grace", 5*time.Second, "time for open requests after SIGTERM")
 	quota := flags.Int64("quota", 0, "bytes of records that this server takes at most, as a volume of that size would; 0 for no limit")
+	owner := flags.String("mark-owner", "", "name of the Pod, which is left on the volumes; a volume with the records of another one is refused")
 	if err := parseOnly(flags, args); err != nil {
 		return err
 	}
@@ -53,6 +55,9 @@ func serve(ctx context.Context, args []string, _ io.Reader, out io.Writer) (err 
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	for _, v := range s.Volumes() {
+		if err := markOwner(v, *owner); err != nil {
+			return err
+		}
 		if v.Previous() != "" {
 			log.Warn("The volume's last holder was killed", "volume", v.Dir(), "holder", v.Previous())
 		}
@@ -87,4 +92,15 @@ func serve(ctx context.Context, args []string, _ io.Reader, out io.Writer) (err 
 		return httpServer.Close()
 	}
 	return nil
+}
+
+func markOwner(v *store.Volume, pod string) error {
+	if pod == "" {
+		return nil
+	}
+	records, err := v.List()
+	if err != nil {
+		return err
+	}
+	return drains.Own(v.Dir(), pod, len(records) == 0)
 }
