@@ -94,7 +94,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 k() { kubectl --namespace "$namespace" "$@"; }
-# krun shows a command as it is typed by somebody who has set the namespace for good, as the end of the demo tells.
+# krun shows a command as a person types it who has set the namespace for good, as the end of the demo tells.
 krun() {
 	show kubectl "$@"
 	k "$@"

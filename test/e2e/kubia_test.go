@@ -121,7 +121,7 @@ var _ = Describe("The recipe kubia", Label("recipes"), func() {
 		}
 		w.expectGreetings(ctx, posted, 3)
 		Eventually(ctx, w.anyPet).Should(SatisfyAll(HavePrefix("You've hit kubia-"), ContainSubstring("- kubia-2: Hey there! This greeting was submitted to kubia-2.\n")),
-			"whoever is hit must find its peers by their SRV records")
+			"the pet that is hit must find its peers by their SRV records")
 		leave := w.visitPets(ctx, "submitted to kubia-2.")
 
 		w.scale(ctx, 2)
@@ -178,7 +178,7 @@ var _ = Describe("The recipe kubia", Label("recipes"), func() {
 		w.expectCondition(ctx, "kubia", drainv1alpha1.ConditionDrained, "True "+drainv1alpha1.ReasonNoOrphans)
 	})
 
-	// Serial, because PersistentVolumes are everybody's.
+	// Serial, because PersistentVolumes have no namespace.
 	It("drains volumes made by hand, which are given back by hand", Serial, SpecTimeout(specTimeout), func(ctx SpecContext) {
 		node := prepareDisks(ctx, "/mnt/kubia-a", "/mnt/kubia-b", "/mnt/kubia-c")
 		DeferCleanup(func(ctx SpecContext) {
@@ -208,7 +208,7 @@ var _ = Describe("The recipe kubia", Label("recipes"), func() {
 		w.expectGreetings(ctx, posted, 2)
 		Eventually(ctx, phase).Should(Equal(corev1.VolumeReleased))
 
-		By("scaling up: the new claim waits for a volume until somebody gives one back")
+		By("scaling up: the new claim waits for a volume until a person gives one back")
 		w.scale(ctx, 3)
 		Eventually(ctx, func(g Gomega) {
 			var claim corev1.PersistentVolumeClaim
@@ -272,7 +272,7 @@ func disks(ctx context.Context, namespace, node string, args ...string) {
 }
 
 var _ = Describe("The recipe kubia, at a fault", Label("faults"), Serial, func() {
-	It("waits for the pet of a dead node until somebody says that the node is dead", SpecTimeout(faultTimeout), func(ctx SpecContext) {
+	It("waits for the pet of a dead node until a person says that the node is dead", SpecTimeout(faultTimeout), func(ctx SpecContext) {
 		l := newLab(ctx)
 		l.placing(ctx, l.steady, func() {
 			w.applySample(ctx, "kubia", "kubia")

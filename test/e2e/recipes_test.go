@@ -95,7 +95,7 @@ func visit(ctx context.Context, ask func(context.Context) error) *visitor {
 			err := ask(bounded)
 			giveUp()
 			if ctx.Err() != nil {
-				// Nobody waits for this answer any more, and it may be no more than that.
+				// The test does not wait for this answer any more, and it may be no more than that.
 				v.stall = max(v.stall, time.Since(last))
 				return
 			}

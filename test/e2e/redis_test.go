@@ -205,7 +205,7 @@ var _ = Describe("Redis Cluster", Label("recipes"), func() {
 		homesOfSlots, err := one.ClusterSlots(ctx).Result()
 		Expect(err).NotTo(HaveOccurred())
 		last := slices.IndexFunc(homesOfSlots, func(s redis.ClusterSlot) bool { return s.End == redisSlots-1 })
-		Expect(last).NotTo(Equal(-1), "nobody has the last slot: %v", homesOfSlots)
+		Expect(last).NotTo(Equal(-1), "no member has the last slot: %v", homesOfSlots)
 		Expect(one.Do(ctx, "cluster", "setslot", redisSlots-1, "importing", homesOfSlots[last].Nodes[0].ID).Err()).To(Succeed())
 		first := slices.IndexFunc(w.recorder.drainPods(), func(pod *corev1.Pod) bool { return pod.Labels[drainv1alpha1.OrdinalLabel] == "5" })
 		w.kubectl(ctx, "exec", w.recorder.drainPods()[first].Name, "--", "bash", "-c", "kill -KILL -1")

@@ -282,7 +282,7 @@ var _ = Describe("The recipe spool", Label("recipes"), func() {
 		seen("%s", w.expectMessage(ctx, 2, "Failed to checksum"))
 		Expect(w.claimUID(ctx, "data-spool-2")).To(Equal(uid))
 
-		By("mending the policy")
+		By("fixing the policy")
 		w.changePolicy(ctx, "spool", func(p *drainv1alpha1.DrainPolicy) { p.Spec = good })
 		w.expectNoClaim(ctx, "data-spool-2")
 		w.expectStored(ctx, lines)

@@ -123,7 +123,7 @@ func TestRedisDrainKnowsItsVolumeAndItsCluster(t *testing.T) {
 		"slots that have a new home": {func(s *stage) {
 			s.write("state/nodes.127.1.0.2", node(second, "127.1.0.2", "myself,master", "2-29")+node(self, podIP, "master", "0-1"))
 		}, "8 of the 10 slots on this volume are another member's by now"},
-		"nobody answers": {func(s *stage) {
+		"members that don't answer": {func(s *stage) {
 			_ = os.Remove(s.path("state/nodes.127.1.0.1"))
 			_ = os.Remove(s.path("state/nodes.127.1.0.2"))
 		}, "no progress for 1 s, while waiting for any of the members that remain to answer"},

@@ -56,7 +56,7 @@ func (s *stage) archives(pattern string) []string {
 func TestZooKeeperLeaves(t *testing.T) {
 	t.Parallel()
 	s := newZooKeeper(t)
-	for range 2 { // Whoever runs again finds what was done.
+	for range 2 { // A second run finds what was done.
 		s.expect("leave.sh", "", 0, "removed server.6, 2 members remain; archived 2 files in web-5-")
 	}
 	if got := s.archives("*.tar.gz"); len(got) != 1 {

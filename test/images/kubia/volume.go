@@ -34,7 +34,7 @@ const (
 	// ownFile is the book's.
 	ownFile    = "kubia.txt"
 	adoptedDir = "adopted"
-	// scratch is what is being written, and not there yet for anybody.
+	// scratch is what is being written, and not there yet for any reader.
 	scratch = ".new"
 )
 

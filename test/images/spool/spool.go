@@ -36,7 +36,7 @@ import (
 )
 
 const (
-	// openDir has the segment that is written to, readyDir those that nobody writes to any more.
+	// openDir has the segment that is written to, readyDir those that are not written to any more.
 	openDir  = "open"
 	readyDir = "ready"
 	// sums is in the format of sha256sum.
@@ -49,7 +49,7 @@ const (
 // a segment is the same wherever it is found: on the volume, or in the store from an upload that was interrupted.
 //
 // When a segment is closed, its name gets the checksum of what was acknowledged, which the server has kept in memory: not of what can be read from
-// the volume later. So whoever finds the segment can prove what is in it.
+// the volume later. So what is in a segment can be proved wherever it is found.
 type spool struct {
 	dir     string
 	limit   int64
@@ -127,7 +127,7 @@ func (s *spool) write(lines []byte) error {
 	}
 	_, err := s.segment.Write(lines)
 	if err := errors.Join(err, s.segment.Sync()); err != nil {
-		// Nobody was told that they are safe; a half line would spoil the next one.
+		// They were not acknowledged; a half line would spoil the next one.
 		return errors.Join(err, s.segment.Truncate(s.size), seekEnd(s.segment))
 	}
 	s.size += int64(len(lines))
@@ -185,7 +185,7 @@ func syncDir(path string) error {
 }
 
 // closeSegments makes open segments ready, and gives the names of all that are ready then. Only a server that was killed leaves one open. Its last line may be
-// half a line; it was acknowledged to nobody, and is cut off. The checksum is that of what is on the volume now, the first time that it is closed.
+// half a line; it was never acknowledged, and is cut off. The checksum is that of what is on the volume now, the first time that it is closed.
 func closeSegments(dir string) ([]string, error) {
 	open, err := os.ReadDir(filepath.Join(dir, openDir))
 	if err != nil {

@@ -115,7 +115,7 @@ func TestSealAfterAKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said []string
-	for range 2 { // Whoever seals again finds the same.
+	for range 2 { // A second run finds the same.
 		segments, size, err := seal(dir, "spool-2")
 		if err != nil || segments != 1 || size != 13 {
 			t.Fatalf("seal = %d segments, %d bytes, %v", segments, size, err)
@@ -201,7 +201,7 @@ func TestSealOfADamagedSegment(t *testing.T) {
 	}
 }
 
-// A write that failed was acknowledged to nobody, so it isn't in the checksum.
+// A write that failed was not acknowledged, so it isn't in the checksum.
 func TestAFailedWriteIsNotAcknowledged(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, 1<<20)
@@ -362,7 +362,7 @@ func TestShipRunsOnceMoreWhenToldToEnd(t *testing.T) {
 	}
 	cancel()
 	if err := <-done; err == nil {
-		t.Error("the last run failed, and nobody was told")
+		t.Error("the last run failed, and ship has not said so")
 	}
 	if !shipped("late") {
 		t.Error("what came last was not shipped")

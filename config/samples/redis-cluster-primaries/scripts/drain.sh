@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts the server of a member that was scaled away on its data, moves its slots to those that remain, and lets everybody forget it.
+# Starts the server of a member that was scaled away on its data, moves its slots to those that remain, and lets the others forget it.
 # Run again after it was killed, it starts from what it finds.
 set -Eeuo pipefail
 # shellcheck source-path=SCRIPTDIR source=server.sh
@@ -210,7 +210,7 @@ drain() {
 	now=$(redis "$POD_IP" dbsize)
 	((now == 0)) || finish 1 "no slots are left here, but $now keys are"
 
-	# 4. Everybody forgets it: all that it knows, and all that are asked for by name, for a run before this one may have been killed here.
+	# 4. The others forget it: all that it knows, and all that are asked for by name, for a run before this one may have been killed here.
 	mapfile -t others < <(nodes "$POD_IP" | awk '$3 !~ /myself/ {sub(/:.*/, "", $2); if ($2 != "") print $2}')
 	stop_server
 	for host in "${others[@]}" "${peers[@]}"; do

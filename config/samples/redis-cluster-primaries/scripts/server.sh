@@ -47,8 +47,8 @@ addresses() {
 }
 
 # find_again writes the present addresses of these Pods into nodes.conf, before the server starts: those that answer under an id that is in
-# nodes.conf. Redis then connects to them and checks their ids itself. CLUSTER MEET would check nothing: whoever has the address by
-# then becomes a member, and if that is one of another cluster, the two clusters merge.
+# nodes.conf. Redis then connects to them and checks their ids itself. CLUSTER MEET would check nothing: the server that has the
+# address by then becomes a member, and if it is one of another cluster, the two clusters merge.
 find_again() { # HOST…
 	local host found id address
 	found=$(for host; do where "$host" & done; wait)

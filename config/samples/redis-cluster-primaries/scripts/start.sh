@@ -61,7 +61,7 @@ trap 'told=yes; kill "$pid" 2>/dev/null || true' TERM INT
 "${server[@]}" &
 pid=$!
 
-# It serves meanwhile. Whoever it has met tells it of the others.
+# It serves meanwhile. A member that it has met tells it of the others.
 deadline=$((SECONDS + patience))
 while kill -0 "$pid" 2>/dev/null && [[ -z "$told" ]]; do
 	known=$(nodes "$POD_IP" | ids | wc -l) || known=0

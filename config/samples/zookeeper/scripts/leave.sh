@@ -93,7 +93,7 @@ leave() {
 	sum=$(sha256sum <<<"$all")
 	target=/archive/$DRAIN_POD_NAME-${sum:0:16}.tar.gz
 	if [[ -e "$target" ]] && ! holds "$target"; then
-		# It was whole when it got its name, and isn't any more. It is kept for a person to look at, and stands in nobody's way.
+		# It was whole when it got its name, and isn't any more. It is kept for a person to look at, under a name that no drain uses.
 		aside=$target.corrupt-$(date +%s)
 		mv "$target" "$aside"
 		echo "${target##*/} is corrupt, and is ${aside##*/} now"
@@ -109,7 +109,7 @@ leave() {
 	(cd /archive && sha256sum "${target##*/}" >"$target.sha256.part" && mv "$target.sha256.part" "$target.sha256")
 	sync "$target.sha256" /archive
 
-	# 3. If the claim is kept and the ordinal comes back, it has to join like everybody, and not with members of long ago.
+	# 3. If the claim is kept and the ordinal comes back, it has to join like a new member, and not with members of long ago.
 	rm -rf $home/members
 	finish 0 "removed server.$id, ${#members[@]} members remain; archived $files files in ${target##*/}${aside:+; the archive of that name was corrupt, see ${aside##*/}}"
 }
