@@ -74,6 +74,10 @@ func (r *Reconciler) gatherLive(ctx context.Context, cached plan.Snapshot, ordin
 	if policy.UID != cached.Policy.UID {
 		return plan.Snapshot{}, fmt.Errorf("the policy was deleted and created again: UID %s became %s", cached.Policy.UID, policy.UID)
 	}
+	// The caches leave a template that is too large out, so this look does too.
+	if err := boundTemplate(policy); err != nil {
+		return plan.Snapshot{}, err
+	}
 	snapshot := plan.Snapshot{Policy: policy, Rival: cached.Rival, Managed: cached.Managed, RivalManaged: cached.RivalManaged, Refusal: cached.Refusal, Unanswered: cached.Unanswered}
 	if err := r.gatherTarget(ctx, r.Live, &snapshot); err != nil {
 		return snapshot, err

@@ -167,20 +167,26 @@ func stripPolicy(object any) (any, error) {
 	if value, has := policy.Annotations[drainv1alpha1.DescriptionAnnotation]; has {
 		metav1.SetMetaDataAnnotation(&stripped.ObjectMeta, drainv1alpha1.DescriptionAnnotation, value)
 	}
-	template := corev1.PodTemplateSpec{
+	stripped.Spec.Template = corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: policy.Spec.Template.Labels, Annotations: policy.Spec.Template.Annotations},
 		Spec:       policy.Spec.Template.Spec,
 	}
-	text, err := json.Marshal(&template)
+	return stripped, boundTemplate(stripped)
+}
+
+// boundTemplate takes a template that is refused for its size out of a policy in hand, and says so in an annotation that
+// only this function writes: the API server's is ignored.
+func boundTemplate(policy *drainv1alpha1.DrainPolicy) error {
+	delete(policy.Annotations, drainv1alpha1.TemplateTooLargeAnnotation)
+	text, err := json.Marshal(&policy.Spec.Template)
 	if err != nil {
-		return nil, fmt.Errorf("encoding the template of DrainPolicy %s/%s: %w", policy.Namespace, policy.Name, err)
+		return fmt.Errorf("encoding the template of DrainPolicy %s/%s: %w", policy.Namespace, policy.Name, err)
 	}
 	if why := annotation.TooLarge(string(text)); why != "" {
-		metav1.SetMetaDataAnnotation(&stripped.ObjectMeta, drainv1alpha1.TemplateTooLargeAnnotation, why)
-		template = corev1.PodTemplateSpec{}
+		metav1.SetMetaDataAnnotation(&policy.ObjectMeta, drainv1alpha1.TemplateTooLargeAnnotation, why)
+		policy.Spec.Template = corev1.PodTemplateSpec{}
 	}
-	stripped.Spec.Template = template
-	return stripped, nil
+	return nil
 }
 
 // stripMeta keeps what is read of every object's metadata.

@@ -81,7 +81,9 @@ var _ = Describe("The author of a DrainPolicy", func() {
 	account := func(name string) func(*drainv1alpha1.DrainPolicy) {
 		return func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.ServiceAccountName = name }
 	}
-	deprecated := func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.DeprecatedServiceAccount = "mover" }
+	deprecated := func(name string) func(*drainv1alpha1.DrainPolicy) {
+		return func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.DeprecatedServiceAccount = name }
+	}
 	annotation := func(p *drainv1alpha1.DrainPolicy) {
 		p.Spec.Template = corev1.PodTemplateSpec{}
 		p.Spec.TemplateFrom.StatefulSetAnnotation = drainv1alpha1.ScaledownPodTemplateAnnotation
@@ -113,12 +115,13 @@ var _ = Describe("The author of a DrainPolicy", func() {
 		user := w.user(may(edit, "drainpolicies"), may(create, rights...))
 		accepts(creates(user, account("default")))
 		refuses(creates(user, account("mover")), noAccount)
-		refuses(creates(user, deprecated), noAccount)
+		refuses(creates(user, deprecated("mover")), noAccount)
 		user = w.user(may(edit, "drainpolicies"), may(create, rights...), onlyNamed("mover", may([]string{"impersonate"}, "serviceaccounts")))
 		accepts(creates(user, account("mover")))
-		accepts(creates(user, deprecated))
+		accepts(creates(user, deprecated("mover")))
 		refuses(creates(user, account("other")), noAccount)
-		refuses(creates(user, account("other"), deprecated), noAccount)
+		refuses(creates(user, account("other"), deprecated("mover")), noAccount)
+		refuses(creates(user, account("mover"), deprecated("other")), noAccount)
 	})
 
 	It("must be allowed to delete claims for whenDrained: Delete", func() {
@@ -126,7 +129,7 @@ var _ = Describe("The author of a DrainPolicy", func() {
 		accepts(creates(w.user(may(edit, "drainpolicies"), may(create, "pods", "jobs"), may([]string{"delete"}, "persistentvolumeclaims")), whenDrained(drainv1alpha1.WhenDrainedDelete)))
 	})
 
-	It("is whoever changes the spec, and not whoever labels it", func() {
+	It("is the user who changes the spec, and not one who labels it", func() {
 		policy := w.policy()
 		user := w.user(may(change, "drainpolicies", "drainpolicies/status"))
 		accepts(w.merge(user, policy, `{"metadata": {"labels": {"team": "a"}}}`))
@@ -275,10 +278,10 @@ var _ = Describe("The operator's labels and annotations", func() {
 			return user.Create(w.ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "x-", Namespace: w.namespace, Labels: labels, OwnerReferences: owners}, Spec: spec})
 		}
 	}
-	job := func(user client.Client, labels, ofPods map[string]string) func() error {
+	job := func(user client.Client, labels, ofPods map[string]string, owners ...metav1.OwnerReference) func() error {
 		return func() error {
 			return user.Create(w.ctx, &batchv1.Job{
-				ObjectMeta: metav1.ObjectMeta{GenerateName: "x-", Namespace: w.namespace, Labels: labels},
+				ObjectMeta: metav1.ObjectMeta{GenerateName: "x-", Namespace: w.namespace, Labels: labels, OwnerReferences: owners},
 				Spec:       batchv1.JobSpec{Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: ofPods}, Spec: spec}},
 			})
 		}
@@ -308,9 +311,11 @@ var _ = Describe("The operator's labels and annotations", func() {
 	It("are given to Pods by the Job controller, to those of Jobs", func() {
 		owner := metav1.OwnerReference{APIVersion: "batch/v1", Kind: "Job", Name: "x", UID: "x", Controller: ptr.To(true)}
 		other := metav1.OwnerReference{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "x", UID: "x", Controller: ptr.To(true)}
+		cron := metav1.OwnerReference{APIVersion: "batch/v1", Kind: "CronJob", Name: "x", UID: "x", Controller: ptr.To(true)}
 		// Bindings of the controllers' own ClusterRoles are there from the start.
 		accepts(pod(controllers["job-controller"], forged, owner))
 		refuses(pod(controllers["job-controller"], forged, other), labels)
+		refuses(pod(controllers["job-controller"], forged, cron), labels)
 		refuses(pod(controllers["replicaset-controller"], forged, other), labels)
 		refuses(pod(controllers["replicaset-controller"], forged, owner), labels)
 		all := w.user(may(edit, "pods", "jobs"))
@@ -320,6 +325,7 @@ var _ = Describe("The operator's labels and annotations", func() {
 		accepts(pod(controllers["kube-controller-manager"], forged, owner))
 		refuses(pod(controllers["kube-controller-manager"], forged, other), labels)
 		refuses(job(controllers["kube-controller-manager"], forged, nil), labels)
+		refuses(job(controllers["kube-controller-manager"], forged, nil, owner), labels)
 		refuses(job(controllers["kube-controller-manager"], nil, forged), templates)
 	})
 
@@ -343,6 +349,7 @@ var _ = Describe("The operator's labels and annotations", func() {
 			refuses(w.merge(controller, object, fmt.Sprintf(`{"metadata": {"annotations": {%q: "7"}}}`, drainv1alpha1.LockAnnotation)), annotations)
 			refuses(w.merge(controller, object, fmt.Sprintf(`{"metadata": {"annotations": {%q: null}}}`, drainv1alpha1.PolicyAnnotation)), annotations)
 		}
+		refuses(w.merge(controllers["job-controller"], created, fmt.Sprintf(`{"metadata": {"labels": {%q: "7"}}}`, drainv1alpha1.OrdinalLabel)), labels)
 		By("as the kubelet, the Job controller and the garbage collector do")
 		accepts(w.mergeStatus(controller, created, `{"status": {"phase": "Running"}}`))
 		accepts(w.mergeStatus(controller, running, `{"status": {"active": 1}}`))
@@ -487,7 +494,7 @@ var _ = Describe("The fence around the operator's account", func() {
 		refuses(deletes(policy), refused)
 	})
 
-	It("holds nobody else back", func() {
+	It("holds no other user back", func() {
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "x-", Namespace: "kube-system"}, Spec: spec}
 		Expect(k8s.Create(w.ctx, pod, client.DryRunAll)).To(Succeed())
 		user := w.editor()
