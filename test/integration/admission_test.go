@@ -300,8 +300,10 @@ var _ = Describe("The operator's labels and annotations", func() {
 		refuses(pod(user, forged), labels)
 		refuses(pod(user, map[string]string{drainv1alpha1.PolicyUIDLabel: "forged"}), labels)
 		refuses(job(user, forged, nil), labels)
-		refuses(job(user, nil, forged), templates)
-		refuses(job(user, nil, map[string]string{drainv1alpha1.OrdinalLabel: "1"}), templates)
+		// A Job without labels gets those of its template.
+		refuses(job(user, nil, forged), "labels of drain.statefulset.dev")
+		refuses(job(user, map[string]string{"app": "x"}, forged), templates)
+		refuses(job(user, map[string]string{"app": "x"}, map[string]string{drainv1alpha1.OrdinalLabel: "1"}), templates)
 		By("putting them on what is there")
 		plain := &corev1.Pod{ObjectMeta: w.meta("plain"), Spec: spec}
 		Expect(k8s.Create(w.ctx, plain)).To(Succeed())
@@ -326,7 +328,7 @@ var _ = Describe("The operator's labels and annotations", func() {
 		refuses(pod(controllers["kube-controller-manager"], forged, other), labels)
 		refuses(job(controllers["kube-controller-manager"], forged, nil), labels)
 		refuses(job(controllers["kube-controller-manager"], forged, nil, owner), labels)
-		refuses(job(controllers["kube-controller-manager"], nil, forged), templates)
+		refuses(job(controllers["kube-controller-manager"], map[string]string{"app": "x"}, forged), templates)
 	})
 
 	It("stay as they are when others update such Pods and Jobs", func() {
