@@ -125,8 +125,6 @@ const (
 	// ReasonSidecarRunning surfaces when every container of the template has ended and the pod runs on, because of a
 	// container that something else added to it.
 	ReasonSidecarRunning = "SidecarRunning"
-	// ReasonJobExists surfaces when a Job with the name of the next attempt exists and is not seen to be the policy's.
-	ReasonJobExists = "JobExists"
 	// ReasonImagePullFailed surfaces when the kubelet can't pull an image of the drain pod.
 	ReasonImagePullFailed = "ImagePullFailed"
 	// ReasonContainerConfigError surfaces when the kubelet can't create a container of the drain pod.

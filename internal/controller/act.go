@@ -51,7 +51,10 @@ func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Pl
 		}
 	}
 	var errs []error
-	for _, ordinals := range looks(p) {
+	queue := looks(p)
+	for len(queue) > 0 {
+		ordinals := queue[0]
+		queue = queue[1:]
 		live, err := r.gatherLive(ctx, snapshot, ordinals...)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("looking at ordinals %d: %w", ordinals, err))
@@ -60,8 +63,12 @@ func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Pl
 		again := plan.Make(live, r.Clock.Now())
 		for _, ordinal := range ordinals {
 			decision := again.Drain(ordinal)
-			if decision == nil || len(ordinals) > 1 && decision.Next.Kind != plan.RenewMarks {
+			if decision == nil {
 				// The caches are behind; what they lack is on its way.
+				continue
+			}
+			if len(ordinals) > 1 && decision.Next.Kind != plan.RenewMarks && decision.Next.Kind != "" {
+				queue = append(queue, []int32{ordinal})
 				continue
 			}
 			if err := r.take(ctx, live, decision); err != nil {
@@ -176,14 +183,9 @@ func (r *Reconciler) takeLock(ctx context.Context, live plan.Snapshot, drain *pl
 	return err
 }
 
-// startJob creates the Job of an attempt, once the lock remembers that it was asked for if that is wanted. Its name says
-// which attempt it is, so one that exists already is this one, or a stranger's.
+// startJob creates the Job of an attempt, and has the lock remember it where that is asked for. The Job's name says which
+// attempt it is, so one that exists already is this one, or a stranger's.
 func (r *Reconciler) startJob(ctx context.Context, live plan.Snapshot, drain *plan.Drain) error {
-	if note := drain.Next.Note; note != nil {
-		if err := r.noteAttempt(ctx, drain.Lock, note); err != nil {
-			return err
-		}
-	}
 	err := r.Create(ctx, build.Job(live.Policy, target(live), build.Attempt{
 		Job:     drain.Next.Job,
 		Ordinal: drain.Ordinal,
@@ -192,15 +194,16 @@ func (r *Reconciler) startJob(ctx context.Context, live plan.Snapshot, drain *pl
 	}))
 	switch {
 	case apierrors.IsAlreadyExists(err):
-		drain.State, drain.Reason = drainv1alpha1.DrainDraining, drainv1alpha1.ReasonJobExists
 		drain.Message = fmt.Sprintf("Job %q exists already; if DrainPolicy %q is not its controller, delete it", drain.Next.Job, live.Policy.Name)
 		drain.RetryAfter = refusalRecheck
 		return nil
 	case err != nil && refusal(err):
 		refuse(drain, drainv1alpha1.ReasonJobRefused, "The API server refuses the drain's Job", err)
 		return nil
+	case err != nil || drain.Next.Note == nil:
+		return err
 	}
-	return err
+	return r.noteAttempt(ctx, drain.Lock, drain.Next.Note)
 }
 
 // noteAttempt writes to the lock what it is to remember of the latest attempt, and forgets the Job of the one before.

@@ -34,8 +34,10 @@ import (
 const (
 	// stalledAttempts is the number of failed attempts in a row after which a person should look.
 	stalledAttempts = 3
-	// askAgain is how long a Job that was asked for and is not there waits to be asked for again.
+	// askAgain is how long a Job that was created and is not there waits to be created again.
 	askAgain = 5 * time.Second
+	// maxAttempts bounds what is believed of the annotation, so that its successor is a number still.
+	maxAttempts = 1 << 30
 	// maxWhy bounds what the lock remembers of a failure, in bytes.
 	maxWhy = 512
 )
@@ -45,7 +47,7 @@ const (
 type Attempt struct {
 	// Number of the attempt, from 1; 0 if none was made.
 	Number int32 `json:"number"`
-	// Asked is when its Job was last asked for, to the second.
+	// Asked is when its Job was created last, to the second.
 	Asked metav1.Time `json:"asked"`
 	// TemplateHash is that of the template that its Job was made from.
 	TemplateHash string `json:"templateHash,omitempty"`
@@ -63,7 +65,7 @@ type Attempt struct {
 func attemptUnder(lock *corev1.Pod) Attempt {
 	var attempt Attempt
 	text, ok := lock.Annotations[drainv1alpha1.AttemptAnnotation]
-	if !ok || json.Unmarshal([]byte(text), &attempt) != nil || attempt.Number < 0 {
+	if !ok || json.Unmarshal([]byte(text), &attempt) != nil || attempt.Number < 0 || attempt.Number > maxAttempts {
 		return Attempt{}
 	}
 	return attempt
@@ -191,7 +193,7 @@ func Backoff(retry drainv1alpha1.RetryOptions, attempt int32) time.Duration {
 
 // startAttempt starts a Job unless another pod uses a claim of the ordinal. Since is when the Job could have been started
 // first. A Job that is not there although it could have been for a while may have been deleted as soon as it was made: the
-// lock then remembers that it is asked for, so that it is not made again with haste.
+// lock then remembers when it is made, so that it is not made again with haste.
 func (p *planner) startAttempt(o *ordinal, d *Drain, attempt int32, since time.Time) {
 	if user := p.user(o); user != nil {
 		d.say(d.State, drainv1alpha1.ReasonClaimInUse, "Waiting for pod %q, which uses a claim of the ordinal, to terminate", user.Name)
@@ -201,6 +203,7 @@ func (p *planner) startAttempt(o *ordinal, d *Drain, attempt int32, since time.T
 	last := attemptUnder(o.lock)
 	asked := last.Number == attempt && last.Failed == nil
 	if again := last.Asked.Add(askAgain); asked && p.now.Before(again) {
+		d.Message = fmt.Sprintf("Job %q was created and is gone; creating it again", p.jobName(o, attempt))
 		d.RetryAfter = again.Sub(p.now)
 		return
 	}

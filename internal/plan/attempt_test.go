@@ -81,14 +81,15 @@ func TestAttemptsOutliveTheirJobs(t *testing.T) {
 		"a Job that is gone is not marked by an older one": notes(is(deletedJob, "was deleted", NoteAttempt, 0, lockedWith(ungatedJob, attempted(Attempt{Number: 2, Asked: noon, TemplateHash: hash})), func(w *world) {
 			w.through(2, 1)
 		}), 2),
-		"the first Job under a fresh lock is not noted":    starts(is(locked, "", StartJob, 0, lockedWith(bornJustNow)), 1, false),
-		"a Job that may have been made before is noted":    starts(is(locked, "", StartJob, 0, lockedWith()), 1, true),
-		"a Job that was asked for a moment ago is awaited": is(locked, "", "", 4*time.Second, lockedWith(attempted(Attempt{Number: 1, Asked: metav1.NewTime(now.Add(-time.Second))}))),
-		"a Job that was asked for in vain is noted again":  starts(is(locked, "", StartJob, 0, lockedWith(attempted(Attempt{Number: 1, Asked: noon}))), 1, true),
+		"the first Job under a fresh lock is not noted":           starts(is(locked, "", StartJob, 0, lockedWith(bornJustNow)), 1, false),
+		"a Job that may have been made before is noted":           starts(is(locked, "", StartJob, 0, lockedWith()), 1, true),
+		"a Job that was made a moment ago and is gone is awaited": is(locked, "is gone; creating it again", "", 4*time.Second, lockedWith(attempted(Attempt{Number: 1, Asked: metav1.NewTime(now.Add(-time.Second))}))),
+		"a Job that was made in vain is noted again":              starts(is(locked, "", StartJob, 0, lockedWith(attempted(Attempt{Number: 1, Asked: noon}))), 1, true),
 		"a note that can't be read is none": starts(is(locked, "", StartJob, 0, lockedWith(bornJustNow, func(p *corev1.Pod) {
 			metav1.SetMetaDataAnnotation(&p.ObjectMeta, drainv1alpha1.AttemptAnnotation, "{")
 		})), 1, false),
-		"a negative number is none": starts(is(locked, "", StartJob, 0, lockedWith(bornJustNow, attempted(Attempt{Number: -3}))), 1, false),
+		"a number without a successor is none": starts(is(locked, "", StartJob, 0, lockedWith(bornJustNow, attempted(Attempt{Number: 1<<31 - 1}))), 1, false),
+		"a negative number is none":            starts(is(locked, "", StartJob, 0, lockedWith(bornJustNow, attempted(Attempt{Number: -3}))), 1, false),
 		"a pod that was changed fails its attempt before it runs": notes(is(changed, "is mounted by no container", NoteAttempt, 0, lockedWith(), func(w *world) {
 			w.job(2, 1)
 			w.drainPod(2, gated, unmounted)
@@ -182,7 +183,7 @@ func TestJobsThatWouldWaitForEverAreStopped(t *testing.T) {
 		"a pod that starts no further container is named": draining(drainv1alpha1.ReasonPodNotStarted, "no further one", "", lockedWith(), func(w *world) {
 			w.job(2, 1)
 			w.drainPod(2, func(p *corev1.Pod) {
-				p.Status.Phase = corev1.PodPending
+				p.Spec.RestartPolicy, p.Status.Phase = corev1.RestartPolicyNever, corev1.PodPending
 				p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "tool", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}}}
 			})
 		}),

@@ -224,7 +224,7 @@ func (p *planner) hindrance(o *ordinal, pod *corev1.Pod) (reason, message string
 			return drainv1alpha1.ReasonPodUnschedulable, fmt.Sprintf("Pod %q can't be scheduled: %s", pod.Name, condition.Message)
 		}
 	}
-	if pod.Status.Phase == corev1.PodPending && started(pod) && !runs(pod) {
+	if pod.Spec.RestartPolicy == corev1.RestartPolicyNever && pod.Status.Phase == corev1.PodPending && started(pod) && !runs(pod) {
 		// After a reboot, the kubelet starts no further container of a pod with restartPolicy Never, and leaves it Pending
 		// (computePodActions in kubernetes/pkg/kubelet/kuberuntime).
 		return drainv1alpha1.ReasonPodNotStarted, fmt.Sprintf("Pod %q on node %q has ended a container and started no further one; if that lasts, delete the pod", pod.Name, pod.Spec.NodeName)

@@ -119,7 +119,6 @@ var patience = map[string]time.Duration{
 	drainv1alpha1.ReasonImagePullFailed:         0,
 	drainv1alpha1.ReasonContainerConfigError:    0,
 	drainv1alpha1.ReasonAttemptsExhausted:       0,
-	drainv1alpha1.ReasonJobExists:               time.Minute,
 	drainv1alpha1.ReasonMarkingClaims:           3 * time.Minute,
 	drainv1alpha1.ReasonPodUnschedulable:        5 * time.Minute,
 	drainv1alpha1.ReasonSidecarRunning:          5 * time.Minute,

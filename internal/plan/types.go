@@ -138,7 +138,7 @@ type StepKind string
 const (
 	// TakeLock creates the lock.
 	TakeLock StepKind = "TakeLock"
-	// StartJob creates the Job named Step.Job, after writing Step.Note to the lock if there is one.
+	// StartJob creates the Job named Step.Job, and then writes Step.Note to the lock if there is one.
 	StartJob StepKind = "StartJob"
 	// AdmitPod writes Step.JobUID and Step.Note to the lock and ungates the drain pod Step.Pod of that Job.
 	AdmitPod StepKind = "AdmitPod"
