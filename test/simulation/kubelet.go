@@ -122,7 +122,7 @@ type container struct {
 
 // end has the container's processes end, those that have not yet with this exit code.
 func (c *container) end(exit int) {
-	c.live = false
+	c.live, c.shown = false, false
 	if !c.ended {
 		c.ended, c.exit = true, exit
 	}
@@ -292,6 +292,17 @@ func (w *world) loseSandbox(c *container) {
 	c.sandboxLost = true
 }
 
+// disturbSome does that to one of the drain pods that run.
+func (w *world) disturbSome() {
+	pod, ok := some(w, func(pod *corev1.Pod) bool {
+		c := w.containers[pod.UID]
+		return isDrain(pod) && c != nil && c.live && c.evicted == notEvicted && pod.DeletionTimestamp == nil && w.nodes[c.node] == nodeUp
+	})
+	if ok {
+		w.disturb(pod, w.containers[pod.UID])
+	}
+}
+
 // disturb is what the kubelet does to a pod that nobody has deleted, as far as its spec asks for it.
 func (w *world) disturb(pod *corev1.Pod, c *container) {
 	main := &pod.Spec.Containers[0]
@@ -337,6 +348,9 @@ func (w *world) startAnew(pod *corev1.Pod, c *container) {
 	inTool := c.tool && !c.toolEnded
 	switch {
 	case stays(pod, c):
+		if !c.shown {
+			w.setPhase(pod, corev1.PodPending)
+		}
 	case pod.Spec.RestartPolicy == corev1.RestartPolicyNever, c.exit == 0 && !inTool && pod.Spec.RestartPolicy == corev1.RestartPolicyOnFailure:
 		w.setPhase(pod, w.phaseOf(pod, c, true))
 	default:

@@ -50,6 +50,9 @@ const (
 func (w *world) settleKubernetes() {
 	c := w.choices
 	overlooked := c.chance(w.sloth)
+	if w.cruel > 0 && c.chance(w.cruel) {
+		w.disturbSome()
+	}
 	w.choices = &choices{}
 	defer func() { w.choices = c }()
 	w.sets.step(w.choices)
@@ -233,7 +236,7 @@ func (w *world) checkAlarm(quiet bool) {
 		if quiet {
 			stuck = e.State == drainv1alpha1.DrainDraining || e.State == drainv1alpha1.DrainFailed || e.State == drainv1alpha1.DrainBlocked
 		}
-		if stuck && !stalled && !suspended {
+		if stuck && !stalled && !suspended && e.Reason != drainv1alpha1.ReasonWantedBack {
 			w.violate(invariantAlarm, "ordinal %d gets nowhere and Stalled isn't True: %s", *e.Ordinal, entryOf(policy, *e.Ordinal))
 		}
 	}

@@ -293,7 +293,7 @@ var profiles = []profile{
 		users:  [actions]int{doScale: 50, doEndDrain: 6, doTemplate: 4, doProof: 3, doDeleteJob: 2},
 		late:   []string{"patch pods", "patch persistentvolumeclaims"},
 		unused: 5, twoTemplates: 3, retain: 5, wait: 7, prompt: true, most: 3, fickle: 5, sloth: 30,
-		cruel: 22, reboots: 2, tools: 3, odd: 2, exitCode: 3, limited: 2,
+		cruel: 12, reboots: 2, tools: 2, odd: 1, exitCode: 4, limited: 2,
 	},
 	{
 		name: "templates that are not what they should be", often: 3, steps: 40,
@@ -301,7 +301,7 @@ var profiles = []profile{
 		users:  [actions]int{doScale: 50, doTemplate: 30, doProof: 10, doDeleteJob: 2},
 		late:   []string{"patch pods", "patch persistentvolumeclaims"},
 		unused: 5, twoTemplates: 5, retain: 5, wait: 7, prompt: true, most: 2, fickle: 5, sloth: 30,
-		cruel: 15, reboots: 1, tools: 2, odd: 5, exitCode: 4, limited: 2,
+		cruel: 12, reboots: 1, tools: 2, odd: 6, exitCode: 5, limited: 2,
 	},
 	{
 		name: "webhooks", often: 4, steps: 40,
@@ -309,7 +309,7 @@ var profiles = []profile{
 		users:  [actions]int{doScale: 50, doWebhook: 30, doTemplate: 10, doDeleteJob: 2, doEndDrain: 5},
 		late:   []string{"patch pods", "create jobs"},
 		unused: 5, twoTemplates: 3, retain: 5, wait: 7, prompt: true, most: 2, fickle: 5, sloth: 30,
-		cruel: 10, tools: 2, exitCode: 4, limited: 2, hooked: 4,
+		cruel: 12, tools: 2, exitCode: 5, limited: 2, hooked: 4,
 	},
 	{
 		name: "pods without a grace period", often: 2, steps: 40,

@@ -123,7 +123,7 @@ func (g *guard) files() []string {
 // budget is less for what isn't expected to be missed.
 func (g *guard) budget() int {
 	if g.unneeded != "" {
-		return *seeds
+		return *seeds / 6
 	}
 	return *seeds
 }
