@@ -111,6 +111,27 @@ func TestCreateFillsCpuset(t *testing.T) {
 	}
 }
 
+func TestProcesses(t *testing.T) {
+	root := t.TempDir()
+	for folder, pids := range map[string]string{"drain1/node-2/pods/a": "12\n13\n", "drain1/node-2": "1\n14\n", "drain1/node-1/pods": "15\n"} {
+		if err := os.MkdirAll(filepath.Join(root, folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, folder, "cgroup.procs"), []byte(pids), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := Hierarchies{Roots: []string{root}}
+	pids, err := h.Processes("drain1/node-2")
+	slices.Sort(pids)
+	if want := []int{12, 13, 14}; err != nil || !slices.Equal(pids, want) {
+		t.Errorf("got %v, %v, want %v: all below, and never the first process", pids, err, want)
+	}
+	if pids, err := h.Processes("drain1/node-3"); err != nil || len(pids) != 0 {
+		t.Errorf("got %v, %v of a cgroup that isn't there", pids, err)
+	}
+}
+
 func TestMountsBelow(t *testing.T) {
 	mountinfo := `22 1 254:0 / / rw - ext4 /dev/vda rw
 40 22 0:30 / /a/.cluster rw - tmpfs tmpfs rw

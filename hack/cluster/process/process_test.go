@@ -77,6 +77,28 @@ func TestStartAndKill(t *testing.T) {
 	}
 }
 
+// What enters a node stays outside and has the program that was meant as its child.
+func TestChildren(t *testing.T) {
+	_, parent := start(t, "sh", "-c", "sleep 1000; true")
+	var children []Record
+	var err error
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for tries := 0; tries < 500 && err == nil && len(children) == 0; tries++ {
+		<-poll.C
+		children, err = parent.Children()
+	}
+	if err != nil || len(children) != 1 || !children[0].Running() || children[0].PID == parent.PID {
+		t.Fatalf("got %+v, %v, want the one child of process %d", children, err, parent.PID)
+	}
+	if err := Kill(t.Context(), append(children, parent)); err != nil {
+		t.Fatal(err)
+	}
+	if children[0].Running() {
+		t.Error("the child still runs")
+	}
+}
+
 // An id that the kernel gave to another process since must not be signalled.
 func TestKillSparesAnotherProcess(t *testing.T) {
 	_, record := start(t, "sleep", "1000")
