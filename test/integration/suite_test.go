@@ -72,9 +72,11 @@ var _ = BeforeSuite(func() {
 		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
 	}
+	log := audit(environment)
 	config, err := environment.Start()
 	Expect(err).NotTo(HaveOccurred(), "starting kube-apiserver and etcd")
 	DeferCleanup(func() { Expect(environment.Stop()).To(Succeed()) })
+	DeferCleanup(func() { expectRightsUsed(log) })
 
 	k8s, err = client.New(config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
