@@ -40,6 +40,8 @@ const (
 	DeletingAnnotation = "drain.statefulset.dev/deleting"
 	// TemplateHashAnnotation holds, on a Job, a hash of what its pod was made from.
 	TemplateHashAnnotation = "drain.statefulset.dev/template-hash"
+	// ProofAnnotation holds, on a Job, the spec.proof that it was made under.
+	ProofAnnotation = "drain.statefulset.dev/proof"
 	// DrainedAnnotation is the mark on a claim that a drain of it has succeeded.
 	DrainedAnnotation = "drain.statefulset.dev/drained"
 	// SkipAnnotation, with the value "true" on a claim, makes the operator leave the

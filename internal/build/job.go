@@ -72,6 +72,7 @@ func Job(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, attempt Att
 		drainv1alpha1.PolicyAnnotation:       policy.Name,
 		drainv1alpha1.LockAnnotation:         string(attempt.LockUID),
 		drainv1alpha1.TemplateHashAnnotation: TemplateHash(policy, set),
+		drainv1alpha1.ProofAnnotation:        string(cmp.Or(policy.Spec.Proof, drainv1alpha1.ProofReceipt)),
 	}
 	template.Labels = merge(template.Labels, own)
 	template.Annotations = merge(template.Annotations, notes)

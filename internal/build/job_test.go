@@ -54,6 +54,7 @@ func TestTheTemplatesMetadataReachesJobAndPod(t *testing.T) {
 		drainv1alpha1.PolicyAnnotation:       "empty-web",
 		drainv1alpha1.LockAnnotation:         "lock",
 		drainv1alpha1.TemplateHashAnnotation: TemplateHash(policy, makeSet()),
+		drainv1alpha1.ProofAnnotation:        "Receipt",
 	}
 	pod := Pod(job)
 	for what, got := range map[string]metav1.ObjectMeta{"Job": job.ObjectMeta, "template": job.Spec.Template.ObjectMeta, "pod": pod.ObjectMeta} {

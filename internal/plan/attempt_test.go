@@ -120,6 +120,11 @@ func TestWhatASuccessMustProve(t *testing.T) {
 		}
 	}
 	exitCode := func(w *world) { w.Policy.Spec.Proof = drainv1alpha1.ProofExitCode }
+	madeUnderExitCode := func(w *world) {
+		for i := range w.Jobs {
+			w.Jobs[i].Annotations[drainv1alpha1.ProofAnnotation] = string(drainv1alpha1.ProofExitCode)
+		}
+	}
 	started := func(ordinal string) func(*corev1.Pod) {
 		return func(p *corev1.Pod) { p.Labels[drainv1alpha1.OrdinalLabel] = ordinal }
 	}
@@ -127,11 +132,13 @@ func TestWhatASuccessMustProve(t *testing.T) {
 	decide(t, map[string]decision{
 		"a receipt proves it":                                     marked(lockedWith(), ends()),
 		"without a receipt it is no success":                      unproven("left no receipt", lockedWith(), ends(noReceipt)),
-		"with ExitCode the exit code is enough":                   marked(lockedWith(), exitCode, ends(noReceipt)),
+		"with ExitCode the exit code is enough":                   marked(lockedWith(), exitCode, ends(noReceipt), madeUnderExitCode),
+		"ExitCode says nothing of a Job that was made before":     unproven("left no receipt", lockedWith(), exitCode, ends(noReceipt)),
+		"Receipt is wanted of a Job that was made under ExitCode": unproven("left no receipt", lockedWith(), ends(noReceipt), madeUnderExitCode),
 		"a pod that was evicted proves nothing":                   unproven("was disrupted (TerminationByKubelet)", lockedWith(), ends(disrupted)),
-		"with ExitCode a pod that was evicted proves nothing":     unproven("was disrupted", lockedWith(), exitCode, ends(disrupted)),
+		"with ExitCode a pod that was evicted proves nothing":     unproven("was disrupted", lockedWith(), exitCode, ends(disrupted), madeUnderExitCode),
 		"a pod that mounted nothing proves nothing":               unproven("mounted by no container", lockedWith(), ends(unmounted)),
-		"with ExitCode a pod that mounted nothing proves nothing": unproven("mounted by no container", lockedWith(), exitCode, ends(unmounted)),
+		"with ExitCode a pod that mounted nothing proves nothing": unproven("mounted by no container", lockedWith(), exitCode, ends(unmounted), madeUnderExitCode),
 		"a pod that mounted one claim of two proves nothing":      unproven("wal-web-2", func(w *world) { w.templates("data", "wal") }, lockedWith(), ends(), func(w *world) { w.claimAfterwards("wal", 2) }),
 		"the pod of another Job proves nothing":                   unproven("is gone", lockedWith(), ends(func(p *corev1.Pod) { p.OwnerReferences[0].UID = "another" })),
 		"a Job that only bears the labels proves nothing":         {given: all(lockedWith(), func(w *world) { w.job(2, 1, complete, forged); w.drainPod(2, ended(0, "")) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: StartJob},
@@ -173,6 +180,12 @@ func TestJobsThatWouldWaitForEverAreStopped(t *testing.T) {
 		"a suspended Job whose pod still runs is awaited": draining(drainv1alpha1.ReasonWantedBack, "", "", lockedWith(), scaledUp, func(w *world) {
 			w.job(2, 1, suspendedJob)
 			w.drainPod(2, running)
+		}),
+		"what keeps a drain from its end is named also when its ordinal is back in range": draining(drainv1alpha1.ReasonSidecarRunning, "back in range", "", lockedWith(), scaledUp, func(w *world) {
+			w.job(2, 1)
+			w.drainPod(2, container(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}), func(p *corev1.Pod) {
+				p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, corev1.ContainerStatus{Name: "proxy", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
+			})
 		}),
 		"a sidecar that outlives the drain is named": draining(drainv1alpha1.ReasonSidecarRunning, `"proxy"`, "", lockedWith(), func(w *world) {
 			w.job(2, 1)

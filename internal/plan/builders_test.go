@@ -320,6 +320,10 @@ var (
 
 func jobTerminating(job *batchv1.Job) { job.DeletionTimestamp = &noon }
 
+func underExitCode(job *batchv1.Job) {
+	job.Annotations[drainv1alpha1.ProofAnnotation] = string(drainv1alpha1.ProofExitCode)
+}
+
 // forged makes a Job one that only bears the policy's labels.
 func forged(job *batchv1.Job) { job.OwnerReferences = nil }
 

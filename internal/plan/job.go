@@ -80,14 +80,16 @@ func (p *planner) stopJob(o *ordinal, pods jobPods) (why string) {
 // tellJob says where a Job stands that goes on.
 func (p *planner) tellJob(o *ordinal, pods jobPods, outcome string) (reason, message string) {
 	switch {
-	case o.inRange:
-		return drainv1alpha1.ReasonWantedBack, fmt.Sprintf("The ordinal is back in range; its pod starts when Job %q has ended, because spec.whenScaledUp is Wait", o.job.Name)
 	case pods.trouble != "":
 		return pods.trouble, fmt.Sprintf("%s; fix it, or edit %s to replace the Job", pods.message, p.templateName())
-	case ptr.Deref(o.job.Spec.Suspend, false):
-		return drainv1alpha1.ReasonQueued, fmt.Sprintf("Job %q is suspended, by a queueing controller for example", o.job.Name)
+	case pods.hindrance != "" && o.inRange:
+		return pods.hindrance, pods.message + "; the ordinal is back in range, and its pod starts when the Job has ended"
 	case pods.hindrance != "":
 		return pods.hindrance, pods.message
+	case o.inRange:
+		return drainv1alpha1.ReasonWantedBack, fmt.Sprintf("The ordinal is back in range; its pod starts when Job %q has ended, because spec.whenScaledUp is Wait", o.job.Name)
+	case ptr.Deref(o.job.Spec.Suspend, false):
+		return drainv1alpha1.ReasonQueued, fmt.Sprintf("Job %q is suspended, by a queueing controller for example", o.job.Name)
 	case !pods.started:
 		return drainv1alpha1.ReasonPodNotStarted, fmt.Sprintf("The pod of Job %q has not started yet", o.job.Name)
 	case outcome != "":

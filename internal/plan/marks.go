@@ -89,7 +89,11 @@ func whyUsed(claim *corev1.PersistentVolumeClaim) string {
 
 // expected returns what the operator asked for when it made the ordinal's Job.
 func (p *planner) expected(o *ordinal) proof.Expected {
-	want := proof.Expected{Proof: p.Policy.Spec.Proof, Receipt: Receipt(o.job.Name)}
+	want := proof.Expected{Proof: drainv1alpha1.ProofReceipt, Receipt: Receipt(o.job.Name)}
+	if p.Policy.Spec.Proof == drainv1alpha1.ProofExitCode && o.job.Annotations[drainv1alpha1.ProofAnnotation] == string(drainv1alpha1.ProofExitCode) {
+		// Not for a Job that was made before: its template was not checked for what lets the kubelet end it.
+		want.Proof = drainv1alpha1.ProofExitCode
+	}
 	containers := o.job.Spec.Template.Spec.Containers
 	if !p.edited(o.job) && p.TemplateHash != "" {
 		containers = p.Policy.Spec.Template.Spec.Containers
