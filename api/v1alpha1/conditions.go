@@ -122,6 +122,9 @@ const (
 	ReasonQueued = "Queued"
 	// ReasonPodUnschedulable surfaces while the scheduler finds no node for the drain pod.
 	ReasonPodUnschedulable = "PodUnschedulable"
+	// ReasonPodsFailing surfaces when the containers of a Job's pods have failed ten times and the Job goes on, because of
+	// its podFailurePolicy or a large backoffLimit.
+	ReasonPodsFailing = "PodsFailing"
 	// ReasonSidecarRunning surfaces when every container of the template has ended and the pod runs on, because of a
 	// container that something else added to it.
 	ReasonSidecarRunning = "SidecarRunning"

@@ -24,6 +24,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Name returns the name that the StatefulSet controller gives to the claim of one
@@ -103,6 +104,13 @@ func (id Identity) Template(base string) (string, bool) {
 	return "", false
 }
 
+// ephemeral reports whether a claim is that of a pod's generic ephemeral volume: the pod is its controller, and not the
+// StatefulSet's pod of the ordinal, which the StatefulSet controller makes the owner when it is to delete the claim.
+func ephemeral(claim *corev1.PersistentVolumeClaim, set string, ordinal int32) bool {
+	owner := metav1.GetControllerOfNoCopy(claim)
+	return owner != nil && owner.Kind == "Pod" && owner.Name != fmt.Sprintf("%s-%d", set, ordinal)
+}
+
 // Verdict is whether a claim belongs to a StatefulSet.
 type Verdict int
 
@@ -122,7 +130,7 @@ const (
 // its namespace. Own comes with the claim's template and ordinal.
 func Belongs(claim *corev1.PersistentVolumeClaim, set Identity, others []Identity) (template string, ordinal int32, verdict Verdict) {
 	base, ordinal, ok := Parse(claim.Name)
-	if !ok || !slices.Contains(Sets(base), set.Name) {
+	if !ok || !slices.Contains(Sets(base), set.Name) || ephemeral(claim, set.Name, ordinal) {
 		return "", 0, Foreign
 	}
 	template, fits := set.Template(base)

@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 )
 
 func TestNameIsTheStatefulSetControllersOwn(t *testing.T) {
@@ -125,6 +126,27 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("Sets(%q) = %q, want %q among them", base, Sets(base), set)
 		}
 	})
+}
+
+func TestAClaimOfAnEphemeralVolumeIsForeign(t *testing.T) {
+	set := Identity{Name: "web", Templates: []string{"data"}}
+	for name, tc := range map[string]struct {
+		owners []metav1.OwnerReference
+		want   Verdict
+	}{
+		"no owner":               {want: Own},
+		"a pod":                  {owners: []metav1.OwnerReference{{Kind: "Pod", Name: "data", Controller: ptr.To(true)}}, want: Foreign},
+		"the ordinal's own pod":  {owners: []metav1.OwnerReference{{Kind: "Pod", Name: "web-2", Controller: ptr.To(true)}}, want: Own},
+		"the StatefulSet":        {owners: []metav1.OwnerReference{{Kind: "StatefulSet", Name: "web", Controller: ptr.To(true)}}, want: Own},
+		"a pod, without control": {owners: []metav1.OwnerReference{{Kind: "Pod", Name: "data"}}, want: Own},
+	} {
+		t.Run(name, func(t *testing.T) {
+			claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "data-web-2", OwnerReferences: tc.owners}}
+			if _, _, got := Belongs(claim, set, nil); got != tc.want {
+				t.Errorf("Belongs = %v, want %v", got, tc.want)
+			}
+		})
+	}
 }
 
 func TestIdentityOfTakesTemplatesAndMatchLabels(t *testing.T) {

@@ -179,8 +179,15 @@ func (r *Reconciler) takeLock(ctx context.Context, live plan.Snapshot, drain *pl
 	case err != nil && refusal(err):
 		refuse(drain, drainv1alpha1.ReasonLockRefused, "The API server refuses the lock, a pod that never runs", err)
 		return nil
+	case err != nil:
+		return err
 	}
-	return err
+	if missing := plan.LockLacks(lock, live.Policy.UID); missing != "" {
+		// It would protect nothing, or stay for ever.
+		refuse(drain, drainv1alpha1.ReasonLockRefused, "A webhook changes the lock, a pod that never runs", fmt.Errorf("it lacks %s; exempt pods with the label %s=%s from it", missing, drainv1alpha1.RoleLabel, drainv1alpha1.RoleLock))
+		return r.releaseLock(ctx, lock)
+	}
+	return nil
 }
 
 // startJob creates the Job of an attempt, and has the lock remember it where that is asked for. The Job's name says which

@@ -99,7 +99,8 @@ func stripClaim(object any) (any, error) {
 	stripped := &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: claim.Name, Namespace: claim.Namespace, UID: claim.UID, ResourceVersion: claim.ResourceVersion,
-			Labels: claim.Labels, CreationTimestamp: claim.CreationTimestamp, DeletionTimestamp: claim.DeletionTimestamp,
+			Labels: claim.Labels, OwnerReferences: claim.OwnerReferences,
+			CreationTimestamp: claim.CreationTimestamp, DeletionTimestamp: claim.DeletionTimestamp,
 		},
 		Spec: corev1.PersistentVolumeClaimSpec{VolumeName: claim.Spec.VolumeName},
 		Status: corev1.PersistentVolumeClaimStatus{

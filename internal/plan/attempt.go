@@ -51,7 +51,8 @@ type Attempt struct {
 	Asked metav1.Time `json:"asked"`
 	// TemplateHash is that of the template that its Job was made from.
 	TemplateHash string `json:"templateHash,omitempty"`
-	// Failed is when the attempt failed; nil while it isn't known to have.
+	// Failed is when the operator first saw that the attempt had failed, by its own clock, which the backoff goes by too; nil
+	// while it isn't known to have.
 	Failed *metav1.Time `json:"failed,omitempty"`
 	// Late counts the attempts under this lock that were not believed only because Kubernetes reported their claims as
 	// unused too late. Each of them allows the report twice as long.
@@ -119,7 +120,7 @@ func (p *planner) failure(o *ordinal) *Attempt {
 		if said := p.outcomeOf(o); said != "" {
 			words = end.Reason + ": " + said
 		}
-		this.fail(end.LastTransitionTime.Time, drainv1alpha1.ReasonJobFailed, words)
+		this.fail(p.now, drainv1alpha1.ReasonJobFailed, words)
 		return &this
 	}
 	doubt := p.doubt(o)
@@ -129,7 +130,7 @@ func (p *planner) failure(o *ordinal) *Attempt {
 		}
 		this.Late++
 	}
-	this.fail(end.LastTransitionTime.Time, drainv1alpha1.ReasonNotProven, doubt)
+	this.fail(p.now, drainv1alpha1.ReasonNotProven, doubt)
 	return &this
 }
 

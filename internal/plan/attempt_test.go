@@ -154,6 +154,11 @@ func TestWhatASuccessMustProve(t *testing.T) {
 		"a pod that lost its Job is told to end": {given: all(lockedWith(attempted(failedAttempt(1, time.Second))), ends(), func(w *world) {
 			w.drainPod(2, running, func(p *corev1.Pod) { p.OwnerReferences = nil })
 		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantStep: DeletePod},
+		"a pod with an ephemeral volume of that name uses the claim": {given: all(orphan, func(w *world) {
+			w.pod("data", "", func(p *corev1.Pod) {
+				p.Spec.Volumes = []corev1.Volume{{Name: "web-2", VolumeSource: corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{}}}}
+			})
+		}), wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"data"`, wantRetryAfter: recheck},
 		"a pod labelled with another ordinal uses the claim":       {given: all(orphan, func(w *world) { w.drainPod(2, running, started("7")) }), wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "uses a claim", wantRetryAfter: recheck},
 		"a pod of a Job that only bears the labels uses the claim": {given: all(lockedWith(), func(w *world) { w.job(2, 1, forged); w.drainPod(2, running) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "uses a claim", wantRetryAfter: recheck},
 	})
@@ -230,10 +235,25 @@ func TestStalledAfterABoundedTime(t *testing.T) {
 		"a report of use that doesn't come":      {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonMarkingClaims, 3*time.Minute), func(w *world) { w.through(2, 1) }, unused), want: drainv1alpha1.ReasonMarkingClaims, wantSays: "PersistentVolumeClaimUnusedSinceTime"},
 		"a claim that lost its volume":           {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonMarkingClaims, 3*time.Minute), func(w *world) { w.through(2, 1) }, unused, func(w *world) { lost(&w.Claims[0]) }), want: drainv1alpha1.ReasonMarkingClaims, wantSays: "lost its volume"},
 		"no ready replicas for long":             {given: all(orphan, since(waiting, drainv1alpha1.ReasonWaitingForReadyReplicas, 15*time.Minute), func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }), want: drainv1alpha1.ReasonWaitingForReadyReplicas},
-		"a queue may take its time":              {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonQueued, 24*time.Hour), func(w *world) { w.job(2, 1, func(j *batchv1.Job) { j.Spec.Suspend = ptr.To(true) }) })},
-		"a drain may take its time":              {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonJobRunning, 24*time.Hour), func(w *world) { w.job(2, 1, jobReady); w.drainPod(2, running) })},
-		"two failed attempts don't stall":        {given: lockedWith(attempted(failedAttempt(2, time.Second)))},
-		"three failed attempts do":               {given: lockedWith(attempted(failedAttempt(3, time.Second))), want: drainv1alpha1.ReasonJobFailed, wantSays: "Attempt 3 failed"},
+		"a pod that isn't told to go":            {given: all(orphan, since(waiting, drainv1alpha1.ReasonPodStillExists, 30*time.Minute), func(w *world) { w.pod("web-2", "") }), want: drainv1alpha1.ReasonPodStillExists},
+		"a Job that doesn't go":                  {given: all(lockedWith(ungatedJob), since(draining, drainv1alpha1.ReasonStoppingJob, 30*time.Minute), func(w *world) { w.job(2, 1, jobTerminating) }), want: drainv1alpha1.ReasonStoppingJob},
+		"a lock without a drain for long":        {given: all(lockedWith(func(p *corev1.Pod) { p.CreationTimestamp = metav1.NewTime(now.Add(-30 * time.Minute)) }), func(w *world) { w.job(2, 1) }), want: drainv1alpha1.ReasonPodNotStarted},
+		"pods that fail again and again": {given: all(lockedWith(ungatedJob), func(w *world) {
+			w.job(2, 1)
+			for range 10 {
+				w.drainPod(2, ended(1, "disk on fire"))
+			}
+		}), want: drainv1alpha1.ReasonPodsFailing, wantSays: "disk on fire"},
+		"pods that fail now and then": {given: all(lockedWith(ungatedJob), func(w *world) {
+			w.job(2, 1)
+			for range 9 {
+				w.drainPod(2, ended(1, "disk on fire"))
+			}
+		})},
+		"a queue may take its time":       {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonQueued, 24*time.Hour), func(w *world) { w.job(2, 1, func(j *batchv1.Job) { j.Spec.Suspend = ptr.To(true) }) })},
+		"a drain may take its time":       {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonJobRunning, 24*time.Hour), func(w *world) { w.job(2, 1, jobReady); w.drainPod(2, running) })},
+		"two failed attempts don't stall": {given: lockedWith(attempted(failedAttempt(2, time.Second)))},
+		"three failed attempts do":        {given: lockedWith(attempted(failedAttempt(3, time.Second))), want: drainv1alpha1.ReasonJobFailed, wantSays: "Attempt 3 failed"},
 		"the fourth attempt runs": {given: all(lockedWith(ungatedJob, attempted(Attempt{Number: 4, Asked: noon, TemplateHash: hash})), func(w *world) {
 			w.job(2, 4, jobReady)
 			w.drainPod(2, running)

@@ -55,6 +55,9 @@ func decide(t *testing.T, tests map[string]decision) {
 			drain := plan.Drain(2)
 			if drain != nil && drain.Next.Kind == NoteAttempt && tc.wantStep != NoteAttempt {
 				// The row is about what follows when the lock remembers the failure.
+				if drain.Job != nil {
+					drain.Next.Note.Failed = &noon // When the Job was over.
+				}
 				w.note(2, *drain.Next.Note)
 				plan = Make(w.Snapshot, now)
 				drain = plan.Drain(2)

@@ -17,6 +17,7 @@ limitations under the License.
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -28,6 +29,10 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
+
+// failingPods is the number of failures within one Job after which a person should look. The default backoffLimit ends a Job
+// before.
+const failingPods = 10
 
 // watchJob decides about a Job that is under way: stop it, ungate its pod, or wait.
 func (p *planner) watchJob(o *ordinal, failure *Attempt, d *Drain) {
@@ -82,6 +87,8 @@ func (p *planner) tellJob(o *ordinal, pods jobPods, outcome string) (reason, mes
 	switch {
 	case pods.trouble != "":
 		return pods.trouble, fmt.Sprintf("%s; fix it, or edit %s to replace the Job", pods.message, p.templateName())
+	case pods.failed >= failingPods && pods.hindrance == "":
+		return drainv1alpha1.ReasonPodsFailing, fmt.Sprintf("Job %q goes on although its pods have failed %d times; their last words: %s", o.job.Name, pods.failed, cmp.Or(outcome, "none"))
 	case pods.hindrance != "" && o.inRange:
 		return pods.hindrance, pods.message + "; the ordinal is back in range, and its pod starts when the Job has ended"
 	case pods.hindrance != "":
@@ -113,6 +120,8 @@ type jobPods struct {
 	// trouble is the reason for which a person must act, and hindrance that for which a pod does not run or does not end
 	// by itself, or empty; message is about either.
 	trouble, hindrance, message string
+	// failed is how often a pod, or a container in one that goes on, has failed.
+	failed int32
 }
 
 func (p *planner) podsOfJob(o *ordinal) jobPods {
@@ -125,6 +134,7 @@ func (p *planner) podsOfJob(o *ordinal) jobPods {
 		}
 		pods.started = pods.started || started(pod)
 		pods.running = pods.running || (started(pod) && !terminal(pod))
+		pods.failed += failuresIn(pod)
 		switch {
 		case terminal(pod):
 			pods.succeeded = pods.succeeded || pod.Status.Phase == corev1.PodSucceeded
@@ -141,6 +151,23 @@ func (p *planner) podsOfJob(o *ordinal) jobPods {
 		}
 	}
 	return pods
+}
+
+// failuresIn returns how often a pod, or a container in one that goes on, has failed.
+func failuresIn(pod *corev1.Pod) int32 {
+	if terminal(pod) {
+		if pod.Status.Phase == corev1.PodFailed {
+			return 1
+		}
+		return 0
+	}
+	var restarts int32
+	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
+		for i := range statuses {
+			restarts += statuses[i].RestartCount
+		}
+	}
+	return restarts
 }
 
 // edited says whether the template is another than the one that a Job was made from. One that can't

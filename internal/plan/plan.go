@@ -217,6 +217,20 @@ func IsLock(pod *corev1.Pod, policy types.UID) bool {
 	return pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLock && controls(policy, pod)
 }
 
+// LockLacks returns what a pod lacks to be a lock of the policy with this UID, or "".
+func LockLacks(pod *corev1.Pod, policy types.UID) string {
+	_, numbered := ordinalOf(pod.Labels)
+	switch {
+	case !IsLock(pod, policy) || !numbered || pod.Labels[drainv1alpha1.PolicyUIDLabel] != string(policy):
+		return "the operator's labels or its owner"
+	case !slices.Contains(pod.Finalizers, drainv1alpha1.LockFinalizer):
+		return "the finalizer " + drainv1alpha1.LockFinalizer
+	case !slices.ContainsFunc(pod.Spec.SchedulingGates, func(gate corev1.PodSchedulingGate) bool { return gate.Name == drainv1alpha1.LockSchedulingGate }):
+		return "the scheduling gate " + drainv1alpha1.LockSchedulingGate
+	}
+	return ""
+}
+
 // controls reports whether the policy with this UID is an object's controller. Labels can be copied; what only bears
 // them is evidence of nothing.
 func controls(policy types.UID, object metav1.Object) bool {

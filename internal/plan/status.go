@@ -131,7 +131,14 @@ var patience = map[string]time.Duration{
 	drainv1alpha1.ReasonWaitingForReadyReplicas: 15 * time.Minute,
 	drainv1alpha1.ReasonClaimInUse:              15 * time.Minute,
 	drainv1alpha1.ReasonDeletingClaims:          15 * time.Minute,
+	drainv1alpha1.ReasonPodStillExists:          30 * time.Minute,
+	drainv1alpha1.ReasonStoppingJob:             30 * time.Minute,
+	drainv1alpha1.ReasonPodsFailing:             0,
 }
+
+// lockPatience is how long a lock may stand before the first drain pod under it is let run. Reasons that alternate start
+// their own time anew with each change.
+const lockPatience = 30 * time.Minute
 
 // overduePatience is how long after the end of its grace period a pod may keep an ordinal waiting before a person should
 // look. Its node may be down, and only a person can tell.
@@ -154,6 +161,11 @@ func (p *planner) age(d *Drain, o *ordinal) {
 	if limit, limited := patience[d.Reason]; limited {
 		due = d.Since.Add(limit)
 	}
+	if o != nil && limitOfLock(d, o) {
+		if stuck := o.lock.CreationTimestamp.Add(lockPatience); due.IsZero() || stuck.Before(due) {
+			due = stuck
+		}
+	}
 	if overdue := d.Overdue.Add(overduePatience); !d.Overdue.IsZero() && (due.IsZero() || overdue.Before(due)) {
 		due = overdue
 	}
@@ -163,6 +175,16 @@ func (p *planner) age(d *Drain, o *ordinal) {
 	case !due.IsZero():
 		d.Stalled, d.StallsAfter = !p.now.Before(due), max(0, due.Sub(p.now))
 	}
+}
+
+// limitOfLock reports whether a drain has a lock under which no pod was let run yet, for no reason that a person or a queue
+// gave.
+func limitOfLock(d *Drain, o *ordinal) bool {
+	if o.lock == nil || o.lock.Annotations[drainv1alpha1.JobAnnotation] != "" || d.State != drainv1alpha1.DrainDraining {
+		return false
+	}
+	_, limited := patience[d.Reason]
+	return limited && !settling[d.Reason]
 }
 
 // failures returns how many attempts under the present lock are known to have failed.

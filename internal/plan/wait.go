@@ -262,18 +262,26 @@ func (p *planner) user(o *ordinal) *corev1.Pod {
 		if terminal(pod) || o.controls(pod) {
 			continue
 		}
-		for _, volume := range pod.Spec.Volumes {
-			if volume.PersistentVolumeClaim == nil {
-				continue
-			}
-			for j := range o.claims {
-				if o.claims[j].Name == volume.PersistentVolumeClaim.ClaimName {
-					return pod
-				}
+		for j := range pod.Spec.Volumes {
+			name := claimOf(pod, &pod.Spec.Volumes[j])
+			if slices.ContainsFunc(o.claims, func(claim corev1.PersistentVolumeClaim) bool { return claim.Name == name }) {
+				return pod
 			}
 		}
 	}
 	return nil
+}
+
+// claimOf returns the name of the claim that a volume is of, or "". That of a generic ephemeral volume is named after the pod
+// (kubernetes/component-helpers, ephemeral.VolumeClaimName).
+func claimOf(pod *corev1.Pod, volume *corev1.Volume) string {
+	switch {
+	case volume.PersistentVolumeClaim != nil:
+		return volume.PersistentVolumeClaim.ClaimName
+	case volume.Ephemeral != nil:
+		return pod.Name + "-" + volume.Name
+	}
+	return ""
 }
 
 func (p *planner) neverBound(o *ordinal) bool {

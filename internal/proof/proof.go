@@ -33,7 +33,7 @@ import (
 const ReceiptVariable = "DRAIN_RECEIPT"
 
 // Revision changes with the rules of this package. A template that was accepted under other rules is tried again.
-const Revision = 1
+const Revision = 2
 
 // Expected is what the operator asked for when it made a drain.
 type Expected struct {
@@ -145,6 +145,10 @@ var podRules = []struct {
 	{
 		true, probes,
 		"lets the kubelet end the container before it is done, and an exit code of 0 would not show that; remove the probe, or let the drain leave a receipt (spec.proof: Receipt)",
+	},
+	{
+		true, hooks,
+		"lets the kubelet end the container before it is done, and an exit code of 0 would not show that; do without it, or let the drain leave a receipt (spec.proof: Receipt)",
 	},
 	{
 		true, sizeLimits,
@@ -318,6 +322,23 @@ func probes(spec *corev1.PodSpec, _ Expected) []string {
 		}
 		if spec.Containers[i].StartupProbe != nil {
 			fields = append(fields, fmt.Sprintf("containers[%d].startupProbe", i))
+		}
+	}
+	return fields
+}
+
+// hooks are what else ends a container: a postStart hook that fails (kubernetes/pkg/kubelet/kuberuntime, startContainer), and
+// a resize that restarts it (computePodResizeAction).
+func hooks(spec *corev1.PodSpec, _ Expected) []string {
+	var fields []string
+	for i := range spec.Containers {
+		if lifecycle := spec.Containers[i].Lifecycle; lifecycle != nil && lifecycle.PostStart != nil {
+			fields = append(fields, fmt.Sprintf("containers[%d].lifecycle.postStart", i))
+		}
+		for _, policy := range spec.Containers[i].ResizePolicy {
+			if policy.RestartPolicy == corev1.RestartContainer {
+				fields = append(fields, fmt.Sprintf("containers[%d].resizePolicy (%s)", i, policy.ResourceName))
+			}
 		}
 	}
 	return fields

@@ -111,7 +111,16 @@ func TestPodNamesWhatCouldNotBeBelieved(t *testing.T) {
 		"a receipt that was removed":      {change: func(s *corev1.PodSpec) { s.Containers[0].Env = nil }, want: []string{"containers[0].env (DRAIN_RECEIPT)"}},
 		"a liveness probe":                {change: func(s *corev1.PodSpec) { s.Containers[0].LivenessProbe = &corev1.Probe{} }, wantExitCode: []string{"containers[0].livenessProbe"}},
 		"a startup probe":                 {change: func(s *corev1.PodSpec) { s.Containers[0].StartupProbe = &corev1.Probe{} }, wantExitCode: []string{"containers[0].startupProbe"}},
-		"a readiness probe":               {change: func(s *corev1.PodSpec) { s.Containers[0].ReadinessProbe = &corev1.Probe{} }},
+		"a hook that can fail": {change: func(s *corev1.PodSpec) {
+			s.Containers[0].Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{}}
+		}, wantExitCode: []string{"containers[0].lifecycle.postStart"}},
+		"a hook before the end": {change: func(s *corev1.PodSpec) {
+			s.Containers[0].Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{}}
+		}},
+		"a resize that restarts": {change: func(s *corev1.PodSpec) {
+			s.Containers[0].ResizePolicy = []corev1.ContainerResizePolicy{{ResourceName: corev1.ResourceCPU, RestartPolicy: corev1.NotRequired}, {ResourceName: corev1.ResourceMemory, RestartPolicy: corev1.RestartContainer}}
+		}, wantExitCode: []string{"containers[0].resizePolicy (memory)"}},
+		"a readiness probe": {change: func(s *corev1.PodSpec) { s.Containers[0].ReadinessProbe = &corev1.Probe{} }},
 		"a liveness probe of a sidecar": {change: func(s *corev1.PodSpec) {
 			s.InitContainers = []corev1.Container{{Name: "proxy", RestartPolicy: ptr.To(corev1.ContainerRestartPolicyAlways), LivenessProbe: &corev1.Probe{}}}
 		}},

@@ -28,6 +28,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -315,6 +316,26 @@ var _ = Describe("A lock that is not the policy's", func() {
 		Expect(k8s.Delete(w.ctx, job, client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
 		w.runningJob(2)
 	})
+})
+
+var _ = Describe("A lock that a webhook changes", func() {
+	DescribeTable("is not left behind", func(patch string) {
+		w := newWorld()
+		w.statefulSet(2)
+		w.policy()
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		w.mutate(ofPods, `object.metadata.?labels["`+drainv1alpha1.RoleLabel+`"].orValue("") == "lock" ? `+patch+` : []`)
+		w.scale(1)
+		Eventually(w.drain(1)).Should(Equal("Blocked/LockRefused"))
+		Expect(w.condition(drainv1alpha1.ConditionStalled)()).To(Equal("True/LockRefused"))
+		w.scale(2)
+		Eventually(w.drain(1)).Should(BeEmpty())
+		Expect(apierrors.IsNotFound(k8s.Get(w.ctx, w.key("store-1"), &corev1.Pod{}))).To(BeTrue(), "the StatefulSet's pod can come back")
+	},
+		Entry("without its finalizer", `[JSONPatch{op: "remove", path: "/metadata/finalizers"}]`),
+		Entry("without its label", `[JSONPatch{op: "remove", path: "/metadata/labels/drain.statefulset.dev~1policy-uid"}]`),
+		Entry("without its owner", `[JSONPatch{op: "remove", path: "/metadata/ownerReferences"}]`),
+	)
 })
 
 var _ = Describe("Many kept orphans", func() {
