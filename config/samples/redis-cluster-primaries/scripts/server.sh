@@ -2,6 +2,9 @@
 # What the other scripts share: how the server is started, how the members are asked, and how they find each other.
 # shellcheck disable=SC2034 # They use the variables.
 
+# An image that was unpacked from Debian's packages has no alternatives, and so no awk by that name.
+command -v awk >/dev/null || awk() { mawk "$@"; }
+
 service=redis-primaries
 message=/dev/termination-log
 # A loop that makes no progress for this long ends, and says what it waited for.

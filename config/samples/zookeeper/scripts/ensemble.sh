@@ -2,6 +2,9 @@
 # What the other scripts share: how to ask the members, how to change who is one, and whose a volume is.
 # shellcheck disable=SC2034 # They use the variables.
 
+# An image that was unpacked from Debian's packages has no alternatives, and so no awk by that name.
+command -v awk >/dev/null || awk() { mawk "$@"; }
+
 home=/var/lib/zookeeper
 message=/dev/termination-log
 # What takes longer than this ends, and says what it waited for.
