@@ -88,7 +88,7 @@ func TestZooKeeperSetsACorruptArchiveAside(t *testing.T) {
 			if err := os.WriteFile(file, damage(good), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(file+".part", []byte("of a run that was killed"), 0o600); err != nil {
+			if err := os.WriteFile(file+".part", []byte("of a run that was killed"), 0o400); err != nil {
 				t.Fatal(err)
 			}
 			s.expect("leave.sh", "", 0, "the archive of that name was corrupt, see "+filepath.Base(file)+".corrupt-")

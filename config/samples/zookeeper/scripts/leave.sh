@@ -99,6 +99,8 @@ leave() {
 		echo "${target##*/} is corrupt, and is ${aside##*/} now"
 	fi
 	if [[ ! -e "$target" ]]; then
+		# A run that was killed may have left one, of another user even.
+		rm -f "$target.part"
 		# Logs are made larger than what is in them; the holes cost nothing.
 		said=$(timeout --foreground "$patience" tar --create --gzip --sparse --file "$target.part" version-2 2>&1) ||
 			finish 1 "the archive can't be written: ${said:0:300}"
