@@ -332,11 +332,11 @@ func (r *Reconciler) releaseAbandonedLocks(ctx context.Context, policy types.Nam
 	}
 	var errs []error
 	for i := range locks.Items {
-		owner := metav1.GetControllerOf(&locks.Items[i])
-		if owner == nil || owner.Kind != "DrainPolicy" || owner.Name != policy.Name || owner.UID == present {
+		owner, ok := plan.Holder(&locks.Items[i])
+		if !ok || owner.Name != policy.Name || owner.UID == present {
 			continue
 		}
-		busy, err := r.releaseAbandonedLock(ctx, &locks.Items[i], owner.UID)
+		busy, err := r.releaseAbandonedLock(ctx, &locks.Items[i], owner)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("releasing the abandoned lock %q: %w", locks.Items[i].Name, err))
 		}
@@ -347,24 +347,27 @@ func (r *Reconciler) releaseAbandonedLocks(ctx context.Context, policy types.Nam
 
 // releaseAbandonedLock releases a lock unless something still runs under it, which it then tells to end where nothing
 // else does.
-func (r *Reconciler) releaseAbandonedLock(ctx context.Context, cached *corev1.Pod, owner types.UID) (busy bool, err error) {
+func (r *Reconciler) releaseAbandonedLock(ctx context.Context, cached *corev1.Pod, owner metav1.OwnerReference) (busy bool, err error) {
 	lock, policy := &corev1.Pod{}, &drainv1alpha1.DrainPolicy{}
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(cached), lock); err != nil || lock.UID != cached.UID {
 		return false, client.IgnoreNotFound(err)
 	}
-	key := types.NamespacedName{Namespace: lock.Namespace, Name: metav1.GetControllerOf(cached).Name}
-	if err := r.Live.Get(ctx, key, policy); client.IgnoreNotFound(err) != nil || policy.UID == owner {
+	key := types.NamespacedName{Namespace: lock.Namespace, Name: owner.Name}
+	if err := r.Live.Get(ctx, key, policy); client.IgnoreNotFound(err) != nil || policy.UID == owner.UID {
 		return false, err
 	}
-	gone := plan.Snapshot{Policy: &drainv1alpha1.DrainPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: lock.Namespace, UID: owner}}}
+	gone := plan.Snapshot{Policy: &drainv1alpha1.DrainPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: lock.Namespace, UID: owner.UID}}}
 	if err := gatherOwn(ctx, r.Live, &gone, ownLabels(gone.Policy)); err != nil {
 		return false, err
 	}
 	ordinal := lock.Labels[drainv1alpha1.OrdinalLabel]
+	if job := plan.OrphanedJob(gone, ordinal); job != nil {
+		return true, r.deleteJob(ctx, job.Namespace, job.Name, job.UID)
+	}
 	if pod := plan.Orphan(gone, ordinal); pod != nil {
 		return true, r.deletePod(ctx, pod)
 	}
-	logger := log.FromContext(ctx).WithValues("lock", klog.KObj(lock), "policyUID", owner)
+	logger := log.FromContext(ctx).WithValues("lock", klog.KObj(lock), "policyUID", owner.UID)
 	if busy := plan.Busy(gone, ordinal); busy != "" {
 		logger.Info("Waiting to release the lock of a policy that is gone", "why", busy+" is not over")
 		return true, nil

@@ -142,6 +142,27 @@ func TestWhatASuccessMustProve(t *testing.T) {
 		"a pod that mounted one claim of two proves nothing":      unproven("wal-web-2", func(w *world) { w.templates("data", "wal") }, lockedWith(), ends(), func(w *world) { w.claimAfterwards("wal", 2) }),
 		"the pod of another Job proves nothing":                   unproven("is gone", lockedWith(), ends(func(p *corev1.Pod) { p.OwnerReferences[0].UID = "another" })),
 		"a Job that only bears the labels proves nothing":         {given: all(lockedWith(), func(w *world) { w.job(2, 1, complete, forged); w.drainPod(2, ended(0, "")) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: StartJob},
+		"a Job without a controller proves nothing":               {given: all(lockedWith(), func(w *world) { w.job(2, 1, complete, ownerless); w.drainPod(2, ended(0, "")) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: StartJob},
+		"a Job without a controller is stopped":                   {given: all(lockedWith(), func(w *world) { w.job(2, 1, ownerless); w.drainPod(2, running) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantStep: DeleteJob},
+		"a Job without a controller makes marks void first": {given: all(func(w *world) { w.claim("data", 2, markedUnder(2)) }, func(w *world) {
+			w.lock(2)
+			w.job(2, 1, ownerless)
+			w.drainPod(2, running)
+		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantStep: VoidMarks},
+		"no pod is let run beside another one on the claim": {given: all(lockedWith(), func(w *world) {
+			w.job(2, 1)
+			w.drainPod(2, gated)
+			w.pod("debug", "data-web-2")
+		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "before pod", wantRetryAfter: recheck},
+		"a pod with our labels beside a running drain is not told to end": {given: all(lockedWith(), func(w *world) {
+			w.job(2, 1)
+			w.drainPod(2, running)
+			w.drainPod(2, running, func(p *corev1.Pod) { p.OwnerReferences = nil })
+		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonJobRunning},
+		"a lock without a controller is one still": {given: all(lockedWith(func(p *corev1.Pod) {
+			p.OwnerReferences, p.Finalizers = nil, []string{drainv1alpha1.LockFinalizer}
+			p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: drainv1alpha1.LockSchedulingGate}}
+		}), scaledUp), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: ReleaseLock},
 		"a pod with our labels and another owner uses the claim": {given: all(lockedWith(), func(w *world) {
 			w.drainPod(2, func(p *corev1.Pod) {
 				p.OwnerReferences = []metav1.OwnerReference{{Kind: "ReplicaSet", UID: "rs", Controller: ptr.To(true)}}

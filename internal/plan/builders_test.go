@@ -325,7 +325,10 @@ func underExitCode(job *batchv1.Job) {
 }
 
 // forged makes a Job one that only bears the policy's labels.
-func forged(job *batchv1.Job) { job.OwnerReferences = nil }
+func forged(job *batchv1.Job) { job.OwnerReferences[0].UID = "another" }
+
+// ownerless makes a Job one that its policy left behind, or that only bears the policy's labels.
+func ownerless(job *batchv1.Job) { job.OwnerReferences = nil }
 
 func jobReady(job *batchv1.Job) { job.Status.Ready = ptr.To[int32](1) }
 

@@ -86,6 +86,9 @@ func (p *planner) stopStrays(o *ordinal, d *Drain) bool {
 	}
 	for i := range o.others {
 		if finished(&o.others[i]) == nil {
+			if p.noteUse(o, d) {
+				return true
+			}
 			d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Job %q runs without the lock or on other claims than the ordinal has now; stopping it", o.others[i].Name)
 			d.Next = deleteJob(&o.others[i])
 			return true
@@ -96,10 +99,15 @@ func (p *planner) stopStrays(o *ordinal, d *Drain) bool {
 		if terminal(pod) || (o.job != nil && finished(o.job) == nil && metav1.IsControlledBy(pod, o.job)) {
 			continue
 		}
+		if o.job != nil && finished(o.job) == nil && !o.controls(pod) {
+			// No Job is started beside a drain pod, so this pod only bears the labels. It is a user of the claims, and is seen
+			// as one when the Job has ended.
+			continue
+		}
 		if p.noteUse(o, d) {
 			return true
 		}
-		if pod.DeletionTimestamp == nil && (metav1.GetControllerOf(pod) == nil || o.controls(pod)) {
+		if pod.DeletionTimestamp == nil && (orphaned(pod) || o.controls(pod)) {
 			// Its success would be worth nothing, and without its Job nothing else tells it to end.
 			d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "Drain pod %q has no Job that is under way; deleting it", pod.Name)
 			d.Next = Step{Kind: DeletePod, Pod: pod}

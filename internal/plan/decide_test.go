@@ -407,7 +407,6 @@ func TestDecideAboutStrays(t *testing.T) {
 		"a past Job holds a claim that is to go":    stops("holds it", DeleteJob, func(w *world) { w.claim("data", 2, claimTerminating); w.job(2, 1, complete) }),
 		"an ended pod of no Job holds it":           stops("holds it", DeletePod, func(w *world) { w.claim("data", 2, claimTerminating); w.drainPod(2, ended(0, "fine")) }),
 		"the same, wanted back":                     stops("holds it", DeleteJob, scaledUp, func(w *world) { w.claim("data", 2, claimTerminating); w.job(2, 1, complete) }),
-		"a pod of no Job beside the running one":    stops("deleting it", DeletePod, lockedOrphan, func(w *world) { w.drainPod(2); w.job(2, 1) }),
 		"a pod of no Job, the ordinal wanted back":  stops("deleting it", DeletePod, lockedOrphan, scaledUp, func(w *world) { w.drainPod(2) }),
 		"a pod of no Job, the policy being deleted": stops("deleting it", DeletePod, lockedOrphan, deleted, func(w *world) { w.drainPod(2) }),
 	}

@@ -188,7 +188,7 @@ func trouble(pod *corev1.Pod) (reason, message string) {
 func Busy(snapshot Snapshot, ordinal string) string {
 	for i := range snapshot.Jobs {
 		job := &snapshot.Jobs[i]
-		if finished(job) == nil && controls(snapshot.Policy.UID, job) && (ordinal == "" || job.Labels[drainv1alpha1.OrdinalLabel] == ordinal) {
+		if finished(job) == nil && (controls(snapshot.Policy.UID, job) || orphaned(job)) && (ordinal == "" || job.Labels[drainv1alpha1.OrdinalLabel] == ordinal) {
 			return fmt.Sprintf("Job %q", job.Name)
 		}
 	}
@@ -206,6 +206,18 @@ func Busy(snapshot Snapshot, ordinal string) string {
 		}
 	}
 	return ""
+}
+
+// OrphanedJob returns an unfinished Job of an ordinal, in decimal as in the label, that has no controller and was not
+// deleted, or nil. The garbage collector does not stop it.
+func OrphanedJob(snapshot Snapshot, ordinal string) *batchv1.Job {
+	for i := range snapshot.Jobs {
+		job := &snapshot.Jobs[i]
+		if orphaned(job) && job.Labels[drainv1alpha1.OrdinalLabel] == ordinal && finished(job) == nil && job.DeletionTimestamp == nil {
+			return job
+		}
+	}
+	return nil
 }
 
 // Orphan returns a drain pod of an ordinal, in decimal as in the label, that runs on without a Job and was not deleted,

@@ -210,7 +210,7 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 			// An older attempt has failed, as a rule.
 			end = [][]func(*batchv1.Job){{failed}, {complete}, nil, nil}[r.IntN(4)]
 		}
-		w.job(ordinal, attempt+1, append(end, some(r, change[batchv1.Job]{3, jobTerminating}, change[batchv1.Job]{10, otherTemplate}, change[batchv1.Job]{3, forged}, change[batchv1.Job]{20, underExitCode}, change[batchv1.Job]{3, named(fmt.Sprintf("another-lock-%d", ordinal))})...)...)
+		w.job(ordinal, attempt+1, append(end, some(r, change[batchv1.Job]{3, jobTerminating}, change[batchv1.Job]{10, otherTemplate}, change[batchv1.Job]{3, forged}, change[batchv1.Job]{3, ownerless}, change[batchv1.Job]{20, underExitCode}, change[batchv1.Job]{3, named(fmt.Sprintf("another-lock-%d", ordinal))})...)...)
 		for range r.IntN(3) {
 			w.drainPod(ordinal, [][]func(*corev1.Pod){
 				{gated}, {gated}, {gated, podTerminating}, {running}, {running, podTerminating}, {unschedulable}, {waiting("ErrImagePull")}, {ended(0, "fine")}, {ended(0, "fine")}, {ended(0, "fine"), podTerminating}, {ended(1, "disk")},

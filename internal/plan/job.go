@@ -53,6 +53,11 @@ func (p *planner) watchJob(o *ordinal, failure *Attempt, d *Drain) {
 	reason, message := p.tellJob(o, pods, d.Outcome)
 	d.say(drainv1alpha1.DrainDraining, reason, "%s", message)
 	if pods.gated != nil && !pods.alive && !pods.succeeded && o.lock.DeletionTimestamp == nil {
+		if user := p.user(o); user != nil {
+			d.say(d.State, drainv1alpha1.ReasonClaimInUse, "Waiting for pod %q, which uses a claim of the ordinal, to terminate before pod %q is let run", user.Name, pods.gated.Name)
+			d.RetryAfter = recheck
+			return
+		}
 		d.Next = Step{Kind: AdmitPod, JobUID: o.job.UID, Pod: pods.gated, Note: new(p.open(o))}
 	}
 }
@@ -316,7 +321,5 @@ func hanging(pod corev1.Pod) bool {
 
 // awaitsLock says whether a drain pod still has the operator's gate.
 func awaitsLock(pod *corev1.Pod) bool {
-	return slices.ContainsFunc(pod.Spec.SchedulingGates, func(gate corev1.PodSchedulingGate) bool {
-		return gate.Name == drainv1alpha1.DrainSchedulingGate
-	})
+	return holdsGate(pod, drainv1alpha1.DrainSchedulingGate)
 }

@@ -175,7 +175,7 @@ func (p *planner) gather() (ordinals []*ordinal, ambiguous []string) {
 		}
 	}
 	for i := range p.Jobs {
-		if number, ok := ordinalOf(p.Jobs[i].Labels); ok && controls(p.Policy.UID, &p.Jobs[i]) {
+		if number, ok := ordinalOf(p.Jobs[i].Labels); ok && (controls(p.Policy.UID, &p.Jobs[i]) || orphaned(&p.Jobs[i])) {
 			o := at(number)
 			o.others = append(o.others, p.Jobs[i])
 		}
@@ -211,21 +211,46 @@ func (p *Plan) RetryAfter() time.Duration {
 	return soonest
 }
 
-// IsLock says whether a pod is a lock of the policy with this UID. Labels can be copied; the
+// IsLock reports whether a pod is a lock of the policy with this UID. Labels can be copied; the
 // controller reference can't be had by accident.
 func IsLock(pod *corev1.Pod, policy types.UID) bool {
-	return pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLock && controls(policy, pod)
+	if pod.Labels[drainv1alpha1.RoleLabel] != drainv1alpha1.RoleLock {
+		return false
+	}
+	return controls(policy, pod) || orphaned(pod) && pod.Labels[drainv1alpha1.PolicyUIDLabel] == string(policy) &&
+		slices.Contains(pod.Finalizers, drainv1alpha1.LockFinalizer) && holdsGate(pod, drainv1alpha1.LockSchedulingGate)
+}
+
+// Holder returns the policy whose lock a pod is, and whether it is one's.
+func Holder(pod *corev1.Pod) (policy metav1.OwnerReference, ok bool) {
+	if owner := metav1.GetControllerOf(pod); owner != nil {
+		return *owner, owner.Kind == "DrainPolicy" && IsLock(pod, owner.UID)
+	}
+	policy = metav1.OwnerReference{
+		Kind: "DrainPolicy", Name: pod.Annotations[drainv1alpha1.PolicyAnnotation], UID: types.UID(pod.Labels[drainv1alpha1.PolicyUIDLabel]),
+	}
+	return policy, policy.UID != "" && IsLock(pod, policy.UID)
+}
+
+// orphaned reports whether an object has no controller. The garbage collector takes it off what a policy leaves that is
+// deleted with --cascade=orphan. A Job without one proves nothing, and is stopped; a pod without one is a lock still if it
+// has all that makes a pod one.
+func orphaned(object metav1.Object) bool { return metav1.GetControllerOfNoCopy(object) == nil }
+
+// holdsGate reports whether a pod has a scheduling gate.
+func holdsGate(pod *corev1.Pod, name string) bool {
+	return slices.ContainsFunc(pod.Spec.SchedulingGates, func(gate corev1.PodSchedulingGate) bool { return gate.Name == name })
 }
 
 // LockLacks returns what a pod lacks to be a lock of the policy with this UID, or "".
 func LockLacks(pod *corev1.Pod, policy types.UID) string {
 	_, numbered := ordinalOf(pod.Labels)
 	switch {
-	case !IsLock(pod, policy) || !numbered || pod.Labels[drainv1alpha1.PolicyUIDLabel] != string(policy):
+	case !IsLock(pod, policy) || !controls(policy, pod) || !numbered || pod.Labels[drainv1alpha1.PolicyUIDLabel] != string(policy):
 		return "the operator's labels or its owner"
 	case !slices.Contains(pod.Finalizers, drainv1alpha1.LockFinalizer):
 		return "the finalizer " + drainv1alpha1.LockFinalizer
-	case !slices.ContainsFunc(pod.Spec.SchedulingGates, func(gate corev1.PodSchedulingGate) bool { return gate.Name == drainv1alpha1.LockSchedulingGate }):
+	case !holdsGate(pod, drainv1alpha1.LockSchedulingGate):
 		return "the scheduling gate " + drainv1alpha1.LockSchedulingGate
 	}
 	return ""
@@ -251,7 +276,9 @@ func (p *planner) isDrainPod(pod *corev1.Pod) bool {
 	if owner.Kind != "Job" {
 		return false
 	}
-	return !slices.ContainsFunc(p.Jobs, func(job batchv1.Job) bool { return job.UID == owner.UID && !controls(p.Policy.UID, &job) })
+	return !slices.ContainsFunc(p.Jobs, func(job batchv1.Job) bool {
+		return job.UID == owner.UID && !controls(p.Policy.UID, &job) && !orphaned(&job)
+	})
 }
 
 // findJob picks the Job of the latest attempt under the present lock on the present claims:
@@ -264,7 +291,7 @@ func (p *planner) findJob(o *ordinal) {
 	for i := range o.others {
 		job := &o.others[i]
 		attempt := attemptOf(job)
-		if attempt == 0 || job.Name != p.jobName(o, attempt) {
+		if attempt == 0 || orphaned(job) || job.Name != p.jobName(o, attempt) {
 			rest = append(rest, *job)
 			continue
 		}

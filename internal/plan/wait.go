@@ -210,8 +210,8 @@ func (p *planner) awaitOthers(o *ordinal, d *Drain) bool {
 
 // holder names the policy whose lock a pod is.
 func holder(lock *corev1.Pod) string {
-	owner := metav1.GetControllerOf(lock)
-	if owner == nil {
+	owner, ok := Holder(lock)
+	if !ok {
 		return "an unknown policy; if no operator runs that could release it, delete it and remove its finalizer"
 	}
 	return fmt.Sprintf("%s %q (UID %s), which is released when no drain runs under it", owner.Kind, owner.Name, owner.UID)
@@ -248,10 +248,11 @@ func (p *planner) ifItHangs(pod *corev1.Pod) string {
 	return ""
 }
 
-// controls reports whether a Job of the ordinal is a pod's controller.
+// controls reports whether a Job of the ordinal that has a controller, the policy, is a pod's.
 func (o *ordinal) controls(pod *corev1.Pod) bool {
 	owner := metav1.GetControllerOfNoCopy(pod)
-	return owner != nil && (o.job != nil && o.job.UID == owner.UID || slices.ContainsFunc(o.others, func(job batchv1.Job) bool { return job.UID == owner.UID }))
+	return owner != nil && (o.job != nil && o.job.UID == owner.UID ||
+		slices.ContainsFunc(o.others, func(job batchv1.Job) bool { return job.UID == owner.UID && !orphaned(&job) }))
 }
 
 // user returns a pod that uses a claim of the ordinal, other than those of the ordinal's Jobs. A drain pod that lost its

@@ -127,6 +127,10 @@ var podRules = []struct {
 		"is 0, so the pod object disappears while its containers still run; set it to 1 or more",
 	},
 	{
+		false, restarts,
+		"lets the kubelet start a container again that has succeeded; a drain has an end: leave it unset",
+	},
+	{
 		false, addedContainers,
 		"is not in the template: a container that something adds can keep the pod from ending, and can't leave a receipt; exempt the drain from it, or have it added as a sidecar (an init container with restartPolicy: Always)",
 	},
@@ -237,6 +241,20 @@ func zeroGracePeriod(spec *corev1.PodSpec, _ Expected) []string {
 		return []string{"terminationGracePeriodSeconds"}
 	}
 	return nil
+}
+
+// restarts are what outlives an exit code of 0 in a container of its own (ContainerRestartRules, on since Kubernetes 1.35).
+func restarts(spec *corev1.PodSpec, _ Expected) []string {
+	var fields []string
+	for i := range spec.Containers {
+		if ptr.Deref(spec.Containers[i].RestartPolicy, "") == corev1.ContainerRestartPolicyAlways {
+			fields = append(fields, fmt.Sprintf("containers[%d].restartPolicy", i))
+		}
+		if len(spec.Containers[i].RestartPolicyRules) > 0 {
+			fields = append(fields, fmt.Sprintf("containers[%d].restartPolicyRules", i))
+		}
+	}
+	return fields
 }
 
 func addedContainers(spec *corev1.PodSpec, want Expected) []string {

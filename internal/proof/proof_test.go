@@ -111,6 +111,17 @@ func TestPodNamesWhatCouldNotBeBelieved(t *testing.T) {
 		"a receipt that was removed":      {change: func(s *corev1.PodSpec) { s.Containers[0].Env = nil }, want: []string{"containers[0].env (DRAIN_RECEIPT)"}},
 		"a liveness probe":                {change: func(s *corev1.PodSpec) { s.Containers[0].LivenessProbe = &corev1.Probe{} }, wantExitCode: []string{"containers[0].livenessProbe"}},
 		"a startup probe":                 {change: func(s *corev1.PodSpec) { s.Containers[0].StartupProbe = &corev1.Probe{} }, wantExitCode: []string{"containers[0].startupProbe"}},
+		"a container that is always restarted": {
+			change: func(s *corev1.PodSpec) { s.Containers[0].RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways) },
+			want:   []string{"containers[0].restartPolicy"}, wantExitCode: []string{"containers[0].restartPolicy"},
+		},
+		"a container that is restarted on failure": {change: func(s *corev1.PodSpec) {
+			s.Containers[0].RestartPolicy = ptr.To(corev1.ContainerRestartPolicyOnFailure)
+		}},
+		"rules of restarts": {
+			change: func(s *corev1.PodSpec) { s.Containers[0].RestartPolicyRules = []corev1.ContainerRestartRule{{}} },
+			want:   []string{"containers[0].restartPolicyRules"}, wantExitCode: []string{"containers[0].restartPolicyRules"},
+		},
 		"a hook that can fail": {change: func(s *corev1.PodSpec) {
 			s.Containers[0].Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{}}
 		}, wantExitCode: []string{"containers[0].lifecycle.postStart"}},

@@ -35,6 +35,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
@@ -368,5 +369,34 @@ var _ = Describe("Many kept orphans", func() {
 			return renewed
 		}).WithPolling(time.Second).Should(Equal(kept))
 		Expect(w.get().Status.Drained).To(HaveValue(BeEquivalentTo(kept)))
+	})
+})
+
+var _ = Describe("A policy that is deleted with --cascade=orphan", func() {
+	It("leaves no lock behind", func() {
+		w := newWorld()
+		w.statefulSet(2)
+		policy := w.policy()
+		w.scale(1)
+		job := w.runningJob(1)
+		pod := w.startPod(job)
+		Expect(k8s.Delete(w.ctx, policy, client.PropagationPolicy(metav1.DeletePropagationOrphan))).To(Succeed())
+		// As the garbage collector does: it takes the policy off what it owns, and then its own finalizer off the policy.
+		for _, orphan := range []client.Object{job, w.lock(1)} {
+			Expect(k8s.Get(w.ctx, client.ObjectKeyFromObject(orphan), orphan)).To(Succeed())
+			Expect(k8s.Patch(w.ctx, orphan, client.RawPatch(types.JSONPatchType, []byte(`[{"op":"remove","path":"/metadata/ownerReferences"}]`)))).To(Succeed())
+		}
+		Eventually(func() error {
+			Expect(k8s.Get(w.ctx, w.key("store"), policy)).To(Succeed())
+			before := policy.DeepCopy()
+			controllerutil.RemoveFinalizer(policy, metav1.FinalizerOrphanDependents)
+			return k8s.Patch(w.ctx, policy, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+		}).Should(Succeed())
+		Eventually(func() bool {
+			return apierrors.IsNotFound(k8s.Get(w.ctx, client.ObjectKeyFromObject(job), &batchv1.Job{}))
+		}).Should(BeTrue(), "its Job is stopped")
+		Expect(client.IgnoreNotFound(k8s.Delete(w.ctx, pod, client.GracePeriodSeconds(0)))).To(Succeed())
+		Eventually(func() *corev1.Pod { return w.lock(1) }).Should(BeNil())
+		Eventually(func() bool { return apierrors.IsNotFound(k8s.Get(w.ctx, w.key("store"), policy)) }).Should(BeTrue())
 	})
 })

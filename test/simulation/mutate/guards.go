@@ -56,7 +56,7 @@ var guards = []guard{
 	{name: "preconditions of a drain pod's deletion", unneeded: "such a name is never used again, and the pod is told to end, whatever it has become", edits: []edit{{act, "r.Delete(ctx, pod.DeepCopy(), client.Preconditions{UID: &pod.UID, ResourceVersion: &pod.ResourceVersion})", "r.Delete(ctx, pod.DeepCopy())"}}},
 	{name: "the policy that is looked at live is the same", unneeded: "the plan is made of what was looked at live alone, and the lock's policy gets its finalizer first", edits: []edit{{gather, "if policy.UID != cached.Policy.UID {", "if policy == nil {"}}},
 	{name: "the policy has its finalizer before a lock is taken", edits: []edit{{act, "if p.Finalizer && policy.DeletionTimestamp == nil {", "if policy == nil {"}, {act, "r.addFinalizer(ctx, live.Policy)", "error(nil)"}}},
-	{name: "the policy of an abandoned lock is looked for live", unneeded: "costs a lock: what runs under it is looked for all the same", edits: []edit{{act, "client.IgnoreNotFound(err) != nil || policy.UID == owner {", "client.IgnoreNotFound(err) != nil {"}}},
+	{name: "the policy of an abandoned lock is looked for live", unneeded: "costs a lock: what runs under it is looked for all the same", edits: []edit{{act, "client.IgnoreNotFound(err) != nil || policy.UID == owner.UID {", "client.IgnoreNotFound(err) != nil {"}}},
 	{name: "writing to kept claims before an abandoned lock is released", edits: []edit{{act, "	if err := r.releaseMarks(ctx, lock); err != nil {", "	if err := error(nil); err != nil {"}}},
 	{name: "locks of policies that are gone are released", liveness: true, edits: []edit{{act, "owner.Name != policy.Name || owner.UID == present {", "owner.Name != policy.Name || true {"}}},
 
@@ -70,7 +70,7 @@ var guards = []guard{
 	{name: "podReplacementPolicy Failed", unneeded: "backed up by letting one pod run at a time; both away: see below", edits: []edit{{buildJob, "PodReplacementPolicy: ptr.To(batchv1.Failed),", ""}}},
 	{name: "the lock's UID in the Job's name", edits: []edit{{evidence, `fmt.Fprintf(hash, "%s/%d/%s/%d", policy, ordinal, lock, attempt)`, `fmt.Fprintf(hash, "%s/%d/%d", policy, ordinal, attempt)`}}},
 	{name: "the claims' UIDs in the Job's name", edits: []edit{{evidence, `fmt.Fprintf(hash, "/%s", uid)`, `_ = uid`}}},
-	{name: "the Job's name as evidence", edits: []edit{{planFile, "if attempt == 0 || job.Name != p.jobName(o, attempt) {", "if attempt == 0 {"}}},
+	{name: "the Job's name as evidence", edits: []edit{{planFile, "if attempt == 0 || orphaned(job) || job.Name != p.jobName(o, attempt) {", "if attempt == 0 {"}}},
 
 	// The mark.
 	{name: "the mark names its claim", edits: []edit{{markFile, `mark.ClaimUID == "" || mark.ClaimUID != claim.UID`, `mark.ClaimUID == ""`}}},
@@ -143,8 +143,9 @@ var guards = []guard{
 		{marks, "	pods := p.podsOfJob(o)\n	if pods.gated == nil", "	pods := p.podsOfJob(o)\n	if o != nil || pods.gated == nil"},
 		{proofFile, "if problems := Pod(&pod.Spec, want); len(problems) > 0 {", "if problems := Pod(&pod.Spec, want); len(problems) > 1000 {"},
 	}},
-	{name: "a Job is the policy's by its controller", edits: []edit{{planFile, "if number, ok := ordinalOf(p.Jobs[i].Labels); ok && controls(p.Policy.UID, &p.Jobs[i]) {", "if number, ok := ordinalOf(p.Jobs[i].Labels); ok {"}}},
-	{name: "a pod of a forged Job is a stranger", edits: []edit{{planFile, "	return !slices.ContainsFunc(p.Jobs, func(job batchv1.Job) bool { return job.UID == owner.UID && !controls(p.Policy.UID, &job) })", "	return true"}}},
+	{name: "a Job is the policy's by its controller", edits: []edit{{planFile, "if number, ok := ordinalOf(p.Jobs[i].Labels); ok && (controls(p.Policy.UID, &p.Jobs[i]) || orphaned(&p.Jobs[i])) {", "if number, ok := ordinalOf(p.Jobs[i].Labels); ok {"}}},
+	{name: "a Job without a controller proves nothing", edits: []edit{{planFile, "if attempt == 0 || orphaned(job) || job.Name", "if attempt == 0 || job.Name"}}},
+	{name: "a pod of a forged Job is a stranger", edits: []edit{{planFile, "return job.UID == owner.UID && !controls(p.Policy.UID, &job) && !orphaned(&job)", "return false"}}},
 	{name: "an Unused condition that was not maintained proves nothing", edits: []edit{{markFile, "m.UnusedSince != nil && m.UnusedMaintained", "m.UnusedSince != nil"}}},
 	{name: "each attempt allows the reports of Unused more time", liveness: true, edits: []edit{{marks, "i < late && lag < maxUnusedLag", "i < 0 && lag < maxUnusedLag"}}},
 
@@ -154,7 +155,7 @@ var guards = []guard{
 	{name: "a drain that fails three times in a row stalls", liveness: true, edits: []edit{{status, "d.pending() && d.Failures >= stalledAttempts && !settling[d.Reason]", "d == nil"}}},
 	{name: "a drain that waits for too long stalls", liveness: true, edits: []edit{{status, "	case !due.IsZero():\n", "	case d == nil:\n"}}},
 	{name: "a suspended Job stops when its ordinal is back in range", liveness: true, edits: []edit{{jobFile, "case o.inRange && ptr.Deref(o.job.Spec.Suspend, false) &&", "case o == nil && ptr.Deref(o.job.Spec.Suspend, false) &&"}}},
-	{name: "a drain pod without a Job is told to end", liveness: true, edits: []edit{{decide, "if pod.DeletionTimestamp == nil && (metav1.GetControllerOf(pod) == nil || o.controls(pod)) {", "if pod.DeletionTimestamp == nil && o == nil {"}}},
+	{name: "a drain pod without a Job is told to end", liveness: true, edits: []edit{{decide, "if pod.DeletionTimestamp == nil && (orphaned(pod) || o.controls(pod)) {", "if pod.DeletionTimestamp == nil && o == nil {"}}},
 
 	// When a drain starts, and when it ends.
 	{name: "the controller has seen the present spec", edits: []edit{{decide, "if p.awaitController(d) || p.awaitOthers(o, d) {", "if p.awaitOthers(o, d) {"}}},
