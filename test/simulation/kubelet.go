@@ -116,7 +116,7 @@ type container struct {
 	evicted eviction
 	// sandboxLost says that the containers are gone with their sandbox.
 	sandboxLost bool
-	// trusting says that an exit code of 0 is all that the policy asks for.
+	// trusting says that an exit code of 0 is all that the policy asked for when the Job was made.
 	trusting bool
 }
 
@@ -188,7 +188,12 @@ func (w *world) stepKubelets() {
 	}
 	for _, c := range w.running() {
 		pod := get[*corev1.Pod](w.store, c.pod)
-		if (pod == nil || pod.UID != c.uid) && w.nodes[c.node] == nodeUp && !w.choices.chance(60) {
+		switch {
+		case (pod != nil && pod.UID == c.uid) || w.nodes[c.node] != nodeUp || w.choices.chance(60):
+		case c.told < w.patience: // Its grace period is the kubelet's to keep, if it has none.
+			c.told++
+			w.work(c)
+		default:
 			w.note("kubelet %s: ends pod %s, which is no more", c.node, c.pod)
 			c.live = false
 		}
@@ -324,10 +329,11 @@ func (w *world) disturb(pod *corev1.Pod, c *container) {
 		},
 	}
 	if limited {
-		what = append(what, func() {
+		exceed := func() {
 			w.note("kubelet %s: evicts pod %s, which exceeds a limit of local storage", c.node, c.pod)
 			c.evicted = evictedWithoutTrace
-		})
+		}
+		what = append(what, exceed, exceed)
 	}
 	if probed {
 		what = append(what, func() {
@@ -407,11 +413,8 @@ func (w *world) startPod(pod *corev1.Pod) {
 	if c.role == roleDrain {
 		ordinal, _ := strconv.ParseInt(pod.Labels[drainv1alpha1.OrdinalLabel], 10, 32)
 		c.ordinal, c.lock = int32(ordinal), types.UID(pod.Annotations[drainv1alpha1.LockAnnotation])
-		policy := get[*drainv1alpha1.DrainPolicy](w.store, pod.Annotations[drainv1alpha1.PolicyAnnotation])
-		if last := w.attempts[c.lock]; last != nil {
-			last.ran = true
-		}
-		c.trusting = policy != nil && policy.Spec.Proof == drainv1alpha1.ProofExitCode
+		job := owner(w.store, pod)
+		c.trusting = job != nil && job.Annotations[drainv1alpha1.ProofAnnotation] == string(drainv1alpha1.ProofExitCode)
 	}
 	w.containers[pod.UID] = c
 	w.note("kubelet %s: pod %s starts", c.node, pod.Name)

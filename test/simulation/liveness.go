@@ -236,7 +236,7 @@ func (w *world) checkAlarm(quiet bool) {
 		if quiet {
 			stuck = e.State == drainv1alpha1.DrainDraining || e.State == drainv1alpha1.DrainFailed || e.State == drainv1alpha1.DrainBlocked
 		}
-		if stuck && !stalled && !suspended && e.Reason != drainv1alpha1.ReasonWantedBack {
+		if stuck && !stalled && !suspended {
 			w.violate(invariantAlarm, "ordinal %d gets nowhere and Stalled isn't True: %s", *e.Ordinal, entryOf(policy, *e.Ordinal))
 		}
 	}

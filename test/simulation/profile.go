@@ -122,6 +122,8 @@ type profile struct {
 	// the attempts, graceless how often the StatefulSet's pods have no grace period, annotated how often the
 	// StatefulSet has its drain in an annotation, and hooked how often there is a webhook from the start.
 	tools, odd, exitCode, limited, graceless, annotated, hooked int
+	// hasty is how often of 10 times the template has no grace period.
+	hasty int
 	// tardy is how often of 10 times the reports of Unused are a minute and more behind.
 	tardy int
 	// lags is how often of 10 times nothing becomes prompt at the end of the history either.
@@ -296,7 +298,7 @@ var profiles = []profile{
 		cruel: 12, reboots: 2, tools: 2, odd: 1, exitCode: 4, limited: 2,
 	},
 	{
-		name: "templates that are not what they should be", often: 3, steps: 40,
+		name: "templates that are not what they should be", often: 5, steps: 40,
 		takes:  but(brisk, takeUser, 16, takeKubelets, 8),
 		users:  [actions]int{doScale: 50, doTemplate: 30, doProof: 10, doDeleteJob: 2},
 		late:   []string{"patch pods", "patch persistentvolumeclaims"},
@@ -312,12 +314,12 @@ var profiles = []profile{
 		cruel: 12, tools: 2, exitCode: 5, limited: 2, hooked: 4,
 	},
 	{
-		name: "pods without a grace period", often: 2, steps: 40,
+		name: "pods without a grace period", often: 4, steps: 40,
 		takes:  but(brisk, takeUser, 20, takeKubelets, 3),
-		users:  [actions]int{doScale: 50, doEditSet: 6, doEndDrain: 6, doDeleteSet: 6, doCreateSet: 6, doDeletePod: 2},
+		users:  [actions]int{doScale: 50, doEditSet: 6, doEndDrain: 6, doDeleteSet: 6, doCreateSet: 6, doDeleteJob: 6},
 		late:   []string{"create pods", "patch persistentvolumeclaims"},
 		unused: 5, twoTemplates: 2, retain: 5, wait: 7, prompt: true, most: 2, fickle: 5, sloth: 30, stubborn: true,
-		graceless: 4, odd: 1,
+		graceless: 4, hasty: 4,
 	},
 	{
 		name: "forged labels and Jobs", often: 4, steps: 40,

@@ -76,10 +76,13 @@ func (w *world) drawTemplate() corev1.PodTemplateSpec {
 		main.Image, main.VolumeMounts = imageReceipt, nil
 		worker = &spec.InitContainers[0]
 	}
-	if !w.outOfTen(w.odd) {
-		return template
+	what := 3
+	if !w.outOfTen(w.hasty) {
+		if !w.outOfTen(w.odd) {
+			return template
+		}
+		what = c.pick(8)
 	}
-	what := c.pick(8)
 	template.Annotations = map[string]string{oddAnnotation: oddities[what]}
 	w.note("user: takes a template for a drain that %s", oddities[what])
 	switch what {

@@ -271,10 +271,7 @@ func (w *world) do(what action) {
 	case doUnused:
 		w.unuser.off = !w.unuser.off
 		w.note("claim protection: reports Unused: %t", !w.unuser.off)
-	case doProof: // What runs is judged by what is asked for when it has ended, which is the author's risk.
-		if slices.ContainsFunc(list[*corev1.Pod](w.store), isDrain) {
-			return
-		}
+	case doProof:
 		w.editPolicy("proof", func(spec *drainv1alpha1.DrainPolicySpec) {
 			spec.Proof = []drainv1alpha1.Proof{drainv1alpha1.ProofReceipt, drainv1alpha1.ProofExitCode}[c.pick(2)]
 		})
