@@ -311,6 +311,18 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 		})
 	})
 
+	It("a signal that doesn't come through the kubelet, to a tool that runs as init container: this is the risk that remains, and docs/faults.md says so", SpecTimeout(faultTimeout), func(ctx SpecContext) {
+		records := l.startHeld(ctx, l.shaky, exitingZero, receipt, asInitContainer(), retriedSoon)
+		signal(processIn(w.onlyDrainPod(), "/datastore"), syscall.SIGTERM)
+		expectNoTrace(w.expectDrainEnd(ctx))
+		w.release(ctx)
+		w.expectNoClaim(ctx, claim("data", 1))
+		got, err := w.recordsOf(ctx, 0)
+		Expect(err).NotTo(HaveOccurred())
+		seen("records lost: %d of %d", len(records)-len(got), len(records))
+		Expect(got).To(HaveLen(len(records)-each/2), "the kubelet takes the tool for done and starts the container that writes the receipt; if this fails, the documentation is wrong")
+	})
+
 	DescribeTable("deletion of the Node object", func(ctx SpecContext, proof func(*drainv1alpha1.DrainPolicy)) {
 		records := l.startHeld(ctx, l.shaky, exitingZero, proof, retriedSoon)
 		var node corev1.Node

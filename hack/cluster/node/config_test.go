@@ -60,7 +60,7 @@ func TestWriteConfig(t *testing.T) {
 	kubelet := read("kubelet.yaml")
 	for _, want := range []string{
 		"address: 10.103.0.12\n", "cgroupRoot: /drain3/node-2\n", "clusterDNS: [10.103.64.10]\n", "resolvConf: /some/resolv.conf\n",
-		"failCgroupV1: false\n", filepath.Join(n.PKI(), "node-2-server.crt"),
+		"failCgroupV1: false\n", "staticPodPath: " + n.StaticPods() + "\n", filepath.Join(n.PKI(), "node-2-server.crt"),
 	} {
 		if !strings.Contains(kubelet, want) {
 			t.Errorf("no %q in\n%s", want, kubelet)
