@@ -181,7 +181,7 @@ func statefulSet(name string) *appsv1.StatefulSet {
 	labels := map[string]string{"app": name}
 	return &appsv1.StatefulSet{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{
-			string(drainv1alpha1.ScaledownPodTemplateAnnotation): `{"spec": {"containers": [{"name": "drain", "image": "drain"}]}}`,
+			string(drainv1alpha1.ScaledownPodTemplateAnnotation): `{"spec": {"containers": [{"name": "drain", "image": "drain", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}]}}`,
 		}},
 		Spec: appsv1.StatefulSetSpec{
 			ServiceName: name,
