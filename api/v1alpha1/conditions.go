@@ -98,6 +98,9 @@ const (
 	ReasonWaitingForReadyReplicas = "WaitingForReadyReplicas"
 	// ReasonWaitingForMinOrphanedSeconds surfaces until the ordinal has been out of range for spec.minOrphanedSeconds.
 	ReasonWaitingForMinOrphanedSeconds = "WaitingForMinOrphanedSeconds"
+	// ReasonDrainedBefore surfaces when the ordinal was drained a moment ago, and the StatefulSet has changed too often since to
+	// tell that it stayed out of range.
+	ReasonDrainedBefore = "DrainedBefore"
 	// ReasonWaitingForSlot surfaces while spec.maxConcurrentDrains drains are under way.
 	ReasonWaitingForSlot = "WaitingForSlot"
 	// ReasonLockHeld surfaces while the lock of another DrainPolicy, or of one that was deleted, has the name of the

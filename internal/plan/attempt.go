@@ -93,7 +93,7 @@ func (p *planner) failure(o *ordinal) *Attempt {
 	if o.job == nil || o.attempt < last.Number {
 		switch {
 		case last.Number == 0:
-			return nil
+			return p.failedBefore(o)
 		case last.Failed != nil:
 			return &last
 		case o.lock.Annotations[drainv1alpha1.JobAnnotation] != "":
@@ -140,6 +140,28 @@ func (p *planner) open(o *ordinal) Attempt {
 		Number: o.attempt, Asked: o.job.CreationTimestamp, Late: attemptUnder(o.lock).Late,
 		TemplateHash: o.job.Annotations[drainv1alpha1.TemplateHashAnnotation],
 	}
+}
+
+// failedBefore returns the failure of a Job under an earlier lock whose delay is not over, or nil. Locks are Pending pods, and
+// something may delete those as a matter of routine.
+func (p *planner) failedBefore(o *ordinal) *Attempt {
+	var newest *batchv1.Job
+	for i := range o.others {
+		job := &o.others[i]
+		if finished(job) != nil && !orphaned(job) && (newest == nil || job.CreationTimestamp.After(newest.CreationTimestamp.Time)) {
+			newest = job
+		}
+	}
+	if newest == nil || finished(newest).Type != batchv1.JobFailed || attemptOf(newest) == 0 {
+		return nil
+	}
+	end, number := finished(newest), attemptOf(newest)
+	if !p.now.Before(end.LastTransitionTime.Add(Backoff(p.Policy.Spec.Retry, number) + askAgain)) {
+		return nil
+	}
+	failure := Attempt{Number: number, Asked: newest.CreationTimestamp, TemplateHash: newest.Annotations[drainv1alpha1.TemplateHashAnnotation]}
+	failure.fail(end.LastTransitionTime.Time, drainv1alpha1.ReasonJobFailed, end.Reason+": "+end.Message)
+	return &failure
 }
 
 func (a *Attempt) fail(when time.Time, reason, why string) {

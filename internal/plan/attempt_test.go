@@ -65,6 +65,10 @@ func TestAttemptsOutliveTheirJobs(t *testing.T) {
 	}
 	locked, deletedJob, changed := drainv1alpha1.ReasonLocked, drainv1alpha1.ReasonJobDeleted, drainv1alpha1.ReasonPodChanged
 	jobFailed := drainv1alpha1.ReasonJobFailed
+	delayed := func(seconds int32) func(*world) {
+		return func(w *world) { w.Policy.Spec.Retry.InitialDelaySeconds = &seconds }
+	}
+	anHourAgo := func(j *batchv1.Job) { j.Status.Conditions[0].LastTransitionTime = metav1.NewTime(noon.Add(-time.Hour)) }
 	limit := func(w *world) { w.Policy.Spec.Retry.MaxAttempts = ptr.To[int32](2) }
 
 	decide(t, map[string]decision{
@@ -90,6 +94,17 @@ func TestAttemptsOutliveTheirJobs(t *testing.T) {
 		})), 1, false),
 		"a number without a successor is none": starts(is(locked, "", StartJob, 0, lockedWith(bornJustNow, attempted(Attempt{Number: 1<<31 - 1}))), 1, false),
 		"a negative number is none":            starts(is(locked, "", StartJob, 0, lockedWith(bornJustNow, attempted(Attempt{Number: -3}))), 1, false),
+		"a failure under an earlier lock still counts": notes(is(jobFailed, "words of the Job controller", NoteAttempt, 0, lockedWith(), delayed(120), func(w *world) {
+			w.job(2, 2, failed, named("of-an-earlier-lock"))
+		}), 2),
+		"a failure under an earlier lock waits for its delay": is(jobFailed, "12:04:00", "", 3*time.Minute, lockedWith(), delayed(120), func(w *world) {
+			w.job(2, 2, failed, named("of-an-earlier-lock"))
+		}),
+		"a failure under an earlier lock ends with its delay": starts(is(locked, "", StartJob, 0, lockedWith(bornJustNow), func(w *world) { w.job(2, 1, failed, named("of-an-earlier-lock"), anHourAgo) }), 1, false),
+		"a success under an earlier lock ends what failed before": starts(is(locked, "", StartJob, 0, lockedWith(bornJustNow), delayed(120), func(w *world) {
+			w.job(2, 1, failed, named("of-an-earlier-lock"), func(j *batchv1.Job) { j.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute)) })
+			w.job(2, 2, complete, named("of-another-lock"))
+		}), 1, false),
 		"a pod that was changed fails its attempt before it runs": notes(is(changed, "is mounted by no container", NoteAttempt, 0, lockedWith(), func(w *world) {
 			w.job(2, 1)
 			w.drainPod(2, gated, unmounted)

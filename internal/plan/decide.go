@@ -188,7 +188,7 @@ func (p *planner) decideUnlocked(o *ordinal, d *Drain) bool {
 		if len(held) < len(o.claims) || p.Policy.Spec.WhenDrained != drainv1alpha1.WhenDrainedDelete || p.armed().Status != metav1.ConditionTrue || skipped(o) != "" {
 			return true
 		}
-	} else if p.unasked(o, d) || p.unarmed(d) || p.awaitAge(d) || p.awaitReplicas(d) {
+	} else if p.unasked(o, d) || p.unarmed(d) || p.awaitAge(d) || p.awaitMark(o, d) || p.awaitReplicas(d) {
 		return true
 	}
 	if p.awaitController(d) || p.awaitOthers(o, d) {

@@ -214,12 +214,20 @@ func TestDecideWithoutLock(t *testing.T) {
 		}),
 
 		// Drained before.
-		"marked at this generation":        with(decision{wantState: kept.wantState, wantReason: kept.wantReason, wantSays: "moved all"}, func(w *world) { w.claim("data", 2, markedAt(4)) }),
-		"marked, also while suspended":     with(kept, suspended, func(w *world) { w.claim("data", 2, markedAt(4)) }),
-		"marked, also if nobody is ready":  with(kept, func(w *world) { w.claim("data", 2, markedAt(4)); w.StatefulSet.Status.ReadyReplicas = 0 }),
-		"marked two generations ago":       with(starting, func(w *world) { w.claim("data", 2, markedAt(2)) }),
-		"marked at a generation to come":   with(starting, func(w *world) { w.claim("data", 2, markedAt(5)) }),
-		"marked for another StatefulSet":   with(starting, func(w *world) { w.claim("data", 2, markedAt(4)); w.StatefulSet.UID = "anew" }),
+		"marked at this generation":       with(decision{wantState: kept.wantState, wantReason: kept.wantReason, wantSays: "moved all"}, func(w *world) { w.claim("data", 2, markedAt(4)) }),
+		"marked, also while suspended":    with(kept, suspended, func(w *world) { w.claim("data", 2, markedAt(4)) }),
+		"marked, also if nobody is ready": with(kept, func(w *world) { w.claim("data", 2, markedAt(4)); w.StatefulSet.Status.ReadyReplicas = 0 }),
+		"marked two generations ago":      with(starting, func(w *world) { w.claim("data", 2, markedAt(2)) }),
+		"marked at a generation to come":  with(starting, func(w *world) { w.claim("data", 2, markedAt(5)) }),
+		"marked for another StatefulSet":  with(starting, func(w *world) { w.claim("data", 2, markedAt(4)); w.StatefulSet.UID = "anew" }),
+		"marked generations ago, just now": waits(drainv1alpha1.ReasonDrainedBefore, "12:05:00", 4*time.Minute, func(w *world) {
+			w.claim("data", 2, markedAt(2))
+			w.Policy.Spec.Retry.InitialDelaySeconds = ptr.To[int32](300)
+		}),
+		"marked generations ago, and used since": with(starting, func(w *world) {
+			w.claim("data", 2, markedAt(2), unusedSince(corev1.ConditionTrue, noon))
+			w.Policy.Spec.Retry.InitialDelaySeconds = ptr.To[int32](300)
+		}),
 		"marked under a lock that is gone": with(starting, func(w *world) { w.claim("data", 2, markedUnder(2)) }),
 		"marked, and a pod used it since":  with(starting, func(w *world) { w.claim("data", 2, markedAt(4), unusedSince(corev1.ConditionTrue, noon)) }),
 		"another claim's mark": with(starting, func(w *world) {

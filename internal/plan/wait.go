@@ -134,6 +134,24 @@ func (p *planner) awaitAge(d *Drain) bool {
 	return true
 }
 
+// awaitMark says whether the ordinal was drained a moment ago, and only the StatefulSet's generation makes its marks
+// void. It must be drained again, because it may have been in range in between; something that changes the StatefulSet again
+// and again must not drain it again and again.
+func (p *planner) awaitMark(o *ordinal, d *Drain) bool {
+	for i := range o.claims {
+		mark := claims.ReadMark(&o.claims[i])
+		if mark == nil || mark.Generation == 0 || p.holds(o, &o.claims[i]) {
+			continue
+		}
+		if due := mark.Time.Add(Backoff(p.Policy.Spec.Retry, 1)); p.now.Before(due) {
+			d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonDrainedBefore, "The StatefulSet has changed too often since the ordinal was drained at %s to tell that it stayed out of range; draining it again at %s", mark.Time.UTC().Format(time.RFC3339), due.UTC().Format(time.RFC3339))
+			d.RetryAfter = due.Sub(p.now)
+			return true
+		}
+	}
+	return false
+}
+
 // awaitController says whether the StatefulSet controller may still act on a spec from before
 // the present one, and make a pod for the ordinal once its name is free.
 func (p *planner) awaitController(d *Drain) bool {
