@@ -244,6 +244,26 @@ func TestJobsThatWouldWaitForEverAreStopped(t *testing.T) {
 	})
 }
 
+func TestWhatDoesNotComeIsAskedForLessOften(t *testing.T) {
+	for name, tc := range map[string]struct{ waited, want time.Duration }{
+		"at first":       {want: recheck},
+		"after a while":  {waited: 25 * time.Second, want: 25 * time.Second},
+		"after an hour":  {waited: time.Hour, want: longestRecheck},
+		"a future since": {waited: -time.Hour, want: recheck},
+	} {
+		w := given(orphan, func(w *world) {
+			w.pod("web-2", "")
+			w.Policy.Status.Drains = []drainv1alpha1.DrainStatus{{
+				Ordinal: ptr.To[int32](2), State: drainv1alpha1.DrainWaiting, Reason: drainv1alpha1.ReasonPodStillExists,
+				LastTransitionTime: ptr.To(metav1.NewTime(now.Add(-tc.waited))),
+			}}
+		})
+		if got := new(Make(w.Snapshot, now)).Drain(2).RetryAfter; got != tc.want {
+			t.Errorf("%s, the next look comes after %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
 func TestStalledAfterABoundedTime(t *testing.T) {
 	// since makes the status remember where the drain has been, and for how long.
 	since := func(state drainv1alpha1.DrainState, reason string, ago time.Duration) func(*world) {

@@ -38,8 +38,9 @@ const (
 	// keptJobs is the number of finished Jobs that are kept for their logs.
 	keptJobs = 10
 	// recheck is how often something is looked at that the caches don't hold, a pod of
-	// somebody else for example.
-	recheck = 10 * time.Second
+	// another owner for example, and longestRecheck how often when that has been so for long.
+	recheck        = 10 * time.Second
+	longestRecheck = time.Minute
 	// overdue is how long after the end of its grace period a pod's node is thought to be in trouble.
 	overdue = 30 * time.Second
 	// unusedLag is how long the kube-controller-manager may take to report a claim as unused

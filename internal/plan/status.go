@@ -151,6 +151,10 @@ func (p *planner) age(d *Drain, o *ordinal) {
 	if old := find(p.Policy.Status.Drains, d.Ordinal); old != nil && old.State == d.State && old.Reason == d.Reason && old.LastTransitionTime != nil {
 		d.Since = *old.LastTransitionTime
 	}
+	if d.RetryAfter == recheck {
+		// What has not come for a while is asked for less often.
+		d.RetryAfter = min(max(recheck, p.now.Sub(d.Since.Time)), longestRecheck)
+	}
 	if o != nil {
 		d.Failures = failures(o)
 		if d.Overdue.IsZero() {
