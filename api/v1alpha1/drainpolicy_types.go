@@ -388,9 +388,10 @@ type DrainPolicyStatus struct {
 	// +kubebuilder:validation:MaxItems=100
 	Drains []DrainStatus `json:"drains,omitempty"`
 
-	// strandedClaims are named like claims of the StatefulSet, and nobody drains them: none of
-	// its volumeClaimTemplates makes them, or their labels contradict its selector. A StatefulSet
-	// that is created again with other templates leaves such claims, for example. They are never
+	// strandedClaims are named like claims of the StatefulSet and are not drained: none of
+	// its volumeClaimTemplates makes them, or they lack the labels of its selector. A StatefulSet
+	// that is created again with other templates leaves such claims, for example, and claims that
+	// people made have no labels. They are never
 	// marked or deleted. At most 100 are named.
 	// +optional
 	// +listType=map
@@ -436,6 +437,11 @@ type ObservedStatefulSet struct {
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MaxLength=253
 	ClaimTemplates []string `json:"claimTemplates,omitempty"`
+
+	// matchLabels are those of its selector, which its controller gives to the claims that it makes.
+	// +optional
+	// +kubebuilder:validation:MinProperties=1
+	MatchLabels map[string]string `json:"matchLabels,omitempty"`
 
 	// serviceName is the name of its governing Service.
 	// +optional

@@ -299,6 +299,13 @@ func (in *ObservedStatefulSet) DeepCopyInto(out *ObservedStatefulSet) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.MatchLabels != nil {
+		in, out := &in.MatchLabels, &out.MatchLabels
+		*out = make(map[string]string, len(*in))
+		for key, val := range *in {
+			(*out)[key] = val
+		}
+	}
 	if in.IgnoredAnnotations != nil {
 		in, out := &in.IgnoredAnnotations, &out.IgnoredAnnotations
 		*out = make([]TemplateAnnotation, len(*in))

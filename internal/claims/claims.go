@@ -121,8 +121,8 @@ const (
 	Own
 	// Ambiguous: the name fits more than one StatefulSet and the labels don't decide.
 	Ambiguous
-	// Stranded: the name ends like those of the StatefulSet's claims and is nobody else's, but
-	// no claim template makes it, or its labels are another StatefulSet's.
+	// Stranded: the name ends like those of the StatefulSet's claims and is no other StatefulSet's, but
+	// no claim template makes it, or it lacks labels that the StatefulSet controller gives to what it makes.
 	Stranded
 )
 
@@ -155,6 +155,10 @@ func Belongs(claim *corev1.PersistentVolumeClaim, set Identity, others []Identit
 			return "", 0, Foreign
 		}
 		return template, ordinal, Ambiguous
+	}
+	if mine == silent && len(set.MatchLabels) > 0 {
+		// Its controller did not make it: another workload's may have such a name.
+		return "", 0, Stranded
 	}
 	return template, ordinal, Own
 }

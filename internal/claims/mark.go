@@ -58,9 +58,6 @@ type Mark struct {
 	// when the mark was written; nil where the cluster reports none. Another time means
 	// that some pod has used the claim since.
 	UnusedSince *metav1.Time `json:"unusedSince,omitempty"`
-	// UnusedMaintained records that the condition changed after the drain had started, which shows that Kubernetes
-	// maintains it. A condition that is left over from a feature gate that was switched off says nothing.
-	UnusedMaintained bool `json:"unusedMaintained,omitempty"`
 
 	// The rest is for people; nothing is decided by it.
 
@@ -143,13 +140,10 @@ func (m *Mark) HoldsAt(set types.UID, generation int64) bool {
 	return generation == m.Generation || generation == m.Generation+1
 }
 
-// HoldsAbsent says whether the mark was written while there was no StatefulSet, as there is
-// none now, and the last one seen is the same. Whether one came and went in between that
-// nobody saw, only the claim's Unused condition can tell: proven is false where the cluster
-// doesn't report it.
-func (m *Mark) HoldsAbsent(last types.UID) (holds, proven bool) {
-	holds = m != nil && m.Absent && m.StatefulSetUID == last
-	return holds, holds && m.UnusedSince != nil && m.UnusedMaintained
+// HoldsAbsent reports whether the mark was written while there was no StatefulSet of the name, and the one seen last before
+// is the one that was seen last then.
+func (m *Mark) HoldsAbsent(last types.UID) bool {
+	return m != nil && m.Absent && m.StatefulSetUID == last
 }
 
 // UnusedSince returns the transition time of the claim's Unused condition. known is false

@@ -163,21 +163,19 @@ func TestHoldsAt(t *testing.T) {
 
 func TestHoldsAbsent(t *testing.T) {
 	tests := map[string]struct {
-		mark                  *Mark
-		last                  types.UID
-		wantHolds, wantProven bool
+		mark *Mark
+		last types.UID
+		want bool
 	}{
-		"no mark":                                             {},
-		"a mark of a StatefulSet that was there":              {mark: &Mark{StatefulSetUID: "set", Generation: 5, UnusedSince: &noon}, last: "set"},
-		"a mark without StatefulSet, use unknown":             {mark: &Mark{Absent: true, StatefulSetUID: "set"}, last: "set", wantHolds: true},
-		"a mark without StatefulSet, known to be unused":      {mark: &Mark{Absent: true, StatefulSetUID: "set", UnusedSince: &noon, UnusedMaintained: true}, last: "set", wantHolds: true, wantProven: true},
-		"a mark without StatefulSet, the condition left over": {mark: &Mark{Absent: true, StatefulSetUID: "set", UnusedSince: &noon}, last: "set", wantHolds: true},
-		"another one was seen since":                          {mark: &Mark{Absent: true, StatefulSetUID: "set", UnusedSince: &noon, UnusedMaintained: true}, last: "another"},
+		"no mark":                                {},
+		"a mark of a StatefulSet that was there": {mark: &Mark{StatefulSetUID: "set", Generation: 5, UnusedSince: &noon}, last: "set"},
+		"a mark without StatefulSet":             {mark: &Mark{Absent: true, StatefulSetUID: "set"}, last: "set", want: true},
+		"another one was seen since":             {mark: &Mark{Absent: true, StatefulSetUID: "set", UnusedSince: &noon}, last: "another"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			if holds, proven := tc.mark.HoldsAbsent(tc.last); holds != tc.wantHolds || proven != tc.wantProven {
-				t.Errorf("HoldsAbsent = %t, %t, want %t, %t", holds, proven, tc.wantHolds, tc.wantProven)
+			if got := tc.mark.HoldsAbsent(tc.last); got != tc.want {
+				t.Errorf("HoldsAbsent = %t, want %t", got, tc.want)
 			}
 		})
 	}

@@ -42,9 +42,6 @@ func (p *planner) decide(o *ordinal) (drain Drain, worthSaying bool) {
 		d.OrphanedSince = p.orphanedSince(o)
 	}
 	held := p.marked(o)
-	if len(held) == 0 && p.settled(o) {
-		held = o.claims
-	}
 	if len(held) > 0 {
 		d.Mark = claims.ReadMark(&held[0])
 		d.Outcome = cmp.Or(d.Outcome, d.Mark.Outcome)
@@ -125,11 +122,7 @@ func (p *planner) noteUse(o *ordinal, d *Drain) bool {
 	if p.user(o) == nil {
 		return false
 	}
-	held := p.marked(o)
-	if len(held) == 0 && p.settled(o) {
-		held = o.claims
-	}
-	if p.voidIfUsed(o, held, d) {
+	if p.voidIfUsed(o, p.marked(o), d) {
 		return true
 	}
 	if o.lock == nil || o.job == nil || finished(o.job) == nil {
@@ -176,7 +169,9 @@ func (p *planner) decideUnlocked(o *ordinal, d *Drain) bool {
 	if o.inRange || len(o.claims) == 0 || p.Rival != "" || p.Policy.DeletionTimestamp != nil {
 		return false
 	}
-	if held := p.marked(o); len(held) == len(o.claims) || p.settled(o) {
+	held := p.marked(o)
+	kept := len(held) == len(o.claims)
+	if kept {
 		d.say(drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsKept, "%s", cmp.Or(d.Outcome, "The claims are drained and kept"))
 		if p.voidIfUsed(o, held, d) {
 			return true
@@ -185,10 +180,17 @@ func (p *planner) decideUnlocked(o *ordinal, d *Drain) bool {
 			d.Next = Step{Kind: RenewMarks, Marks: marks}
 			return true
 		}
-		if len(held) < len(o.claims) || p.Policy.Spec.WhenDrained != drainv1alpha1.WhenDrainedDelete || p.armed().Status != metav1.ConditionTrue || skipped(o) != "" {
+		if p.Policy.Spec.WhenDrained != drainv1alpha1.WhenDrainedDelete {
 			return true
 		}
-	} else if p.unasked(o, d) || p.unarmed(d) || p.awaitAge(d) || p.awaitMark(o, d) || p.awaitReplicas(d) {
+		// They are to be deleted by now, and are drained once more for that, under a lock.
+	}
+	asked := *d
+	if p.unasked(o, &asked) || p.unarmed(&asked) || p.awaitAge(&asked) || p.awaitMark(o, &asked) || p.awaitReplicas(&asked) {
+		if !kept {
+			*d = asked
+		}
+		d.RetryAfter = asked.RetryAfter
 		return true
 	}
 	if p.awaitController(d) || p.awaitOthers(o, d) {
@@ -225,7 +227,7 @@ func (p *planner) decideLocked(o *ordinal, d *Drain) {
 		d.Next = deleteJob(o.job)
 	case deleting && len(held) > 0 && p.restIsNew(o):
 		p.dispose(o, held, d)
-	case len(held) == len(o.claims), p.settled(o), succeeded:
+	case len(held) == len(o.claims), succeeded:
 		// Kept and back in range: a mark would hold no longer than the lock.
 		p.release(o, d, cmp.Or(d.Outcome, "The claims are drained and kept"))
 	case failure != nil:

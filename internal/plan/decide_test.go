@@ -237,6 +237,7 @@ func TestDecideWithoutLock(t *testing.T) {
 		"marked claims of a StatefulSet gone":   retained(drainv1alpha1.ReasonStatefulSetNotFound, "", func(w *world) { w.claim("data", 2, markedAt(4)) }, setGone),
 		"marked, and the StatefulSet is going":  retained(drainv1alpha1.ReasonStatefulSetNotFound, "", func(w *world) { w.claim("data", 2, markedAt(4)) }, setDeleted),
 		"marked, to be deleted":                 {given: all(deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)) }), wantState: kept.wantState, wantReason: kept.wantReason, wantStep: TakeLock},
+		"marked, to be deleted, nobody ready":   with(kept, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.StatefulSet.Status.ReadyReplicas = 0 }),
 		"marked, to be deleted, suspended":      with(kept, deleteClaims, suspended, func(w *world) { w.claim("data", 2, markedAt(4)) }),
 		"marked, to be deleted, skipped":        with(kept, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4), skip) }),
 		"marked, to be deleted, pod is there":   waits(drainv1alpha1.ReasonPodStillExists, "", recheck, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.pod("web-2", "") }),
@@ -310,7 +311,7 @@ func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 	}
 	absent := func(unused *metav1.Time) func(*corev1.PersistentVolumeClaim) {
 		return func(claim *corev1.PersistentVolumeClaim) {
-			markedBy(claims.Mark{LockUID: "past-lock", Absent: true, StatefulSetUID: setUID, UnusedSince: unused, UnusedMaintained: unused != nil, Outcome: "uploaded all"})(claim)
+			markedBy(claims.Mark{LockUID: "past-lock", Absent: true, StatefulSetUID: setUID, UnusedSince: unused, Outcome: "uploaded all"})(claim)
 			if unused != nil {
 				unusedSince(corev1.ConditionTrue, *unused)(claim)
 			}
@@ -362,13 +363,12 @@ func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 				}
 			},
 		},
-		"drained when another one had gone: again": is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(marked(&noon), func(w *world) { w.StatefulSet.UID = "anew" })),
-		"drained then, to be deleted, unproven":    is(drained, drainv1alpha1.ReasonClaimsKept, "", "", gone(deleteClaims, marked(nil))),
-		"drained then, to be deleted, proven":      is(drained, drainv1alpha1.ReasonClaimsKept, "", TakeLock, gone(deleteClaims, marked(&noon))),
-		"its pods had no grace period":             is(waiting, drainv1alpha1.ReasonGracePeriodZero, "containers of its pods may still run", "", all(whenDeleted, nobodyNeeded, noGrace, orphan, setGone)),
-		"proven and locked: deleted":               is(draining, drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, gone(deleteClaims, marked(&noon), func(w *world) { w.lock(2) })),
-		"unproven and locked: given back":          is(draining, drainv1alpha1.ReasonReleasingLock, "", ReleaseMarks, gone(deleteClaims, marked(nil), func(w *world) { w.lock(2) })),
-		"marked under the lock: deleted":           is(draining, drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, gone(deleteClaims, func(w *world) { w.claim("data", 2, markedUnder(2)); w.lock(2) })),
+		"drained when another one had gone: again":       is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(marked(&noon), func(w *world) { w.StatefulSet.UID = "anew" })),
+		"drained then, to be deleted: once more":         is(drained, drainv1alpha1.ReasonClaimsKept, "", TakeLock, gone(deleteClaims, marked(nil))),
+		"its pods had no grace period":                   is(waiting, drainv1alpha1.ReasonGracePeriodZero, "containers of its pods may still run", "", all(whenDeleted, nobodyNeeded, noGrace, orphan, setGone)),
+		"drained then, to be deleted, locked: once more": is(draining, drainv1alpha1.ReasonLocked, "", StartJob, gone(deleteClaims, marked(&noon), func(w *world) { w.lock(2) })),
+		"drained then, locked: given back":               is(draining, drainv1alpha1.ReasonReleasingLock, "", ReleaseMarks, gone(marked(nil), func(w *world) { w.lock(2) })),
+		"marked under the lock: deleted":                 is(draining, drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, gone(deleteClaims, func(w *world) { w.claim("data", 2, markedUnder(2)); w.lock(2) })),
 		"used since: drained again": is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(func(w *world) {
 			w.claim("data", 2, absent(&noon), unusedSince(corev1.ConditionTrue, metav1.NewTime(now)))
 		})),
@@ -677,7 +677,7 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 
 	decide(t, map[string]decision{
 		"its claims are marked":                                     with(is(drainv1alpha1.ReasonMarkingClaims, "complete", MarkClaims, 0, completed), marks(claims.Mark{StatefulSetUID: setUID, Generation: 4})),
-		"with the time since which none uses them":                  with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, func(w *world) { unusedSince(corev1.ConditionTrue, noon)(&w.Claims[0]) }), marks(claims.Mark{StatefulSetUID: setUID, Generation: 4, UnusedSince: &noon, UnusedMaintained: true})),
+		"with the time since which none uses them":                  with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, func(w *world) { unusedSince(corev1.ConditionTrue, noon)(&w.Claims[0]) }), marks(claims.Mark{StatefulSetUID: setUID, Generation: 4, UnusedSince: &noon})),
 		"wanted back: no mark would hold longer than the lock":      is(drainv1alpha1.ReasonReleasingLock, "moved 12", ReleaseLock, 0, completed, scaledUp),
 		"wanted back, to be deleted: the mark holds under its lock": with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, scaledUp, deleteClaims), marks(claims.Mark{})),
 		"the StatefulSet is gone: it says so":                       with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, setGone), marks(claims.Mark{Absent: true, StatefulSetUID: setUID})),
@@ -751,25 +751,25 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			w.claim("data", 2, markedBy(claims.Mark{StatefulSetUID: setUID, Generation: 4, ReleasedUID: lockUID(2)}))
 			w.lock(2)
 		}),
-		"kept: the drain's words are shown":            is(drainv1alpha1.ReasonReleasingLock, "moved 12", ReleaseMarks, 0, completed, func(w *world) { markedUnder(2)(&w.Claims[0]) }),
-		"kept: the Job stays":                          is(drainv1alpha1.ReasonReleasingLock, "", ReleaseMarks, 0, drained(), func(w *world) { w.job(2, 1, complete) }),
-		"the Job goes before the claims":               with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteJob, 0, deleteClaims, drained(), func(w *world) { w.job(2, 1, complete) }), nil),
-		"older Jobs go before the claims":              is(drainv1alpha1.ReasonDeletingClaims, "", DeleteJob, 0, deleteClaims, drained(), func(w *world) { w.job(2, 1, failed, named("older")) }),
-		"then the claims go":                           with(is(drainv1alpha1.ReasonDeletingClaims, "data-web-2, logs-web-2", DeleteClaims, 0, deleteClaims, twoDrained), deletes("data-web-2", "logs-web-2")),
-		"also when wanted back":                        with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, scaledUp, twoDrained), deletes("data-web-2", "logs-web-2")),
-		"also when suspended":                          is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, suspended, drained()),
-		"also on the mark of a generation":             is(drainv1alpha1.ReasonDeletingClaims, "moved all", DeleteClaims, 0, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(2) }),
-		"those that are going already are waited for":  is(drainv1alpha1.ReasonDeletingClaims, "", "", 0, deleteClaims, drained(claimTerminating)),
-		"after a pod whose Job was deleted without it": is(drainv1alpha1.ReasonDeletingClaims, "", DeletePod, 0, deleteClaims, drained(), func(w *world) { w.drainPod(2, ended(0, "fine")) }),
-		"the rest of them":                             with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, twoDrained, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }), deletes("logs-web-2")),
-		"the rest of them, the first being gone":       with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, twoDrained, func(w *world) { w.Claims = w.Claims[1:] }), deletes("logs-web-2")),
-		"all are gone":                                 is(drainv1alpha1.ReasonReleasingLock, "gone", ReleaseLock, 0, deleteClaims, func(w *world) { w.lock(2) }),
-		"somebody else uses one":                       is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
-		"somebody else uses one, wanted back":          is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, scaledUp, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
-		"somebody else uses one that is going":         is(drainv1alpha1.ReasonDeletingClaims, "", "", 0, deleteClaims, drained(claimTerminating), func(w *world) { w.pod("debug", "data-web-2") }),
-		"somebody else uses one, and only we can tell": is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, drained(), func(w *world) { w.pod("debug", "data-web-2") }),
-		"somebody deletes one before it is marked":     is(drainv1alpha1.ReasonStoppingJob, "whose pod holds it", DeleteJob, 0, completed, func(w *world) { claimTerminating(&w.Claims[0]) }),
-		"another pod uses one before it is marked":     unproven(`"debug"`, completed, func(w *world) { w.pod("debug", "data-web-2") }),
+		"kept: the drain's words are shown":                  is(drainv1alpha1.ReasonReleasingLock, "moved 12", ReleaseMarks, 0, completed, func(w *world) { markedUnder(2)(&w.Claims[0]) }),
+		"kept: the Job stays":                                is(drainv1alpha1.ReasonReleasingLock, "", ReleaseMarks, 0, drained(), func(w *world) { w.job(2, 1, complete) }),
+		"the Job goes before the claims":                     with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteJob, 0, deleteClaims, drained(), func(w *world) { w.job(2, 1, complete) }), nil),
+		"older Jobs go before the claims":                    is(drainv1alpha1.ReasonDeletingClaims, "", DeleteJob, 0, deleteClaims, drained(), func(w *world) { w.job(2, 1, failed, named("older")) }),
+		"then the claims go":                                 with(is(drainv1alpha1.ReasonDeletingClaims, "data-web-2, logs-web-2", DeleteClaims, 0, deleteClaims, twoDrained), deletes("data-web-2", "logs-web-2")),
+		"also when wanted back":                              with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, scaledUp, twoDrained), deletes("data-web-2", "logs-web-2")),
+		"also when suspended":                                is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, suspended, drained()),
+		"not on the mark of a generation: drained once more": is(drainv1alpha1.ReasonLocked, "", StartJob, 0, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(2) }),
+		"those that are going already are waited for":        is(drainv1alpha1.ReasonDeletingClaims, "", "", 0, deleteClaims, drained(claimTerminating)),
+		"after a pod whose Job was deleted without it":       is(drainv1alpha1.ReasonDeletingClaims, "", DeletePod, 0, deleteClaims, drained(), func(w *world) { w.drainPod(2, ended(0, "fine")) }),
+		"the rest of them":                                   with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, twoDrained, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }), deletes("logs-web-2")),
+		"the rest of them, the first being gone":             with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, twoDrained, func(w *world) { w.Claims = w.Claims[1:] }), deletes("logs-web-2")),
+		"all are gone":                                       is(drainv1alpha1.ReasonReleasingLock, "gone", ReleaseLock, 0, deleteClaims, func(w *world) { w.lock(2) }),
+		"somebody else uses one":                             is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
+		"somebody else uses one, wanted back":                is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, scaledUp, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
+		"somebody else uses one that is going":               is(drainv1alpha1.ReasonDeletingClaims, "", "", 0, deleteClaims, drained(claimTerminating), func(w *world) { w.pod("debug", "data-web-2") }),
+		"somebody else uses one, and only we can tell":       is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, drained(), func(w *world) { w.pod("debug", "data-web-2") }),
+		"somebody deletes one before it is marked":           is(drainv1alpha1.ReasonStoppingJob, "whose pod holds it", DeleteJob, 0, completed, func(w *world) { claimTerminating(&w.Claims[0]) }),
+		"another pod uses one before it is marked":           unproven(`"debug"`, completed, func(w *world) { w.pod("debug", "data-web-2") }),
 		"nothing is deleted under a lock that is released": is(drainv1alpha1.ReasonReleasingLock, "kept", ReleaseLock, 0, deleteClaims, func(w *world) {
 			w.claim("data", 2, markedBy(claims.Mark{StatefulSetUID: setUID, Generation: 4, ReleasedUID: lockUID(2)}))
 			w.lock(2)

@@ -180,7 +180,6 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 		markedBy(claims.Mark{LockUID: lockUID(ordinal), UnusedSince: &noon}),
 		markedBy(claims.Mark{LockUID: "past-lock", Absent: true, StatefulSetUID: setUID}),
 		markedBy(claims.Mark{LockUID: "past-lock", Absent: true, StatefulSetUID: setUID, UnusedSince: &noon}),
-		markedBy(claims.Mark{LockUID: "past-lock", Absent: true, StatefulSetUID: setUID, UnusedSince: &noon, UnusedMaintained: true}),
 		markedBy(claims.Mark{LockUID: "past-lock", Absent: true, StatefulSetUID: "another", UnusedSince: &noon}),
 	}
 	mark := marks[r.IntN(len(marks))]
@@ -348,7 +347,7 @@ func (c *checker) drain(d *Drain) {
 			if d.Lock != nil {
 				lock = d.Lock.UID
 			}
-			void, _ := m.Mark.HoldsAbsent("")
+			void := m.Mark.HoldsAbsent("")
 			c.require(!void && !m.Mark.HoldsUnder(lock) && !m.Mark.HoldsAt(setUID, 4), d, "a void mark holds for nobody")
 		}
 	case NoteAttempt:
@@ -501,7 +500,7 @@ func (c *checker) drained(d *Drain, claim *corev1.PersistentVolumeClaim) bool {
 	set := c.world.StatefulSet
 	if set == nil {
 		// Only the Unused condition proves that none came and went.
-		return mark.Absent && mark.StatefulSetUID == setUID && mark.UnusedSince != nil && mark.UnusedMaintained
+		return mark.Absent && mark.StatefulSetUID == setUID && mark.UnusedSince != nil
 	}
 	return set.DeletionTimestamp == nil && !mark.Absent && mark.StatefulSetUID == set.UID && c.outOfRange(d.Ordinal) &&
 		mark.Generation > 0 && (mark.Generation == set.Generation || mark.Generation == set.Generation-1)

@@ -65,8 +65,7 @@ func (p *planner) mark(o *ordinal, d *Drain) {
 		}
 		mark := claims.Mark{
 			ClaimUID: claim.UID, LockUID: o.lock.UID, JobUID: o.job.UID, UnusedSince: since,
-			UnusedMaintained: since != nil && o.job.Status.StartTime != nil && !since.Before(o.job.Status.StartTime),
-			Job:              o.job.Name, Attempts: o.attempt, Time: metav1.NewTime(p.now), Outcome: d.Outcome,
+			Job: o.job.Name, Attempts: o.attempt, Time: metav1.NewTime(p.now), Outcome: d.Outcome,
 		}
 		switch {
 		case p.StatefulSet == nil:
@@ -225,8 +224,7 @@ func (p *planner) voidIfUsed(o *ordinal, held []corev1.PersistentVolumeClaim, d 
 func (p *planner) unmarked(o *ordinal) bool {
 	for i := range o.claims {
 		claim := &o.claims[i]
-		settled, _ := claims.ReadMark(claim).HoldsAbsent(p.lastSeen())
-		if claim.DeletionTimestamp == nil && !p.holds(o, claim) && (p.StatefulSet != nil || !settled) {
+		if claim.DeletionTimestamp == nil && !p.holds(o, claim) {
 			return true
 		}
 	}
@@ -249,15 +247,19 @@ func (p *planner) staysOut(o *ordinal) bool {
 	return p.StatefulSet != nil && p.StatefulSet.DeletionTimestamp == nil && !o.inRange
 }
 
-// holds says whether a claim bears a mark that holds.
+// holds reports whether a claim bears a mark that holds. A claim that may be deleted must have been drained under the lock
+// that stands: nothing else excludes for sure that a pod used it since. Without the lock, a pod can come and be gone before
+// Kubernetes or the operator looks, which is good enough to keep a claim and not to drain it again.
 func (p *planner) holds(o *ordinal, claim *corev1.PersistentVolumeClaim) bool {
 	mark := claims.ReadMark(claim)
 	if o.lock != nil && mark.HoldsUnder(o.lock.UID) {
 		return true
 	}
+	if o.lock != nil && p.deletes(o) {
+		return false
+	}
 	if p.StatefulSet == nil {
-		_, proven := mark.HoldsAbsent(p.lastSeen())
-		return proven
+		return mark.HoldsAbsent(p.lastSeen())
 	}
 	return p.staysOut(o) && mark.HoldsAt(p.StatefulSet.UID, p.StatefulSet.Generation)
 }
@@ -268,17 +270,6 @@ func (p *planner) lastSeen() types.UID {
 		return types.UID(last.UID)
 	}
 	return ""
-}
-
-// settled says whether the claims were drained while there was no StatefulSet, as there is
-// none now. That is enough not to drain them again, and not enough to delete them.
-func (p *planner) settled(o *ordinal) bool {
-	for i := range o.claims {
-		if holds, _ := claims.ReadMark(&o.claims[i]).HoldsAbsent(p.lastSeen()); !holds {
-			return false
-		}
-	}
-	return p.StatefulSet == nil
 }
 
 // marked returns the claims of the ordinal whose mark holds.

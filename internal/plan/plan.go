@@ -131,7 +131,7 @@ func identity(snapshot Snapshot) claims.Identity {
 	}
 	id := claims.Identity{Name: snapshot.Policy.Spec.StatefulSetRef.Name}
 	if last := snapshot.Policy.Status.StatefulSet; last != nil {
-		id.Templates = last.ClaimTemplates
+		id.Templates, id.MatchLabels = last.ClaimTemplates, last.MatchLabels
 	}
 	return id
 }
@@ -357,6 +357,7 @@ func (p *planner) observed() *drainv1alpha1.ObservedStatefulSet {
 		StartOrdinal:   ptr.To(Start(set)),
 		Replicas:       ptr.To(Replicas(set)),
 		ClaimTemplates: templates,
+		MatchLabels:    p.identity.MatchLabels,
 		ServiceName:    set.Spec.ServiceName,
 
 		TerminationGracePeriodSeconds: spec.TerminationGracePeriodSeconds,

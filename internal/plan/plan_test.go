@@ -168,8 +168,27 @@ func TestAStatefulSetWithTooManyClaimTemplatesFitsTheStatus(t *testing.T) {
 	}
 }
 
+func TestAClaimThatTheStatefulSetDidNotMakeIsLeftAlone(t *testing.T) {
+	// A Deployment's, for example.
+	w := given(deleteClaims, func(w *world) {
+		w.selector("web")
+		w.claim("data", 15)
+	})
+	plan := Make(w.Snapshot, now)
+	if len(plan.Drains) != 0 || len(plan.Stranded) != 1 {
+		t.Errorf("the drains are %+v and the stranded claims %+v, want one of the latter", plan.Drains, plan.Stranded)
+	}
+	w.observedBefore()
+	w.StatefulSet = nil
+	w.Policy.Spec.WhenDeleted, w.Policy.Spec.MinReadyReplicas = drainv1alpha1.WhenDeletedDrain, ptr.To[int32](0)
+	if plan := Make(w.Snapshot, now); len(plan.Drains) != 0 || len(plan.Stranded) != 1 {
+		t.Errorf("without the StatefulSet, the drains are %+v, want none", plan.Drains)
+	}
+}
+
 func TestStrandedClaimsAreNamedAndLeftAlone(t *testing.T) {
-	w := given(stranded, orphan, deleteClaims, func(w *world) {
+	w := given(stranded, deleteClaims, func(w *world) {
+		w.claim("data", 2, labelled("web"))
 		w.claim("data", 0, labelled("another")) // Its pod may well use it.
 		w.claim("logs", 2)                      // Nothing but the name says that it was the StatefulSet's.
 		w.claim("old", 2, labelled("web"))

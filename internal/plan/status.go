@@ -131,6 +131,8 @@ var patience = map[string]time.Duration{
 	drainv1alpha1.ReasonWaitingForReadyReplicas: 15 * time.Minute,
 	drainv1alpha1.ReasonClaimInUse:              15 * time.Minute,
 	drainv1alpha1.ReasonDeletingClaims:          15 * time.Minute,
+	drainv1alpha1.ReasonPreflightFailed:         15 * time.Minute,
+	drainv1alpha1.ReasonStatefulSetNotFound:     30 * time.Minute,
 	drainv1alpha1.ReasonPodStillExists:          30 * time.Minute,
 	drainv1alpha1.ReasonStoppingJob:             30 * time.Minute,
 	drainv1alpha1.ReasonPodsFailing:             0,

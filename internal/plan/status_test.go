@@ -33,6 +33,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
 )
 
 // status plans for a world and returns the status that comes of it.
@@ -60,8 +61,8 @@ func TestDrainedCondition(t *testing.T) {
 		"some kept undrained":             {given: two, wantStatus: "True", wantReason: drainv1alpha1.ReasonRetained, wantSays: "1 ordinals"},
 		"claims are stranded":             {given: stranded, wantStatus: "True", wantReason: drainv1alpha1.ReasonClaimsStranded, wantSays: "1 claims"},
 		"some stranded beside those kept": {given: all(stranded, func(w *world) { w.claim("data", 2, markedAt(4)) }), wantStatus: "True", wantReason: drainv1alpha1.ReasonClaimsStranded},
-		"some retained beside them":       {given: all(stranded, two), wantStatus: "True", wantReason: drainv1alpha1.ReasonRetained, wantSays: "1 ordinals"},
-		"one waits beside the stranded":   {given: all(stranded, orphan), wantStatus: "False", wantReason: drainv1alpha1.ReasonStarting},
+		"some retained beside them":       {given: all(two, stranded, ofTheSelector), wantStatus: "True", wantReason: drainv1alpha1.ReasonRetained, wantSays: "1 ordinals"},
+		"one waits beside the stranded":   {given: all(stranded, func(w *world) { w.claim("data", 2, labelled("web")) }), wantStatus: "False", wantReason: drainv1alpha1.ReasonStarting},
 		"stranded, and no StatefulSet":    {given: all(stranded, func(w *world) { w.StatefulSet = nil }), wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonStatefulSetNotFound},
 		"one waits":                       {given: all(orphan, suspended), wantStatus: "False", wantReason: drainv1alpha1.ReasonSuspended, wantSays: "Ordinal 2: No drain is started"},
 		"one waits beside those retained": {given: all(two, func(w *world) { w.claim("data", 4) }), wantStatus: "False", wantReason: drainv1alpha1.ReasonStarting, wantSays: "Ordinal 4: "},
@@ -89,6 +90,15 @@ func TestDrainedCondition(t *testing.T) {
 				t.Errorf("Drained = %+v, want %s/%s with %q", got, tc.wantStatus, tc.wantReason, tc.wantSays)
 			}
 		})
+	}
+}
+
+// ofTheSelector gives the claims of ordinals 2 and up the labels of the StatefulSet's selector.
+func ofTheSelector(w *world) {
+	for i := range w.Claims {
+		if _, n, _ := claims.Parse(w.Claims[i].Name); n >= 2 {
+			labelled("web")(&w.Claims[i])
+		}
 	}
 }
 

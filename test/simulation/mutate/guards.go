@@ -96,8 +96,8 @@ var guards = []guard{
 	{name: "a mark is void once another pod uses the claim", edits: []edit{{marks, "	if len(step.Marks) == 0 {\n		return false", "	if len(step.Marks) >= 0 {\n		return false"}}},
 	{name: "a mark that is void makes its Job void", edits: []edit{{marks, "mark != nil && mark.JobUID == o.job.UID {", "mark == nil && o == nil {"}}},
 	{name: "a mark is void when the lock is released while another pod uses the claim", edits: []edit{{decide, "		if used {", "		if used && d == nil {"}}},
-	{name: "without a StatefulSet only the Unused condition proves a mark", edits: []edit{{markFile, "return holds, holds && m.UnusedSince != nil", "return holds, holds"}}},
-	{name: "a mark without a StatefulSet names the last one", edits: []edit{{markFile, "holds = m != nil && m.Absent && m.StatefulSetUID == last", "holds = m != nil && m.Absent"}}},
+	{name: "a claim is deleted only under the lock that it was drained under", edits: []edit{{marks, "if o.lock != nil && p.deletes(o) {", "if o == nil {"}}},
+	{name: "a mark without a StatefulSet names the last one", edits: []edit{{markFile, "return m != nil && m.Absent && m.StatefulSetUID == last", "return m != nil && m.Absent"}}},
 	{name: "nothing is deleted under a lock whose release has begun", edits: []edit{{decide, ` && skipped(o) == "" && !released(o)`, ` && skipped(o) == ""`}}},
 	{name: "claims are marked only when reported as unused", edits: []edit{{marks, `		if !known {
 			p.wait`, `		if !known && d == nil {
@@ -146,7 +146,6 @@ var guards = []guard{
 	{name: "a Job is the policy's by its controller", edits: []edit{{planFile, "if number, ok := ordinalOf(p.Jobs[i].Labels); ok && (controls(p.Policy.UID, &p.Jobs[i]) || orphaned(&p.Jobs[i])) {", "if number, ok := ordinalOf(p.Jobs[i].Labels); ok {"}}},
 	{name: "a Job without a controller proves nothing", edits: []edit{{planFile, "if attempt == 0 || orphaned(job) || job.Name", "if attempt == 0 || job.Name"}}},
 	{name: "a pod of a forged Job is a stranger", edits: []edit{{planFile, "return job.UID == owner.UID && !controls(p.Policy.UID, &job) && !orphaned(&job)", "return false"}}},
-	{name: "an Unused condition that was not maintained proves nothing", edits: []edit{{markFile, "m.UnusedSince != nil && m.UnusedMaintained", "m.UnusedSince != nil"}}},
 	{name: "each attempt allows the reports of Unused more time", liveness: true, edits: []edit{{marks, "i < late && lag < maxUnusedLag", "i < 0 && lag < maxUnusedLag"}}},
 
 	// How often a drain is repeated, and who hears of it.
