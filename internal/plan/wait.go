@@ -140,7 +140,7 @@ func (p *planner) awaitAge(d *Drain) bool {
 func (p *planner) awaitMark(o *ordinal, d *Drain) bool {
 	for i := range o.claims {
 		mark := claims.ReadMark(&o.claims[i])
-		if mark == nil || mark.Generation == 0 || p.holds(o, &o.claims[i]) {
+		if mark == nil || p.StatefulSet == nil || mark.StatefulSetUID != p.StatefulSet.UID || mark.Generation == 0 || p.holds(o, &o.claims[i]) {
 			continue
 		}
 		if due := mark.Time.Add(Backoff(p.Policy.Spec.Retry, 1)); p.now.Before(due) {

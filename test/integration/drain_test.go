@@ -96,7 +96,7 @@ var _ = Describe("A drain", func() {
 
 	It("is needed again when the ordinal came back in the meantime", func() {
 		w.statefulSet(2)
-		w.policy()
+		w.policy(retriedAtOnce)
 		w.scale(1)
 		first := w.runningJob(1)
 		w.succeed(first, w.startPod(first), "")
