@@ -125,7 +125,7 @@ var _ = Describe("A drain", func() {
 		Expect(w.jobs()).To(HaveLen(1), "nothing was drained again")
 	})
 
-	It("deletes retained claims when whenDrained becomes Delete", func() {
+	It("is repeated before its retained claims are deleted when whenDrained becomes Delete", func() {
 		w.statefulSet(2)
 		w.policy()
 		w.scale(1)
@@ -133,6 +133,10 @@ var _ = Describe("A drain", func() {
 		w.succeed(job, w.startPod(job), "")
 		Eventually(w.drain(1)).Should(Equal("Drained/ClaimsKept"))
 		w.edit(whenDrained(drainv1alpha1.WhenDrainedDelete))
+		again := w.runningJob(1)
+		Expect(again.Name).NotTo(Equal(job.Name), "another pod could have used the claim meanwhile")
+		Expect(w.claim("data-store-1").DeletionTimestamp).To(BeNil())
+		w.succeed(again, w.startPod(again), "")
 		Eventually(func() *corev1.PersistentVolumeClaim { return w.claim("data-store-1") }).Should(BeNil())
 		Eventually(func() *corev1.Pod { return w.lock(1) }).Should(BeNil())
 	})

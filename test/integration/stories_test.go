@@ -235,13 +235,18 @@ var _ = Describe("Claims", func() {
 	var w *world
 	BeforeEach(func() { w = newWorld() })
 
-	It("without labels are the StatefulSet's own where no other could have made them", func() {
+	It("without the labels of the selector are left alone, and drained once they are labeled", func() {
 		w.statefulSet(2)
 		claim := w.claim("data-store-1")
 		claim.Labels = nil
 		Expect(k8s.Update(w.ctx, claim)).To(Succeed())
 		w.policy(whenDrained(drainv1alpha1.WhenDrainedDelete))
 		w.scale(1)
+		Eventually(w.stranded).Should(Equal([]string{"data-store-1"}))
+		Consistently(w.jobs).Should(BeEmpty())
+		claim = w.claim("data-store-1")
+		claim.Labels = w.set.Spec.Selector.MatchLabels
+		Expect(k8s.Update(w.ctx, claim)).To(Succeed())
 		job := w.runningJob(1)
 		w.succeed(job, w.startPod(job), "")
 		Eventually(func() *corev1.PersistentVolumeClaim { return w.claim("data-store-1") }).Should(BeNil())
