@@ -57,6 +57,8 @@ func Lock(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, ordinal in
 			Containers: []corev1.Container{{
 				Name:  "lock",
 				Image: policy.Spec.Template.Spec.Containers[0].Image,
+				// No image has it: should a person take the gate off, the drain's own program must not run under this name.
+				Command: []string{"/drain-operator-lock-never-runs"},
 				// Some quotas want both from every pod.
 				Resources: corev1.ResourceRequirements{Requests: least, Limits: least.DeepCopy()},
 				SecurityContext: &corev1.SecurityContext{

@@ -72,6 +72,9 @@ func TestLockNeverRunsAndGoesOnlyWhenItIsLetGo(t *testing.T) {
 	if diff := cmp.Diff([]corev1.PodSchedulingGate{{Name: drainv1alpha1.LockSchedulingGate}}, lock.Spec.SchedulingGates); diff != "" {
 		t.Errorf("gates (-want +got):\n%s", diff)
 	}
+	if command := lock.Spec.Containers[0].Command; len(command) != 1 || command[0] != "/drain-operator-lock-never-runs" {
+		t.Errorf("command = %q, want one that no image has", command)
+	}
 	if lock.Spec.NodeName != "" {
 		t.Errorf("the lock is bound to node %q", lock.Spec.NodeName)
 	}

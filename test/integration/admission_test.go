@@ -352,6 +352,7 @@ var _ = Describe("The operator's labels and annotations", func() {
 			refuses(w.merge(controller, object, fmt.Sprintf(`{"metadata": {"annotations": {%q: null}}}`, drainv1alpha1.PolicyAnnotation)), annotations)
 		}
 		refuses(w.merge(controllers["job-controller"], created, fmt.Sprintf(`{"metadata": {"labels": {%q: "7"}}}`, drainv1alpha1.OrdinalLabel)), labels)
+		refuses(w.merge(controller, w.lock(1), `{"spec": {"schedulingGates": null}}`), "scheduling gates of drain.statefulset.dev are taken off by drain-operator only")
 		By("as the kubelet, the Job controller and the garbage collector do")
 		accepts(w.mergeStatus(controller, created, `{"status": {"phase": "Running"}}`))
 		accepts(w.mergeStatus(controller, running, `{"status": {"active": 1}}`))
@@ -459,6 +460,9 @@ var _ = Describe("The fence around the operator's account", func() {
 		refuses(w.merge(operator, pod, `{"metadata": {"labels": {"drain.statefulset.dev/role": "drain"}}}`), refused)
 		refuses(w.merge(operator, pod, `{"spec": {"containers": [{"name": "x", "image": "y"}]}}`), refused)
 		refuses(w.merge(operator, pod, `{"spec": {"schedulingGates": null}}`), refused)
+		By("but not out of a lock that a person let run")
+		accepts(w.merge(k8s, pod, `{"spec": {"schedulingGates": null}}`))
+		accepts(w.merge(operator, pod, `{"metadata": {"annotations": {"drain.statefulset.dev/job": "y"}}}`))
 		drain := lock(func(p *corev1.Pod) {
 			p.Labels[drainv1alpha1.RoleLabel] = drainv1alpha1.RoleDrain
 			p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: drainv1alpha1.DrainSchedulingGate}}
