@@ -319,7 +319,7 @@ var profiles = []profile{
 		users:  [actions]int{doScale: 50, doEditSet: 6, doEndDrain: 6, doDeleteSet: 6, doCreateSet: 6, doDeleteJob: 6},
 		late:   []string{"create pods", "patch persistentvolumeclaims"},
 		unused: 5, twoTemplates: 2, retain: 5, wait: 7, prompt: true, most: 2, fickle: 5, sloth: 30, stubborn: true,
-		graceless: 4, hasty: 4,
+		graceless: 6, hasty: 4,
 	},
 	{
 		name: "forged labels and Jobs", often: 4, steps: 40,
