@@ -124,6 +124,8 @@ type profile struct {
 	tools, odd, exitCode, limited, graceless, annotated, hooked int
 	// hasty is how often of 10 times the template has no grace period.
 	hasty int
+	// hooks are what webhooks do; none means anything.
+	hooks []mutation
 	// tardy is how often of 10 times the reports of Unused are a minute and more behind.
 	tardy int
 	// lags is how often of 10 times nothing becomes prompt at the end of the history either.
@@ -316,10 +318,10 @@ var profiles = []profile{
 	{
 		name: "pods without a grace period", often: 4, steps: 40,
 		takes:  but(brisk, takeUser, 20, takeKubelets, 3),
-		users:  [actions]int{doScale: 50, doEditSet: 6, doEndDrain: 6, doDeleteSet: 6, doCreateSet: 6, doDeleteJob: 6},
+		users:  [actions]int{doScale: 50, doEditSet: 6, doEndDrain: 6, doDeleteSet: 6, doCreateSet: 6, doDeleteJob: 8, doWebhook: 12},
 		late:   []string{"create pods", "patch persistentvolumeclaims"},
-		unused: 5, twoTemplates: 2, retain: 5, wait: 7, prompt: true, most: 2, fickle: 5, sloth: 30, stubborn: true,
-		graceless: 6, hasty: 4,
+		unused: 5, twoTemplates: 2, retain: 5, wait: 4, prompt: true, most: 2, fickle: 5, sloth: 30, stubborn: true,
+		graceless: 5, hasty: 3, hooks: []mutation{setGraceless},
 	},
 	{
 		name: "forged labels and Jobs", often: 4, steps: 40,

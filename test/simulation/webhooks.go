@@ -166,6 +166,9 @@ func (w *world) installWebhook(early bool) {
 		return
 	}
 	does := mutation(c.pick(int(mutations)))
+	if len(w.hooks) > 0 {
+		does = w.hooks[c.pick(len(w.hooks))]
+	}
 	if !early && slices.Contains(fromTheStart, does) {
 		return
 	}
