@@ -318,10 +318,18 @@ var profiles = []profile{
 	{
 		name: "pods without a grace period", often: 4, steps: 40,
 		takes:  but(brisk, takeUser, 20, takeKubelets, 3),
-		users:  [actions]int{doScale: 50, doEditSet: 6, doEndDrain: 6, doDeleteSet: 6, doCreateSet: 6, doDeleteJob: 8, doWebhook: 12},
+		users:  [actions]int{doScale: 50, doEditSet: 6, doEndDrain: 6, doDeleteSet: 6, doCreateSet: 6, doDeleteJob: 6},
 		late:   []string{"create pods", "patch persistentvolumeclaims"},
 		unused: 5, twoTemplates: 2, retain: 5, wait: 4, prompt: true, most: 2, fickle: 5, sloth: 30, stubborn: true,
-		graceless: 5, hasty: 3, hooks: []mutation{setGraceless},
+		graceless: 6, hasty: 4,
+	},
+	{
+		name: "drain pods that lose their grace period", often: 3, steps: 30,
+		takes:  but(brisk, takeDrain, 30, takeUser, 10, takeKubelets, 2),
+		users:  [actions]int{doScale: 50, doWebhook: 16, doDeleteJob: 10},
+		late:   []string{"create pods", "patch pods"},
+		unused: 5, twoTemplates: 1, retain: 5, wait: 1, prompt: true, most: 5, fickle: 5, sloth: 30, stubborn: true,
+		hooks: []mutation{setGraceless},
 	},
 	{
 		name: "forged labels and Jobs", often: 4, steps: 40,

@@ -175,6 +175,9 @@ func (w *world) installWebhook(early bool) {
 	hook := webhook{does: does, dry: true, real: true}
 	if !slices.Contains(fromTheStart, does) {
 		hook.dry, hook.real = c.pick(3) != 1, c.pick(5) != 1
+		if len(w.hooks) > 0 { // The operator asks again whenever the StatefulSet changes.
+			hook.dry, hook.real = c.pick(4) == 1, true
+		}
 	}
 	w.note("user: installs a webhook that %s (in dry runs: %t, for real: %t)", mutationNames[does], hook.dry, hook.real)
 	w.webhooks = append(w.webhooks, hook)
