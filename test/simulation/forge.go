@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"strconv"
 
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -87,8 +88,12 @@ func (w *world) forgeJob(policy *drainv1alpha1.DrainPolicy, lock *corev1.Pod, or
 		drainv1alpha1.PolicyAnnotation: policy.Name, drainv1alpha1.LockAnnotation: string(lock.UID),
 		drainv1alpha1.TemplateHashAnnotation: policy.Status.TemplateHash,
 	}
+	var owners []metav1.OwnerReference
+	if set := get[*appsv1.StatefulSet](w.store, setName); set != nil && c.pick(3) == 1 {
+		owners = []metav1.OwnerReference{setReference(set)}
+	}
 	_, err := w.store.create(&batchv1.Job{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, Annotations: notes},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, Annotations: notes, OwnerReferences: owners},
 		Spec: batchv1.JobSpec{
 			BackoffLimit: ptr.To[int32](0), PodReplacementPolicy: ptr.To(batchv1.Failed),
 			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: notes}, Spec: spec},

@@ -122,7 +122,7 @@ func (w *world) afterOperatorCreates(r *run, object client.Object, decided time.
 // draining says whether a Job of the ordinal is under way.
 func (w *world) draining(ordinal string) bool {
 	return slices.ContainsFunc(list[*batchv1.Job](w.store), func(job *batchv1.Job) bool {
-		return job.Labels[drainv1alpha1.OrdinalLabel] == ordinal && ownerOf(job) != "" && !finished(job)
+		return job.Labels[drainv1alpha1.OrdinalLabel] == ordinal && job.Labels["app"] != debugRole && !finished(job)
 	})
 }
 

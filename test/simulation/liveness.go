@@ -179,7 +179,7 @@ func (w *world) lengths() (lengths [kinds]int) {
 // removeStrangers ends what users have started, forged Jobs included.
 func (w *world) removeStrangers() {
 	for _, job := range list[*batchv1.Job](w.store) {
-		if ownerOf(job) == "" && job.Labels["app"] == debugRole {
+		if job.Labels["app"] == debugRole {
 			_ = w.store.delete(jobs, job.Name, deletion{propagation: metav1.DeletePropagationBackground})
 		}
 	}
