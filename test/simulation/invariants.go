@@ -119,13 +119,6 @@ func (w *world) afterOperatorCreates(r *run, object client.Object, decided time.
 	}
 }
 
-// draining says whether a Job of the ordinal is under way.
-func (w *world) draining(ordinal string) bool {
-	return slices.ContainsFunc(list[*batchv1.Job](w.store), func(job *batchv1.Job) bool {
-		return job.Labels[drainv1alpha1.OrdinalLabel] == ordinal && job.Labels["app"] != debugRole && !finished(job)
-	})
-}
-
 // attempt is a Job that the operator has decided to make.
 type attempt struct {
 	job, template string
@@ -162,7 +155,7 @@ func (w *world) afterOperatorDeletes(r *run, object client.Object) {
 	if standing, read := r.standing[object.GetUID()]; !read || !standing {
 		w.violate(invariantRead, "%s (%s) is deleted; read before: %t, not going yet: %t", object.GetName(), object.GetUID(), read, standing)
 	}
-	if c := w.containers[object.GetUID()]; c != nil && c.role == roleDebug && !w.draining(object.GetLabels()[drainv1alpha1.OrdinalLabel]) {
+	if c := w.containers[object.GetUID()]; c != nil && c.role == roleDebug {
 		for _, uid := range c.used { // What the operator deletes it has seen.
 			if v := w.volumes[uid]; v != nil {
 				v.observed[c.uid] = true
