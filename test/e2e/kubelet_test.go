@@ -363,7 +363,7 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 				return now.UID
 			}).ShouldNot(Equal(job.UID), "the Job must be gone")
 		}
-		// A Job that nobody can look at any more was an attempt: the next one is another one, with another receipt.
+		// A Job that is gone was an attempt: the next one is another one, with another receipt.
 		expectAttempts := func() {
 			GinkgoHelper()
 			var names []string

@@ -31,7 +31,7 @@ import (
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 )
 
-// forge is somebody who may create pods and Jobs and knows how the operator's look. Only the controller reference is
+// forge is a user who may create pods and Jobs and knows how the operator's look. Only the controller reference is
 // nothing that one comes by without having meant to.
 func (w *world) forge() {
 	c := w.choices

@@ -194,7 +194,7 @@ func (w *world) stepKubelets() {
 			c.told++
 			w.work(c)
 		default:
-			w.note("kubelet %s: ends pod %s, which is no more", c.node, c.pod)
+			w.note("kubelet %s: ends pod %s, which is gone", c.node, c.pod)
 			c.live = false
 		}
 	}
@@ -286,7 +286,7 @@ func (w *world) tell(c *container) {
 	c.end(exit)
 }
 
-// loseSandbox ends a pod's containers with their sandbox, and nobody says so. That a program exits 0 then is the risk of
+// loseSandbox ends a pod's containers with their sandbox, which no status says. That a program exits 0 then is the risk of
 // an author who asks for no more than that.
 func (w *world) loseSandbox(c *container) {
 	if c.trusting {
@@ -308,7 +308,7 @@ func (w *world) disturbSome() {
 	}
 }
 
-// disturb is what the kubelet does to a pod that nobody has deleted, as far as its spec asks for it.
+// disturb is what the kubelet does to a pod that was not deleted, as far as its spec asks for it.
 func (w *world) disturb(pod *corev1.Pod, c *container) {
 	main := &pod.Spec.Containers[0]
 	_, limited := main.Resources.Limits[corev1.ResourceEphemeralStorage]
@@ -365,7 +365,7 @@ func (w *world) startAnew(pod *corev1.Pod, c *container) {
 	}
 }
 
-// stays says whether a pod stays pending until somebody deletes it: nothing of it is started any more, and its tool has
+// stays says whether a pod stays pending until a person deletes it: nothing of it is started any more, and its tool has
 // not failed.
 func stays(pod *corev1.Pod, c *container) bool {
 	return c.sandboxLost && c.tool && !c.toolEnded && c.exit == 0 && pod.Spec.RestartPolicy == corev1.RestartPolicyNever && !terminal(pod)

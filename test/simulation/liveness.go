@@ -40,7 +40,7 @@ const (
 	rounds      = 120
 	quietRounds = 4
 	roundTime   = 30 * time.Second
-	// troubledRounds is how often before somebody puts right what only a person can.
+	// troubledRounds is how often before a person puts right what only a person can.
 	troubledRounds = 40
 	// patience is how long a person may not be called.
 	patience = 30 * time.Minute
@@ -85,7 +85,7 @@ func (w *world) settle() {
 	clear(w.unregistered)
 	if w.troubled() {
 		quiet := w.goQuiet(troubledRounds)
-		if quiet { // Some time passes until somebody is called.
+		if quiet { // Some time passes until a person is called.
 			w.clock.now = w.clock.now.Add(patience)
 			w.goQuiet(quietRounds)
 		}
@@ -202,7 +202,7 @@ func (w *world) troubled() bool {
 
 // repair is what a person does about that: Jobs that were made in the meantime may never end.
 func (w *world) repair() {
-	w.note("somebody puts right what is wrong")
+	w.note("a person puts right what is wrong")
 	w.webhooks, w.unuser.off = nil, false
 	good := w.goodTemplate(imageDrain)
 	if w.annotated {
@@ -221,7 +221,7 @@ func (w *world) repair() {
 	}
 }
 
-// checkAlarm asserts that Stalled says so when a drain gets nowhere for as long as nobody acts: when nothing happens any
+// checkAlarm asserts that Stalled says so when a drain gets nowhere for as long as no person acts: when nothing happens any
 // more, or when it fails again and again.
 func (w *world) checkAlarm(quiet bool) {
 	policy := w.inCharge()

@@ -114,7 +114,7 @@ type profile struct {
 	fickle int
 	// sloth is in how many of 100 cases the controller of the Unused condition overlooks a claim.
 	sloth int
-	// cruel is in how many of 100 steps of a drain pod the kubelet does something to it that nobody has asked for, and reboots
+	// cruel is in how many of 100 steps of a drain pod the kubelet does something to it that no one asked for, and reboots
 	// how often nodes are rebooted, shut down, or lose their objects.
 	cruel, reboots int
 	// tools is how often of 10 times the drain is an init container and its receipt written by another one, odd how often a

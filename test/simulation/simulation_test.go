@@ -34,7 +34,7 @@ import (
 
 var (
 	seedCount   = flag.Int("sim.seeds", 300, "the number of histories with fixed seeds, from 0 on")
-	freshSeed   = flag.Int("sim.fresh", 0, "the number of histories with seeds that nobody has seen before")
+	freshSeed   = flag.Int("sim.fresh", 0, "the number of histories with seeds that were never seen before")
 	oneSeed     = flag.Int64("sim.seed", -1, "simulate this seed only")
 	shrinking   = flag.Bool("sim.shrink", true, "make a failing history shorter before it is printed")
 	safetyOnly  = flag.Bool("sim.safety", false, "assert nothing about what must come of a history in the end")

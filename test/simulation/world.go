@@ -54,7 +54,7 @@ type options struct {
 	docile bool
 	// eager says that a lock whose creation hangs is made as soon as a pod is gone.
 	eager bool
-	// cruel is in how many of 100 cases a kubelet ends what nobody has told to end.
+	// cruel is in how many of 100 cases a kubelet ends what was not told to end.
 	cruel int
 	// graceless says that the pods of the StatefulSet have no grace period.
 	graceless bool
