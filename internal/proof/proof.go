@@ -33,7 +33,7 @@ import (
 const ReceiptVariable = "DRAIN_RECEIPT"
 
 // Revision changes with the rules of this package. A template that was accepted under other rules is tried again.
-const Revision = 2
+const Revision = 3
 
 // Expected is what the operator asked for when it made a drain.
 type Expected struct {
@@ -149,6 +149,10 @@ var podRules = []struct {
 	{
 		true, probes,
 		"lets the kubelet end the container before it is done, and an exit code of 0 would not show that; remove the probe, or let the drain leave a receipt (spec.proof: Receipt)",
+	},
+	{
+		true, neverRestarts,
+		"is Never, so containers that lost their sandbox are ended and not started again, and an exit code of 0 would not show that; use OnFailure (which a podFailurePolicy forbids), or let the drain leave a receipt (spec.proof: Receipt)",
 	},
 	{
 		true, hooks,
@@ -343,6 +347,15 @@ func probes(spec *corev1.PodSpec, _ Expected) []string {
 		}
 	}
 	return fields
+}
+
+// neverRestarts is what makes a lost sandbox the end of a pod: with OnFailure, the kubelet makes another one and starts all
+// containers again (kubernetes/pkg/kubelet/kuberuntime, computePodActions).
+func neverRestarts(spec *corev1.PodSpec, _ Expected) []string {
+	if spec.RestartPolicy == corev1.RestartPolicyNever {
+		return []string{"restartPolicy"}
+	}
+	return nil
 }
 
 // hooks are what else ends a container: a postStart hook that fails (kubernetes/pkg/kubelet/kuberuntime, startContainer), and

@@ -122,6 +122,8 @@ func TestPodNamesWhatCouldNotBeBelieved(t *testing.T) {
 			change: func(s *corev1.PodSpec) { s.Containers[0].RestartPolicyRules = []corev1.ContainerRestartRule{{}} },
 			want:   []string{"containers[0].restartPolicyRules"}, wantExitCode: []string{"containers[0].restartPolicyRules"},
 		},
+		"a pod that is never restarted": {change: func(s *corev1.PodSpec) { s.RestartPolicy = corev1.RestartPolicyNever }, wantExitCode: []string{"restartPolicy"}},
+		"a pod that is restarted":       {change: func(s *corev1.PodSpec) { s.RestartPolicy = corev1.RestartPolicyOnFailure }},
 		"a hook that can fail": {change: func(s *corev1.PodSpec) {
 			s.Containers[0].Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{}}
 		}, wantExitCode: []string{"containers[0].lifecycle.postStart"}},
