@@ -40,6 +40,8 @@ const (
 	DeletingAnnotation = "drain.statefulset.dev/deleting"
 	// TemplateHashAnnotation holds, on a Job, a hash of what its pod was made from.
 	TemplateHashAnnotation = "drain.statefulset.dev/template-hash"
+	// ImagesAnnotation holds, on a drain pod, a hash of the images that it had when it was let run.
+	ImagesAnnotation = "drain.statefulset.dev/images"
 	// ProofAnnotation holds, on a Job, the spec.proof that it was made under.
 	ProofAnnotation = "drain.statefulset.dev/proof"
 	// DrainedAnnotation is the mark on a claim that a drain of it has succeeded.

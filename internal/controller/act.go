@@ -38,6 +38,7 @@ import (
 	"github.com/statefulset-dev/drain-operator/internal/build"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
+	"github.com/statefulset-dev/drain-operator/internal/proof"
 )
 
 // act looks again, live, at every ordinal that the plan has a step for, and takes the step
@@ -241,6 +242,7 @@ func (r *Reconciler) admitPod(ctx context.Context, lock *corev1.Pod, step plan.S
 	pod.Spec.SchedulingGates = slices.DeleteFunc(pod.Spec.SchedulingGates, func(gate corev1.PodSchedulingGate) bool {
 		return gate.Name == drainv1alpha1.DrainSchedulingGate
 	})
+	metav1.SetMetaDataAnnotation(&pod.ObjectMeta, drainv1alpha1.ImagesAnnotation, proof.Images(&pod.Spec))
 	err := r.Patch(ctx, pod, client.MergeFromWithOptions(step.Pod, client.MergeFromWithOptimisticLock{}))
 	return client.IgnoreNotFound(err)
 }

@@ -18,6 +18,8 @@ package proof
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -198,6 +200,10 @@ func Doubt(pod *corev1.Pod, want Expected) string {
 		return fmt.Sprintf("pod %q is not the one that the operator asked for: %s", pod.Name, problems[0])
 	}
 	if want.Proof == drainv1alpha1.ProofExitCode {
+		if noted := pod.Annotations[drainv1alpha1.ImagesAnnotation]; noted != "" && noted != Images(&pod.Spec) {
+			// The kubelet ends a container whose image was edited, and an image that can't be pulled leaves it at that.
+			return fmt.Sprintf("an image of pod %q was changed while it ran", pod.Name)
+		}
 		return ""
 	}
 	for i := range pod.Spec.Containers {
@@ -207,6 +213,17 @@ func Doubt(pod *corev1.Pod, want Expected) string {
 		}
 	}
 	return ""
+}
+
+// Images returns a hash of the images of a pod's containers. They can be edited while the pod runs.
+func Images(spec *corev1.PodSpec) string {
+	hash := sha256.New()
+	for _, containers := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+		for i := range containers {
+			fmt.Fprintf(hash, "%s=%s\n", containers[i].Name, containers[i].Image)
+		}
+	}
+	return hex.EncodeToString(hash.Sum(nil))[:16]
 }
 
 // WithoutReceipt returns a termination message without the receipt at its end.

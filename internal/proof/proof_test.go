@@ -253,7 +253,14 @@ func TestDoubt(t *testing.T) {
 		"a pod that was disrupted":        {pod: succeeded(theReceipt, disruption(corev1.ConditionTrue)), want: "TerminationByKubelet", wantExitCode: "TerminationByKubelet"},
 		"a disruption that didn't happen": {pod: succeeded(theReceipt, disruption(corev1.ConditionFalse))},
 		"a pod that failed":               {pod: succeeded(theReceipt, func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), want: "did not succeed", wantExitCode: "did not succeed"},
-		"a claim that it didn't mount":    {pod: succeeded(theReceipt, func(p *corev1.Pod) { p.Spec.Containers[0].VolumeMounts = nil }), want: "mounted by no container", wantExitCode: "mounted by no container"},
+		"images as they were": {pod: succeeded(theReceipt, func(p *corev1.Pod) {
+			p.Annotations = map[string]string{drainv1alpha1.ImagesAnnotation: Images(&p.Spec)}
+		})},
+		"an image that was changed": {pod: succeeded(theReceipt, func(p *corev1.Pod) {
+			p.Annotations = map[string]string{drainv1alpha1.ImagesAnnotation: Images(&p.Spec)}
+			p.Spec.Containers[0].Image = "drian:1"
+		}), wantExitCode: "was changed while it ran"},
+		"a claim that it didn't mount": {pod: succeeded(theReceipt, func(p *corev1.Pod) { p.Spec.Containers[0].VolumeMounts = nil }), want: "mounted by no container", wantExitCode: "mounted by no container"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for proof, want := range map[drainv1alpha1.Proof]string{drainv1alpha1.ProofReceipt: tc.want, "": tc.want, drainv1alpha1.ProofExitCode: tc.wantExitCode} {
