@@ -163,6 +163,9 @@ const (
 	ReasonJobRefused = "JobRefused"
 	// ReasonLockRefused surfaces when the API server refuses the lock, because of a quota for example.
 	ReasonLockRefused = "LockRefused"
+	// ReasonWriteRefused surfaces when the API server refuses another write of the operator, because of an admission policy
+	// for example.
+	ReasonWriteRefused = "WriteRefused"
 	// ReasonClaimMissing surfaces when the ordinal has claims of some claim templates only.
 	ReasonClaimMissing = "ClaimMissing"
 	// ReasonClaimLost surfaces when a claim has lost its volume.

@@ -72,7 +72,11 @@ func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Pl
 				queue = append(queue, []int32{ordinal})
 				continue
 			}
-			if err := r.take(ctx, live, decision); err != nil {
+			err := r.take(ctx, live, decision)
+			if apierrors.IsForbidden(err) {
+				log.FromContext(ctx).Info("A step was refused", "ordinal", ordinal, "step", decision.Next.Kind, "why", err.Error())
+				refuse(decision, drainv1alpha1.ReasonWriteRefused, fmt.Sprintf("The API server refuses step %s of the operator", decision.Next.Kind), err)
+			} else if err != nil {
 				errs = append(errs, fmt.Errorf("ordinal %d: %s: %w", ordinal, decision.Next.Kind, err))
 			}
 			p.Replace(snapshot, *decision, r.Clock.Now())

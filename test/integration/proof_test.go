@@ -339,6 +339,47 @@ var _ = Describe("A lock that a webhook changes", func() {
 	)
 })
 
+var _ = Describe("A write that an admission policy refuses", func() {
+	It("is told in the status, and the drain goes on when it is allowed", func() {
+		w := newWorld()
+		w.statefulSet(2)
+		w.policy()
+		w.scale(1)
+		job := w.runningJob(1)
+		name := w.namespace + "-deny"
+		deny := &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: &admissionregistrationv1.MatchResources{
+				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: w.namespace}},
+				ObjectSelector:    &metav1.LabelSelector{MatchLabels: map[string]string{drainv1alpha1.RoleLabel: drainv1alpha1.RoleLock}},
+				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Update}, Rule: ofPods,
+				}}},
+			},
+			Validations: []admissionregistrationv1.Validation{{Expression: "false", Message: "no updates here"}},
+		}}
+		Expect(k8s.Create(w.ctx, deny)).To(Succeed())
+		binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+		}}
+		Expect(k8s.Create(w.ctx, binding)).To(Succeed())
+		DeferCleanup(func() {
+			Expect(client.IgnoreNotFound(k8s.Delete(w.ctx, binding))).To(Succeed())
+			Expect(client.IgnoreNotFound(k8s.Delete(w.ctx, deny))).To(Succeed())
+		})
+		Eventually(func() error {
+			lock := w.lock(1)
+			metav1.SetMetaDataLabel(&lock.ObjectMeta, "tried", "yes")
+			return k8s.Update(w.ctx, lock, client.DryRunAll)
+		}).Should(MatchError(ContainSubstring("no updates here")), "the API server has heard of the policy")
+		pod := w.createPod(job)
+		Eventually(w.drain(1)).Should(Equal("Blocked/WriteRefused"))
+		Expect(w.drainMessage(1)()).To(ContainSubstring("no updates here"))
+		Expect(w.condition(drainv1alpha1.ConditionStalled)()).To(Equal("True/WriteRefused"))
+		Expect(k8s.Delete(w.ctx, binding)).To(Succeed())
+		Eventually(w.gates(pod)).WithTimeout(30 * time.Second).Should(BeEmpty())
+	})
+})
+
 var _ = Describe("Many kept orphans", func() {
 	It("stay drained while an autoscaler changes the replicas every five seconds", func() {
 		const kept = 300
