@@ -59,11 +59,13 @@ type Mark struct {
 	// that some pod has used the claim since.
 	UnusedSince *metav1.Time `json:"unusedSince,omitempty"`
 
+	// Attempts is the number of the attempt. A mark of one that the lock remembers as failed is worth nothing.
+	Attempts int32 `json:"attempts,omitempty"`
+
 	// The rest is for people; nothing is decided by it.
 
-	// Job is the name of that Job, and Attempts its number.
-	Job      string `json:"job"`
-	Attempts int32  `json:"attempts,omitempty"`
+	// Job is the name of that Job.
+	Job string `json:"job"`
 	// Time is when the mark was written, to the second.
 	Time metav1.Time `json:"time"`
 	// Outcome is what the drain said at its end, at most 512 bytes of it.

@@ -73,7 +73,8 @@ func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Pl
 				continue
 			}
 			err := r.take(ctx, live, decision)
-			if apierrors.IsForbidden(err) {
+			// A lock that is released goes by a JSON patch with tests, and one that fails is Invalid too.
+			if apierrors.IsForbidden(err) || decision.Next.Kind != plan.ReleaseLock && refusal(err) {
 				log.FromContext(ctx).Info("A step was refused", "ordinal", ordinal, "step", decision.Next.Kind, "why", err.Error())
 				refuse(decision, drainv1alpha1.ReasonWriteRefused, fmt.Sprintf("The API server refuses step %s of the operator", decision.Next.Kind), err)
 			} else if err != nil {

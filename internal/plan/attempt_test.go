@@ -27,6 +27,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
 )
 
 // lockedWith is an orphan under a lock that is as the functions make it.
@@ -195,6 +196,13 @@ func TestWhatASuccessMustProve(t *testing.T) {
 				p.Spec.Volumes = []corev1.Volume{{Name: "web-2", VolumeSource: corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{}}}}
 			})
 		}), wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"data"`, wantRetryAfter: recheck},
+		"a mark that landed after its attempt had failed proves nothing": {given: all(deleteClaims, func(w *world) { w.claim("data", 2, markedUnder(2)) }, func(w *world) {
+			w.lock(2, attempted(failedAttempt(1, time.Minute)))
+		}), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonJobFailed, wantStep: StartJob},
+		"a mark of a later attempt than the one that failed holds": {given: all(deleteClaims, func(w *world) {
+			w.claim("data", 2, markedBy(claims.Mark{LockUID: lockUID(2), Attempts: 2}))
+			w.lock(2, attempted(failedAttempt(1, time.Minute)))
+		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonDeletingClaims, wantStep: DeleteClaims},
 		"a pod labelled with another ordinal uses the claim":       {given: all(orphan, func(w *world) { w.drainPod(2, running, started("7")) }), wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "uses a claim", wantRetryAfter: recheck},
 		"a pod of a Job that only bears the labels uses the claim": {given: all(lockedWith(), func(w *world) { w.job(2, 1, forged); w.drainPod(2, running) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "uses a claim", wantRetryAfter: recheck},
 	})

@@ -149,7 +149,8 @@ func (p *planner) doubt(o *ordinal) string {
 
 // awaitsMark reports whether a claim of a complete Job has no mark that holds under the lock.
 func (p *planner) awaitsMark(o *ordinal, claim *corev1.PersistentVolumeClaim) bool {
-	return claim.DeletionTimestamp == nil && !claims.ReadMark(claim).HoldsUnder(o.lock.UID)
+	mark := claims.ReadMark(claim)
+	return claim.DeletionTimestamp == nil && (!mark.HoldsUnder(o.lock.UID) || refuted(o, mark))
 }
 
 // usedLate says which claim a pod may have used after the Job had ended, or "": it became unused long after the last pod
@@ -253,7 +254,7 @@ func (p *planner) staysOut(o *ordinal) bool {
 func (p *planner) holds(o *ordinal, claim *corev1.PersistentVolumeClaim) bool {
 	mark := claims.ReadMark(claim)
 	if o.lock != nil && mark.HoldsUnder(o.lock.UID) {
-		return true
+		return !refuted(o, mark)
 	}
 	if o.lock != nil && p.deletes(o) {
 		return false
@@ -262,6 +263,13 @@ func (p *planner) holds(o *ordinal, claim *corev1.PersistentVolumeClaim) bool {
 		return mark.HoldsAbsent(p.lastSeen())
 	}
 	return p.staysOut(o) && mark.HoldsAt(p.StatefulSet.UID, p.StatefulSet.Generation)
+}
+
+// refuted reports whether a mark is of an attempt that the lock remembers as failed. A mark that was decided before, and
+// hung, lands after that.
+func refuted(o *ordinal, mark *claims.Mark) bool {
+	last := attemptUnder(o.lock)
+	return mark.Attempts < last.Number || mark.Attempts == last.Number && last.Failed != nil
 }
 
 // lastSeen returns the UID of the StatefulSet that the status remembers, or "".

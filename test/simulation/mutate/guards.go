@@ -97,6 +97,7 @@ var guards = []guard{
 	{name: "a mark that is void makes its Job void", edits: []edit{{marks, "mark != nil && mark.JobUID == o.job.UID {", "mark == nil && o == nil {"}}},
 	{name: "a mark is void when the lock is released while another pod uses the claim", edits: []edit{{decide, "		if used {", "		if used && d == nil {"}}},
 	{name: "a claim is deleted only under the lock that it was drained under", edits: []edit{{marks, "if o.lock != nil && p.deletes(o) {", "if o == nil {"}}},
+	{name: "a mark of an attempt that failed is void", edits: []edit{{marks, "return !refuted(o, mark)", "return true"}}},
 	{name: "a mark without a StatefulSet names the last one", edits: []edit{{markFile, "return m != nil && m.Absent && m.StatefulSetUID == last", "return m != nil && m.Absent"}}},
 	{name: "nothing is deleted under a lock whose release has begun", edits: []edit{{decide, ` && skipped(o) == "" && !released(o)`, ` && skipped(o) == ""`}}},
 	{name: "claims are marked only when reported as unused", edits: []edit{{marks, `		if !known {
