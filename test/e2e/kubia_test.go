@@ -169,6 +169,25 @@ var _ = Describe("The recipe kubia", Label("recipes"), func() {
 			},
 		})).To(Succeed())
 		uid := w.claimUID(ctx, "data-kubia-3")
+		By("giving it a volume: a pod whose program doesn't exist is scheduled, and never runs")
+		var pet corev1.Pod
+		Expect(cluster.Get(ctx, w.key("kubia-2"), &pet)).To(Succeed())
+		binder := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "binder", Namespace: w.namespace}, Spec: *pet.Spec.DeepCopy()}
+		binder.Spec.NodeName, binder.Spec.Hostname, binder.Spec.Subdomain = "", "", ""
+		container := &binder.Spec.Containers[0]
+		container.Command, container.ReadinessProbe, container.LivenessProbe, container.StartupProbe = []string{"/there-is-none"}, nil, nil, nil
+		for i := range binder.Spec.Volumes {
+			if source := binder.Spec.Volumes[i].PersistentVolumeClaim; source != nil {
+				source.ClaimName = "data-kubia-3"
+			}
+		}
+		Expect(cluster.Create(ctx, binder)).To(Succeed())
+		Eventually(func() corev1.PersistentVolumeClaimPhase {
+			var claim corev1.PersistentVolumeClaim
+			Expect(cluster.Get(ctx, w.key("data-kubia-3"), &claim)).To(Succeed())
+			return claim.Status.Phase
+		}).Should(Equal(corev1.ClaimBound))
+		Expect(cluster.Delete(ctx, binder)).To(Succeed())
 		w.expectDrain(ctx, 3, drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed)
 		seen("%s", w.expectMessage(ctx, 3, "there is no /var/data/.drain-owner", "delete the claim"))
 		Expect(w.claimUID(ctx, "data-kubia-3")).To(Equal(uid), "the claim must still be there")
