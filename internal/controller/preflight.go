@@ -23,6 +23,8 @@ import (
 	"sync"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
@@ -61,6 +63,10 @@ type answer struct {
 // is at stake.
 func (r *Reconciler) preflight(ctx context.Context, snapshot *plan.Snapshot) {
 	policy, set := snapshot.Policy, snapshot.StatefulSet
+	if gone := target(*snapshot); set == nil && gone != nil && policy.DeletionTimestamp == nil && len(policy.Spec.Template.Spec.Containers) > 0 {
+		// Of a StatefulSet that is gone, all that can be said is what is wrong with the template itself.
+		snapshot.Refusal = ownProblems(newTrial(policy, gone))
+	}
 	if set == nil || set.DeletionTimestamp != nil || policy.DeletionTimestamp != nil || snapshot.Rival != "" ||
 		len(policy.Spec.Template.Spec.Containers) == 0 || preflown(*snapshot) {
 		r.preflights.forget(client.ObjectKeyFromObject(policy))
@@ -84,33 +90,54 @@ func (r *Reconciler) preflight(ctx context.Context, snapshot *plan.Snapshot) {
 	}
 }
 
-// ask makes the dry runs and reads their answers, which webhooks and LimitRanges have a say in.
-func (r *Reconciler) ask(ctx context.Context, snapshot plan.Snapshot) (refused, unanswered string) {
-	policy, set := snapshot.Policy, snapshot.StatefulSet
+// trial is the Job that a policy's drains would be made from, for an ordinal that isn't there, and what is expected of it.
+type trial struct {
+	job  *batchv1.Job
+	want proof.Expected
+	// own are the problems of the template itself, and path is where its fields are.
+	own  []proof.Problem
+	path string
+}
+
+func newTrial(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) trial {
 	ordinal := plan.Start(set) + plan.Replicas(set)
 	attempt := build.Attempt{
 		Job:     plan.JobName(set.Name, policy.UID, ordinal, "", []types.UID{"preflight"}, 1),
 		Ordinal: ordinal,
 		Number:  1,
 	}
-	want := proof.Expected{Proof: policy.Spec.Proof, Receipt: plan.Receipt(attempt.Job)}
+	t := trial{path: "template.spec.", want: proof.Expected{Proof: policy.Spec.Proof, Receipt: plan.Receipt(attempt.Job)}}
 	for i := range policy.Spec.Template.Spec.Containers {
-		want.Containers = append(want.Containers, policy.Spec.Template.Spec.Containers[i].Name)
+		t.want.Containers = append(t.want.Containers, policy.Spec.Template.Spec.Containers[i].Name)
 	}
 	for i := range set.Spec.VolumeClaimTemplates {
-		want.Claims = append(want.Claims, claims.Name(set.Spec.VolumeClaimTemplates[i].Name, set.Name, ordinal))
+		t.want.Claims = append(t.want.Claims, claims.Name(set.Spec.VolumeClaimTemplates[i].Name, set.Name, ordinal))
 	}
-	job := build.Job(policy, set, attempt)
-	path := "template.spec."
 	if policy.Spec.TemplateFrom.StatefulSetAnnotation != "" {
-		path = ""
+		t.path = ""
 	}
-	own := proof.Pod(&job.Spec.Template.Spec, want)
+	t.job = build.Job(policy, set, attempt)
+	t.own = proof.Pod(&t.job.Spec.Template.Spec, t.want)
+	return t
+}
+
+// ownProblems says what is wrong with the template of a trial itself, or "".
+func ownProblems(t trial) string {
+	if len(t.own) == 0 {
+		return ""
+	}
+	return "The drain that the template would become could not be believed: " + list(t.path, t.own)
+}
+
+// ask makes the dry runs and reads their answers, which webhooks and LimitRanges have a say in.
+func (r *Reconciler) ask(ctx context.Context, snapshot plan.Snapshot) (refused, unanswered string) {
+	t := newTrial(snapshot.Policy, snapshot.StatefulSet)
+	job, want := t.job, t.want
 	if refused, unanswered = judge(r.Create(ctx, job, client.DryRunAll)); refused != "" || unanswered != "" {
 		return refused, unanswered
 	}
-	if len(own) > 0 {
-		return "The drain that the template would become could not be believed: " + list(path, own), ""
+	if own := ownProblems(t); own != "" {
+		return own, ""
 	}
 	if problems := append(proof.Job(job), in("template.spec.", proof.Pod(&job.Spec.Template.Spec, want))...); len(problems) > 0 {
 		return "A webhook changes the drain's Job: " + list("", problems), ""

@@ -202,6 +202,24 @@ var _ = Describe("A policy whose drains could not be believed", func() {
 		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
 	})
 
+	It("starts no drain of a StatefulSet that is gone either", func() {
+		w.statefulSet(1)
+		w.policy(func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.WhenDeleted, p.Spec.MinReadyReplicas, p.Spec.Suspend = drainv1alpha1.WhenDeletedDrain, ptr.To[int32](0), ptr.To(true)
+		})
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/Suspended"))
+		Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
+		w.edit(func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Suspend = ptr.To(false)
+			p.Spec.Template.Spec.TerminationGracePeriodSeconds = ptr.To[int64](0)
+		})
+		Eventually(w.drain(0)).Should(Equal("Waiting/InvalidTemplate"))
+		Expect(w.drainMessage(0)()).To(ContainSubstring("spec.template.spec.terminationGracePeriodSeconds is 0"))
+		Consistently(w.jobs).Should(BeEmpty())
+		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.TerminationGracePeriodSeconds = nil })
+		w.runningJob(0)
+	})
+
 	It("costs no dry run with every look", func() {
 		w.statefulSet(2)
 		w.policy(func(p *drainv1alpha1.DrainPolicy) {

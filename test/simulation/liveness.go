@@ -212,6 +212,9 @@ func (w *world) repair() {
 		update(w.store, name, func(policy *drainv1alpha1.DrainPolicy) {
 			good.Spec.RestartPolicy = policy.Spec.Template.Spec.RestartPolicy
 			policy.Spec.Template = good
+			if believesNever(policy) {
+				policy.Spec.Proof = drainv1alpha1.ProofReceipt
+			}
 		})
 	}
 	for _, job := range list[*batchv1.Job](w.store) {

@@ -52,7 +52,7 @@ const oddAnnotation = "example.com/odd"
 // oddTemplates says whether there is such a template.
 func (w *world) oddTemplates() bool {
 	for _, policy := range list[*drainv1alpha1.DrainPolicy](w.store) {
-		if policy.Spec.Template.Annotations[oddAnnotation] != "" {
+		if policy.Spec.Template.Annotations[oddAnnotation] != "" || believesNever(policy) {
 			return true
 		}
 	}
@@ -62,6 +62,11 @@ func (w *world) oddTemplates() bool {
 	}
 	text := set.Annotations[string(drainv1alpha1.ScaledownPodTemplateAnnotation)]
 	return text == "{" || strings.Contains(text, oddAnnotation)
+}
+
+// believesNever says whether a policy believes exit codes of pods that are never restarted, which is refused.
+func believesNever(policy *drainv1alpha1.DrainPolicy) bool {
+	return policy.Spec.Proof == drainv1alpha1.ProofExitCode && policy.Spec.Template.Spec.RestartPolicy == corev1.RestartPolicyNever
 }
 
 // drawTemplate is what a user takes for a drain.
