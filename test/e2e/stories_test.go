@@ -177,7 +177,7 @@ var _ = Describe("A StatefulSet that is deleted", func() {
 })
 
 var _ = Describe("A claim", func() {
-	It("that is ReadWriteOncePod and that somebody made without labels is drained by a Pod with the identity of its owner", SpecTimeout(specTimeout), func(ctx SpecContext) {
+	It("that is ReadWriteOncePod and was made without labels is drained once it is labeled, by a Pod with the identity of its owner", SpecTimeout(specTimeout), func(ctx SpecContext) {
 		exclusive := func(set *appsv1.StatefulSet) {
 			set.Spec.VolumeClaimTemplates[0].Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOncePod}
 		}
@@ -192,6 +192,12 @@ var _ = Describe("A claim", func() {
 		records := w.fillAll(ctx, 2, 6)
 
 		w.scale(ctx, 1)
+		By("leaving alone what the StatefulSet controller didn't make")
+		w.expectCondition(ctx, storeName, drainv1alpha1.ConditionDrained, "True "+drainv1alpha1.ReasonClaimsStranded)
+		Expect(w.claimUID(ctx, claim("data", 1))).To(Equal(restored.UID))
+		for key, value := range set.Spec.Selector.MatchLabels {
+			w.kubectl(ctx, "label", "pvc", claim("data", 1), key+"="+value)
+		}
 		w.expectNoClaim(ctx, claim("data", 1))
 		w.expectRecords(ctx, records, 0)
 		Expect(w.onlyDrainPod().Spec.Hostname).To(Equal(replica(1)))
