@@ -386,7 +386,8 @@ func (r *Reconciler) releaseAbandonedLock(ctx context.Context, cached *corev1.Po
 	return false, r.releaseLock(ctx, lock)
 }
 
-// releaseMarks writes to the marked claims of a lock's ordinal, as plan.ReleaseMarks does. Without
+// releaseMarks writes to the marked claims of a lock's ordinal, as plan.ReleaseMarks does, and voids the marks: whether a
+// pod uses the claims by now is for the next policy to find out, which drains them again. Without
 // the policy nobody knows the claim templates, but every claim of the ordinal is named
 // <template>-<name of the lock>; one more that is written to does no harm.
 func (r *Reconciler) releaseMarks(ctx context.Context, lock *corev1.Pod) error {
@@ -400,7 +401,7 @@ func (r *Reconciler) releaseMarks(ctx context.Context, lock *corev1.Pod) error {
 		if mark == nil || mark.ReleasedUID == lock.UID || claim.DeletionTimestamp != nil || !strings.HasSuffix(claim.Name, "-"+lock.Name) {
 			continue
 		}
-		if err := r.mark(ctx, &plan.ClaimMark{Claim: *claim, Mark: mark.Release(lock.UID)}); err != nil {
+		if err := r.mark(ctx, &plan.ClaimMark{Claim: *claim, Mark: mark.Void().Release(lock.UID)}); err != nil {
 			return fmt.Errorf("writing to claim %q: %w", claim.Name, err)
 		}
 	}

@@ -191,10 +191,6 @@ var _ = Describe("The recipe kubia", Label("recipes"), func() {
 		w.expectDrain(ctx, 3, drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed)
 		seen("%s", w.expectMessage(ctx, 3, "there is no /var/data/.drain-owner", "delete the claim"))
 		Expect(w.claimUID(ctx, "data-kubia-3")).To(Equal(uid), "the claim must still be there")
-
-		By("deleting the claim, as the message says")
-		w.kubectl(ctx, "delete", "pvc", "data-kubia-3")
-		w.expectCondition(ctx, "kubia", drainv1alpha1.ConditionDrained, "True "+drainv1alpha1.ReasonNoOrphans)
 	})
 
 	// Serial, because PersistentVolumes have no namespace.
