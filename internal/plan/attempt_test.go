@@ -196,6 +196,19 @@ func TestWhatASuccessMustProve(t *testing.T) {
 				p.Spec.Volumes = []corev1.Volume{{Name: "web-2", VolumeSource: corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{}}}}
 			})
 		}), wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"data"`, wantRetryAfter: recheck},
+		"an earlier attempt's Job goes before the one that drained": {
+			given: all(deleteClaims, func(w *world) {
+				w.claim("data", 2, markedBy(claims.Mark{LockUID: lockUID(2), Attempts: 2}))
+				w.lock(2, attempted(failedAttempt(1, time.Minute)))
+				w.job(2, 1, failed)
+				w.through(2, 2)
+			}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonDeletingClaims, wantStep: DeleteJob,
+			check: func(t *testing.T, w *world, d *Drain) {
+				if d.Next.Job != w.Jobs[0].Name {
+					t.Errorf("Job %q is to be deleted, want the first attempt's, %q", d.Next.Job, w.Jobs[0].Name)
+				}
+			},
+		},
 		"a mark that landed after its attempt had failed proves nothing": {given: all(deleteClaims, func(w *world) { w.claim("data", 2, markedUnder(2)) }, func(w *world) {
 			w.lock(2, attempted(failedAttempt(1, time.Minute)))
 		}), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonJobFailed, wantStep: StartJob},

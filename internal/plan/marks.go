@@ -175,11 +175,12 @@ func (p *planner) usedLate(o *ordinal, late int32) string {
 // as it exists, a completed one too.
 func (p *planner) dispose(o *ordinal, held []corev1.PersistentVolumeClaim, d *Drain) {
 	d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonDeletingClaims, "%s", cmp.Or(d.Outcome, "Drained; deleting "+claimNames(held)))
-	if o.job != nil {
-		d.Next = deleteJob(o.job)
+	// The Job of this drain goes last: without it, an earlier attempt's would be the latest, and shown as such.
+	if leftover(o, d) {
 		return
 	}
-	if leftover(o, d) {
+	if o.job != nil {
+		d.Next = deleteJob(o.job)
 		return
 	}
 	if p.voidIfUsed(o, held, d) {

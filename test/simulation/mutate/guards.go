@@ -110,11 +110,11 @@ var guards = []guard{
 	{name: "a claim to be left alone is not deleted", edits: []edit{{decide, `
 		o.lock.DeletionTimestamp == nil && skipped(o) == ""`, `
 		o.lock.DeletionTimestamp == nil`}}},
-	{name: "the Job goes before the claims", liveness: true, edits: []edit{{marks, `	if o.job != nil {
-		d.Next = deleteJob(o.job)
+	{name: "the Job goes before the claims", liveness: true, edits: []edit{{marks, `	if leftover(o, d) {
 		return
 	}
-	if leftover(o, d) {
+	if o.job != nil {
+		d.Next = deleteJob(o.job)
 		return
 	}
 `, ""}}},
