@@ -247,8 +247,10 @@ var _ = Describe("Redis Cluster", Label("recipes"), func() {
 			g.Expect(slots).To(And(HaveKeyWithValue("redis-primaries-4", 0), HaveKeyWithValue("redis-primaries-5", 0)), "new members have no slots")
 		}).Should(Succeed())
 		// A member takes no slots in its first two seconds (CLUSTER_WRITABLE_DELAY in redis/src/cluster.c), however ready it is.
-		for _, newcomer := range []string{"redis-primaries-4", "redis-primaries-5"} {
-			w.kubectl(ctx, "exec", newcomer, "--", "sh", "-c", "until redis-cli cluster info | grep cluster_state:ok; do sleep 1; done")
+		// And each member must know all others by their ids before slots are moved between them.
+		for ordinal := range 6 {
+			w.kubectl(ctx, "exec", fmt.Sprintf("redis-primaries-%d", ordinal), "--", "sh", "-c",
+				"until redis-cli cluster info | grep cluster_state:ok && test $(redis-cli cluster nodes | grep -v handshake | grep -vc fail) -ge 6; do sleep 1; done")
 		}
 		w.kubectl(ctx, "exec", "redis-primaries-0", "--", "bash", "-c", "redis-cli --cluster rebalance $POD_IP:6379 --cluster-use-empty-masters --cluster-pipeline 100")
 		Eventually(ctx, func(g Gomega) {
