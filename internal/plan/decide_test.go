@@ -162,7 +162,7 @@ func TestDecideWithoutLock(t *testing.T) {
 		"a claim is being deleted by somebody":  blocked(drainv1alpha1.ReasonClaimTerminating, `"data-web-2"`, func(w *world) { w.claim("data", 2, claimTerminating) }),
 		"a claim has lost its volume":           blocked(drainv1alpha1.ReasonClaimLost, `"volume-of-data-web-2"`, func(w *world) { w.claim("data", 2, lost) }),
 		"suspended":                             waits(drainv1alpha1.ReasonSuspended, "suspend", 0, orphan, suspended),
-		"nobody is ready to take the data":      waits(drainv1alpha1.ReasonWaitingForReadyReplicas, "0 of those that remain", 0, orphan, func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }),
+		"no replica is ready to take the data":  waits(drainv1alpha1.ReasonWaitingForReadyReplicas, "0 of those that remain", 0, orphan, func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }),
 		"too few are ready":                     waits(drainv1alpha1.ReasonWaitingForReadyReplicas, "2 of those that remain", 0, orphan, func(w *world) { w.Policy.Spec.MinReadyReplicas = ptr.To[int32](3) }),
 		"enough are ready":                      with(starting, orphan, func(w *world) { w.Policy.Spec.MinReadyReplicas = ptr.To[int32](2) }),
 		"pods about to go don't count as ready": waits(drainv1alpha1.ReasonWaitingForReadyReplicas, "0 of those that remain", 0, orphan, func(w *world) { w.StatefulSet.Spec.Replicas = ptr.To[int32](0) }),
@@ -214,12 +214,12 @@ func TestDecideWithoutLock(t *testing.T) {
 		}),
 
 		// Drained before.
-		"marked at this generation":       with(decision{wantState: kept.wantState, wantReason: kept.wantReason, wantSays: "moved all"}, func(w *world) { w.claim("data", 2, markedAt(4)) }),
-		"marked, also while suspended":    with(kept, suspended, func(w *world) { w.claim("data", 2, markedAt(4)) }),
-		"marked, also if nobody is ready": with(kept, func(w *world) { w.claim("data", 2, markedAt(4)); w.StatefulSet.Status.ReadyReplicas = 0 }),
-		"marked two generations ago":      with(starting, func(w *world) { w.claim("data", 2, markedAt(2)) }),
-		"marked at a generation to come":  with(starting, func(w *world) { w.claim("data", 2, markedAt(5)) }),
-		"marked for another StatefulSet":  with(starting, func(w *world) { w.claim("data", 2, markedAt(4)); w.StatefulSet.UID = "anew" }),
+		"marked at this generation":           with(decision{wantState: kept.wantState, wantReason: kept.wantReason, wantSays: "moved all"}, func(w *world) { w.claim("data", 2, markedAt(4)) }),
+		"marked, also while suspended":        with(kept, suspended, func(w *world) { w.claim("data", 2, markedAt(4)) }),
+		"marked, also if no replica is ready": with(kept, func(w *world) { w.claim("data", 2, markedAt(4)); w.StatefulSet.Status.ReadyReplicas = 0 }),
+		"marked two generations ago":          with(starting, func(w *world) { w.claim("data", 2, markedAt(2)) }),
+		"marked at a generation to come":      with(starting, func(w *world) { w.claim("data", 2, markedAt(5)) }),
+		"marked for another StatefulSet":      with(starting, func(w *world) { w.claim("data", 2, markedAt(4)); w.StatefulSet.UID = "anew" }),
 		"marked generations ago, just now": waits(drainv1alpha1.ReasonDrainedBefore, "12:05:00", 4*time.Minute, func(w *world) {
 			w.claim("data", 2, markedAt(2))
 			w.Policy.Spec.Retry.InitialDelaySeconds = ptr.To[int32](300)
@@ -233,17 +233,17 @@ func TestDecideWithoutLock(t *testing.T) {
 		"another claim's mark": with(starting, func(w *world) {
 			w.claim("data", 2, markedBy(claims.Mark{ClaimUID: "x", StatefulSetUID: setUID, Generation: 4}))
 		}),
-		"one of two claims is marked":           with(starting, func(w *world) { w.templates("data", "logs"); w.claim("data", 2, markedAt(4)); w.claim("logs", 2) }),
-		"marked claims of a StatefulSet gone":   retained(drainv1alpha1.ReasonStatefulSetNotFound, "", func(w *world) { w.claim("data", 2, markedAt(4)) }, setGone),
-		"marked, and the StatefulSet is going":  retained(drainv1alpha1.ReasonStatefulSetNotFound, "", func(w *world) { w.claim("data", 2, markedAt(4)) }, setDeleted),
-		"marked, to be deleted":                 {given: all(deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)) }), wantState: kept.wantState, wantReason: kept.wantReason, wantStep: TakeLock},
-		"marked, to be deleted, nobody ready":   with(kept, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.StatefulSet.Status.ReadyReplicas = 0 }),
-		"marked, to be deleted, suspended":      with(kept, deleteClaims, suspended, func(w *world) { w.claim("data", 2, markedAt(4)) }),
-		"marked, to be deleted, skipped":        with(kept, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4), skip) }),
-		"marked, to be deleted, pod is there":   waits(drainv1alpha1.ReasonPodStillExists, "", recheck, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.pod("web-2", "") }),
-		"marked, to be deleted, controller old": waits(drainv1alpha1.ReasonStatefulSetNotObserved, "", 0, deleteClaims, notObserved, func(w *world) { w.claim("data", 2, markedAt(4)) }),
-		"marked, to be deleted, no slot":        waits(drainv1alpha1.ReasonWaitingForSlot, "", 0, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(5) }),
-		"marked a generation ago, and in use":   {given: func(w *world) { w.claim("data", 2, markedAt(3)); w.pod("debug", "data-web-2") }, wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"debug"`, wantStep: VoidMarks},
+		"one of two claims is marked":             with(starting, func(w *world) { w.templates("data", "logs"); w.claim("data", 2, markedAt(4)); w.claim("logs", 2) }),
+		"marked claims of a StatefulSet gone":     retained(drainv1alpha1.ReasonStatefulSetNotFound, "", func(w *world) { w.claim("data", 2, markedAt(4)) }, setGone),
+		"marked, and the StatefulSet is going":    retained(drainv1alpha1.ReasonStatefulSetNotFound, "", func(w *world) { w.claim("data", 2, markedAt(4)) }, setDeleted),
+		"marked, to be deleted":                   {given: all(deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)) }), wantState: kept.wantState, wantReason: kept.wantReason, wantStep: TakeLock},
+		"marked, to be deleted, no replica ready": with(kept, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.StatefulSet.Status.ReadyReplicas = 0 }),
+		"marked, to be deleted, suspended":        with(kept, deleteClaims, suspended, func(w *world) { w.claim("data", 2, markedAt(4)) }),
+		"marked, to be deleted, skipped":          with(kept, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4), skip) }),
+		"marked, to be deleted, pod is there":     waits(drainv1alpha1.ReasonPodStillExists, "", recheck, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.pod("web-2", "") }),
+		"marked, to be deleted, controller old":   waits(drainv1alpha1.ReasonStatefulSetNotObserved, "", 0, deleteClaims, notObserved, func(w *world) { w.claim("data", 2, markedAt(4)) }),
+		"marked, to be deleted, no slot":          waits(drainv1alpha1.ReasonWaitingForSlot, "", 0, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(5) }),
+		"marked a generation ago, and in use":     {given: func(w *world) { w.claim("data", 2, markedAt(3)); w.pod("debug", "data-web-2") }, wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"debug"`, wantStep: VoidMarks},
 		"marked, in use, Kubernetes reports it": {given: func(w *world) {
 			w.claim("data", 2, markedBy(claims.Mark{StatefulSetUID: setUID, Generation: 3, UnusedSince: &noon}), unusedSince(corev1.ConditionTrue, noon))
 			w.pod("debug", "data-web-2")
@@ -334,7 +334,7 @@ func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 		"also one that was in range":             is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(orphan, scaledUp)),
 		"under its lock, the Job starts":         is(draining, drainv1alpha1.ReasonLocked, "", StartJob, gone(lockedOrphan)),
 		"whenScaled has no say":                  is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(orphan, retain)),
-		"somebody would have to be ready":        is(waiting, drainv1alpha1.ReasonWaitingForReadyReplicas, "0 of those that remain", "", all(whenDeleted, orphan, setGone)),
+		"a replica would have to be ready":       is(waiting, drainv1alpha1.ReasonWaitingForReadyReplicas, "0 of those that remain", "", all(whenDeleted, orphan, setGone)),
 		"whenDeleted: Retain":                    is(retained, drainv1alpha1.ReasonStatefulSetNotFound, "", "", all(nobodyNeeded, orphan, setGone)),
 		"it is only being deleted":               is(waiting, drainv1alpha1.ReasonStatefulSetNotFound, "when it is gone", "", all(whenDeleted, nobodyNeeded, orphan, setDeleted)),
 		"suspended":                              is(waiting, drainv1alpha1.ReasonSuspended, "", "", gone(orphan, suspended)),
@@ -424,7 +424,7 @@ func TestDecideAboutStrays(t *testing.T) {
 		w.job(2, 1, complete, jobTerminating)
 	}
 	tests["a drained ordinal's Job goes before its claims"] = decision{given: all(goes, deleteClaims), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonDeletingClaims, wantSays: "waiting until the pods of Job"}
-	tests["somebody deletes the Job of kept claims"] = stops("being deleted", "", goes)
+	tests["a user deletes the Job of kept claims"] = stops("being deleted", "", goes)
 	tests["a drained ordinal has a stray that goes"] = stops("being deleted", "", goes, deleteClaims, func(w *world) { w.Jobs[0].Status.Conditions = nil })
 	for name, tc := range tests {
 		if tc.wantStep == DeleteJob && !strings.HasPrefix(name, "an older attempt, listed") {
@@ -458,25 +458,25 @@ func TestDecideUnderALockWithoutJob(t *testing.T) {
 			},
 		},
 		"with fewer ready replicas than at first": {given: all(lockedOrphan, func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: StartJob},
-		"wanted back":                                 released("back in range", lockedOrphan, scaledUp),
-		"the policy is being deleted":                 released("policy is being deleted", lockedOrphan, deleted),
-		"the lock is being deleted":                   released("lock is being deleted", func(w *world) { w.claim("data", 2); w.lock(2, podTerminating) }),
-		"another policy is in charge":                 released("Another policy", lockedOrphan, rival),
-		"skipped":                                     released(drainv1alpha1.SkipAnnotation, func(w *world) { w.claim("data", 2, skip); w.lock(2) }),
-		"whenScaled: Retain":                          released("whenScaled", lockedOrphan, retain),
-		"the StatefulSet is gone":                     released("gone", lockedOrphan, setGone),
-		"the StatefulSet is being deleted":            released("gone", lockedOrphan, setDeleted),
-		"suspended":                                   released("suspend", lockedOrphan, suspended),
-		"the annotation can't be read":                released("line 1", lockedOrphan, unreadable),
-		"the template is refused":                     released("no such image", lockedOrphan, func(w *world) { w.Refusal = "no such image" }),
-		"the template could not be tried out":         released("timeout", lockedOrphan, func(w *world) { w.Unanswered = "timeout" }),
-		"the claims are gone":                         released("gone", func(w *world) { w.lock(2) }),
-		"a claim is gone":                             released(`"logs-web-2"`, lockedOrphan, func(w *world) { w.templates("data", "logs") }),
-		"a claim is being deleted":                    released("being deleted", func(w *world) { w.claim("data", 2, claimTerminating); w.lock(2) }),
-		"a claim has lost its volume":                 released("lost", func(w *world) { w.claim("data", 2, lost); w.lock(2) }),
-		"the claims never had a volume":               released("never", func(w *world) { w.claim("data", 2, neverBound); w.lock(2) }),
-		"somebody else uses a claim":                  {given: all(lockedOrphan, func(w *world) { w.pod("debug", "data-web-2") }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"debug"`, wantRetryAfter: recheck},
-		"somebody else uses a claim, and wanted back": released("back in range", lockedOrphan, scaledUp, func(w *world) { w.pod("debug", "data-web-2") }),
+		"wanted back":                               released("back in range", lockedOrphan, scaledUp),
+		"the policy is being deleted":               released("policy is being deleted", lockedOrphan, deleted),
+		"the lock is being deleted":                 released("lock is being deleted", func(w *world) { w.claim("data", 2); w.lock(2, podTerminating) }),
+		"another policy is in charge":               released("Another policy", lockedOrphan, rival),
+		"skipped":                                   released(drainv1alpha1.SkipAnnotation, func(w *world) { w.claim("data", 2, skip); w.lock(2) }),
+		"whenScaled: Retain":                        released("whenScaled", lockedOrphan, retain),
+		"the StatefulSet is gone":                   released("gone", lockedOrphan, setGone),
+		"the StatefulSet is being deleted":          released("gone", lockedOrphan, setDeleted),
+		"suspended":                                 released("suspend", lockedOrphan, suspended),
+		"the annotation can't be read":              released("line 1", lockedOrphan, unreadable),
+		"the template is refused":                   released("no such image", lockedOrphan, func(w *world) { w.Refusal = "no such image" }),
+		"the template could not be tried out":       released("timeout", lockedOrphan, func(w *world) { w.Unanswered = "timeout" }),
+		"the claims are gone":                       released("gone", func(w *world) { w.lock(2) }),
+		"a claim is gone":                           released(`"logs-web-2"`, lockedOrphan, func(w *world) { w.templates("data", "logs") }),
+		"a claim is being deleted":                  released("being deleted", func(w *world) { w.claim("data", 2, claimTerminating); w.lock(2) }),
+		"a claim has lost its volume":               released("lost", func(w *world) { w.claim("data", 2, lost); w.lock(2) }),
+		"the claims never had a volume":             released("never", func(w *world) { w.claim("data", 2, neverBound); w.lock(2) }),
+		"another pod uses a claim":                  {given: all(lockedOrphan, func(w *world) { w.pod("debug", "data-web-2") }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"debug"`, wantRetryAfter: recheck},
+		"another pod uses a claim, and wanted back": released("back in range", lockedOrphan, scaledUp, func(w *world) { w.pod("debug", "data-web-2") }),
 	})
 }
 
@@ -599,7 +599,7 @@ func TestDecideAboutAFailedJob(t *testing.T) {
 		"the template is refused":            is(drainv1alpha1.ReasonInvalidTemplate, "no further attempt starts", "", 0, failedOnce, func(w *world) { w.Refusal = "x" }),
 		"the annotation can't be read":       is(drainv1alpha1.ReasonInvalidTemplate, "no further attempt starts: The template can't be read: line 1", "", 0, failedOnce, unreadable),
 		"the annotation is to be mended":     is(drainv1alpha1.ReasonAttemptsExhausted, "edit annotation statefulsets.kubernetes.io/scaledown-pod-template", "", 0, failedOnce, fromAnnotation, limit(1)),
-		"somebody else uses a claim":         is(drainv1alpha1.ReasonClaimInUse, `"debug"`, "", recheck, failedOnce, func(w *world) { w.pod("debug", "data-web-2") }),
+		"another pod uses a claim":           is(drainv1alpha1.ReasonClaimInUse, `"debug"`, "", recheck, failedOnce, func(w *world) { w.pod("debug", "data-web-2") }),
 		"wanted back":                        released("back in range", failedOnce, scaledUp),
 		"the policy is being deleted":        released("policy is being deleted", failedOnce, deleted),
 		"the lock is being deleted":          released("lock is being deleted", failedOnce, func(w *world) { w.Pods[0].DeletionTimestamp = &noon }),
@@ -764,11 +764,11 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 		"the rest of them":                                   with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, twoDrained, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }), deletes("logs-web-2")),
 		"the rest of them, the first being gone":             with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, twoDrained, func(w *world) { w.Claims = w.Claims[1:] }), deletes("logs-web-2")),
 		"all are gone":                                       is(drainv1alpha1.ReasonReleasingLock, "gone", ReleaseLock, 0, deleteClaims, func(w *world) { w.lock(2) }),
-		"somebody else uses one":                             is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
-		"somebody else uses one, wanted back":                is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, scaledUp, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
-		"somebody else uses one that is going":               is(drainv1alpha1.ReasonDeletingClaims, "", "", 0, deleteClaims, drained(claimTerminating), func(w *world) { w.pod("debug", "data-web-2") }),
-		"somebody else uses one, and only we can tell":       is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, drained(), func(w *world) { w.pod("debug", "data-web-2") }),
-		"somebody deletes one before it is marked":           is(drainv1alpha1.ReasonStoppingJob, "whose pod holds it", DeleteJob, 0, completed, func(w *world) { claimTerminating(&w.Claims[0]) }),
+		"another pod uses one":                               is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
+		"another pod uses one, wanted back":                  is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, scaledUp, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
+		"another pod uses one that is going":                 is(drainv1alpha1.ReasonDeletingClaims, "", "", 0, deleteClaims, drained(claimTerminating), func(w *world) { w.pod("debug", "data-web-2") }),
+		"another pod uses one, and only we can tell":         is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, drained(), func(w *world) { w.pod("debug", "data-web-2") }),
+		"a user deletes one before it is marked":             is(drainv1alpha1.ReasonStoppingJob, "whose pod holds it", DeleteJob, 0, completed, func(w *world) { claimTerminating(&w.Claims[0]) }),
 		"another pod uses one before it is marked":           unproven(`"debug"`, completed, func(w *world) { w.pod("debug", "data-web-2") }),
 		"nothing is deleted under a lock that is released": is(drainv1alpha1.ReasonReleasingLock, "kept", ReleaseLock, 0, deleteClaims, func(w *world) {
 			w.claim("data", 2, markedBy(claims.Mark{StatefulSetUID: setUID, Generation: 4, ReleasedUID: lockUID(2)}))
