@@ -237,12 +237,19 @@ func (w *world) checkAlarm(quiet bool) {
 		suspended := slices.ContainsFunc(list[*batchv1.Job](w.store), func(job *batchv1.Job) bool { return ptr.Deref(job.Spec.Suspend, false) })
 		stuck := e.State == drainv1alpha1.DrainFailed && e.Attempts > 4
 		if quiet {
-			stuck = e.State == drainv1alpha1.DrainDraining || e.State == drainv1alpha1.DrainFailed || e.State == drainv1alpha1.DrainBlocked
+			stuck = e.State == drainv1alpha1.DrainDraining || e.State == drainv1alpha1.DrainBlocked || e.State == drainv1alpha1.DrainFailed && !awaitsRetry(e)
 		}
 		if stuck && !stalled && !suspended {
 			w.violate(invariantAlarm, "ordinal %d gets nowhere and Stalled isn't True: %s", *e.Ordinal, entryOf(policy, *e.Ordinal))
 		}
 	}
+}
+
+// awaitsRetry reports whether a drain that failed waits for its next attempt, and has failed too few times to call a person.
+// The delay between two attempts can be longer than it takes to come to rest.
+func awaitsRetry(e *drainv1alpha1.DrainStatus) bool {
+	retried := []string{drainv1alpha1.ReasonJobFailed, drainv1alpha1.ReasonNotProven, drainv1alpha1.ReasonJobDeleted, drainv1alpha1.ReasonPodChanged}
+	return e.Attempts < 3 && slices.Contains(retried, e.Reason)
 }
 
 // inCharge returns the policy that counts, or nil.
