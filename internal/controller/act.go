@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -36,21 +37,13 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/build"
-	"github.com/statefulset-dev/drain-operator/internal/claims"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 	"github.com/statefulset-dev/drain-operator/internal/proof"
 )
 
-// act looks again, live, at every ordinal that the plan has a step for, and takes the step
-// that the live view asks for. What it learns goes into the plan. An error about one ordinal
-// doesn't keep it from the others.
+// act looks again, live, at every ordinal that the plan has a step for, and takes the step that the live look asks for. What
+// it learns goes into the plan. An error about one ordinal doesn't keep it from the others.
 func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Plan) error {
-	policy := snapshot.Policy
-	if p.Finalizer && policy.DeletionTimestamp == nil {
-		if err := r.addFinalizer(ctx, policy); err != nil {
-			return err
-		}
-	}
 	var errs []error
 	queue := looks(p)
 	for len(queue) > 0 {
@@ -61,35 +54,17 @@ func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Pl
 			errs = append(errs, fmt.Errorf("looking at ordinals %d: %w", ordinals, err))
 			continue
 		}
-		again := plan.Make(live, r.Clock.Now())
 		for _, ordinal := range ordinals {
-			decision := again.Drain(ordinal)
-			if decision == nil {
-				// The caches are behind; what they lack is on its way.
-				continue
+			alone, err := r.follow(ctx, live, ordinal, len(ordinals) > 1, func(decision plan.Drain) { p.Replace(snapshot, decision, r.Clock.Now()) })
+			if err != nil {
+				errs = append(errs, fmt.Errorf("ordinal %d: %w", ordinal, err))
 			}
-			if len(ordinals) > 1 && decision.Next.Kind != plan.RenewMarks && decision.Next.Kind != "" {
+			if alone {
 				queue = append(queue, []int32{ordinal})
-				continue
 			}
-			err := r.take(ctx, live, decision)
-			// A lock that is released goes by a JSON patch with tests, and one that fails is Invalid too.
-			if apierrors.IsForbidden(err) || decision.Next.Kind != plan.ReleaseLock && refusal(err) {
-				log.FromContext(ctx).Info("A step was refused", "ordinal", ordinal, "step", decision.Next.Kind, "why", err.Error())
-				refuse(decision, drainv1alpha1.ReasonWriteRefused, fmt.Sprintf("The API server refuses step %s of the operator", decision.Next.Kind), err)
-			} else if err != nil {
-				errs = append(errs, fmt.Errorf("ordinal %d: %s: %w", ordinal, decision.Next.Kind, err))
-			}
-			p.Replace(snapshot, *decision, r.Clock.Now())
 		}
 	}
-	for i := range p.SurplusJobs {
-		job := &p.SurplusJobs[i]
-		errs = append(errs, r.deleteJob(ctx, job.Namespace, job.Name, job.UID))
-	}
-	if !p.Finalizer {
-		errs = append(errs, r.removeFinalizer(ctx, policy))
-	}
+	errs = append(errs, r.tidy(ctx, snapshot, p))
 	return errors.Join(errs...)
 }
 
@@ -101,12 +76,12 @@ func looks(p *plan.Plan) [][]int32 {
 	var together []int32
 	var each [][]int32
 	for i := range p.Drains {
-		switch p.Drains[i].Next.Kind {
-		case "":
-		case plan.RenewMarks:
-			together = append(together, p.Drains[i].Ordinal)
+		switch d := &p.Drains[i]; {
+		case d.Next == nil:
+		case renews(d.Next):
+			together = append(together, d.Ordinal)
 		default:
-			each = append(each, []int32{p.Drains[i].Ordinal})
+			each = append(each, []int32{d.Ordinal})
 		}
 	}
 	if len(together) > 0 {
@@ -116,202 +91,238 @@ func looks(p *plan.Plan) [][]int32 {
 	return each
 }
 
-// take takes the step of a drain, which was decided on a live snapshot. Conflicts are errors:
-// the step was decided on something that is no more, and is decided again.
-func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, drain *plan.Drain) error {
-	step := drain.Next
-	namespace := live.Policy.Namespace
-	logger := log.FromContext(ctx).WithValues("statefulSet", live.Policy.Spec.StatefulSetRef.Name, "ordinal", drain.Ordinal)
-	switch step.Kind {
+func renews(step plan.Step) bool { return step.Name() == string(plan.RenewMark) }
+
+// follow takes the step that a live look asks for, and those after it that need no look of their own. A look that is shared
+// with other ordinals is good for renewals alone: alone says that the ordinal needs another.
+func (r *Reconciler) follow(ctx context.Context, live plan.Snapshot, ordinal int32, shared bool, learn func(plan.Drain)) (alone bool, err error) {
+	for first := true; ; first = false {
+		again := r.protocol().Make(live, r.Clock.Now())
+		decision := again.Drain(ordinal)
+		switch {
+		case decision == nil:
+			// The caches are behind; what they lack is on its way.
+			return false, nil
+		case decision.Next == nil:
+			if first {
+				learn(*decision)
+			}
+			return false, nil
+		case shared && !renews(decision.Next):
+			return first, nil
+		case !first && !decision.Next.FollowsOn():
+			return false, nil
+		}
+		answer, outcome, err := r.take(ctx, live, decision)
+		said := err != nil && decision.Answer(outcome, err)
+		learn(*decision)
+		if said && outcome != plan.Lost {
+			log.FromContext(ctx).Info("A step was not carried out", "ordinal", ordinal, "rule", decision.Rule, "step", decision.Next.Name(), "outcome", outcome, "why", err.Error())
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("%s: %w", decision.Next.Name(), err)
+		}
+		if answer == nil {
+			return false, nil
+		}
+		live = live.Seen(answer)
+		if _, takes := decision.Next.(plan.TakeLock); takes {
+			live.Made = answer.GetUID()
+		}
+	}
+}
+
+// tidy takes the steps that are about no ordinal: the oldest Job of the past is deleted, and the policy let go.
+func (r *Reconciler) tidy(ctx context.Context, snapshot plan.Snapshot, p *plan.Plan) error {
+	var errs []error
+	if p.History.Next != nil {
+		_, _, err := r.take(ctx, snapshot, &p.History)
+		errs = append(errs, err)
+	}
+	if p.Policy.Next != nil {
+		// The caches may not have heard of a lock or an unfinished Job yet. When they do, the policy is looked at again.
+		live, err := r.gatherLive(ctx, snapshot)
+		if err != nil {
+			return errors.Join(append(errs, client.IgnoreNotFound(err))...)
+		}
+		again := r.protocol().Make(live, r.Clock.Now())
+		if again.Policy.Next != nil {
+			_, _, err := r.take(ctx, live, &again.Policy)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// protocol returns the rules to plan by.
+func (r *Reconciler) protocol() plan.Protocol {
+	if r.Protocol != nil {
+		return r.Protocol
+	}
+	return plan.Rules()
+}
+
+// take takes the step of a decision that was made on a live look, and returns the object that it wrote as the API server has
+// it now, if it is there still. It decides nothing: each step is one write, with what the step was decided on as its
+// preconditions.
+func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, decision *plan.Drain) (answer client.Object, outcome plan.Outcome, err error) {
+	r.tell(ctx, live.Policy, decision)
+	switch step := decision.Next.(type) {
+	case plan.AddFinalizer:
+		answer, err = r.changePolicy(ctx, step.Policy, controllerutil.AddFinalizer)
+	case plan.RemoveFinalizer:
+		answer, err = r.changePolicy(ctx, step.Policy, controllerutil.RemoveFinalizer)
+		err = client.IgnoreNotFound(err)
 	case plan.TakeLock:
-		logger.Info("Taking the lock")
-		return r.takeLock(ctx, live, drain)
+		lock := build.Lock(live.Policy, target(live), step.Ordinal)
+		answer, err = lock, r.Create(ctx, lock)
 	case plan.StartJob:
-		logger.Info("Starting a drain", "job", klog.KRef(namespace, step.Job), "attempt", step.Attempt)
-		return r.startJob(ctx, live, drain)
-	case plan.AdmitPod:
-		logger.Info("Ungating a drain pod", "pod", klog.KObj(step.Pod))
-		return r.admitPod(ctx, drain.Lock, step)
+		job := build.Job(live.Policy, target(live), build.Attempt{Job: step.Job, Ordinal: step.Ordinal, Number: step.Attempt, LockUID: step.LockUID})
+		answer, err = job, r.Create(ctx, job)
 	case plan.NoteAttempt:
-		logger.Info("Noting a failed attempt", "attempt", step.Note.Number, "reason", step.Note.Reason, "why", step.Note.Why)
-		return r.noteAttempt(ctx, drain.Lock, step.Note)
-	case plan.DeletePod:
-		logger.Info("Deleting a drain pod that has no Job", "pod", klog.KObj(step.Pod))
-		return r.deletePod(ctx, step.Pod)
+		answer, err = r.note(ctx, step.Lock, func(annotations map[string]string) {
+			annotations[drainv1alpha1.AttemptAnnotation] = step.Attempt.String()
+			if step.Attempt.Failed == nil {
+				delete(annotations, drainv1alpha1.JobAnnotation)
+			}
+		})
+	case plan.NoteJob:
+		answer, err = r.note(ctx, step.Lock, func(annotations map[string]string) {
+			annotations[drainv1alpha1.AttemptAnnotation] = step.Attempt.String()
+			annotations[drainv1alpha1.JobAnnotation] = string(step.Job)
+		})
+	case plan.NoteDeletion:
+		answer, err = r.note(ctx, step.Lock, func(annotations map[string]string) {
+			annotations[drainv1alpha1.DeletingAnnotation] = versions(step.Claims)
+		})
+	case plan.UngatePod:
+		err = client.IgnoreNotFound(r.ungate(ctx, step.Pod))
 	case plan.DeleteJob:
-		logger.Info("Deleting a Job", "job", klog.KRef(namespace, step.Job), "why", drain.Message)
-		return r.deleteJob(ctx, namespace, step.Job, step.JobUID)
-	case plan.MarkClaims, plan.RenewMarks, plan.VoidMarks, plan.ReleaseMarks:
-		for i := range step.Marks {
-			logger.Info("Writing a mark", "step", step.Kind, "claim", klog.KObj(&step.Marks[i].Claim))
-			if err := r.mark(ctx, &step.Marks[i]); err != nil {
-				return err
-			}
-		}
-	case plan.DeleteClaims:
-		if err := r.noteDeletion(ctx, drain.Lock, step.Delete); err != nil {
-			return err
-		}
-		for i := range step.Delete {
-			logger.Info("Deleting a drained claim", "claim", klog.KObj(&step.Delete[i]))
-			if err := r.deleteClaim(ctx, &step.Delete[i]); err != nil {
-				return err
-			}
-		}
-	case plan.ReleaseLock:
-		logger.Info("Releasing the lock", "why", drain.Message)
-		return r.releaseLock(ctx, drain.Lock)
+		err = r.deleteJob(ctx, step.Job)
+	case plan.DeletePod:
+		_, err = r.delete(ctx, step.Pod.DeepCopy())
+	case plan.WriteMark:
+		answer, err = r.mark(ctx, &step)
+	case plan.DeleteClaim:
+		answer, err = r.delete(ctx, step.Claim.DeepCopy())
+	case plan.DeleteLock:
+		answer, err = r.delete(ctx, step.Lock.DeepCopy())
+	case plan.RemoveLockFinalizer:
+		err = r.removeLockFinalizer(ctx, step.Lock)
 	}
-	return nil
+	if err != nil {
+		return nil, outcomeOf(decision.Next, err), err
+	}
+	return answer, plan.Done, nil
 }
 
-// takeLock creates the lock, once the policy is sure to stay: the caches may not have asked for a lock
-// yet, so that nobody has seen to that. That its name is taken means that somebody came first: the
-// StatefulSet's pod, or this operator in another life.
-func (r *Reconciler) takeLock(ctx context.Context, live plan.Snapshot, drain *plan.Drain) error {
-	// Made first: the answer to a patch is decoded into the policy in hand, and a template that was
-	// read from an annotation isn't in it.
-	lock := build.Lock(live.Policy, target(live), drain.Ordinal)
-	if err := r.addFinalizer(ctx, live.Policy); err != nil {
-		return err
+// tell logs a decision that is about to be carried out.
+func (r *Reconciler) tell(ctx context.Context, policy *drainv1alpha1.DrainPolicy, decision *plan.Drain) {
+	logger := log.FromContext(ctx).WithValues("statefulSet", policy.Spec.StatefulSetRef.Name, "ordinal", decision.Ordinal, "rule", decision.Rule, "step", decision.Next.Name())
+	switch step := decision.Next.(type) {
+	case plan.StartJob:
+		logger = logger.WithValues("job", klog.KRef(policy.Namespace, step.Job), "attempt", step.Attempt)
+	case plan.DeleteJob:
+		logger = logger.WithValues("job", klog.KObj(step.Job))
+	case plan.UngatePod:
+		logger = logger.WithValues("pod", klog.KObj(step.Pod))
+	case plan.DeletePod:
+		logger = logger.WithValues("pod", klog.KObj(step.Pod))
+	case plan.WriteMark:
+		logger = logger.WithValues("claim", klog.KObj(&step.Claim))
+	case plan.DeleteClaim:
+		logger = logger.WithValues("claim", klog.KObj(&step.Claim))
 	}
-	err := r.Create(ctx, lock)
+	logger.Info("Taking a step", "why", decision.Message)
+}
+
+// outcomeOf returns what an error says of a step.
+func outcomeOf(step plan.Step, err error) plan.Outcome {
+	if _, patches := step.(plan.RemoveLockFinalizer); patches && apierrors.IsInvalid(err) {
+		// The tests of a JSON patch take the place of preconditions.
+		return plan.Conflict
+	}
 	switch {
-	case apierrors.IsAlreadyExists(err):
-		drain.State, drain.Reason = drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonPodStillExists
-		drain.Message = "Waiting for the pod of the ordinal to terminate"
-		drain.RetryAfter = refusalRecheck
-		return nil
-	case err != nil && refusal(err):
-		refuse(drain, drainv1alpha1.ReasonLockRefused, "The API server refuses the lock, a pod that never runs", err)
-		return nil
-	case err != nil:
-		return err
+	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
+		return plan.Conflict
+	case refusal(err):
+		return plan.Refused
 	}
-	if missing := plan.LockLacks(lock, live.Policy.UID); missing != "" {
-		// It would protect nothing, or stay for ever.
-		refuse(drain, drainv1alpha1.ReasonLockRefused, "A webhook changes the lock, a pod that never runs", fmt.Errorf("it lacks %s; exempt pods with the label %s=%s from it", missing, drainv1alpha1.RoleLabel, drainv1alpha1.RoleLock))
-		return r.releaseLock(ctx, lock)
-	}
-	return nil
+	return plan.Lost
 }
 
-// startJob creates the Job of an attempt, and has the lock remember it where that is asked for. The Job's name says which
-// attempt it is, so one that exists already is this one, or a stranger's.
-func (r *Reconciler) startJob(ctx context.Context, live plan.Snapshot, drain *plan.Drain) error {
-	err := r.Create(ctx, build.Job(live.Policy, target(live), build.Attempt{
-		Job:     drain.Next.Job,
-		Ordinal: drain.Ordinal,
-		Number:  drain.Next.Attempt,
-		LockUID: drain.Lock.UID,
-	}))
-	switch {
-	case apierrors.IsAlreadyExists(err):
-		drain.Message = fmt.Sprintf("Job %q exists already; if DrainPolicy %q is not its controller, delete it", drain.Next.Job, live.Policy.Name)
-		drain.RetryAfter = refusalRecheck
-		return nil
-	case err != nil && refusal(err):
-		refuse(drain, drainv1alpha1.ReasonJobRefused, "The API server refuses the drain's Job", err)
-		return nil
-	case err != nil || drain.Next.Note == nil:
-		return err
+// changePolicy changes the finalizers of a policy, provided that it is still as it was read.
+func (r *Reconciler) changePolicy(ctx context.Context, policy *drainv1alpha1.DrainPolicy, change func(client.Object, string) bool) (client.Object, error) {
+	after := policy.DeepCopy()
+	change(after, drainv1alpha1.PolicyFinalizer)
+	if err := r.Patch(ctx, after, client.MergeFromWithOptions(policy, client.MergeFromWithOptimisticLock{})); err != nil {
+		return nil, fmt.Errorf("changing the finalizers of the policy: %w", err)
 	}
-	return r.noteAttempt(ctx, drain.Lock, drain.Next.Note)
+	// A template that was read from an annotation isn't in the answer.
+	after.Spec.Template = policy.Spec.Template
+	return after, nil
 }
 
-// noteAttempt writes to the lock what it is to remember of the latest attempt, and forgets the Job of the one before.
-func (r *Reconciler) noteAttempt(ctx context.Context, lock *corev1.Pod, note *plan.Attempt) error {
+// note writes to the annotations of a lock, provided that it is still as it was read.
+func (r *Reconciler) note(ctx context.Context, lock *corev1.Pod, change func(annotations map[string]string)) (client.Object, error) {
 	after := lock.DeepCopy()
-	if note.Failed == nil {
-		delete(after.Annotations, drainv1alpha1.JobAnnotation)
+	if after.Annotations == nil {
+		after.Annotations = map[string]string{}
 	}
-	metav1.SetMetaDataAnnotation(&after.ObjectMeta, drainv1alpha1.AttemptAnnotation, note.String())
+	change(after.Annotations)
 	if err := r.Patch(ctx, after, client.MergeFromWithOptions(lock, client.MergeFromWithOptimisticLock{})); err != nil {
-		return fmt.Errorf("writing to the lock: %w", err)
+		return nil, fmt.Errorf("writing to the lock: %w", err)
 	}
-	return nil
+	return after, nil
 }
 
-// admitPod lifts the gate of a drain pod whose lock was just seen to stand. The lock is written
-// to first: a release that was decided before the Job existed, and hung, then fails.
-func (r *Reconciler) admitPod(ctx context.Context, lock *corev1.Pod, step plan.Step) error {
-	if lock.Annotations[drainv1alpha1.JobAnnotation] != string(step.JobUID) {
-		after := lock.DeepCopy()
-		metav1.SetMetaDataAnnotation(&after.ObjectMeta, drainv1alpha1.JobAnnotation, string(step.JobUID))
-		metav1.SetMetaDataAnnotation(&after.ObjectMeta, drainv1alpha1.AttemptAnnotation, step.Note.String())
-		if err := r.Patch(ctx, after, client.MergeFromWithOptions(lock, client.MergeFromWithOptimisticLock{})); err != nil {
-			return fmt.Errorf("writing to the lock: %w", err)
-		}
+// versions returns the resourceVersions of claims.
+func versions(claims []corev1.PersistentVolumeClaim) string {
+	list := make([]string, 0, len(claims))
+	for i := range claims {
+		list = append(list, claims[i].ResourceVersion)
 	}
-	pod := step.Pod.DeepCopy()
-	pod.Spec.SchedulingGates = slices.DeleteFunc(pod.Spec.SchedulingGates, func(gate corev1.PodSchedulingGate) bool {
+	return strings.Join(list, ",")
+}
+
+// ungate removes the operator's gate from a drain pod, provided that the pod is still as it was read: the patch names the
+// whole list of gates.
+func (r *Reconciler) ungate(ctx context.Context, pod *corev1.Pod) error {
+	after := pod.DeepCopy()
+	after.Spec.SchedulingGates = slices.DeleteFunc(after.Spec.SchedulingGates, func(gate corev1.PodSchedulingGate) bool {
 		return gate.Name == drainv1alpha1.DrainSchedulingGate
 	})
-	metav1.SetMetaDataAnnotation(&pod.ObjectMeta, drainv1alpha1.ImagesAnnotation, proof.Images(&pod.Spec))
-	err := r.Patch(ctx, pod, client.MergeFromWithOptions(step.Pod, client.MergeFromWithOptimisticLock{}))
-	return client.IgnoreNotFound(err)
+	metav1.SetMetaDataAnnotation(&after.ObjectMeta, drainv1alpha1.ImagesAnnotation, proof.Images(&after.Spec))
+	return r.Patch(ctx, after, client.MergeFromWithOptions(pod, client.MergeFromWithOptimisticLock{}))
 }
 
-// refuse records a refusal on a drain. It isn't an error to retry with haste: somebody must
-// change the template, a quota or a right first.
-func refuse(drain *plan.Drain, reason, what string, err error) {
-	drain.State, drain.Reason = drainv1alpha1.DrainBlocked, reason
-	drain.Message = fmt.Sprintf("%s: %v", what, err)
-	drain.RetryAfter = refusalRecheck
+// deleteJob deletes a Job in the foreground: it stays until its pods are gone, so that its absence means theirs.
+func (r *Reconciler) deleteJob(ctx context.Context, job *batchv1.Job) error {
+	uid := job.UID
+	return client.IgnoreNotFound(r.Delete(ctx, job.DeepCopy(), client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationForeground)))
 }
 
-// deleteJob deletes a Job in the foreground: the Job stays until its pods are gone, so that
-// its absence means theirs.
-func (r *Reconciler) deleteJob(ctx context.Context, namespace, name string, uid types.UID) error {
-	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-	err := r.Delete(ctx, job, client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationForeground))
-	return client.IgnoreNotFound(err)
-}
-
-// deletePod deletes a drain pod, provided that it is still as it was read.
-func (r *Reconciler) deletePod(ctx context.Context, pod *corev1.Pod) error {
-	err := r.Delete(ctx, pod.DeepCopy(), client.Preconditions{UID: &pod.UID, ResourceVersion: &pod.ResourceVersion})
-	return client.IgnoreNotFound(err)
+// delete deletes an object, provided that it is still as it was read, and returns it as one that is being deleted.
+func (r *Reconciler) delete(ctx context.Context, object client.Object) (client.Object, error) {
+	uid, version := object.GetUID(), object.GetResourceVersion()
+	if err := r.Delete(ctx, object, client.Preconditions{UID: &uid, ResourceVersion: &version}); err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	object.SetDeletionTimestamp(&metav1.Time{Time: r.Clock.Now().UTC().Truncate(time.Second)})
+	return object, nil
 }
 
 // mark writes a mark on a claim, provided that the claim is still as it was read.
-func (r *Reconciler) mark(ctx context.Context, mark *plan.ClaimMark) error {
-	claim := mark.Claim.DeepCopy()
-	before := mark.Claim.DeepCopy()
-	metav1.SetMetaDataAnnotation(&claim.ObjectMeta, drainv1alpha1.DrainedAnnotation, mark.Mark.String())
-	return r.Patch(ctx, claim, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+func (r *Reconciler) mark(ctx context.Context, step *plan.WriteMark) (client.Object, error) {
+	claim := step.Claim.DeepCopy()
+	metav1.SetMetaDataAnnotation(&claim.ObjectMeta, drainv1alpha1.DrainedAnnotation, step.Mark.String())
+	return claim, r.Patch(ctx, claim, client.MergeFromWithOptions(step.Claim.DeepCopy(), client.MergeFromWithOptimisticLock{}))
 }
 
-// noteDeletion writes to the lock before claims are deleted under it: a release of the lock that
-// was decided before, and hung, then fails. One that is decided later writes to the claims first.
-func (r *Reconciler) noteDeletion(ctx context.Context, lock *corev1.Pod, deleted []corev1.PersistentVolumeClaim) error {
-	versions := make([]string, 0, len(deleted))
-	for i := range deleted {
-		versions = append(versions, deleted[i].ResourceVersion)
-	}
-	after := lock.DeepCopy()
-	metav1.SetMetaDataAnnotation(&after.ObjectMeta, drainv1alpha1.DeletingAnnotation, strings.Join(versions, ","))
-	if err := r.Patch(ctx, after, client.MergeFromWithOptions(lock, client.MergeFromWithOptimisticLock{})); err != nil {
-		return fmt.Errorf("writing to the lock: %w", err)
-	}
-	return nil
-}
-
-// deleteClaim deletes a claim, provided that it is still as it was read, mark and all.
-func (r *Reconciler) deleteClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
-	err := r.Delete(ctx, claim.DeepCopy(), client.Preconditions{UID: &claim.UID, ResourceVersion: &claim.ResourceVersion})
-	return client.IgnoreNotFound(err)
-}
-
-// releaseLock deletes a lock and takes its finalizer off. The deletion comes first: a lock
-// that lost its finalizer and stayed would be one that anybody can delete.
-func (r *Reconciler) releaseLock(ctx context.Context, lock *corev1.Pod) error {
-	if lock.DeletionTimestamp == nil {
-		err := r.Delete(ctx, lock.DeepCopy(), client.Preconditions{UID: &lock.UID, ResourceVersion: &lock.ResourceVersion})
-		if err != nil {
-			return client.IgnoreNotFound(err)
-		}
-	}
+// removeLockFinalizer lets go of a lock that is being deleted. The deletion comes first: a lock that lost its finalizer and
+// stayed would be one that anything can delete.
+func (r *Reconciler) removeLockFinalizer(ctx context.Context, lock *corev1.Pod) error {
 	at := slices.Index(lock.Finalizers, drainv1alpha1.LockFinalizer)
 	if at < 0 {
 		return nil
@@ -328,10 +339,8 @@ func (r *Reconciler) releaseLock(ctx context.Context, lock *corev1.Pod) error {
 	return client.IgnoreNotFound(r.Patch(ctx, lock.DeepCopy(), client.RawPatch(types.JSONPatchType, patch)))
 }
 
-// releaseAbandonedLocks releases the locks of a policy that is gone, of this name and with
-// another UID than the present one. They can only come of a policy whose finalizer a person
-// removed by hand, or of two managers at a leader change; nothing else would release them. It returns whether some must
-// wait. A lock that can't be released blocks its own ordinal, and no other.
+// releaseAbandonedLocks releases the locks of policies that are gone, of this name and with another UID than the present
+// one. It returns whether some must wait. A lock that can't be released blocks its own ordinal, and no other.
 func (r *Reconciler) releaseAbandonedLocks(ctx context.Context, policy types.NamespacedName, present types.UID) (wait bool, err error) {
 	var locks corev1.PodList
 	if err := r.List(ctx, &locks, client.InNamespace(policy.Namespace), client.MatchingLabels{drainv1alpha1.RoleLabel: drainv1alpha1.RoleLock}); err != nil {
@@ -352,90 +361,31 @@ func (r *Reconciler) releaseAbandonedLocks(ctx context.Context, policy types.Nam
 	return wait, errors.Join(errs...)
 }
 
-// releaseAbandonedLock releases a lock unless something still runs under it, which it then tells to end where nothing
-// else does.
-func (r *Reconciler) releaseAbandonedLock(ctx context.Context, cached *corev1.Pod, owner metav1.OwnerReference) (busy bool, err error) {
-	lock, policy := &corev1.Pod{}, &drainv1alpha1.DrainPolicy{}
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(cached), lock); err != nil || lock.UID != cached.UID {
-		return false, client.IgnoreNotFound(err)
-	}
-	key := types.NamespacedName{Namespace: lock.Namespace, Name: owner.Name}
-	if err := r.Live.Get(ctx, key, policy); client.IgnoreNotFound(err) != nil || policy.UID == owner.UID {
+// releaseAbandonedLock takes the steps that the protocol asks for, as far as one live look is good for. It reports whether
+// the lock must wait for something that no watch tells of.
+func (r *Reconciler) releaseAbandonedLock(ctx context.Context, cached *corev1.Pod, owner metav1.OwnerReference) (wait bool, err error) {
+	lock, live, err := r.gatherAbandoned(ctx, cached, owner)
+	if err != nil || lock == nil {
 		return false, err
 	}
-	gone := plan.Snapshot{Policy: &drainv1alpha1.DrainPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: lock.Namespace, UID: owner.UID}}}
-	if err := gatherOwn(ctx, r.Live, &gone, ownLabels(gone.Policy)); err != nil {
-		return false, err
-	}
-	ordinal := lock.Labels[drainv1alpha1.OrdinalLabel]
-	if job := plan.OrphanedJob(gone, ordinal); job != nil {
-		return true, r.deleteJob(ctx, job.Namespace, job.Name, job.UID)
-	}
-	if pod := plan.Orphan(gone, ordinal); pod != nil {
-		return true, r.deletePod(ctx, pod)
-	}
-	logger := log.FromContext(ctx).WithValues("lock", klog.KObj(lock), "policyUID", owner.UID)
-	if busy := plan.Busy(gone, ordinal); busy != "" {
-		logger.Info("Waiting to release the lock of a policy that is gone", "why", busy+" is not over")
-		return true, nil
-	}
-	if err := r.releaseMarks(ctx, lock); err != nil {
-		return false, err
-	}
-	logger.Info("Releasing the lock of a policy that is gone")
-	return false, r.releaseLock(ctx, lock)
-}
-
-// releaseMarks writes to the marked claims of a lock's ordinal, as plan.ReleaseMarks does, and voids the marks: whether a
-// pod uses the claims by now is for the next policy to find out, which drains them again. Without
-// the policy nobody knows the claim templates, but every claim of the ordinal is named
-// <template>-<name of the lock>; one more that is written to does no harm.
-func (r *Reconciler) releaseMarks(ctx context.Context, lock *corev1.Pod) error {
-	var list corev1.PersistentVolumeClaimList
-	if err := r.Live.List(ctx, &list, client.InNamespace(lock.Namespace)); err != nil {
-		return fmt.Errorf("listing claims: %w", err)
-	}
-	for i := range list.Items {
-		claim := &list.Items[i]
-		mark := claims.ParseMark(claim)
-		if mark == nil || mark.ReleasedUID == lock.UID || claim.DeletionTimestamp != nil || !strings.HasSuffix(claim.Name, "-"+lock.Name) {
-			continue
+	for first := true; ; first = false {
+		decision := r.protocol().Abandoned(lock, owner.UID, live, r.Clock.Now())
+		if decision.Next == nil {
+			log.FromContext(ctx).Info(decision.Message, "lock", klog.KObj(lock), "policyUID", owner.UID, "rule", decision.Rule)
+			return true, nil
 		}
-		if err := r.mark(ctx, &plan.ClaimMark{Claim: *claim, Mark: mark.Void().Release(lock.UID)}); err != nil {
-			return fmt.Errorf("writing to claim %q: %w", claim.Name, err)
+		if !first && !decision.Next.FollowsOn() {
+			return false, nil
+		}
+		answer, _, err := r.take(ctx, live, &decision)
+		if err != nil || answer == nil {
+			// A Job or pod that was told to end is looked for again.
+			return !decision.Next.FollowsOn(), err
+		}
+		live = live.Seen(answer)
+		if answer.GetUID() == lock.UID {
+			lock = lock.DeepCopy()
+			lock.DeletionTimestamp = answer.GetDeletionTimestamp()
 		}
 	}
-	return nil
-}
-
-// addFinalizer keeps the policy in place for as long as it has locks.
-func (r *Reconciler) addFinalizer(ctx context.Context, policy *drainv1alpha1.DrainPolicy) error {
-	before := policy.DeepCopy()
-	if !controllerutil.AddFinalizer(policy, drainv1alpha1.PolicyFinalizer) {
-		return nil
-	}
-	if err := r.Patch(ctx, policy, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
-		return fmt.Errorf("adding the finalizer to the policy: %w", err)
-	}
-	return nil
-}
-
-// removeFinalizer lets the policy be deleted at any time, unless the API server knows of a lock or of an
-// unfinished Job that the caches haven't heard of.
-func (r *Reconciler) removeFinalizer(ctx context.Context, policy *drainv1alpha1.DrainPolicy) error {
-	if !controllerutil.ContainsFinalizer(policy, drainv1alpha1.PolicyFinalizer) {
-		return nil
-	}
-	live := plan.Snapshot{Policy: policy}
-	if err := gatherOwn(ctx, r.Live, &live, ownLabels(policy)); err != nil {
-		return err
-	}
-	if busy := plan.Busy(live, ""); busy != "" {
-		// The caches will hear of it, and the policy is looked at again then.
-		return nil
-	}
-	before := policy.DeepCopy()
-	controllerutil.RemoveFinalizer(policy, drainv1alpha1.PolicyFinalizer)
-	err := r.Patch(ctx, policy, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-	return client.IgnoreNotFound(err)
 }

@@ -27,6 +27,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -193,6 +194,29 @@ func gatherOwn(ctx context.Context, reader client.Reader, snapshot *plan.Snapsho
 	}
 	snapshot.Pods, snapshot.Jobs = pods.Items, jobs.Items
 	return nil
+}
+
+// gatherAbandoned returns what the API server holds about a lock whose policy is gone; no lock if it is gone too, or if the
+// policy is there.
+func (r *Reconciler) gatherAbandoned(ctx context.Context, cached *corev1.Pod, owner metav1.OwnerReference) (*corev1.Pod, plan.Snapshot, error) {
+	lock, policy := &corev1.Pod{}, &drainv1alpha1.DrainPolicy{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(cached), lock); err != nil || lock.UID != cached.UID {
+		return nil, plan.Snapshot{}, client.IgnoreNotFound(err)
+	}
+	key := types.NamespacedName{Namespace: lock.Namespace, Name: owner.Name}
+	if err := r.Live.Get(ctx, key, policy); client.IgnoreNotFound(err) != nil || policy.UID == owner.UID {
+		return nil, plan.Snapshot{}, err
+	}
+	gone := plan.Snapshot{Policy: &drainv1alpha1.DrainPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: lock.Namespace, Name: owner.Name, UID: owner.UID}}}
+	if err := gatherOwn(ctx, r.Live, &gone, ownLabels(gone.Policy)); err != nil {
+		return nil, gone, err
+	}
+	var list corev1.PersistentVolumeClaimList
+	if err := r.Live.List(ctx, &list, client.InNamespace(lock.Namespace)); err != nil {
+		return nil, gone, fmt.Errorf("listing claims: %w", err)
+	}
+	gone.Claims = list.Items
+	return lock, gone, nil
 }
 
 // readTemplate puts the template of a policy that has it from an annotation into the policy in hand,

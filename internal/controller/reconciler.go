@@ -44,6 +44,8 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Clock tells the time.
 	Clock clock.PassiveClock
+	// Protocol is what decides; nil for the one that plan.Make goes by.
+	Protocol plan.Protocol
 
 	preflights preflights
 }
@@ -72,7 +74,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	next := plan.Make(snapshot, r.Clock.Now())
+	next := r.protocol().Make(snapshot, r.Clock.Now())
 	err = errors.Join(r.act(ctx, snapshot, &next), r.report(ctx, snapshot, &next), abandoned)
 	if apierrors.IsConflict(err) {
 		// What this was decided on is no more. The caches will have what is soon; until then

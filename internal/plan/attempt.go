@@ -19,7 +19,6 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -86,68 +85,68 @@ func (a Attempt) String() string {
 	return string(text)
 }
 
-// failure returns how the latest attempt failed, or nil while it is open or has succeeded. It is evidence; whether the
-// lock remembers it already is for the caller to ask.
-func (p *planner) failure(o *ordinal) *Attempt {
-	last := attemptUnder(o.lock)
-	if o.job == nil || o.attempt < last.Number {
+// failure returns how the latest attempt under the lock failed, or nil while it is open or has succeeded. It is evidence,
+// whether the lock remembers it already or not.
+func failure(e *evidence) *Attempt {
+	last := e.last
+	if e.job == nil || e.attempt < last.Number {
 		switch {
 		case last.Number == 0:
-			return p.failedBefore(o)
+			return failedBefore(e)
 		case last.Failed != nil:
 			return &last
-		case o.lock.Annotations[drainv1alpha1.JobAnnotation] != "":
+		case e.lock.Annotations[drainv1alpha1.JobAnnotation] != "":
 			// Its pod was ungated, and there is no telling how it ended.
-			last.fail(p.now, drainv1alpha1.ReasonJobDeleted, "its Job was deleted before the operator knew how it had ended")
+			last.fail(e.now, drainv1alpha1.ReasonJobDeleted, "its Job was deleted before the operator knew how it had ended")
 			return &last
 		}
 		return nil
 	}
-	if last.Number == o.attempt && last.Failed != nil {
+	if last.Number == e.attempt && last.Failed != nil {
 		return &last
 	}
-	end := finished(o.job)
-	this := p.open(o)
+	end := finished(e.job)
+	this := e.open()
 	switch {
 	case end == nil:
-		if changed := p.changedPod(o); changed != "" {
-			this.fail(p.now, drainv1alpha1.ReasonPodChanged, changed)
+		if changed := e.changedPod(); changed != "" {
+			this.fail(e.now, drainv1alpha1.ReasonPodChanged, changed)
 			return &this
 		}
 		return nil
 	case end.Type == batchv1.JobFailed:
 		words := end.Reason + ": " + end.Message
-		if said := p.outcomeOf(o); said != "" {
+		if said := newestOutcome(e.podsOf(e.job)); said != "" {
 			words = end.Reason + ": " + said
 		}
-		this.fail(p.now, drainv1alpha1.ReasonJobFailed, words)
+		this.fail(e.now, drainv1alpha1.ReasonJobFailed, words)
 		return &this
 	}
-	doubt := p.doubt(o)
+	doubt := e.doubt()
 	if doubt == "" {
-		if doubt = p.usedLate(o, last.Late); doubt == "" {
+		if doubt = e.usedLate(); doubt == "" {
 			return nil
 		}
 		this.Late++
 	}
-	this.fail(p.now, drainv1alpha1.ReasonNotProven, doubt)
+	this.fail(e.now, drainv1alpha1.ReasonNotProven, doubt)
 	return &this
 }
 
 // open returns the attempt that the ordinal's Job is, as the lock is to remember it.
-func (p *planner) open(o *ordinal) Attempt {
+func (e *evidence) open() Attempt {
 	return Attempt{
-		Number: o.attempt, Asked: o.job.CreationTimestamp, Late: attemptUnder(o.lock).Late,
-		TemplateHash: o.job.Annotations[drainv1alpha1.TemplateHashAnnotation],
+		Number: e.attempt, Asked: e.job.CreationTimestamp, Late: e.last.Late,
+		TemplateHash: e.job.Annotations[drainv1alpha1.TemplateHashAnnotation],
 	}
 }
 
 // failedBefore returns the failure of a Job under an earlier lock whose delay is not over, or nil. Locks are Pending pods, and
 // something may delete those as a matter of routine.
-func (p *planner) failedBefore(o *ordinal) *Attempt {
+func failedBefore(e *evidence) *Attempt {
 	var newest *batchv1.Job
-	for i := range o.others {
-		job := &o.others[i]
+	for i := range e.others {
+		job := &e.others[i]
 		if finished(job) != nil && !orphaned(job) && (newest == nil || job.CreationTimestamp.After(newest.CreationTimestamp.Time)) {
 			newest = job
 		}
@@ -156,7 +155,7 @@ func (p *planner) failedBefore(o *ordinal) *Attempt {
 		return nil
 	}
 	end, number := finished(newest), attemptOf(newest)
-	if !p.now.Before(end.LastTransitionTime.Add(Backoff(p.Policy.Spec.Retry, number) + askAgain)) {
+	if !e.now.Before(end.LastTransitionTime.Add(Backoff(e.Policy.Spec.Retry, number) + askAgain)) {
 		return nil
 	}
 	failure := Attempt{Number: number, Asked: newest.CreationTimestamp, TemplateHash: newest.Annotations[drainv1alpha1.TemplateHashAnnotation]}
@@ -169,38 +168,17 @@ func (a *Attempt) fail(when time.Time, reason, why string) {
 	a.Reason, a.Why = reason, why
 }
 
-// remembered reports whether the lock remembers that an attempt failed.
-func remembered(o *ordinal, failure *Attempt) bool {
-	last := attemptUnder(o.lock)
-	return last.Number == failure.Number && last.Failed != nil
+// next returns the number of the attempt that starts next.
+func (e *evidence) next() int32 {
+	if e.failure != nil {
+		return e.failure.Number + 1
+	}
+	return max(1, e.last.Number)
 }
 
-// retry decides about a drain whose latest attempt failed. The lock is written to first, so that the failure outlives
-// its Job.
-func (p *planner) retry(o *ordinal, failure *Attempt, d *Drain) {
-	d.Attempts = failure.Number
-	if why := p.giveUp(o, d); why != "" {
-		p.release(o, d, fmt.Sprintf("%s; attempt %d had failed: %s", why, failure.Number, failure.Why))
-		return
-	}
-	edited := p.TemplateHash != "" && failure.TemplateHash != p.TemplateHash
-	due := failure.Failed.Add(Backoff(p.Policy.Spec.Retry, failure.Number))
-	limit := ptr.Deref(p.Policy.Spec.Retry.MaxAttempts, math.MaxInt32)
-	switch {
-	case !remembered(o, failure):
-		d.say(drainv1alpha1.DrainFailed, failure.Reason, "Attempt %d failed: %s", failure.Number, failure.Why)
-		d.Next = Step{Kind: NoteAttempt, Note: failure}
-	case p.unarmed(d):
-		d.say(drainv1alpha1.DrainFailed, d.Reason, "Attempt %d failed: %s; no further attempt starts: %s", failure.Number, failure.Why, d.Message)
-	case !edited && failure.Number >= limit:
-		d.say(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonAttemptsExhausted, "All %d attempts failed, the last one: %s. To start another one, edit %s or raise spec.retry.maxAttempts", failure.Number, failure.Why, p.templateName())
-	case !edited && p.now.Before(due):
-		d.say(drainv1alpha1.DrainFailed, failure.Reason, "Attempt %d failed: %s. The next one starts at %s, or at once when %s is edited", failure.Number, failure.Why, due.UTC().Format(time.RFC3339), p.templateName())
-		d.RetryAfter = due.Sub(p.now)
-	default:
-		d.say(drainv1alpha1.DrainFailed, failure.Reason, "Attempt %d failed: %s; starting another one", failure.Number, failure.Why)
-		p.startAttempt(o, d, failure.Number+1, due)
-	}
+// due returns when the attempt after one that failed may start.
+func (e *evidence) due() time.Time {
+	return e.failure.Failed.Add(Backoff(e.Policy.Spec.Retry, e.failure.Number))
 }
 
 // Backoff returns the time between the end of a failed attempt and the start of the next.
@@ -212,26 +190,4 @@ func Backoff(retry drainv1alpha1.RetryOptions, attempt int32) time.Duration {
 		delay *= 2
 	}
 	return min(delay, longest)
-}
-
-// startAttempt starts a Job unless another pod uses a claim of the ordinal. Since is when the Job could have been started
-// first. A Job that is not there although it could have been for a while may have been deleted as soon as it was made: the
-// lock then remembers when it is made, so that it is not made again with haste.
-func (p *planner) startAttempt(o *ordinal, d *Drain, attempt int32, since time.Time) {
-	if user := p.user(o); user != nil {
-		d.say(d.State, drainv1alpha1.ReasonClaimInUse, "Waiting for pod %q, which uses a claim of the ordinal, to terminate", user.Name)
-		d.RetryAfter = recheck
-		return
-	}
-	last := attemptUnder(o.lock)
-	asked := last.Number == attempt && last.Failed == nil
-	if again := last.Asked.Add(askAgain); asked && p.now.Before(again) {
-		d.Message = fmt.Sprintf("Job %q was created and is gone; creating it again", p.jobName(o, attempt))
-		d.RetryAfter = again.Sub(p.now)
-		return
-	}
-	d.Next = Step{Kind: StartJob, Job: p.jobName(o, attempt), Attempt: attempt}
-	if asked || !p.now.Before(since.Add(askAgain)) {
-		d.Next.Note = &Attempt{Number: attempt, Asked: metav1.NewTime(p.now), Late: last.Late, TemplateHash: p.TemplateHash}
-	}
 }

@@ -38,7 +38,7 @@ func lockedWith(change ...func(*corev1.Pod)) func(*world) {
 func bornJustNow(pod *corev1.Pod) { pod.CreationTimestamp = metav1.NewTime(now.Add(-time.Second)) }
 
 func TestAttemptsOutliveTheirJobs(t *testing.T) {
-	is := func(reason, says string, step StepKind, after time.Duration, build ...func(*world)) decision {
+	is := func(reason, says string, step string, after time.Duration, build ...func(*world)) decision {
 		state := drainv1alpha1.DrainFailed
 		if reason == drainv1alpha1.ReasonLocked {
 			state = drainv1alpha1.DrainDraining
@@ -46,10 +46,15 @@ func TestAttemptsOutliveTheirJobs(t *testing.T) {
 		return decision{given: all(build...), wantState: state, wantReason: reason, wantSays: says, wantStep: step, wantRetryAfter: after}
 	}
 	starts := func(d decision, attempt int32, noted bool) decision {
-		d.check = func(t *testing.T, _ *world, d *Drain) {
+		d.check = func(t *testing.T, w *world, d *Drain) {
 			t.Helper()
-			if d.Next.Attempt != attempt || (d.Next.Note != nil) != noted {
-				t.Errorf("attempt %d is to start and the lock to remember %v, want attempt %d, noted: %t", d.Next.Attempt, d.Next.Note, attempt, noted)
+			if step := as[StartJob](d.Next); step.Attempt != attempt {
+				t.Errorf("attempt %d is to start, want attempt %d", step.Attempt, attempt)
+			}
+			w.job(2, attempt, func(j *batchv1.Job) { j.CreationTimestamp = metav1.NewTime(now) })
+			plan := Make(w.Snapshot, now)
+			if step := stepName(plan.Drain(2).Next); (step == "NoteAttempt") != noted {
+				t.Errorf("when the Job is there, the next step is %q, want the lock to remember it: %t", step, noted)
 			}
 		}
 		return d
@@ -57,8 +62,8 @@ func TestAttemptsOutliveTheirJobs(t *testing.T) {
 	notes := func(d decision, number int32) decision {
 		d.check = func(t *testing.T, _ *world, drain *Drain) {
 			t.Helper()
-			note := drain.Next.Note
-			if note == nil || note.Number != number || note.Failed == nil || note.Reason != d.wantReason || note.TemplateHash != hash {
+			note := as[NoteAttempt](drain.Next).Attempt
+			if note.Number != number || note.Failed == nil || note.Reason != d.wantReason || note.TemplateHash != hash {
 				t.Errorf("the lock is to remember %v, want that attempt %d failed with %s", note, number, d.wantReason)
 			}
 		}
@@ -73,61 +78,61 @@ func TestAttemptsOutliveTheirJobs(t *testing.T) {
 	limit := func(w *world) { w.Policy.Spec.Retry.MaxAttempts = ptr.To[int32](2) }
 
 	decide(t, map[string]decision{
-		"a failure is noted on the lock":                      notes(is(jobFailed, "words of the Job controller", NoteAttempt, 0, lockedWith(), func(w *world) { w.job(2, 3, failed) }), 3),
+		"a failure is noted on the lock":                      notes(is(jobFailed, "words of the Job controller", "NoteAttempt", 0, lockedWith(), func(w *world) { w.job(2, 3, failed) }), 3),
 		"a noted failure without its Job waits for its delay": is(jobFailed, "Attempt 2 failed: the words of the drain", "", 50*time.Second, lockedWith(attempted(failedAttempt(2, 10*time.Second)))),
-		"a noted failure whose delay is over is repeated":     starts(is(jobFailed, "starting another one", StartJob, 0, lockedWith(attempted(failedAttempt(2, time.Minute)))), 3, false),
-		"a repetition that may have been made is noted":       starts(is(jobFailed, "starting another one", StartJob, 0, lockedWith(attempted(failedAttempt(2, time.Hour)))), 3, true),
+		"a noted failure whose delay is over is repeated":     starts(is(jobFailed, "starting another one", "StartJob", 0, lockedWith(attempted(failedAttempt(2, time.Minute)))), 3, false),
+		"a repetition that may have been made is noted":       starts(is(jobFailed, "starting another one", "StartJob", 0, lockedWith(attempted(failedAttempt(2, time.Hour)))), 3, true),
 		"attempts without a Job count for maxAttempts":        is(drainv1alpha1.ReasonAttemptsExhausted, "All 2 attempts", "", 0, limit, lockedWith(attempted(failedAttempt(2, time.Hour)))),
-		"an edit starts the next attempt at once": starts(is(jobFailed, "starting another one", StartJob, 0, limit, lockedWith(attempted(Attempt{
+		"an edit starts the next attempt at once": starts(is(jobFailed, "starting another one", "StartJob", 0, limit, lockedWith(attempted(Attempt{
 			Number: 2, Failed: ptr.To(metav1.NewTime(now)), Reason: jobFailed, Why: "x", TemplateHash: "another",
 		}))), 3, false),
-		"a Job that is gone after its pod was ungated has failed": notes(is(deletedJob, "was deleted", NoteAttempt, 0, lockedWith(ungatedJob, attempted(Attempt{Number: 1, Asked: noon, TemplateHash: hash}))), 1),
+		"a Job that is gone after its pod was ungated has failed": notes(is(deletedJob, "was deleted", "NoteAttempt", 0, lockedWith(ungatedJob, attempted(Attempt{Number: 1, Asked: noon, TemplateHash: hash}))), 1),
 		"a Job that is gone is repeated after its delay":          is(deletedJob, "12:01:30", "", 30*time.Second, lockedWith(ungatedJob, attempted(Attempt{Number: 1, Asked: noon, TemplateHash: hash}))),
-		"a Job that is gone is not marked by an older one": notes(is(deletedJob, "was deleted", NoteAttempt, 0, lockedWith(ungatedJob, attempted(Attempt{Number: 2, Asked: noon, TemplateHash: hash})), func(w *world) {
+		"a Job that is gone is not marked by an older one": notes(is(deletedJob, "was deleted", "NoteAttempt", 0, lockedWith(ungatedJob, attempted(Attempt{Number: 2, Asked: noon, TemplateHash: hash})), func(w *world) {
 			w.through(2, 1)
 		}), 2),
-		"the first Job under a fresh lock is not noted":           starts(is(locked, "", StartJob, 0, lockedWith(bornJustNow)), 1, false),
-		"a Job that may have been made before is noted":           starts(is(locked, "", StartJob, 0, lockedWith()), 1, true),
+		"the first Job under a fresh lock is not noted":           starts(is(locked, "", "StartJob", 0, lockedWith(bornJustNow)), 1, false),
+		"a Job that may have been made before is noted":           starts(is(locked, "", "StartJob", 0, lockedWith()), 1, true),
 		"a Job that was made a moment ago and is gone is awaited": is(locked, "is gone; creating it again", "", 4*time.Second, lockedWith(attempted(Attempt{Number: 1, Asked: metav1.NewTime(now.Add(-time.Second))}))),
-		"a Job that was made in vain is noted again":              starts(is(locked, "", StartJob, 0, lockedWith(attempted(Attempt{Number: 1, Asked: noon}))), 1, true),
-		"a note that can't be read is none": starts(is(locked, "", StartJob, 0, lockedWith(bornJustNow, func(p *corev1.Pod) {
+		"a Job that was made in vain is noted again":              starts(is(locked, "", "StartJob", 0, lockedWith(attempted(Attempt{Number: 1, Asked: noon}))), 1, true),
+		"a note that can't be read is none": starts(is(locked, "", "StartJob", 0, lockedWith(bornJustNow, func(p *corev1.Pod) {
 			metav1.SetMetaDataAnnotation(&p.ObjectMeta, drainv1alpha1.AttemptAnnotation, "{")
 		})), 1, false),
-		"a number without a successor is none": starts(is(locked, "", StartJob, 0, lockedWith(bornJustNow, attempted(Attempt{Number: 1<<31 - 1}))), 1, false),
-		"a negative number is none":            starts(is(locked, "", StartJob, 0, lockedWith(bornJustNow, attempted(Attempt{Number: -3}))), 1, false),
-		"a failure under an earlier lock still counts": notes(is(jobFailed, "words of the Job controller", NoteAttempt, 0, lockedWith(), delayed(120), func(w *world) {
+		"a number without a successor is none": starts(is(locked, "", "StartJob", 0, lockedWith(bornJustNow, attempted(Attempt{Number: 1<<31 - 1}))), 1, false),
+		"a negative number is none":            starts(is(locked, "", "StartJob", 0, lockedWith(bornJustNow, attempted(Attempt{Number: -3}))), 1, false),
+		"a failure under an earlier lock still counts": notes(is(jobFailed, "words of the Job controller", "NoteAttempt", 0, lockedWith(), delayed(120), func(w *world) {
 			w.job(2, 2, failed, named("of-an-earlier-lock"))
 		}), 2),
 		"a failure under an earlier lock waits for its delay": is(jobFailed, "12:04:00", "", 3*time.Minute, lockedWith(), delayed(120), func(w *world) {
 			w.job(2, 2, failed, named("of-an-earlier-lock"))
 		}),
-		"a failure under an earlier lock ends with its delay": starts(is(locked, "", StartJob, 0, lockedWith(bornJustNow), func(w *world) { w.job(2, 1, failed, named("of-an-earlier-lock"), anHourAgo) }), 1, false),
-		"a success under an earlier lock ends what failed before": starts(is(locked, "", StartJob, 0, lockedWith(bornJustNow), delayed(120), func(w *world) {
+		"a failure under an earlier lock ends with its delay": starts(is(locked, "", "StartJob", 0, lockedWith(bornJustNow), func(w *world) { w.job(2, 1, failed, named("of-an-earlier-lock"), anHourAgo) }), 1, false),
+		"a success under an earlier lock ends what failed before": starts(is(locked, "", "StartJob", 0, lockedWith(bornJustNow), delayed(120), func(w *world) {
 			w.job(2, 1, failed, named("of-an-earlier-lock"), func(j *batchv1.Job) { j.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute)) })
 			w.job(2, 2, complete, named("of-another-lock"))
 		}), 1, false),
-		"a pod that was changed fails its attempt before it runs": notes(is(changed, "is mounted by no container", NoteAttempt, 0, lockedWith(), func(w *world) {
+		"a pod that was changed fails its attempt before it runs": notes(is(changed, "is mounted by no container", "NoteAttempt", 0, lockedWith(), func(w *world) {
 			w.job(2, 1)
 			w.drainPod(2, gated, unmounted)
 		}), 1),
-		"a Job that was changed fails its attempt before it runs": notes(is(changed, "ttlSecondsAfterFinished", NoteAttempt, 0, lockedWith(), func(w *world) {
+		"a Job that was changed fails its attempt before it runs": notes(is(changed, "ttlSecondsAfterFinished", "NoteAttempt", 0, lockedWith(), func(w *world) {
 			w.job(2, 1, func(job *batchv1.Job) { job.Spec.TTLSecondsAfterFinished = ptr.To[int32](0) })
 			w.drainPod(2, gated)
 		}), 1),
-		"a changed pod's Job is deleted once the failure is noted": is(changed, "deleting Job", DeleteJob, 0, lockedWith(), func(w *world) {
+		"a changed pod's Job is deleted once the failure is noted": is(changed, "deleting Job", "DeleteJob", 0, lockedWith(), func(w *world) {
 			w.job(2, 1)
 			w.drainPod(2, gated, unmounted)
 		}),
-		"a failure that was noted is not undone by the Job's end": is(jobFailed, "starting another one", StartJob, 0, lockedWith(attempted(failedAttempt(1, time.Minute))), func(w *world) { w.through(2, 1) }),
+		"a failure that was noted is not undone by the Job's end": is(jobFailed, "starting another one", "StartJob", 0, lockedWith(attempted(failedAttempt(1, time.Minute))), func(w *world) { w.through(2, 1) }),
 	})
 }
 
 func TestWhatASuccessMustProve(t *testing.T) {
 	unproven := func(says string, build ...func(*world)) decision {
-		return decision{given: all(build...), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonNotProven, wantStep: NoteAttempt, wantSays: says}
+		return decision{given: all(build...), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonNotProven, wantStep: "NoteAttempt", wantSays: says}
 	}
 	marked := func(build ...func(*world)) decision {
-		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonMarkingClaims, wantStep: MarkClaims}
+		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonMarkingClaims, wantStep: "MarkClaim"}
 	}
 	ends := func(change ...func(*corev1.Pod)) func(*world) {
 		return func(w *world) {
@@ -157,14 +162,14 @@ func TestWhatASuccessMustProve(t *testing.T) {
 		"with ExitCode a pod that mounted nothing proves nothing": unproven("mounted by no container", lockedWith(), exitCode, ends(unmounted), madeUnderExitCode),
 		"a pod that mounted one claim of two proves nothing":      unproven("wal-web-2", func(w *world) { w.templates("data", "wal") }, lockedWith(), ends(), func(w *world) { w.claimAfterwards("wal", 2) }),
 		"the pod of another Job proves nothing":                   unproven("is gone", lockedWith(), ends(func(p *corev1.Pod) { p.OwnerReferences[0].UID = "another" })),
-		"a Job that only bears the labels proves nothing":         {given: all(lockedWith(), func(w *world) { w.job(2, 1, complete, forged); w.drainPod(2, ended(0, "")) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: StartJob},
-		"a Job without a controller proves nothing":               {given: all(lockedWith(), func(w *world) { w.job(2, 1, complete, ownerless); w.drainPod(2, ended(0, "")) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: StartJob},
-		"a Job without a controller is stopped":                   {given: all(lockedWith(), func(w *world) { w.job(2, 1, ownerless); w.drainPod(2, running) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantStep: DeleteJob},
+		"a Job that only bears the labels proves nothing":         {given: all(lockedWith(), func(w *world) { w.job(2, 1, complete, forged); w.drainPod(2, ended(0, "")) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: "StartJob"},
+		"a Job without a controller proves nothing":               {given: all(lockedWith(), func(w *world) { w.job(2, 1, complete, ownerless); w.drainPod(2, ended(0, "")) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: "StartJob"},
+		"a Job without a controller is stopped":                   {given: all(lockedWith(), func(w *world) { w.job(2, 1, ownerless); w.drainPod(2, running) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantStep: "DeleteJob"},
 		"a Job without a controller makes marks void first": {given: all(func(w *world) { w.claim("data", 2, markedUnder(2)) }, func(w *world) {
 			w.lock(2)
 			w.job(2, 1, ownerless)
 			w.drainPod(2, running)
-		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantStep: VoidMarks},
+		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantStep: "VoidMark"},
 		"no pod is let run beside another one on the claim": {given: all(lockedWith(), func(w *world) {
 			w.job(2, 1)
 			w.drainPod(2, gated)
@@ -178,19 +183,19 @@ func TestWhatASuccessMustProve(t *testing.T) {
 		"a lock without a controller is one still": {given: all(lockedWith(func(p *corev1.Pod) {
 			p.OwnerReferences, p.Finalizers = nil, []string{drainv1alpha1.LockFinalizer}
 			p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: drainv1alpha1.LockSchedulingGate}}
-		}), scaledUp), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: ReleaseLock},
+		}), scaledUp), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: "DeleteLock"},
 		"a pod with our labels and another owner uses the claim": {given: all(lockedWith(), func(w *world) {
 			w.drainPod(2, func(p *corev1.Pod) {
 				p.OwnerReferences = []metav1.OwnerReference{{Kind: "ReplicaSet", UID: "rs", Controller: ptr.To(true)}}
 			})
 		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "uses a claim", wantRetryAfter: recheck},
-		"a pod that lost its Job makes the marks void before it is told to end": {given: all(func(w *world) { w.claim("data", 2, markedUnder(2)) }, func(w *world) { w.lock(2); w.drainPod(2, running) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantStep: VoidMarks},
+		"a pod that lost its Job makes the marks void before it is told to end": {given: all(func(w *world) { w.claim("data", 2, markedUnder(2)) }, func(w *world) { w.lock(2); w.drainPod(2, running) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantStep: "VoidMark"},
 		"a pod that lost its Job makes a success void before it is told to end": unproven("uses a claim of the ordinal", lockedWith(), ends(), func(w *world) {
 			w.drainPod(2, running, func(p *corev1.Pod) { p.OwnerReferences = nil })
 		}),
 		"a pod that lost its Job is told to end": {given: all(lockedWith(attempted(failedAttempt(1, time.Second))), ends(), func(w *world) {
 			w.drainPod(2, running, func(p *corev1.Pod) { p.OwnerReferences = nil })
-		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantStep: DeletePod},
+		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantStep: "DeletePod"},
 		"a pod with an ephemeral volume of that name uses the claim": {given: all(orphan, func(w *world) {
 			w.pod("data", "", func(p *corev1.Pod) {
 				p.Spec.Volumes = []corev1.Volume{{Name: "web-2", VolumeSource: corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{}}}}
@@ -202,20 +207,20 @@ func TestWhatASuccessMustProve(t *testing.T) {
 				w.lock(2, attempted(failedAttempt(1, time.Minute)))
 				w.job(2, 1, failed)
 				w.through(2, 2)
-			}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonDeletingClaims, wantStep: DeleteJob,
+			}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonDeletingClaims, wantStep: "DeleteJob",
 			check: func(t *testing.T, w *world, d *Drain) {
-				if d.Next.Job != w.Jobs[0].Name {
-					t.Errorf("Job %q is to be deleted, want the first attempt's, %q", d.Next.Job, w.Jobs[0].Name)
+				if job := as[DeleteJob](d.Next).Job; job == nil || job.Name != w.Jobs[0].Name {
+					t.Errorf("Job %v is to be deleted, want the first attempt's, %q", job, w.Jobs[0].Name)
 				}
 			},
 		},
 		"a mark that landed after its attempt had failed proves nothing": {given: all(deleteClaims, func(w *world) { w.claim("data", 2, markedUnder(2)) }, func(w *world) {
 			w.lock(2, attempted(failedAttempt(1, time.Minute)))
-		}), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonJobFailed, wantStep: StartJob},
+		}), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonJobFailed, wantStep: "StartJob"},
 		"a mark of a later attempt than the one that failed holds": {given: all(deleteClaims, func(w *world) {
 			w.claim("data", 2, markedBy(claims.Mark{LockUID: lockUID(2), Attempts: 2}))
 			w.lock(2, attempted(failedAttempt(1, time.Minute)))
-		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonDeletingClaims, wantStep: DeleteClaims},
+		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonDeletingClaims, wantStep: "DeleteClaim"},
 		"a pod labelled with another ordinal uses the claim":       {given: all(orphan, func(w *world) { w.drainPod(2, running, started("7")) }), wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "uses a claim", wantRetryAfter: recheck},
 		"a pod of a Job that only bears the labels uses the claim": {given: all(lockedWith(), func(w *world) { w.job(2, 1, forged); w.drainPod(2, running) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "uses a claim", wantRetryAfter: recheck},
 	})
@@ -231,11 +236,11 @@ func (w *world) claimAfterwards(template string, ordinal int32) {
 
 func TestJobsThatWouldWaitForEverAreStopped(t *testing.T) {
 	suspendedJob := func(job *batchv1.Job) { job.Spec.Suspend = ptr.To(true) }
-	draining := func(reason, says string, step StepKind, build ...func(*world)) decision {
+	draining := func(reason, says string, step string, build ...func(*world)) decision {
 		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: reason, wantSays: says, wantStep: step}
 	}
 	decide(t, map[string]decision{
-		"a suspended Job is stopped when its ordinal is back in range": draining(drainv1alpha1.ReasonStoppingJob, "is suspended", DeleteJob, lockedWith(), scaledUp, func(w *world) {
+		"a suspended Job is stopped when its ordinal is back in range": draining(drainv1alpha1.ReasonStoppingJob, "is suspended", "DeleteJob", lockedWith(), scaledUp, func(w *world) {
 			w.job(2, 1, suspendedJob)
 			w.drainPod(2, ended(1, "killed"))
 		}),
@@ -310,7 +315,7 @@ func TestStalledAfterABoundedTime(t *testing.T) {
 		"an unschedulable pod stalls after them": {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonPodUnschedulable, 5*time.Minute), func(w *world) { w.job(2, 1); w.drainPod(2, unschedulable) }), want: drainv1alpha1.ReasonPodUnschedulable},
 		"another reason starts the time anew":    {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonJobRunning, time.Hour), func(w *world) { w.job(2, 1); w.drainPod(2, unschedulable) }), wantAfter: 5 * time.Minute},
 		"a report of use that doesn't come":      {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonMarkingClaims, 3*time.Minute), func(w *world) { w.through(2, 1) }, unused), want: drainv1alpha1.ReasonMarkingClaims, wantSays: "PersistentVolumeClaimUnusedSinceTime"},
-		"a claim that lost its volume":           {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonMarkingClaims, 3*time.Minute), func(w *world) { w.through(2, 1) }, unused, func(w *world) { lost(&w.Claims[0]) }), want: drainv1alpha1.ReasonMarkingClaims, wantSays: "lost its volume"},
+		"a claim that lost its volume":           {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonMarkingClaims, 3*time.Minute), func(w *world) { w.through(2, 1) }, unused, func(w *world) { volumeLost(&w.Claims[0]) }), want: drainv1alpha1.ReasonMarkingClaims, wantSays: "lost its volume"},
 		"no ready replicas for long":             {given: all(orphan, since(waiting, drainv1alpha1.ReasonWaitingForReadyReplicas, 15*time.Minute), func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }), want: drainv1alpha1.ReasonWaitingForReadyReplicas},
 		"a pod that isn't told to go":            {given: all(orphan, since(waiting, drainv1alpha1.ReasonPodStillExists, 30*time.Minute), func(w *world) { w.pod("web-2", "") }), want: drainv1alpha1.ReasonPodStillExists},
 		"a Job that doesn't go":                  {given: all(lockedWith(ungatedJob), since(draining, drainv1alpha1.ReasonStoppingJob, 30*time.Minute), func(w *world) { w.job(2, 1, jobTerminating) }), want: drainv1alpha1.ReasonStoppingJob},

@@ -19,6 +19,7 @@ package plan
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -54,7 +55,7 @@ type world struct{ Snapshot }
 func given(build ...func(*world)) *world {
 	w := &world{Snapshot{
 		Policy: &drainv1alpha1.DrainPolicy{
-			ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: policyUID, Generation: 7},
+			ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: policyUID, Generation: 7, Finalizers: []string{drainv1alpha1.PolicyFinalizer}},
 			Spec: drainv1alpha1.DrainPolicySpec{
 				StatefulSetRef: drainv1alpha1.StatefulSetReference{Name: "web"},
 				Template:       corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "drain", Image: "drain"}}}},
@@ -167,9 +168,9 @@ func skip(claim *corev1.PersistentVolumeClaim) {
 
 func claimTerminating(claim *corev1.PersistentVolumeClaim) { claim.DeletionTimestamp = &noon }
 
-func lost(claim *corev1.PersistentVolumeClaim) { claim.Status.Phase = corev1.ClaimLost }
+func volumeLost(claim *corev1.PersistentVolumeClaim) { claim.Status.Phase = corev1.ClaimLost }
 
-func neverBound(claim *corev1.PersistentVolumeClaim) {
+func unbound(claim *corev1.PersistentVolumeClaim) {
 	claim.Spec.VolumeName, claim.Status.Phase, claim.Status.Capacity = "", corev1.ClaimPending, nil
 }
 
@@ -221,6 +222,8 @@ func (w *world) lock(ordinal int32, change ...func(*corev1.Pod)) {
 		pod.UID = lockUID(ordinal)
 		pod.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute))
 		pod.OwnerReferences = []metav1.OwnerReference{{Kind: "DrainPolicy", Name: "web", UID: policyUID, Controller: ptr.To(true)}}
+		pod.Finalizers = []string{drainv1alpha1.LockFinalizer}
+		pod.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: drainv1alpha1.LockSchedulingGate}}
 		pod.Spec.NodeName, pod.Status.Phase = "", corev1.PodPending
 	}}, change...)...)
 }
@@ -234,7 +237,7 @@ func readySince(status corev1.ConditionStatus, ago time.Duration) func(*corev1.P
 	}
 }
 
-func phase(phase corev1.PodPhase) func(*corev1.Pod) {
+func podPhase(phase corev1.PodPhase) func(*corev1.Pod) {
 	return func(pod *corev1.Pod) { pod.Status.Phase = phase }
 }
 
@@ -262,6 +265,11 @@ func failedAttempt(number int32, ago time.Duration) Attempt {
 // ungatedJob makes a lock name a Job whose pods it lets run.
 func ungatedJob(pod *corev1.Pod) {
 	metav1.SetMetaDataAnnotation(&pod.ObjectMeta, drainv1alpha1.JobAnnotation, "uid-of-a-job")
+}
+
+// deletionNoted makes a lock name the version of its claims that is about to be deleted.
+func deletionNoted(pod *corev1.Pod) {
+	metav1.SetMetaDataAnnotation(&pod.ObjectMeta, drainv1alpha1.DeletingAnnotation, "1")
 }
 
 // jobName is the name of the Job of an attempt on the claims that were added before.
@@ -431,4 +439,48 @@ func ended(code int32, message string) func(*corev1.Pod) {
 func (w *world) observedBefore() {
 	plan := Make(w.Snapshot, now)
 	w.Policy.Status.StatefulSet = plan.Observed
+}
+
+// stepName returns a step's name, or "".
+func stepName(step Step) string {
+	if step == nil {
+		return ""
+	}
+	return step.Name()
+}
+
+// as returns a step as the type that it should be, or an empty one.
+func as[T Step](step Step) T {
+	typed, _ := step.(T)
+	return typed
+}
+
+// noted makes the world what it is after steps that only write to a lock or to the policy, as far as they are taken before
+// the one that a row is about.
+func (w *world) noted(step Step) bool {
+	switch step := step.(type) {
+	case AddFinalizer:
+		w.Policy.Finalizers = append(w.Policy.Finalizers, drainv1alpha1.PolicyFinalizer)
+	case NoteAttempt:
+		w.annotate(step.Lock, drainv1alpha1.AttemptAnnotation, step.Attempt.String())
+	case NoteJob:
+		w.annotate(step.Lock, drainv1alpha1.JobAnnotation, string(step.Job))
+	case NoteDeletion:
+		var versions []string
+		for i := range step.Claims {
+			versions = append(versions, step.Claims[i].ResourceVersion)
+		}
+		w.annotate(step.Lock, drainv1alpha1.DeletingAnnotation, strings.Join(versions, ","))
+	default:
+		return false
+	}
+	return true
+}
+
+func (w *world) annotate(lock *corev1.Pod, key, value string) {
+	for i := range w.Pods {
+		if w.Pods[i].UID == lock.UID {
+			metav1.SetMetaDataAnnotation(&w.Pods[i].ObjectMeta, key, value)
+		}
+	}
 }

@@ -37,7 +37,7 @@ type decision struct {
 	wantSilent bool
 	wantState  drainv1alpha1.DrainState
 	wantReason string
-	wantStep   StepKind
+	wantStep   string
 	// wantSays is a part of the message.
 	wantSays string
 	// wantRetryAfter is when to look again; 0 if an event will come.
@@ -53,12 +53,15 @@ func decide(t *testing.T, tests map[string]decision) {
 			w := given(tc.given)
 			plan := Make(w.Snapshot, now)
 			drain := plan.Drain(2)
-			if drain != nil && drain.Next.Kind == NoteAttempt && tc.wantStep != NoteAttempt {
-				// The row is about what follows when the lock remembers the failure.
-				if drain.Job != nil {
-					drain.Next.Note.Failed = &noon // When the Job was over.
+			for drain != nil && stepName(drain.Next) != tc.wantStep {
+				// The row is about what follows when the lock remembers it.
+				if note, ok := drain.Next.(NoteAttempt); ok && drain.Job != nil && note.Attempt.Failed != nil {
+					note.Attempt.Failed = &noon // When the Job was over.
+					drain.Next = note
 				}
-				w.note(2, *drain.Next.Note)
+				if !w.noted(drain.Next) {
+					break
+				}
 				plan = Make(w.Snapshot, now)
 				drain = plan.Drain(2)
 			}
@@ -68,9 +71,9 @@ func decide(t *testing.T, tests map[string]decision) {
 				}
 				return
 			}
-			if drain.State != tc.wantState || drain.Reason != tc.wantReason || drain.Next.Kind != tc.wantStep {
+			if drain.State != tc.wantState || drain.Reason != tc.wantReason || stepName(drain.Next) != tc.wantStep {
 				t.Errorf("the decision is %s/%s, next %q, want %s/%s, next %q; it says: %s",
-					drain.State, drain.Reason, drain.Next.Kind, tc.wantState, tc.wantReason, tc.wantStep, drain.Message)
+					drain.State, drain.Reason, stepName(drain.Next), tc.wantState, tc.wantReason, tc.wantStep, drain.Message)
 			}
 			if !strings.Contains(drain.Message, tc.wantSays) || drain.Message == "" {
 				t.Errorf("the message is %q, want %q in it", drain.Message, tc.wantSays)
@@ -102,6 +105,9 @@ func setDeleted(w *world)   { w.StatefulSet.DeletionTimestamp = &noon }
 func stranded(w *world)     { w.selector("web"); w.claim("old", 0, labelled("web")) }
 func notObserved(w *world)  { w.StatefulSet.Status.ObservedGeneration = 3 }
 
+// letGo is a release whose lock is being deleted already.
+func letGo(d decision) decision { d.wantStep = "RemoveLockFinalizer"; return d }
+
 func all(build ...func(*world)) func(*world) {
 	return func(w *world) {
 		for _, b := range build {
@@ -111,7 +117,7 @@ func all(build ...func(*world)) func(*world) {
 }
 
 func TestDecideWithoutLock(t *testing.T) {
-	starting := decision{wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonStarting, wantStep: TakeLock}
+	starting := decision{wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonStarting, wantStep: "TakeLock"}
 	kept := decision{wantState: drainv1alpha1.DrainDrained, wantReason: drainv1alpha1.ReasonClaimsKept}
 	with := func(d decision, build ...func(*world)) decision { d.given = all(build...); return d }
 	retained := func(reason, says string, build ...func(*world)) decision {
@@ -150,17 +156,17 @@ func TestDecideWithoutLock(t *testing.T) {
 		"a StatefulSet that is gone keeps its claims": retained(drainv1alpha1.ReasonStatefulSetNotFound, "gone", orphan, setGone),
 		"so does one that is being deleted":           retained(drainv1alpha1.ReasonStatefulSetNotFound, "gone", orphan, setDeleted),
 		"whenScaled: Retain":                          retained(drainv1alpha1.ReasonWhenScaledRetain, "whenScaled", orphan, retain),
-		"claims that never had a volume":              retained(drainv1alpha1.ReasonNeverBound, "never", func(w *world) { w.claim("data", 2, neverBound) }),
-		"one of two claims had one":                   with(starting, func(w *world) { w.templates("data", "logs"); w.claim("data", 2, neverBound); w.claim("logs", 2) }),
+		"claims that never had a volume":              retained(drainv1alpha1.ReasonNeverBound, "never", func(w *world) { w.claim("data", 2, unbound) }),
+		"one of two claims had one":                   with(starting, func(w *world) { w.templates("data", "logs"); w.claim("data", 2, unbound); w.claim("logs", 2) }),
 		"one whose phase nobody has told yet may": with(starting, func(w *world) {
-			w.claim("data", 2, neverBound, func(c *corev1.PersistentVolumeClaim) { c.Status.Phase = "" })
+			w.claim("data", 2, unbound, func(c *corev1.PersistentVolumeClaim) { c.Status.Phase = "" })
 		}),
 		"a pending claim that names a volume has one": with(starting, func(w *world) {
-			w.claim("data", 2, neverBound, func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "restored" })
+			w.claim("data", 2, unbound, func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "restored" })
 		}),
 		"a claim is missing":                    blocked(drainv1alpha1.ReasonClaimMissing, `"logs-web-2"`, func(w *world) { w.templates("data", "logs"); w.claim("data", 2) }),
 		"a claim is being deleted by somebody":  blocked(drainv1alpha1.ReasonClaimTerminating, `"data-web-2"`, func(w *world) { w.claim("data", 2, claimTerminating) }),
-		"a claim has lost its volume":           blocked(drainv1alpha1.ReasonClaimLost, `"volume-of-data-web-2"`, func(w *world) { w.claim("data", 2, lost) }),
+		"a claim has lost its volume":           blocked(drainv1alpha1.ReasonClaimLost, `"volume-of-data-web-2"`, func(w *world) { w.claim("data", 2, volumeLost) }),
 		"suspended":                             waits(drainv1alpha1.ReasonSuspended, "suspend", 0, orphan, suspended),
 		"no replica is ready to take the data":  waits(drainv1alpha1.ReasonWaitingForReadyReplicas, "0 of those that remain", 0, orphan, func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }),
 		"too few are ready":                     waits(drainv1alpha1.ReasonWaitingForReadyReplicas, "2 of those that remain", 0, orphan, func(w *world) { w.Policy.Spec.MinReadyReplicas = ptr.To[int32](3) }),
@@ -177,9 +183,9 @@ func TestDecideWithoutLock(t *testing.T) {
 		"that is on a dead node, undeleted":      waits(drainv1alpha1.ReasonPodStillExists, "it has not been ready since 2026-", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", readySince(corev1.ConditionFalse, overdue)) }),
 		"that wasn't ready a moment ago":         noAdvice(waits(drainv1alpha1.ReasonPodStillExists, `"node-1" to terminate`, recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", readySince(corev1.ConditionFalse, overdue-time.Second)) })),
 		"that is ready still":                    noAdvice(waits(drainv1alpha1.ReasonPodStillExists, `"node-1" to terminate`, recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", readySince(corev1.ConditionTrue, time.Hour)) })),
-		"even if it has ended":                   waits(drainv1alpha1.ReasonPodStillExists, `"web-2"`, recheck, orphan, func(w *world) { w.pod("web-2", "", phase(corev1.PodSucceeded)) }),
+		"even if it has ended":                   waits(drainv1alpha1.ReasonPodStillExists, `"web-2"`, recheck, orphan, func(w *world) { w.pod("web-2", "", podPhase(corev1.PodSucceeded)) }),
 		"somebody else's pod uses a claim":       waits(drainv1alpha1.ReasonClaimInUse, `"debug"`, recheck, orphan, func(w *world) { w.pod("debug", "data-web-2") }),
-		"somebody else's pod has ended":          with(starting, orphan, func(w *world) { w.pod("debug", "data-web-2", phase(corev1.PodFailed)) }),
+		"somebody else's pod has ended":          with(starting, orphan, func(w *world) { w.pod("debug", "data-web-2", podPhase(corev1.PodFailed)) }),
 		"somebody else's pod uses another claim": with(starting, orphan, func(w *world) { w.pod("debug", "data-web-1") }),
 		"all slots are taken":                    waits(drainv1alpha1.ReasonWaitingForSlot, "behind ordinal 5: spec.maxConcurrentDrains is 1,", 0, orphan, func(w *world) { w.lock(5) }),
 		"more slots are taken than a message names": waits(drainv1alpha1.ReasonWaitingForSlot, "behind ordinal 9, 8, 7, 1 more:", 0, orphan, func(w *world) {
@@ -204,7 +210,7 @@ func TestDecideWithoutLock(t *testing.T) {
 			w.lock(2, func(p *corev1.Pod) { p.OwnerReferences[0].UID = "x" })
 		}),
 		"a lock that the policy owns and doesn't control is none": waits(drainv1alpha1.ReasonLockHeld, `"web-2"`, recheck, orphan, func(w *world) {
-			w.lock(2, func(p *corev1.Pod) { p.OwnerReferences[0].Controller = nil })
+			w.lock(2, func(p *corev1.Pod) { p.OwnerReferences[0].Controller, p.Finalizers = nil, nil })
 		}),
 		"an ambiguous claim isn't said to be missing": waits(drainv1alpha1.ReasonAmbiguousClaims, `"data-x-web-2"`, 0, func(w *world) {
 			w.templates("data", "data-x")
@@ -236,26 +242,26 @@ func TestDecideWithoutLock(t *testing.T) {
 		"one of two claims is marked":             with(starting, func(w *world) { w.templates("data", "logs"); w.claim("data", 2, markedAt(4)); w.claim("logs", 2) }),
 		"marked claims of a StatefulSet gone":     retained(drainv1alpha1.ReasonStatefulSetNotFound, "", func(w *world) { w.claim("data", 2, markedAt(4)) }, setGone),
 		"marked, and the StatefulSet is going":    retained(drainv1alpha1.ReasonStatefulSetNotFound, "", func(w *world) { w.claim("data", 2, markedAt(4)) }, setDeleted),
-		"marked, to be deleted":                   {given: all(deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)) }), wantState: kept.wantState, wantReason: kept.wantReason, wantStep: TakeLock},
+		"marked, to be deleted":                   {given: all(deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)) }), wantState: kept.wantState, wantReason: kept.wantReason, wantStep: "TakeLock"},
 		"marked, to be deleted, no replica ready": with(kept, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.StatefulSet.Status.ReadyReplicas = 0 }),
 		"marked, to be deleted, suspended":        with(kept, deleteClaims, suspended, func(w *world) { w.claim("data", 2, markedAt(4)) }),
 		"marked, to be deleted, skipped":          with(kept, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4), skip) }),
 		"marked, to be deleted, pod is there":     waits(drainv1alpha1.ReasonPodStillExists, "", recheck, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.pod("web-2", "") }),
 		"marked, to be deleted, controller old":   waits(drainv1alpha1.ReasonStatefulSetNotObserved, "", 0, deleteClaims, notObserved, func(w *world) { w.claim("data", 2, markedAt(4)) }),
 		"marked, to be deleted, no slot":          waits(drainv1alpha1.ReasonWaitingForSlot, "", 0, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(5) }),
-		"marked a generation ago, and in use":     {given: func(w *world) { w.claim("data", 2, markedAt(3)); w.pod("debug", "data-web-2") }, wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"debug"`, wantStep: VoidMarks},
+		"marked a generation ago, and in use":     {given: func(w *world) { w.claim("data", 2, markedAt(3)); w.pod("debug", "data-web-2") }, wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"debug"`, wantStep: "VoidMark"},
 		"marked, in use, Kubernetes reports it": {given: func(w *world) {
 			w.claim("data", 2, markedBy(claims.Mark{StatefulSetUID: setUID, Generation: 3, UnusedSince: &noon}), unusedSince(corev1.ConditionTrue, noon))
 			w.pod("debug", "data-web-2")
-		}, wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"debug"`, wantStep: VoidMarks},
+		}, wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"debug"`, wantStep: "VoidMark"},
 		"marked a generation ago, carried on": {
 			given:     all(deleteClaims, func(w *world) { w.claim("data", 2, markedAt(3)) }),
-			wantState: kept.wantState, wantReason: kept.wantReason, wantStep: RenewMarks,
+			wantState: kept.wantState, wantReason: kept.wantReason, wantStep: "RenewMark",
 			check: func(t *testing.T, w *world, d *Drain) {
 				old := claims.ReadMark(&w.Claims[0])
 				old.Generation = 4
-				if len(d.Next.Marks) != 1 || d.Next.Marks[0].Claim.UID != w.Claims[0].UID || d.Next.Marks[0].Mark.String() != old.String() {
-					t.Errorf("the marks are %+v, want the old one at generation 4: %s", d.Next.Marks, old)
+				if step := as[WriteMark](d.Next); step.Claim.UID != w.Claims[0].UID || step.Mark.String() != old.String() {
+					t.Errorf("the step is %+v, want the old mark at generation 4: %s", step, old)
 				}
 			},
 		},
@@ -280,7 +286,7 @@ func TestDecideWaitsForMinOrphanedSeconds(t *testing.T) {
 		}
 	}
 	starts := func(build ...func(*world)) decision {
-		return decision{given: all(append([]func(*world){orphan, seconds}, build...)...), wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonStarting, wantStep: TakeLock}
+		return decision{given: all(append([]func(*world){orphan, seconds}, build...)...), wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonStarting, wantStep: "TakeLock"}
 	}
 	later := func(w *world) { w.Policy.Spec.MinOrphanedSeconds = ptr.To[int32](60) }
 	decide(t, map[string]decision{
@@ -298,7 +304,7 @@ func TestDecideWaitsForMinOrphanedSeconds(t *testing.T) {
 		"a pod uses its claim":                  waits(30*time.Second, remembers(4), func(w *world) { unusedSince(corev1.ConditionFalse, metav1.NewTime(now))(&w.Claims[0]) }),
 		"long enough":                           starts(remembers(4), later),
 		"not asked for":                         starts(func(w *world) { w.Policy.Spec.MinOrphanedSeconds = nil }),
-		"the lock is held already":              {given: all(lockedOrphan, seconds), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: StartJob},
+		"the lock is held already":              {given: all(lockedOrphan, seconds), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: "StartJob"},
 		"drained ones wait for nothing":         {given: all(seconds, func(w *world) { w.claim("data", 2, markedAt(4)) }), wantState: drainv1alpha1.DrainDrained, wantReason: drainv1alpha1.ReasonClaimsKept},
 		"the StatefulSet is gone, and asks too": waits(30*time.Second, remembers(2), whenDeleted, func(w *world) { w.StatefulSet = nil }),
 	})
@@ -320,7 +326,7 @@ func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 	marked := func(unused *metav1.Time) func(*world) {
 		return func(w *world) { w.claim("data", 2, absent(unused)) }
 	}
-	is := func(state drainv1alpha1.DrainState, reason, says string, step StepKind, given func(*world)) decision {
+	is := func(state drainv1alpha1.DrainState, reason, says string, step string, given func(*world)) decision {
 		return decision{given: given, wantState: state, wantReason: reason, wantSays: says, wantStep: step}
 	}
 	const (
@@ -330,10 +336,10 @@ func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 		retained = drainv1alpha1.DrainRetained
 	)
 	decide(t, map[string]decision{
-		"an ordinal gets its lock":               is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(orphan)),
-		"also one that was in range":             is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(orphan, scaledUp)),
-		"under its lock, the Job starts":         is(draining, drainv1alpha1.ReasonLocked, "", StartJob, gone(lockedOrphan)),
-		"whenScaled has no say":                  is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(orphan, retain)),
+		"an ordinal gets its lock":               is(waiting, drainv1alpha1.ReasonStarting, "", "TakeLock", gone(orphan)),
+		"also one that was in range":             is(waiting, drainv1alpha1.ReasonStarting, "", "TakeLock", gone(orphan, scaledUp)),
+		"under its lock, the Job starts":         is(draining, drainv1alpha1.ReasonLocked, "", "StartJob", gone(lockedOrphan)),
+		"whenScaled has no say":                  is(waiting, drainv1alpha1.ReasonStarting, "", "TakeLock", gone(orphan, retain)),
 		"a replica would have to be ready":       is(waiting, drainv1alpha1.ReasonWaitingForReadyReplicas, "0 of those that remain", "", all(whenDeleted, orphan, setGone)),
 		"whenDeleted: Retain":                    is(retained, drainv1alpha1.ReasonStatefulSetNotFound, "", "", all(nobodyNeeded, orphan, setGone)),
 		"it is only being deleted":               is(waiting, drainv1alpha1.ReasonStatefulSetNotFound, "when it is gone", "", all(whenDeleted, nobodyNeeded, orphan, setDeleted)),
@@ -343,14 +349,14 @@ func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 		"the template is refused":                is(waiting, drainv1alpha1.ReasonInvalidTemplate, "no such image", "", gone(orphan, func(w *world) { w.Refusal = "no such image" })),
 		"a claim is missing":                     is(drainv1alpha1.DrainBlocked, drainv1alpha1.ReasonClaimMissing, `"logs-web-2"`, "", gone(func(w *world) { w.templates("data", "logs"); w.claim("data", 2) })),
 		"skipped":                                is(retained, drainv1alpha1.ReasonSkipped, "", "", gone(func(w *world) { w.claim("data", 2, skip) })),
-		"never bound":                            is(retained, drainv1alpha1.ReasonNeverBound, "", "", gone(func(w *world) { w.claim("data", 2, neverBound) })),
+		"never bound":                            is(retained, drainv1alpha1.ReasonNeverBound, "", "", gone(func(w *world) { w.claim("data", 2, unbound) })),
 		"its pod is still there":                 {given: gone(orphan, func(w *world) { w.pod("web-2", "data-web-2") }), wantState: waiting, wantReason: drainv1alpha1.ReasonPodStillExists, wantRetryAfter: recheck},
-		"a failed attempt is repeated":           is(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed, "", StartJob, gone(lockedOrphan, func(w *world) { w.job(2, 1, failed) })),
+		"a failed attempt is repeated":           is(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed, "", "StartJob", gone(lockedOrphan, func(w *world) { w.job(2, 1, failed) })),
 		"a failed attempt waits while suspended": is(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonSuspended, "", "", gone(lockedOrphan, suspended, func(w *world) { w.job(2, 1, failed) })),
 		"a complete Job marks that none is there": {
-			given: gone(lockedOrphan, func(w *world) { w.through(2, 1) }), wantState: draining, wantReason: drainv1alpha1.ReasonMarkingClaims, wantStep: MarkClaims,
+			given: gone(lockedOrphan, func(w *world) { w.through(2, 1) }), wantState: draining, wantReason: drainv1alpha1.ReasonMarkingClaims, wantStep: "MarkClaim",
 			check: func(t *testing.T, _ *world, d *Drain) {
-				if mark := d.Next.Marks[0].Mark; !mark.Absent || mark.StatefulSetUID != setUID || mark.Generation != 0 {
+				if mark := as[WriteMark](d.Next).Mark; !mark.Absent || mark.StatefulSetUID != setUID || mark.Generation != 0 {
 					t.Errorf("the mark is %s, want one that says that the one last seen is gone", mark)
 				}
 			},
@@ -363,60 +369,60 @@ func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 				}
 			},
 		},
-		"drained when another one had gone: again":       is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(marked(&noon), func(w *world) { w.StatefulSet.UID = "anew" })),
-		"drained then, to be deleted: once more":         is(drained, drainv1alpha1.ReasonClaimsKept, "", TakeLock, gone(deleteClaims, marked(nil))),
+		"drained when another one had gone: again":       is(waiting, drainv1alpha1.ReasonStarting, "", "TakeLock", gone(marked(&noon), func(w *world) { w.StatefulSet.UID = "anew" })),
+		"drained then, to be deleted: once more":         is(drained, drainv1alpha1.ReasonClaimsKept, "", "TakeLock", gone(deleteClaims, marked(nil))),
 		"its pods had no grace period":                   is(waiting, drainv1alpha1.ReasonGracePeriodZero, "containers of its pods may still run", "", all(whenDeleted, nobodyNeeded, noGrace, orphan, setGone)),
-		"drained then, to be deleted, locked: once more": is(draining, drainv1alpha1.ReasonLocked, "", StartJob, gone(deleteClaims, marked(&noon), func(w *world) { w.lock(2) })),
-		"drained then, locked: given back":               is(draining, drainv1alpha1.ReasonReleasingLock, "", ReleaseMarks, gone(marked(nil), func(w *world) { w.lock(2) })),
-		"marked under the lock: deleted":                 is(draining, drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, gone(deleteClaims, func(w *world) { w.claim("data", 2, markedUnder(2)); w.lock(2) })),
-		"used since: drained again": is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(func(w *world) {
+		"drained then, to be deleted, locked: once more": is(draining, drainv1alpha1.ReasonLocked, "", "StartJob", gone(deleteClaims, marked(&noon), func(w *world) { w.lock(2) })),
+		"drained then, locked: given back":               is(draining, drainv1alpha1.ReasonReleasingLock, "", "ReleaseMark", gone(marked(nil), func(w *world) { w.lock(2) })),
+		"marked under the lock: deleted":                 is(draining, drainv1alpha1.ReasonDeletingClaims, "", "DeleteClaim", gone(deleteClaims, func(w *world) { w.claim("data", 2, markedUnder(2)); w.lock(2) })),
+		"used since: drained again": is(waiting, drainv1alpha1.ReasonStarting, "", "TakeLock", gone(func(w *world) {
 			w.claim("data", 2, absent(&noon), unusedSince(corev1.ConditionTrue, metav1.NewTime(now)))
 		})),
-		"one of two drained: both again":         is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(func(w *world) { w.templates("data", "logs"); w.claim("data", 2, absent(nil)); w.claim("logs", 2) })),
-		"drained before it went: again":          is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, gone(func(w *world) { w.claim("data", 2, markedAt(4)) })),
-		"it has come back: drained again":        is(waiting, drainv1alpha1.ReasonStarting, "", TakeLock, all(whenDeleted, marked(&noon))),
-		"it has come back and wants the ordinal": is(draining, drainv1alpha1.ReasonReleasingLock, "back in range", ReleaseLock, all(whenDeleted, lockedOrphan, scaledUp)),
+		"one of two drained: both again":         is(waiting, drainv1alpha1.ReasonStarting, "", "TakeLock", gone(func(w *world) { w.templates("data", "logs"); w.claim("data", 2, absent(nil)); w.claim("logs", 2) })),
+		"drained before it went: again":          is(waiting, drainv1alpha1.ReasonStarting, "", "TakeLock", gone(func(w *world) { w.claim("data", 2, markedAt(4)) })),
+		"it has come back: drained again":        is(waiting, drainv1alpha1.ReasonStarting, "", "TakeLock", all(whenDeleted, marked(&noon))),
+		"it has come back and wants the ordinal": is(draining, drainv1alpha1.ReasonReleasingLock, "back in range", "DeleteLock", all(whenDeleted, lockedOrphan, scaledUp)),
 		"nothing is remembered: nothing is done": {given: all(whenDeleted, nobodyNeeded, orphan, func(w *world) { w.StatefulSet = nil }), wantSilent: true},
 	})
 }
 
 func TestDecideAboutStrays(t *testing.T) {
-	stops := func(says string, step StepKind, build ...func(*world)) decision {
+	stops := func(says string, step string, build ...func(*world)) decision {
 		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantSays: says, wantStep: step}
 	}
 	first := func(t *testing.T, w *world, d *Drain) {
 		t.Helper()
-		if d.Next.Job != w.Jobs[0].Name || d.Next.JobUID != w.Jobs[0].UID {
-			t.Errorf("Job %q, UID %q is to be deleted, want %q, UID %q", d.Next.Job, d.Next.JobUID, w.Jobs[0].Name, w.Jobs[0].UID)
+		if job := as[DeleteJob](d.Next).Job; job == nil || job.Name != w.Jobs[0].Name || job.UID != w.Jobs[0].UID {
+			t.Errorf("Job %v is to be deleted, want %q, UID %q", job, w.Jobs[0].Name, w.Jobs[0].UID)
 		}
 	}
 	tests := map[string]decision{
-		"a Job without its lock":                    stops("without the lock", DeleteJob, orphan, func(w *world) { w.job(2, 1) }),
-		"a Job without its lock, wanted back":       stops("without the lock", DeleteJob, orphan, scaledUp, func(w *world) { w.job(2, 1) }),
-		"a Job without its lock, rival":             stops("without the lock", DeleteJob, orphan, rival, func(w *world) { w.job(2, 1) }),
-		"a Job without its lock, no StatefulSet":    stops("without the lock", DeleteJob, orphan, func(w *world) { w.job(2, 1) }, setGone),
-		"a Job without its lock, policy deleted":    stops("without the lock", DeleteJob, orphan, deleted, func(w *world) { w.job(2, 1) }),
-		"a Job without its lock and claims":         stops("without the lock", DeleteJob, func(w *world) { w.job(2, 1) }),
-		"a Job of another lock":                     stops("without the lock", DeleteJob, orphan, func(w *world) { w.job(2, 1); w.lock(2, func(p *corev1.Pod) { p.UID = "anew" }) }),
-		"a Job on another claim of that name":       stops("other claims", DeleteJob, lockedOrphan, func(w *world) { w.job(2, 1); w.Claims[0].UID = "anew" }),
-		"a Job on fewer claims than there are":      stops("other claims", DeleteJob, lockedOrphan, func(w *world) { w.templates("data", "logs"); w.job(2, 1); w.claim("logs", 2) }),
-		"a Job whose attempt isn't the name's":      stops("other claims", DeleteJob, lockedOrphan, func(w *world) { w.job(2, 1); w.Jobs[0].Labels[drainv1alpha1.AttemptLabel] = "2" }),
-		"a Job whose attempt can't be read":         stops("other claims", DeleteJob, lockedOrphan, func(w *world) { w.job(2, 1); w.Jobs[0].Labels[drainv1alpha1.AttemptLabel] = "one" }),
-		"an older attempt that isn't over":          stops("other claims", DeleteJob, lockedOrphan, func(w *world) { w.job(2, 1); w.job(2, 2) }),
-		"an older attempt, listed after the newer":  stops("other claims", DeleteJob, lockedOrphan, func(w *world) { w.job(2, 1); w.job(2, 2, failed); w.Jobs[0], w.Jobs[1] = w.Jobs[1], w.Jobs[0] }),
+		"a Job without its lock":                    stops("without the lock", "DeleteJob", orphan, func(w *world) { w.job(2, 1) }),
+		"a Job without its lock, wanted back":       stops("without the lock", "DeleteJob", orphan, scaledUp, func(w *world) { w.job(2, 1) }),
+		"a Job without its lock, rival":             stops("without the lock", "DeleteJob", orphan, rival, func(w *world) { w.job(2, 1) }),
+		"a Job without its lock, no StatefulSet":    stops("without the lock", "DeleteJob", orphan, func(w *world) { w.job(2, 1) }, setGone),
+		"a Job without its lock, policy deleted":    stops("without the lock", "DeleteJob", orphan, deleted, func(w *world) { w.job(2, 1) }),
+		"a Job without its lock and claims":         stops("without the lock", "DeleteJob", func(w *world) { w.job(2, 1) }),
+		"a Job of another lock":                     stops("without the lock", "DeleteJob", orphan, func(w *world) { w.job(2, 1); w.lock(2, func(p *corev1.Pod) { p.UID = "anew" }) }),
+		"a Job on another claim of that name":       stops("other claims", "DeleteJob", lockedOrphan, func(w *world) { w.job(2, 1); w.Claims[0].UID = "anew" }),
+		"a Job on fewer claims than there are":      stops("other claims", "DeleteJob", lockedOrphan, func(w *world) { w.templates("data", "logs"); w.job(2, 1); w.claim("logs", 2) }),
+		"a Job whose attempt isn't the name's":      stops("other claims", "DeleteJob", lockedOrphan, func(w *world) { w.job(2, 1); w.Jobs[0].Labels[drainv1alpha1.AttemptLabel] = "2" }),
+		"a Job whose attempt can't be read":         stops("other claims", "DeleteJob", lockedOrphan, func(w *world) { w.job(2, 1); w.Jobs[0].Labels[drainv1alpha1.AttemptLabel] = "one" }),
+		"an older attempt that isn't over":          stops("other claims", "DeleteJob", lockedOrphan, func(w *world) { w.job(2, 1); w.job(2, 2) }),
+		"an older attempt, listed after the newer":  stops("other claims", "DeleteJob", lockedOrphan, func(w *world) { w.job(2, 1); w.job(2, 2, failed); w.Jobs[0], w.Jobs[1] = w.Jobs[1], w.Jobs[0] }),
 		"the lock's own Job is being deleted":       stops("being deleted", "", lockedOrphan, func(w *world) { w.job(2, 1, jobTerminating) }),
 		"a stray Job is being deleted":              stops("being deleted", "", orphan, func(w *world) { w.job(2, 1, jobTerminating) }),
 		"a finished Job is being deleted":           stops("being deleted", "", lockedOrphan, func(w *world) { w.job(2, 1, complete, jobTerminating) }),
-		"a pod outlives its Job":                    stops("deleting it", DeletePod, lockedOrphan, func(w *world) { w.drainPod(2) }),
-		"a pod outlives its Job and lock":           stops("deleting it", DeletePod, orphan, func(w *world) { w.drainPod(2) }),
-		"a pod outlives its Job's failure":          stops("deleting it", DeletePod, lockedOrphan, func(w *world) { w.job(2, 1, failed); w.drainPod(2) }),
-		"a pod outlives its Job's completion":       stops("deleting it", DeletePod, lockedOrphan, func(w *world) { w.job(2, 1, complete); w.drainPod(2) }),
-		"a pod of no Job that awaits its lock":      stops("deleting it", DeletePod, lockedOrphan, func(w *world) { w.drainPod(2, gated) }),
-		"a past Job holds a claim that is to go":    stops("holds it", DeleteJob, func(w *world) { w.claim("data", 2, claimTerminating); w.job(2, 1, complete) }),
-		"an ended pod of no Job holds it":           stops("holds it", DeletePod, func(w *world) { w.claim("data", 2, claimTerminating); w.drainPod(2, ended(0, "fine")) }),
-		"the same, wanted back":                     stops("holds it", DeleteJob, scaledUp, func(w *world) { w.claim("data", 2, claimTerminating); w.job(2, 1, complete) }),
-		"a pod of no Job, the ordinal wanted back":  stops("deleting it", DeletePod, lockedOrphan, scaledUp, func(w *world) { w.drainPod(2) }),
-		"a pod of no Job, the policy being deleted": stops("deleting it", DeletePod, lockedOrphan, deleted, func(w *world) { w.drainPod(2) }),
+		"a pod outlives its Job":                    stops("deleting it", "DeletePod", lockedOrphan, func(w *world) { w.drainPod(2) }),
+		"a pod outlives its Job and lock":           stops("deleting it", "DeletePod", orphan, func(w *world) { w.drainPod(2) }),
+		"a pod outlives its Job's failure":          stops("deleting it", "DeletePod", lockedOrphan, func(w *world) { w.job(2, 1, failed); w.drainPod(2) }),
+		"a pod outlives its Job's completion":       stops("deleting it", "DeletePod", lockedOrphan, func(w *world) { w.job(2, 1, complete); w.drainPod(2) }),
+		"a pod of no Job that awaits its lock":      stops("deleting it", "DeletePod", lockedOrphan, func(w *world) { w.drainPod(2, gated) }),
+		"a past Job holds a claim that is to go":    stops("holds it", "DeleteJob", func(w *world) { w.claim("data", 2, claimTerminating); w.job(2, 1, complete) }),
+		"an ended pod of no Job holds it":           stops("holds it", "DeletePod", func(w *world) { w.claim("data", 2, claimTerminating); w.drainPod(2, ended(0, "fine")) }),
+		"the same, wanted back":                     stops("holds it", "DeleteJob", scaledUp, func(w *world) { w.claim("data", 2, claimTerminating); w.job(2, 1, complete) }),
+		"a pod of no Job, the ordinal wanted back":  stops("deleting it", "DeletePod", lockedOrphan, scaledUp, func(w *world) { w.drainPod(2) }),
+		"a pod of no Job, the policy being deleted": stops("deleting it", "DeletePod", lockedOrphan, deleted, func(w *world) { w.drainPod(2) }),
 	}
 	goes := func(w *world) {
 		w.claim("data", 2, markedUnder(2))
@@ -427,7 +433,7 @@ func TestDecideAboutStrays(t *testing.T) {
 	tests["a user deletes the Job of kept claims"] = stops("being deleted", "", goes)
 	tests["a drained ordinal has a stray that goes"] = stops("being deleted", "", goes, deleteClaims, func(w *world) { w.Jobs[0].Status.Conditions = nil })
 	for name, tc := range tests {
-		if tc.wantStep == DeleteJob && !strings.HasPrefix(name, "an older attempt, listed") {
+		if tc.wantStep == "DeleteJob" && !strings.HasPrefix(name, "an older attempt, listed") {
 			tc.check = first
 			tests[name] = tc
 		}
@@ -446,21 +452,21 @@ func TestDecideAboutStrays(t *testing.T) {
 
 func TestDecideUnderALockWithoutJob(t *testing.T) {
 	released := func(says string, build ...func(*world)) decision {
-		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: ReleaseLock, wantSays: says}
+		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: "DeleteLock", wantSays: says}
 	}
 	decide(t, map[string]decision{
 		"the first attempt starts": {
-			given: lockedOrphan, wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: StartJob,
+			given: lockedOrphan, wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: "StartJob",
 			check: func(t *testing.T, w *world, d *Drain) {
-				if want := w.jobName(2, 1); d.Next.Job != want || d.Next.Attempt != 1 || d.Next.JobUID != "" {
-					t.Errorf("the step is %+v, want attempt 1, Job %q", d.Next, want)
+				if want := (StartJob{w.jobName(2, 1), 2, 1, lockUID(2)}); d.Next != want {
+					t.Errorf("the step is %+v, want %+v", d.Next, want)
 				}
 			},
 		},
-		"with fewer ready replicas than at first": {given: all(lockedOrphan, func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: StartJob},
+		"with fewer ready replicas than at first": {given: all(lockedOrphan, func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: "StartJob"},
 		"wanted back":                               released("back in range", lockedOrphan, scaledUp),
 		"the policy is being deleted":               released("policy is being deleted", lockedOrphan, deleted),
-		"the lock is being deleted":                 released("lock is being deleted", func(w *world) { w.claim("data", 2); w.lock(2, podTerminating) }),
+		"the lock is being deleted":                 letGo(released("lock is being deleted", func(w *world) { w.claim("data", 2); w.lock(2, podTerminating) })),
 		"another policy is in charge":               released("Another policy", lockedOrphan, rival),
 		"skipped":                                   released(drainv1alpha1.SkipAnnotation, func(w *world) { w.claim("data", 2, skip); w.lock(2) }),
 		"whenScaled: Retain":                        released("whenScaled", lockedOrphan, retain),
@@ -473,15 +479,15 @@ func TestDecideUnderALockWithoutJob(t *testing.T) {
 		"the claims are gone":                       released("gone", func(w *world) { w.lock(2) }),
 		"a claim is gone":                           released(`"logs-web-2"`, lockedOrphan, func(w *world) { w.templates("data", "logs") }),
 		"a claim is being deleted":                  released("being deleted", func(w *world) { w.claim("data", 2, claimTerminating); w.lock(2) }),
-		"a claim has lost its volume":               released("lost", func(w *world) { w.claim("data", 2, lost); w.lock(2) }),
-		"the claims never had a volume":             released("never", func(w *world) { w.claim("data", 2, neverBound); w.lock(2) }),
+		"a claim has lost its volume":               released("lost", func(w *world) { w.claim("data", 2, volumeLost); w.lock(2) }),
+		"the claims never had a volume":             released("never", func(w *world) { w.claim("data", 2, unbound); w.lock(2) }),
 		"another pod uses a claim":                  {given: all(lockedOrphan, func(w *world) { w.pod("debug", "data-web-2") }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"debug"`, wantRetryAfter: recheck},
 		"another pod uses a claim, and wanted back": released("back in range", lockedOrphan, scaledUp, func(w *world) { w.pod("debug", "data-web-2") }),
 	})
 }
 
 func TestDecideAboutARunningJob(t *testing.T) {
-	says := func(reason, words string, step StepKind, build ...func(*world)) decision {
+	says := func(reason, words string, step string, build ...func(*world)) decision {
 		return decision{given: all(append([]func(*world){lockedOrphan}, build...)...), wantState: drainv1alpha1.DrainDraining, wantReason: reason, wantSays: words, wantStep: step}
 	}
 	job := func(change ...func(*batchv1.Job)) func(*world) { return func(w *world) { w.job(2, 1, change...) } }
@@ -492,8 +498,11 @@ func TestDecideAboutARunningJob(t *testing.T) {
 	admits := func(index int) func(*testing.T, *world, *Drain) {
 		return func(t *testing.T, w *world, d *Drain) {
 			t.Helper()
-			if d.Next.Pod == nil || d.Next.Pod.UID != w.Pods[index].UID || d.Next.JobUID != d.Job.UID {
-				t.Errorf("the step is %s, Job UID %q, pod %v, want pod %q of the Job with UID %q admitted", d.Next.Kind, d.Next.JobUID, d.Next.Pod, w.Pods[index].Name, d.Job.UID)
+			if pod := as[UngatePod](d.Next).Pod; pod == nil || pod.UID != w.Pods[index].UID {
+				t.Errorf("the step is %+v, want pod %q ungated", d.Next, w.Pods[index].Name)
+			}
+			if noted := w.Pods[0].Annotations[drainv1alpha1.JobAnnotation]; noted != string(d.Job.UID) {
+				t.Errorf("the lock names Job %q before a pod is ungated, want %q", noted, d.Job.UID)
 			}
 		}
 	}
@@ -504,9 +513,9 @@ func TestDecideAboutARunningJob(t *testing.T) {
 
 	decide(t, map[string]decision{
 		"no pod yet":                     says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job()),
-		"a pod that waits for its image": says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job(), pod(phase(corev1.PodPending), waiting("ContainerCreating"))),
+		"a pod that waits for its image": says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job(), pod(podPhase(corev1.PodPending), waiting("ContainerCreating"))),
 		"a pod that no node takes":       says(drainv1alpha1.ReasonPodUnschedulable, "0/3 nodes", "", job(), pod(unschedulable)),
-		"a pod on a node that isn't ready yet": says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job(), pod(phase(corev1.PodPending), func(p *corev1.Pod) {
+		"a pod on a node that isn't ready yet": says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job(), pod(podPhase(corev1.PodPending), func(p *corev1.Pod) {
 			p.Status.Conditions = []corev1.PodCondition{
 				{Type: corev1.PodInitialized, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable},
 				{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, Reason: corev1.PodReasonUnschedulable},
@@ -522,36 +531,36 @@ func TestDecideAboutARunningJob(t *testing.T) {
 		"for too long a time":                     again(says(drainv1alpha1.ReasonPodNotStarted, taint, "", job(), pod(running, terminatingSince(time.Minute)))),
 		"of a Job that is being deleted":          again(says(drainv1alpha1.ReasonStoppingJob, taint, "", job(jobTerminating), pod(running, terminatingSince(time.Minute)))),
 		"but not for long yet":                    again(says(drainv1alpha1.ReasonStoppingJob, "waiting until its pods are gone", "", job(jobTerminating), pod(running, terminatingSince(time.Second)))),
-		"a pod that ended in trouble is past":     says(drainv1alpha1.ReasonJobRunning, "", "", job(), pod(waiting("ErrImagePull"), phase(corev1.PodFailed)), pod(running)),
+		"a pod that ended in trouble is past":     says(drainv1alpha1.ReasonJobRunning, "", "", job(), pod(waiting("ErrImagePull"), podPhase(corev1.PodFailed)), pod(running)),
 		"another Job's pod says nothing":          says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job(), pod(ended(1, "x"), func(p *corev1.Pod) { p.OwnerReferences[0].UID = "x" })),
 
-		"a new pod is admitted":                      with(says(drainv1alpha1.ReasonPodNotStarted, "not started", AdmitPod, job(), pod(gated)), admits(1)),
-		"the next pod is admitted after a failed":    with(says(drainv1alpha1.ReasonJobRunning, "", AdmitPod, job(), pod(ended(1, "x")), pod(gated)), admits(2)),
-		"also while the ordinal is wanted back":      with(says(drainv1alpha1.ReasonWantedBack, "", AdmitPod, scaledUp, job(), pod(ended(1, "x")), pod(gated)), admits(2)),
+		"a new pod is admitted":                      with(says(drainv1alpha1.ReasonPodNotStarted, "not started", "UngatePod", job(), pod(gated)), admits(1)),
+		"the next pod is admitted after a failed":    with(says(drainv1alpha1.ReasonJobRunning, "", "UngatePod", job(), pod(ended(1, "x")), pod(gated)), admits(2)),
+		"also while the ordinal is wanted back":      with(says(drainv1alpha1.ReasonWantedBack, "", "UngatePod", scaledUp, job(), pod(ended(1, "x")), pod(gated)), admits(2)),
 		"a gated pod that is going is not":           says(drainv1alpha1.ReasonPodNotStarted, "", "", job(), pod(gated, podTerminating)),
 		"another gate is not ours to lift":           says(drainv1alpha1.ReasonQueued, "kueue.x-k8s.io/admission", "", job(), pod(gated, func(p *corev1.Pod) { p.Spec.SchedulingGates[0].Name = "kueue.x-k8s.io/admission" })),
 		"no second pod beside a live one":            says(drainv1alpha1.ReasonJobRunning, "", "", job(), pod(running), pod(gated)),
-		"no pod under a lock that is going":          says(drainv1alpha1.ReasonStoppingJob, "lock", DeleteJob, lockGoing, job(), pod(gated)),
-		"no next pod under a lock that is going":     says(drainv1alpha1.ReasonStoppingJob, "lock", DeleteJob, lockGoing, job(), pod(ended(1, "x")), pod(gated)),
+		"no pod under a lock that is going":          says(drainv1alpha1.ReasonStoppingJob, "lock", "DeleteJob", lockGoing, job(), pod(gated)),
+		"no next pod under a lock that is going":     says(drainv1alpha1.ReasonStoppingJob, "lock", "DeleteJob", lockGoing, job(), pod(ended(1, "x")), pod(gated)),
 		"nor beside one that has ended well":         says(drainv1alpha1.ReasonJobRunning, "", "", lockGoing, job(), pod(ended(0, "fine")), pod(gated)),
-		"between two pods too":                       says(drainv1alpha1.ReasonStoppingJob, "lock", DeleteJob, lockGoing, job(), pod(ended(1, "x"))),
+		"between two pods too":                       says(drainv1alpha1.ReasonStoppingJob, "lock", "DeleteJob", lockGoing, job(), pod(ended(1, "x"))),
 		"one that has ended well may be told":        says(drainv1alpha1.ReasonJobRunning, "fine", "", lockGoing, job(), pod(ended(0, "fine"))),
 		"but what runs under it goes on":             says(drainv1alpha1.ReasonJobRunning, "attempt 1", "", lockGoing, job(), pod(running)),
-		"the template was edited before a pod ran":   says(drainv1alpha1.ReasonStoppingJob, "template", DeleteJob, job(otherTemplate), pod(gated)),
-		"the annotation can't be read, before":       says(drainv1alpha1.ReasonPodNotStarted, "", AdmitPod, unreadable, job(), pod(gated)),
+		"the template was edited before a pod ran":   says(drainv1alpha1.ReasonStoppingJob, "template", "DeleteJob", job(otherTemplate), pod(gated)),
+		"the annotation can't be read, before":       says(drainv1alpha1.ReasonPodNotStarted, "", "UngatePod", unreadable, job(), pod(gated)),
 		"the annotation can't be read, wrong image":  says(drainv1alpha1.ReasonImagePullFailed, "edit annotation statefulsets.kubernetes.io/scaledown-pod-template", "", unreadable, job(), pod(waiting("ErrImagePull"))),
 		"the annotation can't be read, pod runs":     says(drainv1alpha1.ReasonJobRunning, "", "", unreadable, job(), pod(running)),
 		"the template was edited while the pod ran":  says(drainv1alpha1.ReasonJobRunning, "", "", job(otherTemplate), pod(running)),
-		"a wrong image is replaced by an edit":       says(drainv1alpha1.ReasonStoppingJob, "template", DeleteJob, job(otherTemplate), pod(waiting("ErrImagePull"))),
-		"a claim goes before a pod ran":              says(drainv1alpha1.ReasonStoppingJob, `"data-web-2"`, DeleteJob, claimGoing, job(), pod(gated)),
-		"a claim goes between two pods":              says(drainv1alpha1.ReasonStoppingJob, `"data-web-2"`, DeleteJob, claimGoing, job(), pod(ended(1, "x"))),
-		"and the next pod can't start":               says(drainv1alpha1.ReasonStoppingJob, `"data-web-2"`, DeleteJob, claimGoing, job(), pod(ended(1, "x")), pod(unschedulable)),
+		"a wrong image is replaced by an edit":       says(drainv1alpha1.ReasonStoppingJob, "template", "DeleteJob", job(otherTemplate), pod(waiting("ErrImagePull"))),
+		"a claim goes before a pod ran":              says(drainv1alpha1.ReasonStoppingJob, `"data-web-2"`, "DeleteJob", claimGoing, job(), pod(gated)),
+		"a claim goes between two pods":              says(drainv1alpha1.ReasonStoppingJob, `"data-web-2"`, "DeleteJob", claimGoing, job(), pod(ended(1, "x"))),
+		"and the next pod can't start":               says(drainv1alpha1.ReasonStoppingJob, `"data-web-2"`, "DeleteJob", claimGoing, job(), pod(ended(1, "x")), pod(unschedulable)),
 		"a claim goes while the pod runs":            says(drainv1alpha1.ReasonJobRunning, "attempt 1", "", claimGoing, job(), pod(running)),
 		"a claim goes when a pod has ended well":     says(drainv1alpha1.ReasonJobRunning, "fine", "", claimGoing, job(), pod(ended(0, "fine"))),
-		"the policy is being deleted":                says(drainv1alpha1.ReasonStoppingJob, "policy", DeleteJob, deleted, job(), pod(running)),
-		"wanted back before a pod ran":               says(drainv1alpha1.ReasonStoppingJob, "back in range", DeleteJob, scaledUp, job(), pod(unschedulable)),
+		"the policy is being deleted":                says(drainv1alpha1.ReasonStoppingJob, "policy", "DeleteJob", deleted, job(), pod(running)),
+		"wanted back before a pod ran":               says(drainv1alpha1.ReasonStoppingJob, "back in range", "DeleteJob", scaledUp, job(), pod(unschedulable)),
 		"wanted back, Wait":                          says(drainv1alpha1.ReasonWantedBack, "Wait", "", scaledUp, job(), pod(running)),
-		"wanted back, Cancel":                        says(drainv1alpha1.ReasonStoppingJob, "Cancel", DeleteJob, scaledUp, cancel, job(), pod(running)),
+		"wanted back, Cancel":                        says(drainv1alpha1.ReasonStoppingJob, "Cancel", "DeleteJob", scaledUp, cancel, job(), pod(running)),
 		"Cancel means nothing out of range":          says(drainv1alpha1.ReasonJobRunning, "", "", cancel, job(), pod(running)),
 		"suspend lets a running drain go on":         says(drainv1alpha1.ReasonJobRunning, "", "", suspended, job(), pod(running)),
 		"whenScaled: Retain lets it go on too":       says(drainv1alpha1.ReasonJobRunning, "", "", retain, job(), pod(running)),
@@ -563,11 +572,11 @@ func TestDecideAboutARunningJob(t *testing.T) {
 
 func TestDecideAboutAFailedJob(t *testing.T) {
 	failedOnce := all(lockedOrphan, func(w *world) { w.job(2, 1, failed) })
-	is := func(reason, says string, step StepKind, after time.Duration, build ...func(*world)) decision {
+	is := func(reason, says string, step string, after time.Duration, build ...func(*world)) decision {
 		return decision{given: all(build...), wantState: drainv1alpha1.DrainFailed, wantReason: reason, wantSays: says, wantStep: step, wantRetryAfter: after}
 	}
 	released := func(says string, build ...func(*world)) decision {
-		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: ReleaseLock, wantSays: says}
+		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: "DeleteLock", wantSays: says}
 	}
 	delay := func(initial int32) func(*world) {
 		return func(w *world) { w.Policy.Spec.Retry.InitialDelaySeconds = &initial }
@@ -578,23 +587,23 @@ func TestDecideAboutAFailedJob(t *testing.T) {
 	starts := func(attempt int32) func(*testing.T, *world, *Drain) {
 		return func(t *testing.T, w *world, d *Drain) {
 			t.Helper()
-			if want := w.jobName(2, attempt); d.Next.Job != want || d.Next.Attempt != attempt {
-				t.Errorf("the step is %+v, want attempt %d, Job %q", d.Next, attempt, want)
+			if want := (StartJob{w.jobName(2, attempt), 2, attempt, lockUID(2)}); d.Next != want {
+				t.Errorf("the step is %+v, want %+v", d.Next, want)
 			}
 		}
 	}
 	with := func(d decision, check func(*testing.T, *world, *Drain)) decision { d.check = check; return d }
 
 	decide(t, map[string]decision{
-		"the backoff is over":                with(is(drainv1alpha1.ReasonJobFailed, "words of the Job controller", StartJob, 0, failedOnce), starts(2)),
-		"the backoff is over this instant":   is(drainv1alpha1.ReasonJobFailed, "starting", StartJob, 0, failedOnce, delay(60)),
+		"the backoff is over":                with(is(drainv1alpha1.ReasonJobFailed, "words of the Job controller", "StartJob", 0, failedOnce), starts(2)),
+		"the backoff is over this instant":   is(drainv1alpha1.ReasonJobFailed, "starting", "StartJob", 0, failedOnce, delay(60)),
 		"the backoff isn't over":             is(drainv1alpha1.ReasonJobFailed, "2026-08-01T12:01:01Z", "", time.Second, failedOnce, delay(61)),
 		"the third attempt waits longer":     is(drainv1alpha1.ReasonJobFailed, "Attempt 3", "", time.Minute, lockedOrphan, delay(30), func(w *world) { w.job(2, 2, failed); w.job(2, 3, failed); w.job(2, 1, failed) }),
-		"the drain's own words go first":     is(drainv1alpha1.ReasonJobFailed, "no peer takes it", StartJob, 0, failedOnce, func(w *world) { w.drainPod(2, ended(3, "no peer takes it")) }),
-		"an edit starts the next at once":    with(is(drainv1alpha1.ReasonJobFailed, "starting", StartJob, 0, lockedOrphan, delay(3600), func(w *world) { w.job(2, 1, failed, otherTemplate) }), starts(2)),
+		"the drain's own words go first":     is(drainv1alpha1.ReasonJobFailed, "no peer takes it", "StartJob", 0, failedOnce, func(w *world) { w.drainPod(2, ended(3, "no peer takes it")) }),
+		"an edit starts the next at once":    with(is(drainv1alpha1.ReasonJobFailed, "starting", "StartJob", 0, lockedOrphan, delay(3600), func(w *world) { w.job(2, 1, failed, otherTemplate) }), starts(2)),
 		"the last attempt failed":            is(drainv1alpha1.ReasonAttemptsExhausted, "All 2 attempts", "", 0, lockedOrphan, limit(2), func(w *world) { w.job(2, 2, failed) }),
-		"one more attempt is allowed":        with(is(drainv1alpha1.ReasonJobFailed, "", StartJob, 0, failedOnce, limit(2)), starts(2)),
-		"an edit allows one more":            with(is(drainv1alpha1.ReasonJobFailed, "", StartJob, 0, lockedOrphan, limit(1), func(w *world) { w.job(2, 1, failed, otherTemplate) }), starts(2)),
+		"one more attempt is allowed":        with(is(drainv1alpha1.ReasonJobFailed, "", "StartJob", 0, failedOnce, limit(2)), starts(2)),
+		"an edit allows one more":            with(is(drainv1alpha1.ReasonJobFailed, "", "StartJob", 0, lockedOrphan, limit(1), func(w *world) { w.job(2, 1, failed, otherTemplate) }), starts(2)),
 		"suspended":                          is(drainv1alpha1.ReasonSuspended, "no further attempt starts", "", 0, failedOnce, suspended),
 		"the template is refused":            is(drainv1alpha1.ReasonInvalidTemplate, "no further attempt starts", "", 0, failedOnce, func(w *world) { w.Refusal = "x" }),
 		"the annotation can't be read":       is(drainv1alpha1.ReasonInvalidTemplate, "no further attempt starts: The template can't be read: line 1", "", 0, failedOnce, unreadable),
@@ -602,15 +611,15 @@ func TestDecideAboutAFailedJob(t *testing.T) {
 		"another pod uses a claim":           is(drainv1alpha1.ReasonClaimInUse, `"debug"`, "", recheck, failedOnce, func(w *world) { w.pod("debug", "data-web-2") }),
 		"wanted back":                        released("back in range", failedOnce, scaledUp),
 		"the policy is being deleted":        released("policy is being deleted", failedOnce, deleted),
-		"the lock is being deleted":          released("lock is being deleted", failedOnce, func(w *world) { w.Pods[0].DeletionTimestamp = &noon }),
+		"the lock is being deleted":          letGo(released("lock is being deleted", failedOnce, func(w *world) { w.Pods[0].DeletionTimestamp = &noon })),
 		"another policy is in charge":        released("Another policy", failedOnce, rival),
 		"a claim is skipped":                 released(drainv1alpha1.SkipAnnotation, failedOnce, func(w *world) { skip(&w.Claims[0]) }),
 		"whenScaled is Retain by now":        released("whenScaled", failedOnce, retain),
-		"a claim is being deleted":           {given: all(failedOnce, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantSays: "whose pod holds it", wantStep: DeleteJob},
-		"a claim has lost its volume":        released("lost", failedOnce, func(w *world) { lost(&w.Claims[0]) }),
+		"a claim is being deleted":           {given: all(failedOnce, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantSays: "whose pod holds it", wantStep: "DeleteJob"},
+		"a claim has lost its volume":        released("lost", failedOnce, func(w *world) { volumeLost(&w.Claims[0]) }),
 		"the StatefulSet is gone":            released("gone", failedOnce, setGone),
 		"what the drain said is not lost":    released("disk on fire", failedOnce, scaledUp, func(w *world) { w.drainPod(2, ended(1, "disk on fire")) }),
-		"marks of before hold, and are kept": {given: func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(2); w.job(2, 1, failed) }, wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: ReleaseMarks},
+		"marks of before hold, and are kept": {given: func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(2); w.job(2, 1, failed) }, wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: "ReleaseMark"},
 	})
 }
 
@@ -627,7 +636,7 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 		unusedSince(corev1.ConditionTrue, noon)(claim)
 		markedBy(claims.Mark{LockUID: lockUID(2), Job: "past-job", Attempts: 1, UnusedSince: &noon})(claim)
 	}
-	is := func(reason, says string, step StepKind, after time.Duration, build ...func(*world)) decision {
+	is := func(reason, says string, step string, after time.Duration, build ...func(*world)) decision {
 		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: reason, wantSays: says, wantStep: step, wantRetryAfter: after}
 	}
 	// late makes the lock remember that this many reports came late.
@@ -640,9 +649,9 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 	}
 	// unproven wants the failure noted on the lock.
 	unproven := func(says string, build ...func(*world)) decision {
-		return decision{given: all(build...), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonNotProven, wantSays: says, wantStep: NoteAttempt, check: func(t *testing.T, _ *world, d *Drain) {
+		return decision{given: all(build...), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonNotProven, wantSays: says, wantStep: "NoteAttempt", check: func(t *testing.T, _ *world, d *Drain) {
 			t.Helper()
-			if note := d.Next.Note; note == nil || note.Number != d.Attempts || note.Failed == nil || note.Reason != drainv1alpha1.ReasonNotProven {
+			if note := as[NoteAttempt](d.Next).Attempt; note.Number != d.Attempts || note.Failed == nil || note.Reason != drainv1alpha1.ReasonNotProven {
 				t.Errorf("the lock is to remember %v, want the failure of attempt %d", note, d.Attempts)
 			}
 		}}
@@ -653,16 +662,16 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			t.Helper()
 			want.ClaimUID, want.LockUID, want.Time = w.Claims[0].UID, lockUID(2), metav1.NewTime(now)
 			want.Job, want.JobUID, want.Attempts, want.Outcome = w.Jobs[0].Name, w.Jobs[0].UID, 3, "moved 12 records"
-			if len(d.Next.Marks) != 1 || d.Next.Marks[0].Mark.String() != want.String() || d.Next.Marks[0].Claim.ResourceVersion != "1" {
-				t.Errorf("the marks are %+v, want %s", d.Next.Marks, want)
+			if step := as[WriteMark](d.Next); step.Mark.String() != want.String() || step.Claim.ResourceVersion != "1" {
+				t.Errorf("the step is %+v, want mark %s", step, want)
 			}
 		}
 	}
 	deletes := func(names ...string) func(*testing.T, *world, *Drain) {
 		return func(t *testing.T, _ *world, d *Drain) {
 			t.Helper()
-			if got := claimNames(d.Next.Delete); got != strings.Join(names, ", ") {
-				t.Errorf("claims %s are to be deleted, want %s", got, strings.Join(names, ", "))
+			if got := as[DeleteClaim](d.Next).Claim.Name; got != names[0] {
+				t.Errorf("claim %s is to be deleted, want %s", got, names[0])
 			}
 		}
 	}
@@ -676,25 +685,25 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 	used := func(w *world) { unusedSince(corev1.ConditionTrue, noon)(&w.Claims[len(w.Claims)-1]) }
 
 	decide(t, map[string]decision{
-		"its claims are marked":                                     with(is(drainv1alpha1.ReasonMarkingClaims, "complete", MarkClaims, 0, completed), marks(claims.Mark{StatefulSetUID: setUID, Generation: 4})),
-		"with the time since which none uses them":                  with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, func(w *world) { unusedSince(corev1.ConditionTrue, noon)(&w.Claims[0]) }), marks(claims.Mark{StatefulSetUID: setUID, Generation: 4, UnusedSince: &noon})),
-		"wanted back: no mark would hold longer than the lock":      is(drainv1alpha1.ReasonReleasingLock, "moved 12", ReleaseLock, 0, completed, scaledUp),
-		"wanted back, to be deleted: the mark holds under its lock": with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, scaledUp, deleteClaims), marks(claims.Mark{})),
-		"the StatefulSet is gone: it says so":                       with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, setGone), marks(claims.Mark{Absent: true, StatefulSetUID: setUID})),
-		"the StatefulSet is being deleted: likewise":                with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, setDeleted), marks(claims.Mark{})),
-		"the policy is being deleted":                               is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, deleted),
-		"suspended":                                                 is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, suspended),
+		"its claims are marked":                                     with(is(drainv1alpha1.ReasonMarkingClaims, "complete", "MarkClaim", 0, completed), marks(claims.Mark{StatefulSetUID: setUID, Generation: 4})),
+		"with the time since which none uses them":                  with(is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, completed, func(w *world) { unusedSince(corev1.ConditionTrue, noon)(&w.Claims[0]) }), marks(claims.Mark{StatefulSetUID: setUID, Generation: 4, UnusedSince: &noon})),
+		"wanted back: no mark would hold longer than the lock":      is(drainv1alpha1.ReasonReleasingLock, "moved 12", "DeleteLock", 0, completed, scaledUp),
+		"wanted back, to be deleted: the mark holds under its lock": with(is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, completed, scaledUp, deleteClaims), marks(claims.Mark{})),
+		"the StatefulSet is gone: it says so":                       with(is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, completed, setGone), marks(claims.Mark{Absent: true, StatefulSetUID: setUID})),
+		"the StatefulSet is being deleted: likewise":                with(is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, completed, setDeleted), marks(claims.Mark{})),
+		"the policy is being deleted":                               is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, completed, deleted),
+		"suspended":                                                 is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, completed, suspended),
 		"the StatefulSet controller is behind":                      is(drainv1alpha1.ReasonStatefulSetNotObserved, "generation 4", "", 0, completed, notObserved),
-		"it is behind, and the policy being deleted":                with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, deleted, notObserved), marks(claims.Mark{})),
+		"it is behind, and the policy being deleted":                with(is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, completed, deleted, notObserved), marks(claims.Mark{})),
 		"a claim is in use":                                         is(drainv1alpha1.ReasonMarkingClaims, `"data-web-2" as unused`, "", recheck, completed, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
-		"a claim is in use, wanted back":                            is(drainv1alpha1.ReasonReleasingLock, "unused", ReleaseLock, 0, completed, scaledUp, deleteClaims, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
-		"a claim is in use, policy being deleted":                   is(drainv1alpha1.ReasonReleasingLock, "unused", ReleaseLock, 0, completed, deleted, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
-		"unused a while after the Job's end is lag":                 is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, func(w *world) { unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag)))(&w.Claims[0]) }),
+		"a claim is in use, wanted back":                            is(drainv1alpha1.ReasonReleasingLock, "unused", "DeleteLock", 0, completed, scaledUp, deleteClaims, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
+		"a claim is in use, policy being deleted":                   is(drainv1alpha1.ReasonReleasingLock, "unused", "DeleteLock", 0, completed, deleted, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
+		"unused a while after the Job's end is lag":                 is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, completed, func(w *world) { unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag)))(&w.Claims[0]) }),
 		"unused long after the Job's end is use": unproven("a pod used claim", lockedOrphan, func(w *world) {
 			w.through(2, 1)
 			unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag+time.Second)))(&w.Claims[0])
 		}),
-		"two late reports before it allow the next four times as long": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, completed, late(2), func(w *world) {
+		"two late reports before it allow the next four times as long": is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, completed, late(2), func(w *world) {
 			unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(4*unusedLag)))(&w.Claims[0])
 		}),
 		"and no longer": unproven("a pod used claim", completed, late(2), func(w *world) {
@@ -704,11 +713,11 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag+time.Second)))(&w.Claims[0])
 		}),
 		"its pod was told to end and exited 0":  unproven("was deleted before it ended", completed, func(w *world) { podTerminating(&w.Pods[1]) }),
-		"the same, wanted back, to be deleted":  is(drainv1alpha1.ReasonReleasingLock, "was deleted before it ended", ReleaseLock, 0, completed, scaledUp, deleteClaims, func(w *world) { podTerminating(&w.Pods[1]) }),
+		"the same, wanted back, to be deleted":  is(drainv1alpha1.ReasonReleasingLock, "was deleted before it ended", "DeleteLock", 0, completed, scaledUp, deleteClaims, func(w *world) { podTerminating(&w.Pods[1]) }),
 		"its pod is gone":                       unproven("is gone", lockedOrphan, func(w *world) { w.job(2, 1, complete) }),
 		"only a pod that failed is left":        unproven("is gone", lockedOrphan, func(w *world) { w.job(2, 1, complete); w.drainPod(2, ended(1, "disk")) }),
 		"only another Job's pod has ended well": unproven("is gone", lockedOrphan, func(w *world) { w.through(2, 1); w.Pods[1].OwnerReferences[0].UID = "another" }),
-		"a pod before it failed": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, lockedOrphan, func(w *world) {
+		"a pod before it failed": is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, lockedOrphan, func(w *world) {
 			w.job(2, 1, complete)
 			w.drainPod(2, ended(1, "disk"))
 			w.drainPod(2, ended(0, ""))
@@ -722,76 +731,89 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			was := claims.Mark{ClaimUID: w.Claims[0].UID, LockUID: lockUID(2), JobUID: w.Jobs[0].UID}
 			markedBy(was.Void())(&w.Claims[0])
 		}),
-		"a mark of an earlier Job under this lock, which held no more, is written over": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, drained(unusedSince(corev1.ConditionTrue, noon)), func(w *world) { w.through(2, 1) }),
-		"a mark of another lock is written over": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, func(w *world) {
+		"a use that was seen while marks of before were released makes the Job's success void": unproven("a pod used claim", func(w *world) {
+			w.claim("data", 2, markedAt(4))
+			w.lock(2)
+			w.through(2, 1)
+			w.pod("debug", "data-web-2")
+			step := as[WriteMark](new(Make(w.Snapshot, now)).Drain(2).Next)
+			if step.Purpose != ReleaseMark {
+				panic("the release of the lock does not write to the claim first: " + stepName(step))
+			}
+			// The operator crashed, and the pod is gone when it looks again.
+			markedBy(step.Mark)(&w.Claims[0])
+			w.Pods = w.Pods[:2]
+		}),
+		"a mark of an earlier Job under this lock, which held no more, is written over": is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, drained(unusedSince(corev1.ConditionTrue, noon)), func(w *world) { w.through(2, 1) }),
+		"a mark of another lock is written over": is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, func(w *world) {
 			w.claim("data", 2, markedBy(claims.Mark{LockUID: "past"}))
 			w.lock(2)
 			w.through(2, 1)
 		}),
-		"a Job of another lock is no evidence":    is(drainv1alpha1.ReasonLocked, "", StartJob, 0, lockedOrphan, func(w *world) { w.job(2, 1, complete); w.Pods[0].UID = "anew" }),
-		"a Job on other claims is no evidence":    is(drainv1alpha1.ReasonLocked, "", StartJob, 0, lockedOrphan, func(w *world) { w.job(2, 1, complete); w.Claims[0].UID = "anew" }),
-		"a Job that only bears the label is none": is(drainv1alpha1.ReasonLocked, "", StartJob, 0, lockedOrphan, func(w *world) { w.job(2, 1, complete, named("web-2-drain")) }),
-		"a failed attempt before it is no matter": is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, lockedOrphan, func(w *world) { w.job(2, 1, failed); w.through(2, 2) }),
-		"an attempt that failed after it counts":  {given: all(lockedOrphan, func(w *world) { w.job(2, 1, complete); w.job(2, 2, failed) }), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonJobFailed, wantStep: StartJob},
-		"only the claims that aren't yet marked": with(is(drainv1alpha1.ReasonMarkingClaims, "", MarkClaims, 0, func(w *world) {
+		"a Job of another lock is no evidence":    is(drainv1alpha1.ReasonLocked, "", "StartJob", 0, lockedOrphan, func(w *world) { w.job(2, 1, complete); w.Pods[0].UID = "anew" }),
+		"a Job on other claims is no evidence":    is(drainv1alpha1.ReasonLocked, "", "StartJob", 0, lockedOrphan, func(w *world) { w.job(2, 1, complete); w.Claims[0].UID = "anew" }),
+		"a Job that only bears the label is none": is(drainv1alpha1.ReasonLocked, "", "StartJob", 0, lockedOrphan, func(w *world) { w.job(2, 1, complete, named("web-2-drain")) }),
+		"a failed attempt before it is no matter": is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, lockedOrphan, func(w *world) { w.job(2, 1, failed); w.through(2, 2) }),
+		"an attempt that failed after it counts":  {given: all(lockedOrphan, func(w *world) { w.job(2, 1, complete); w.job(2, 2, failed) }), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonJobFailed, wantStep: "StartJob"},
+		"only the claims that aren't yet marked": with(is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, func(w *world) {
 			w.templates("data", "logs")
 			w.claim("data", 2, markedUnder(2))
 			w.claim("logs", 2)
 			w.lock(2)
 			w.through(2, 1)
 		}), func(t *testing.T, _ *world, d *Drain) {
-			if len(d.Next.Marks) != 1 || d.Next.Marks[0].Claim.Name != "logs-web-2" {
-				t.Errorf("the marks are %+v, want one for logs-web-2", d.Next.Marks)
+			if step := as[WriteMark](d.Next); step.Claim.Name != "logs-web-2" {
+				t.Errorf("the step is %+v, want a mark for logs-web-2", step)
 			}
 		}),
 
 		// Marked.
-		"kept: the lock goes": is(drainv1alpha1.ReasonReleasingLock, "kept", ReleaseMarks, 0, drained()),
-		"kept: the lock goes when its claims are written to": is(drainv1alpha1.ReasonReleasingLock, "kept", ReleaseLock, 0, func(w *world) {
+		"kept: the lock goes": is(drainv1alpha1.ReasonReleasingLock, "kept", "ReleaseMark", 0, drained()),
+		"kept: the lock goes when its claims are written to": is(drainv1alpha1.ReasonReleasingLock, "kept", "DeleteLock", 0, func(w *world) {
 			w.claim("data", 2, markedBy(claims.Mark{StatefulSetUID: setUID, Generation: 4, ReleasedUID: lockUID(2)}))
 			w.lock(2)
 		}),
-		"kept: the drain's words are shown":                  is(drainv1alpha1.ReasonReleasingLock, "moved 12", ReleaseMarks, 0, completed, func(w *world) { markedUnder(2)(&w.Claims[0]) }),
-		"kept: the Job stays":                                is(drainv1alpha1.ReasonReleasingLock, "", ReleaseMarks, 0, drained(), func(w *world) { w.job(2, 1, complete) }),
-		"the Job goes before the claims":                     with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteJob, 0, deleteClaims, drained(), func(w *world) { w.job(2, 1, complete) }), nil),
-		"older Jobs go before the claims":                    is(drainv1alpha1.ReasonDeletingClaims, "", DeleteJob, 0, deleteClaims, drained(), func(w *world) { w.job(2, 1, failed, named("older")) }),
-		"then the claims go":                                 with(is(drainv1alpha1.ReasonDeletingClaims, "data-web-2, logs-web-2", DeleteClaims, 0, deleteClaims, twoDrained), deletes("data-web-2", "logs-web-2")),
-		"also when wanted back":                              with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, scaledUp, twoDrained), deletes("data-web-2", "logs-web-2")),
-		"also when suspended":                                is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, suspended, drained()),
-		"not on the mark of a generation: drained once more": is(drainv1alpha1.ReasonLocked, "", StartJob, 0, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(2) }),
+		"kept: the drain's words are shown":                  is(drainv1alpha1.ReasonReleasingLock, "moved 12", "ReleaseMark", 0, completed, func(w *world) { markedUnder(2)(&w.Claims[0]) }),
+		"kept: the Job stays":                                is(drainv1alpha1.ReasonReleasingLock, "", "ReleaseMark", 0, drained(), func(w *world) { w.job(2, 1, complete) }),
+		"the Job goes before the claims":                     with(is(drainv1alpha1.ReasonDeletingClaims, "", "DeleteJob", 0, deleteClaims, drained(), func(w *world) { w.job(2, 1, complete) }), nil),
+		"older Jobs go before the claims":                    is(drainv1alpha1.ReasonDeletingClaims, "", "DeleteJob", 0, deleteClaims, drained(), func(w *world) { w.job(2, 1, failed, named("older")) }),
+		"then the claims go":                                 with(is(drainv1alpha1.ReasonDeletingClaims, "data-web-2, logs-web-2", "DeleteClaim", 0, deleteClaims, twoDrained), deletes("data-web-2", "logs-web-2")),
+		"also when wanted back":                              with(is(drainv1alpha1.ReasonDeletingClaims, "", "DeleteClaim", 0, deleteClaims, scaledUp, twoDrained), deletes("data-web-2", "logs-web-2")),
+		"also when suspended":                                is(drainv1alpha1.ReasonDeletingClaims, "", "DeleteClaim", 0, deleteClaims, suspended, drained()),
+		"not on the mark of a generation: drained once more": is(drainv1alpha1.ReasonLocked, "", "StartJob", 0, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(2) }),
 		"those that are going already are waited for":        is(drainv1alpha1.ReasonDeletingClaims, "", "", 0, deleteClaims, drained(claimTerminating)),
-		"after a pod whose Job was deleted without it":       is(drainv1alpha1.ReasonDeletingClaims, "", DeletePod, 0, deleteClaims, drained(), func(w *world) { w.drainPod(2, ended(0, "fine")) }),
-		"the rest of them":                                   with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, twoDrained, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }), deletes("logs-web-2")),
-		"the rest of them, the first being gone":             with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, twoDrained, func(w *world) { w.Claims = w.Claims[1:] }), deletes("logs-web-2")),
-		"all are gone":                                       is(drainv1alpha1.ReasonReleasingLock, "gone", ReleaseLock, 0, deleteClaims, func(w *world) { w.lock(2) }),
-		"another pod uses one":                               is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
-		"another pod uses one, wanted back":                  is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, scaledUp, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
+		"after a pod whose Job was deleted without it":       is(drainv1alpha1.ReasonDeletingClaims, "", "DeletePod", 0, deleteClaims, drained(), func(w *world) { w.drainPod(2, ended(0, "fine")) }),
+		"the rest of them":                                   with(is(drainv1alpha1.ReasonDeletingClaims, "", "DeleteClaim", 0, deleteClaims, twoDrained, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }), deletes("logs-web-2")),
+		"the rest of them, the first being gone":             with(is(drainv1alpha1.ReasonDeletingClaims, "", "DeleteClaim", 0, deleteClaims, twoDrained, func(w *world) { w.Claims = w.Claims[1:] }), deletes("logs-web-2")),
+		"all are gone":                                       is(drainv1alpha1.ReasonReleasingLock, "gone", "DeleteLock", 0, deleteClaims, func(w *world) { w.lock(2) }),
+		"another pod uses one":                               is(drainv1alpha1.ReasonClaimInUse, `"debug"`, "VoidMark", 0, deleteClaims, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
+		"another pod uses one, wanted back":                  is(drainv1alpha1.ReasonClaimInUse, `"debug"`, "VoidMark", 0, deleteClaims, scaledUp, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
 		"another pod uses one that is going":                 is(drainv1alpha1.ReasonDeletingClaims, "", "", 0, deleteClaims, drained(claimTerminating), func(w *world) { w.pod("debug", "data-web-2") }),
-		"another pod uses one, and only we can tell":         is(drainv1alpha1.ReasonClaimInUse, `"debug"`, VoidMarks, 0, deleteClaims, drained(), func(w *world) { w.pod("debug", "data-web-2") }),
-		"a user deletes one before it is marked":             is(drainv1alpha1.ReasonStoppingJob, "whose pod holds it", DeleteJob, 0, completed, func(w *world) { claimTerminating(&w.Claims[0]) }),
+		"another pod uses one, and only we can tell":         is(drainv1alpha1.ReasonClaimInUse, `"debug"`, "VoidMark", 0, deleteClaims, drained(), func(w *world) { w.pod("debug", "data-web-2") }),
+		"a user deletes one before it is marked":             is(drainv1alpha1.ReasonStoppingJob, "whose pod holds it", "DeleteJob", 0, completed, func(w *world) { claimTerminating(&w.Claims[0]) }),
 		"another pod uses one before it is marked":           unproven(`"debug"`, completed, func(w *world) { w.pod("debug", "data-web-2") }),
-		"nothing is deleted under a lock that is released": is(drainv1alpha1.ReasonReleasingLock, "kept", ReleaseLock, 0, deleteClaims, func(w *world) {
+		"nothing is deleted under a lock that is released": is(drainv1alpha1.ReasonReleasingLock, "kept", "DeleteLock", 0, deleteClaims, func(w *world) {
 			w.claim("data", 2, markedBy(claims.Mark{StatefulSetUID: setUID, Generation: 4, ReleasedUID: lockUID(2)}))
 			w.lock(2)
 		}),
-		"a skipped ordinal keeps its claims":            is(drainv1alpha1.ReasonReleasingLock, "", ReleaseMarks, 0, deleteClaims, drained(skip)),
-		"a policy being deleted deletes none":           is(drainv1alpha1.ReasonReleasingLock, "", ReleaseMarks, 0, deleteClaims, deleted, drained()),
-		"nothing is deleted under a lock that is going": is(drainv1alpha1.ReasonReleasingLock, "", ReleaseMarks, 0, deleteClaims, drained(), func(w *world) { w.Pods[0].DeletionTimestamp = &noon }),
-		"no claim goes before all are drained":          is(drainv1alpha1.ReasonLocked, "", StartJob, 0, deleteClaims, twoDrained, used),
-		"no claim goes before all are drained, marked by generation": is(drainv1alpha1.ReasonLocked, "", StartJob, 0, deleteClaims, func(w *world) {
+		"a skipped ordinal keeps its claims":            is(drainv1alpha1.ReasonReleasingLock, "", "ReleaseMark", 0, deleteClaims, drained(skip)),
+		"a policy being deleted deletes none":           is(drainv1alpha1.ReasonReleasingLock, "", "ReleaseMark", 0, deleteClaims, deleted, drained()),
+		"nothing is deleted under a lock that is going": is(drainv1alpha1.ReasonReleasingLock, "", "ReleaseMark", 0, deleteClaims, drained(), func(w *world) { w.Pods[0].DeletionTimestamp = &noon }),
+		"no claim goes before all are drained":          is(drainv1alpha1.ReasonLocked, "", "StartJob", 0, deleteClaims, twoDrained, used),
+		"no claim goes before all are drained, marked by generation": is(drainv1alpha1.ReasonLocked, "", "StartJob", 0, deleteClaims, func(w *world) {
 			w.templates("data", "logs")
 			w.claim("data", 2, markedAt(4))
 			w.claim("logs", 2)
 			w.lock(2)
 		}),
-		"wanted back, half of it drained: both are given back": is(drainv1alpha1.ReasonReleasingLock, "back in range", ReleaseMarks, 0, deleteClaims, scaledUp, twoDrained, used),
-		"wanted back, and a claim was made anew meanwhile": with(is(drainv1alpha1.ReasonDeletingClaims, "", DeleteClaims, 0, deleteClaims, scaledUp, func(w *world) {
+		"wanted back, half of it drained: both are given back": is(drainv1alpha1.ReasonReleasingLock, "back in range", "ReleaseMark", 0, deleteClaims, scaledUp, twoDrained, used),
+		"wanted back, and a claim was made anew meanwhile": with(is(drainv1alpha1.ReasonDeletingClaims, "", "DeleteClaim", 0, deleteClaims, scaledUp, func(w *world) {
 			w.templates("data", "logs")
 			w.claim("data", 2, bornAfterTheLock)
 			w.claim("logs", 2, markedUnder(2))
 			w.lock(2)
 		}), deletes("logs-web-2")),
-		"a void mark without Job: drained again": is(drainv1alpha1.ReasonLocked, "", StartJob, 0, deleteClaims, drained(unusedSince(corev1.ConditionTrue, noon))),
+		"a void mark without Job: drained again": is(drainv1alpha1.ReasonLocked, "", "StartJob", 0, deleteClaims, drained(unusedSince(corev1.ConditionTrue, noon))),
 	})
 }
 

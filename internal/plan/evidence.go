@@ -17,218 +17,524 @@ limitations under the License.
 package plan
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
-	"github.com/statefulset-dev/drain-operator/internal/proof"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
 )
 
-// maxJobNameLength keeps a Job's name usable as a label value and as the start of its
-// pods' names (validation.DNS1123LabelMaxLength less the pod's random suffix).
-const maxJobNameLength = 52
+// evidence is what the cluster shows about one ordinal. It is computed once, before the first rule is tried, and no rule
+// changes it.
+type evidence struct {
+	// planner is what is the same for every ordinal.
+	*planner
 
-// jobHashLength is the number of hexadecimal digits of the hash in a Job's name. The name is
-// evidence, so two attempts that meet in one by chance must be out of the question: 64 bits.
-const jobHashLength = 16
+	number  int32
+	inRange bool
+	claims  []corev1.PersistentVolumeClaim
+	lock    *corev1.Pod
+	// job is that of the latest attempt under the lock; others are all other Jobs.
+	job     *batchv1.Job
+	attempt int32
+	others  []batchv1.Job
+	// pods are the drain pods, whatever Job they are of, the oldest first.
+	pods []corev1.Pod
 
-// JobName returns the name of one attempt's Job. It is derived from all that makes the Job
-// evidence: whose it is, the lock it runs under, the claims it mounts and the attempt. So
-// two managers that create the same attempt meet in one name, and a finished Job can never
-// be taken for that of another lock or other claims.
-func JobName(set string, policy types.UID, ordinal int32, lock types.UID, claimUIDs []types.UID, attempt int32) string {
-	sorted := slices.Sorted(slices.Values(claimUIDs))
-	hash := sha256.New()
-	fmt.Fprintf(hash, "%s/%d/%s/%d", policy, ordinal, lock, attempt)
-	for _, uid := range sorted {
-		fmt.Fprintf(hash, "/%s", uid)
+	// ahead are the ordinals that have a lock, or take one before this ordinal may, the highest first.
+	ahead []int32
+	// namesake is the pod with the name of the ordinal's own, be it the StatefulSet's, a lock or another, or nil.
+	namesake *corev1.Pod
+	// user is a pod that uses a claim of the ordinal, other than those of its Jobs, or nil.
+	user *corev1.Pod
+	// going is a Job of the ordinal that is being deleted, or nil.
+	going *batchv1.Job
+	// stray is an unfinished Job that is not the lock's on the claims of today, or nil.
+	stray *batchv1.Job
+	// strayPod is a drain pod that has not ended and whose Job is not under way, or nil.
+	strayPod *corev1.Pod
+	// endedPod is a drain pod that has ended and whose Job was deleted without it, or nil.
+	endedPod *corev1.Pod
+
+	// last is what the lock remembers of the latest attempt; its Number is 0 without one.
+	last Attempt
+	// run is what the pods of the Job say together.
+	run jobPods
+	// failure is how the latest attempt failed, or nil while it is open or has succeeded; noted says that the lock
+	// remembers it.
+	failure *Attempt
+	noted   bool
+	// succeeded says that the Job is complete, the latest attempt, and believed.
+	succeeded bool
+
+	// mayDelete says that claims may be deleted under the lock.
+	mayDelete bool
+	// held are the claims whose mark holds.
+	held []corev1.PersistentVolumeClaim
+	// outcome is what the drain said last.
+	outcome string
+
+	// needed and surplus are of no ordinal, but of the policy as a whole: whether it must stay, and the finished Jobs that
+	// are not kept for their logs.
+	needed  bool
+	surplus []batchv1.Job
+}
+
+// observe computes what follows from the objects of an ordinal.
+func (p *planner) observe(e *evidence) {
+	e.planner = p
+	e.inRange = InRange(p.StatefulSet, e.number)
+	e.user = p.userOf(e)
+	name := p.podName(e.number)
+	for i := range p.Pods {
+		if p.Pods[i].Name == name {
+			e.namesake = &p.Pods[i]
+		}
 	}
-	suffix := fmt.Sprintf("-%d-drain-%s", ordinal, hex.EncodeToString(hash.Sum(nil))[:jobHashLength])
-	if room := maxJobNameLength - len(suffix); len(set) > room {
-		set = strings.TrimRight(set[:room], "-.")
+	if e.lock != nil {
+		e.last = attemptUnder(e.lock)
+		e.mayDelete = p.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete && p.Policy.DeletionTimestamp == nil &&
+			e.lock.DeletionTimestamp == nil && skipped(e) == "" && !released(e)
 	}
-	return set + suffix
-}
-
-// Receipt returns the value of DRAIN_RECEIPT in an attempt's pods. It is derived from the Job's name, so no two
-// attempts have the same, and a receipt of one is worth nothing to another.
-func Receipt(job string) string {
-	sum := sha256.Sum256([]byte("receipt/" + job))
-	return "receipt-" + hex.EncodeToString(sum[:])[:32]
-}
-
-// attemptOf returns the attempt in a Job's label, or 0.
-func attemptOf(job *batchv1.Job) int32 {
-	n, err := strconv.ParseInt(job.Labels[drainv1alpha1.AttemptLabel], 10, 32)
-	if err != nil || n < 1 {
-		return 0
+	for i := range e.claims {
+		if holds(e, &e.claims[i]) {
+			e.held = append(e.held, e.claims[i])
+		}
 	}
-	return int32(n)
+	if e.job != nil {
+		e.run = e.podsOfJob()
+	}
+	if e.lock != nil {
+		e.failure = failure(e)
+		e.noted = e.failure != nil && e.last.Number == e.failure.Number && e.last.Failed != nil
+	}
+	e.succeeded = e.job != nil && finished(e.job) != nil && e.failure == nil && e.attempt >= e.last.Number
+	e.findStrays()
+	e.outcome = newestOutcome(e.pods)
+	if len(e.held) > 0 {
+		e.outcome = cmp.Or(e.outcome, claims.ReadMark(&e.held[0]).Outcome)
+	}
 }
 
-// ordinalOf returns the ordinal in an object's label.
-func ordinalOf(labels map[string]string) (int32, bool) {
-	n, err := strconv.ParseInt(labels[drainv1alpha1.OrdinalLabel], 10, 32)
-	return int32(n), err == nil && n >= 0
+// findStrays finds whatever runs on the ordinal's claims without being the Job of the present lock.
+func (e *evidence) findStrays() {
+	jobs := e.others
+	if e.job != nil {
+		jobs = append(slices.Clone(jobs), *e.job)
+	}
+	for i := range jobs {
+		if jobs[i].DeletionTimestamp != nil && e.going == nil {
+			e.going = &jobs[i]
+		}
+	}
+	for i := range e.others {
+		if finished(&e.others[i]) == nil && e.stray == nil {
+			e.stray = &e.others[i]
+		}
+	}
+	for i := range e.pods {
+		pod := &e.pods[i]
+		if terminal(pod) {
+			if e.endedPod == nil && pod.DeletionTimestamp == nil && orphaned(pod) {
+				e.endedPod = pod
+			}
+			continue
+		}
+		// A pod that only bears the labels beside a Job under way is a user of the claims, and is seen as one when the Job
+		// has ended: no Job is started beside a drain pod.
+		if open := e.job != nil && finished(e.job) == nil; open && (metav1.IsControlledBy(pod, e.job) || !e.controls(pod)) {
+			continue
+		}
+		if e.strayPod == nil {
+			e.strayPod = pod
+		}
+	}
 }
 
-// finished returns the Job's final condition, or nil while it has none. Since Kubernetes
-// 1.31 the Job controller sets it only when every pod of the Job is in a terminal phase.
-func finished(job *batchv1.Job) *batchv1.JobCondition {
-	for i := range job.Status.Conditions {
-		condition := &job.Status.Conditions[i]
-		if (condition.Type == batchv1.JobComplete || condition.Type == batchv1.JobFailed) && condition.Status == corev1.ConditionTrue {
-			return condition
+// phase returns which part of the protocol the ordinal is in.
+func (e *evidence) phase() phase {
+	switch {
+	case e.lock == nil:
+		return unlocked
+	case e.job != nil && finished(e.job) == nil:
+		return underway
+	}
+	return locked
+}
+
+// controls reports whether a Job of the ordinal that has a controller, the policy, is a pod's.
+func (e *evidence) controls(pod *corev1.Pod) bool {
+	owner := metav1.GetControllerOfNoCopy(pod)
+	return owner != nil && (e.job != nil && e.job.UID == owner.UID ||
+		slices.ContainsFunc(e.others, func(job batchv1.Job) bool { return job.UID == owner.UID && !orphaned(&job) }))
+}
+
+// userOf returns a pod that uses a claim of the ordinal, other than those of the ordinal's Jobs. A drain pod that lost its
+// Job is a user too: any pod can bear the operator's labels.
+func (p *planner) userOf(e *evidence) *corev1.Pod {
+	for i := range p.Pods {
+		pod := &p.Pods[i]
+		if terminal(pod) || e.controls(pod) {
+			continue
+		}
+		for j := range pod.Spec.Volumes {
+			name := claimOf(pod, &pod.Spec.Volumes[j])
+			if slices.ContainsFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool { return claim.Name == name }) {
+				return pod
+			}
 		}
 	}
 	return nil
 }
 
-// terminal says whether none of the pod's containers runs or will run again.
-func terminal(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-}
-
-// started says whether any container of the pod has ever run.
-func started(pod *corev1.Pod) bool {
-	if terminal(pod) {
-		return true
-	}
-	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
-		for i := range statuses {
-			if statuses[i].State.Waiting == nil && (statuses[i].State.Running != nil || statuses[i].State.Terminated != nil) ||
-				statuses[i].RestartCount > 0 || statuses[i].LastTerminationState.Terminated != nil {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// outcome returns the message with which a container of the pod ended last; that of a
-// failed container first, because it is what people look for. Native sidecars don't speak for
-// the drain: they are ended when it has, and their exit codes don't count.
-func outcome(pod *corev1.Pod) string {
-	sidecars := map[string]bool{}
-	for i := range pod.Spec.InitContainers {
-		if policy := pod.Spec.InitContainers[i].RestartPolicy; policy != nil && *policy == corev1.ContainerRestartPolicyAlways {
-			sidecars[pod.Spec.InitContainers[i].Name] = true
-		}
-	}
-	var message string
-	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
-		for i := range statuses {
-			ended := statuses[i].State.Terminated
-			if ended == nil {
-				ended = statuses[i].LastTerminationState.Terminated
-			}
-			if ended == nil || sidecars[statuses[i].Name] {
-				continue
-			}
-			text := proof.WithoutReceipt(ended.Message, receiptOf(pod))
-			if ended.ExitCode != 0 {
-				if text == "" {
-					text = fmt.Sprintf("container %s exited with code %d (%s)", statuses[i].Name, ended.ExitCode, ended.Reason)
-				}
-				return text
-			}
-			if text != "" {
-				message = text
-			}
-		}
-	}
-	if message == "" && pod.Status.Message != "" && pod.Status.Phase == corev1.PodFailed {
-		message = pod.Status.Reason + ": " + pod.Status.Message
-	}
-	return message
-}
-
-// receiptOf returns the receipt that a drain pod was to leave. It is only shown by this; what a pod proves is decided by
-// the name of its Job.
-func receiptOf(pod *corev1.Pod) string {
-	if owner := metav1.GetControllerOf(pod); owner != nil {
-		return Receipt(owner.Name)
+// claimOf returns the name of the claim that a volume is of, or "". That of a generic ephemeral volume is named after the pod
+// (kubernetes/component-helpers, ephemeral.VolumeClaimName).
+func claimOf(pod *corev1.Pod, volume *corev1.Volume) string {
+	switch {
+	case volume.PersistentVolumeClaim != nil:
+		return volume.PersistentVolumeClaim.ClaimName
+	case volume.Ephemeral != nil:
+		return pod.Name + "-" + volume.Name
 	}
 	return ""
 }
 
-// trouble returns why a pod that should run doesn't, in a way that a person must mend.
-func trouble(pod *corev1.Pod) (reason, message string) {
-	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
-		for i := range statuses {
-			waiting := statuses[i].State.Waiting
-			if waiting == nil {
-				continue
-			}
-			switch waiting.Reason {
-			case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable", "SignatureValidationFailed":
-				// The kubelet alternates between these reasons and their messages; one reason
-				// and one message of ours keep the status still.
-				return drainv1alpha1.ReasonImagePullFailed, fmt.Sprintf("the image %q of container %q of pod %q can't be pulled", statuses[i].Image, statuses[i].Name, pod.Name)
-			case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
-				return drainv1alpha1.ReasonContainerConfigError, fmt.Sprintf("container %q of pod %q can't be created: %s", statuses[i].Name, pod.Name, waiting.Message)
-			}
-		}
-	}
-	return "", ""
+// podName returns the name of the StatefulSet's own pod of an ordinal, and of its lock.
+func (p *planner) podName(ordinal int32) string {
+	return fmt.Sprintf("%s-%d", p.identity.Name, ordinal)
 }
 
-// Busy names a lock, an unfinished Job or a live drain pod of the policy that the snapshot
-// holds, or is empty if there is none. With an ordinal, in decimal as in the label, locks don't
-// count and other ordinals neither.
-func Busy(snapshot Snapshot, ordinal string) string {
-	for i := range snapshot.Jobs {
-		job := &snapshot.Jobs[i]
-		if finished(job) == nil && (controls(snapshot.Policy.UID, job) || orphaned(job)) && (ordinal == "" || job.Labels[drainv1alpha1.OrdinalLabel] == ordinal) {
-			return fmt.Sprintf("Job %q", job.Name)
+// The rest is what the rules ask of the evidence.
+
+func always(*evidence) bool { return true }
+
+// busy reports whether something runs, or may come to run, without a lock.
+func (e *evidence) busy() bool {
+	return slices.ContainsFunc(e.others, func(job batchv1.Job) bool { return finished(&job) == nil }) ||
+		slices.ContainsFunc(e.pods, func(pod corev1.Pod) bool { return !terminal(&pod) })
+}
+
+func unheld(e *evidence) bool {
+	return e.Policy.DeletionTimestamp == nil && !slices.Contains(e.Policy.Finalizers, drainv1alpha1.PolicyFinalizer)
+}
+
+func unheldBusy(e *evidence) bool { return unheld(e) && (e.lock != nil || e.busy()) }
+
+func going(e *evidence) bool { return e.going != nil }
+
+func drainedJobGoing(e *evidence) bool {
+	return e.going != nil && finished(e.going) != nil && e.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete && kept(e)
+}
+
+func strays(e *evidence) bool { return e.stray != nil || e.strayPod != nil }
+
+func usedBesideStray(e *evidence) bool { return strays(e) && usedHeld(e) }
+
+func unprovenBesideStray(e *evidence) bool {
+	return strays(e) && e.user != nil && e.job != nil && e.failure != nil && !e.noted
+}
+
+func strayJob(e *evidence) bool { return e.stray != nil }
+
+func strayPod(e *evidence) bool { return e.strayPod != nil }
+
+func endableStrayPod(e *evidence) bool {
+	return e.strayPod != nil && e.strayPod.DeletionTimestamp == nil && (orphaned(e.strayPod) || e.controls(e.strayPod))
+}
+
+func jobHoldsGoingClaim(e *evidence) bool { return terminating(e) != "" && len(e.others) > 0 }
+
+func podHoldsGoingClaim(e *evidence) bool { return terminating(e) != "" && e.endedPod != nil }
+
+// used reports whether a claim whose mark holds, and which is to stay, is used by a pod. The claims' Unused condition makes
+// such a mark void by itself where Kubernetes reports it, but late, and not at all for a pod that is gone when Kubernetes
+// looks.
+func usedHeld(e *evidence) bool { return e.user != nil && firstStaying(e.held) != nil }
+
+func backInRange(e *evidence) bool { return e.inRange }
+
+func noClaims(e *evidence) bool { return len(e.claims) == 0 }
+
+func policyDeleted(e *evidence) bool { return e.Policy.DeletionTimestamp != nil }
+
+func lockGoing(e *evidence) bool { return e.lock != nil && e.lock.DeletionTimestamp != nil }
+
+func outranked(e *evidence) bool { return e.Rival != "" }
+
+// misfit reports whether the lock that was just made, or that nothing was done under yet, lacks what makes it one.
+func misfit(e *evidence) bool {
+	if e.lock != nil {
+		return LockLacks(e.lock, e.Policy.UID) != "" && !orphaned(e.lock) && e.job == nil && e.last.Number == 0 && e.lock.Annotations[drainv1alpha1.JobAnnotation] == ""
+	}
+	return e.namesake != nil && (e.namesake.UID == e.Made || controls(e.Policy.UID, e.namesake)) && !terminal(e.namesake)
+}
+
+// stillBusy returns what runs, or may come to run, under a lock whose policy is gone, or "".
+func (e *evidence) stillBusy() string {
+	for i := range e.others {
+		if finished(&e.others[i]) == nil {
+			return fmt.Sprintf("Job %q", e.others[i].Name)
 		}
 	}
-	for i := range snapshot.Pods {
-		pod := &snapshot.Pods[i]
-		switch {
-		case IsLock(pod, snapshot.Policy.UID):
-			if ordinal == "" {
-				return fmt.Sprintf("lock %q", pod.Name)
-			}
-		case pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleDrain && !terminal(pod):
-			if ordinal == "" || pod.Labels[drainv1alpha1.OrdinalLabel] == ordinal {
-				return fmt.Sprintf("drain pod %q", pod.Name)
-			}
+	for i := range e.pods {
+		if !terminal(&e.pods[i]) {
+			return fmt.Sprintf("drain pod %q", e.pods[i].Name)
 		}
 	}
 	return ""
 }
 
-// OrphanedJob returns an unfinished Job of an ordinal, in decimal as in the label, that has no controller and was not
-// deleted, or nil. The garbage collector does not stop it.
-func OrphanedJob(snapshot Snapshot, ordinal string) *batchv1.Job {
-	for i := range snapshot.Jobs {
-		job := &snapshot.Jobs[i]
-		if orphaned(job) && job.Labels[drainv1alpha1.OrdinalLabel] == ordinal && finished(job) == nil && job.DeletionTimestamp == nil {
-			return job
+func stillBusy(e *evidence) bool { return e.stillBusy() != "" }
+
+func policyNeeded(e *evidence) bool { return e.needed }
+
+func policyHeld(e *evidence) bool {
+	return slices.Contains(e.Policy.Finalizers, drainv1alpha1.PolicyFinalizer)
+}
+
+func surplus(e *evidence) bool { return len(e.surplus) > 0 }
+
+// A Job that is under way.
+
+func notStartedInRange(e *evidence) bool { return e.inRange && !e.run.started }
+
+func cancelled(e *evidence) bool {
+	return e.inRange && e.Policy.Spec.WhenScaledUp == drainv1alpha1.WhenScaledUpCancel
+}
+
+func suspendedInRange(e *evidence) bool {
+	return e.inRange && ptr.Deref(e.job.Spec.Suspend, false) && !e.run.alive && !e.run.succeeded
+}
+
+// claimGoingUnmounted reports whether a claim is being deleted on which the kubelet starts no pod, also no further one after
+// one that failed. It restarts the containers of one that has started.
+func claimGoingUnmounted(e *evidence) bool {
+	return terminating(e) != "" && !e.run.running && !e.run.succeeded
+}
+
+// lockGoingIdle reports whether the lock is being deleted and nothing runs under it. No further pod is ungated under such a
+// lock. In a namespace that is being deleted, none could be made either: Kubernetes deletes the pods first, and waits until
+// all are gone.
+func lockGoingIdle(e *evidence) bool { return lockGoing(e) && !e.run.alive && !e.run.succeeded }
+
+func editedNotStarted(e *evidence) bool { return e.edited(e.job) && !e.run.started }
+
+func unnoted(e *evidence) bool { return e.failure != nil && !e.noted }
+
+func attemptFailed(e *evidence) bool { return e.failure != nil }
+
+// lateJob reports whether the Job was created at a time at which it could have been created before: it may have been, and
+// deleted as soon as it was. The lock then remembers when it was created, so that it isn't created again with haste.
+func lateJob(e *evidence) bool {
+	created := e.job.CreationTimestamp
+	switch {
+	case e.last.Number == e.attempt:
+		return e.last.Failed == nil && e.last.Asked.Time.Before(created.Time)
+	case e.last.Number > e.attempt:
+		return false
+	case e.last.Failed != nil:
+		return !created.Time.Before(e.last.Failed.Add(Backoff(e.Policy.Spec.Retry, e.last.Number) + askAgain))
+	}
+	return !created.Time.Before(e.lock.CreationTimestamp.Add(askAgain))
+}
+
+// mayUngate reports whether a pod of the Job is the next to run. One pod at a time does: the next one only when the last has
+// ended, and none once one has succeeded.
+func mayUngate(e *evidence) bool {
+	return e.run.gated != nil && !e.run.alive && !e.run.succeeded && e.lock.DeletionTimestamp == nil
+}
+
+func mayUngateUsed(e *evidence) bool { return mayUngate(e) && e.user != nil }
+
+func mayUngateUnnoted(e *evidence) bool {
+	return mayUngate(e) && e.lock.Annotations[drainv1alpha1.JobAnnotation] != string(e.job.UID)
+}
+
+// A drain that has succeeded.
+
+// unmarked reports whether claims await the marks of a success. Where they are kept and the ordinal is back in range, a
+// mark would hold no longer than the lock.
+func unmarked(e *evidence) bool {
+	return e.succeeded && (e.mayDelete || !e.inRange) &&
+		slices.ContainsFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool {
+			return claim.DeletionTimestamp == nil && !holds(e, &claim)
+		})
+}
+
+func unmarkedBehind(e *evidence) bool {
+	return unmarked(e) && e.staysOut(e.inRange) && !policyDeleted(e) && behind(e)
+}
+
+// unmarkedInUse reports whether Kubernetes does not report a claim as unused yet.
+func unmarkedInUse(e *evidence) bool { return unmarked(e) && e.unreported() != nil }
+
+func unmarkedUnwanted(e *evidence) bool { return unmarkedInUse(e) && (e.inRange || policyDeleted(e)) }
+
+// unreported returns a claim that awaits its mark and that Kubernetes does not report as unused, or nil.
+func (e *evidence) unreported() *corev1.PersistentVolumeClaim {
+	for i := range e.claims {
+		if _, known := claims.UnusedSince(&e.claims[i]); awaitsMark(e, &e.claims[i]) && !known {
+			return &e.claims[i]
 		}
 	}
 	return nil
 }
 
-// Orphan returns a drain pod of an ordinal, in decimal as in the label, that runs on without a Job and was not deleted,
-// or nil. Nothing but the operator would ever tell it to end.
-func Orphan(snapshot Snapshot, ordinal string) *corev1.Pod {
-	for i := range snapshot.Pods {
-		pod := &snapshot.Pods[i]
-		if pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleDrain && pod.Labels[drainv1alpha1.OrdinalLabel] == ordinal &&
-			metav1.GetControllerOf(pod) == nil && !terminal(pod) && pod.DeletionTimestamp == nil {
-			return pod
+func undrainedClaimGoing(e *evidence) bool {
+	return e.job != nil && len(e.held) < len(e.claims) && terminating(e) != ""
+}
+
+// disposable reports whether drained claims are to be deleted, and every claim of the ordinal that may hold data is drained.
+func disposable(e *evidence) bool { return e.mayDelete && len(e.held) > 0 && restIsNew(e) }
+
+func disposableOldJob(e *evidence) bool { return disposable(e) && len(e.others) > 0 }
+
+func disposableEndedPod(e *evidence) bool { return disposable(e) && e.endedPod != nil }
+
+func disposableJob(e *evidence) bool { return disposable(e) && e.job != nil }
+
+func disposableUsed(e *evidence) bool { return disposable(e) && usedHeld(e) }
+
+func disposableClaim(e *evidence) bool { return disposable(e) && firstStaying(e.held) != nil }
+
+// disposableUnnoted reports whether the lock does not remember yet which versions of the claims are to be deleted.
+func disposableUnnoted(e *evidence) bool {
+	noted := strings.Split(e.lock.Annotations[drainv1alpha1.DeletingAnnotation], ",")
+	return disposable(e) && slices.ContainsFunc(staying(e.held), func(claim corev1.PersistentVolumeClaim) bool {
+		return !slices.Contains(noted, claim.ResourceVersion)
+	})
+}
+
+func through(e *evidence) bool { return e.succeeded || len(e.held) == len(e.claims) }
+
+// Claims that are drained and kept, without a lock.
+
+func kept(e *evidence) bool { return len(e.held) == len(e.claims) }
+
+func keptUsed(e *evidence) bool { return kept(e) && usedHeld(e) }
+
+// keptBehind reports whether a mark names another generation than the StatefulSet's present one. It is renewed before the
+// next one comes.
+func keptBehind(e *evidence) bool { return kept(e) && e.outdated() != nil }
+
+func (e *evidence) outdated() *corev1.PersistentVolumeClaim {
+	for i := range e.held {
+		if e.StatefulSet != nil && claims.ReadMark(&e.held[i]).Generation != e.StatefulSet.Generation {
+			return &e.held[i]
 		}
 	}
 	return nil
+}
+
+func keptForGood(e *evidence) bool {
+	return kept(e) && e.Policy.Spec.WhenDrained != drainv1alpha1.WhenDrainedDelete
+}
+
+// keptForNow reports whether claims that are drained and kept are to be deleted by now, and can't be drained once more for
+// that yet, under a lock.
+func keptForNow(e *evidence) bool {
+	return kept(e) && (anyOf(unasked)(e) || young(e) || drainedBefore(e) || fewReplicas(e))
+}
+
+// unasked is why no drain of an orphan starts, whatever the time and the replicas.
+var unasked = []func(*evidence) bool{
+	skippedClaim, setGoingDrain, noSet, scaledRetain, neverBound, ambiguous, claimMissing, claimGoing, claimLost, notAccepted,
+}
+
+func anyOf(conditions []func(*evidence) bool) func(*evidence) bool {
+	return func(e *evidence) bool {
+		return slices.ContainsFunc(conditions, func(applies func(*evidence) bool) bool { return applies(e) })
+	}
+}
+
+// Whether a drain is asked for.
+
+func skippedClaim(e *evidence) bool { return skipped(e) != "" }
+
+func setGoingDrain(e *evidence) bool {
+	return e.StatefulSet != nil && e.StatefulSet.DeletionTimestamp != nil && e.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain
+}
+
+func noSet(e *evidence) bool {
+	return !e.drainsDeleted() && (e.StatefulSet == nil || e.StatefulSet.DeletionTimestamp != nil)
+}
+
+func scaledRetain(e *evidence) bool {
+	return !e.drainsDeleted() && e.Policy.Spec.WhenScaled == drainv1alpha1.WhenScaledRetain
+}
+
+func neverBound(e *evidence) bool {
+	return !slices.ContainsFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool {
+		return claim.Spec.VolumeName != "" || claim.Status.Phase != corev1.ClaimPending
+	})
+}
+
+// ambiguous reports whether claims of the StatefulSet may be another one's. Those of the ordinal that seem to be missing may
+// be among them.
+func ambiguous(e *evidence) bool { return e.ready.Reason == drainv1alpha1.ReasonAmbiguousClaims }
+
+func claimMissing(e *evidence) bool { return e.missing() != "" }
+
+func claimGoing(e *evidence) bool { return terminating(e) != "" }
+
+func claimLost(e *evidence) bool { return lostClaim(e) != nil }
+
+func notAccepted(e *evidence) bool { return e.accepted().Status != metav1.ConditionTrue }
+
+// Attempts.
+
+func failedNotAccepted(e *evidence) bool { return e.failure != nil && notAccepted(e) }
+
+// failedUnedited reports whether the template is that of the attempt that failed. One that can't be read is none.
+func failedUnedited(e *evidence) bool {
+	return e.failure != nil && (e.TemplateHash == "" || e.failure.TemplateHash == e.TemplateHash)
+}
+
+func exhausted(e *evidence) bool {
+	most := e.Policy.Spec.Retry.MaxAttempts
+	return failedUnedited(e) && most != nil && e.failure.Number >= *most
+}
+
+func backingOff(e *evidence) bool { return failedUnedited(e) && e.now.Before(e.due()) }
+
+func failedInUse(e *evidence) bool { return e.failure != nil && e.user != nil }
+
+func inUse(e *evidence) bool { return e.user != nil }
+
+// vanished reports whether the Job was created a moment ago and is gone.
+func vanished(e *evidence) bool {
+	return e.last.Number == e.next() && e.last.Failed == nil && e.now.Before(e.last.Asked.Add(askAgain))
+}
+
+// Before the lock is taken.
+
+func young(e *evidence) bool { return e.now.Before(e.oldEnough()) }
+
+func drainedBefore(e *evidence) bool { return e.voidSince() != nil }
+
+func fewReplicas(e *evidence) bool {
+	return e.remaining() < ptr.Deref(e.Policy.Spec.MinReadyReplicas, 1)
+}
+
+// behind reports whether the StatefulSet controller may still act on a spec from before the present one, and make a pod for
+// the ordinal once its name is free.
+func behind(e *evidence) bool {
+	return e.StatefulSet != nil && e.StatefulSet.Status.ObservedGeneration < e.StatefulSet.Generation
+}
+
+func lockOfAnother(e *evidence) bool {
+	return e.namesake != nil && e.namesake.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLock
+}
+
+func podExists(e *evidence) bool { return e.namesake != nil }
+
+func noSlot(e *evidence) bool {
+	return len(e.ahead) >= int(ptr.Deref(e.Policy.Spec.MaxConcurrentDrains, 1))
 }

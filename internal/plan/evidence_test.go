@@ -18,6 +18,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,8 +133,8 @@ func TestStarted(t *testing.T) {
 		pod  func(*corev1.Pod)
 		want bool
 	}{
-		"no statuses":              {pod: phase(corev1.PodPending)},
-		"running, as the phase is": {pod: phase(corev1.PodRunning)},
+		"no statuses":              {pod: podPhase(corev1.PodPending)},
+		"running, as the phase is": {pod: podPhase(corev1.PodRunning)},
 		"waits":                    {pod: waiting("ContainerCreating")},
 		"an empty state":           {pod: container(corev1.ContainerState{})},
 		"runs":                     {pod: running, want: true},
@@ -141,8 +142,8 @@ func TestStarted(t *testing.T) {
 		"a container has ended":    {pod: initEnded, want: true},
 		"waits to run again":       {pod: restarted, want: true},
 		"has ended once":           {pod: endedBefore, want: true},
-		"failed":                   {pod: phase(corev1.PodFailed), want: true},
-		"succeeded":                {pod: phase(corev1.PodSucceeded), want: true},
+		"failed":                   {pod: podPhase(corev1.PodFailed), want: true},
+		"succeeded":                {pod: podPhase(corev1.PodSucceeded), want: true},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -212,57 +213,69 @@ func TestTheNewestPodWithWordsSpeaksForTheDrain(t *testing.T) {
 	}
 }
 
-func TestBusyNamesWhatKeepsAPolicyOrLock(t *testing.T) {
+func TestAPolicyStaysForAsLongAsItIsNeeded(t *testing.T) {
 	relabel := func(w *world) { w.Pods[0].Labels[drainv1alpha1.RoleLabel] = drainv1alpha1.RoleDrain }
 	tests := map[string]struct {
-		given    func(*world)
-		ordinal  string
-		wantBusy string
+		given func(*world)
+		want  bool
 	}{
 		"nothing":                              {},
-		"a lock":                               {given: func(w *world) { w.lock(2) }, wantBusy: "lock"},
-		"a lock, asked about its ordinal":      {given: func(w *world) { w.lock(2) }, ordinal: "2"},
+		"a lock":                               {given: func(w *world) { w.lock(2) }, want: true},
 		"another policy's lock":                {given: func(w *world) { w.lock(2, func(p *corev1.Pod) { p.OwnerReferences[0].UID = "x" }) }},
-		"a Job":                                {given: func(w *world) { w.job(2, 1) }, wantBusy: "Job"},
-		"a Job of the ordinal":                 {given: func(w *world) { w.job(2, 1) }, ordinal: "2", wantBusy: "Job"},
-		"a Job of another ordinal":             {given: func(w *world) { w.job(3, 1) }, ordinal: "2"},
+		"a Job":                                {given: func(w *world) { w.job(2, 1) }, want: true},
 		"a Job that is over":                   {given: func(w *world) { w.job(2, 1, failed) }},
-		"a drain pod":                          {given: func(w *world) { w.drainPod(2) }, wantBusy: "drain pod"},
-		"a drain pod of the ordinal":           {given: func(w *world) { w.drainPod(2) }, ordinal: "2", wantBusy: "drain pod"},
-		"a drain pod of another ordinal":       {given: func(w *world) { w.drainPod(3) }, ordinal: "2"},
+		"a drain pod":                          {given: func(w *world) { w.drainPod(2) }, want: true},
 		"a drain pod that has ended":           {given: func(w *world) { w.drainPod(2, ended(0, "")) }},
-		"a lock's labels changed to a drain's": {given: all(func(w *world) { w.lock(2) }, relabel), wantBusy: "drain pod"},
-		"somebody else's pod":                  {given: func(w *world) { w.pod("debug", "data-web-2") }},
+		"a lock's labels changed to a drain's": {given: all(func(w *world) { w.lock(2, func(p *corev1.Pod) { p.OwnerReferences = nil }) }, relabel), want: true},
+		"another owner's pod":                  {given: func(w *world) { w.pod("debug", "data-web-2") }},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := Busy(given(tc.given).Snapshot, tc.ordinal)
-			if (got == "") != (tc.wantBusy == "") || !strings.HasPrefix(got, tc.wantBusy) {
-				t.Errorf("Busy = %q, want %q", got, tc.wantBusy)
+			plan := Make(given(tc.given).Snapshot, now)
+			if stays := plan.Policy.Rule == "policy-needed"; stays != tc.want || (plan.Policy.Next == nil) != tc.want {
+				t.Errorf("rule %s, step %q, want the policy to stay: %t", plan.Policy.Rule, stepName(plan.Policy.Next), tc.want)
 			}
 		})
 	}
 }
 
-func TestOrphanNamesThePodThatNothingElseEnds(t *testing.T) {
+// TestALockWhosePolicyIsGoneIsReleased asks what is done about the lock of ordinal 2, of a policy that is gone.
+func TestALockWhosePolicyIsGoneIsReleased(t *testing.T) {
+	lock := func(w *world) { w.lock(2) }
 	going := func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: now} }
 	for name, tc := range map[string]struct {
-		given func(*world)
-		want  bool
+		given              func(*world)
+		wantRule, wantStep string
 	}{
-		"nothing":                         {},
-		"a gated pod without a Job":       {given: func(w *world) { w.drainPod(2, gated) }, want: true},
-		"a running pod without a Job":     {given: func(w *world) { w.drainPod(2, running) }, want: true},
-		"a pod that has ended":            {given: func(w *world) { w.drainPod(2, ended(0, "")) }},
-		"a pod that is being deleted":     {given: func(w *world) { w.drainPod(2, gated, going) }},
-		"a pod of another ordinal":        {given: func(w *world) { w.drainPod(3, gated) }},
-		"a pod of a Job":                  {given: func(w *world) { w.job(2, 1); w.drainPod(2, gated) }},
-		"a pod that isn't the operator's": {given: func(w *world) { w.pod("debug", "data-web-2") }},
-		"a lock":                          {given: func(w *world) { w.lock(2) }},
+		"nothing but the lock":              {given: lock, wantRule: "abandoned", wantStep: "DeleteLock"},
+		"it is being deleted":               {given: func(w *world) { w.lock(2, podTerminating) }, wantRule: "abandoned", wantStep: "RemoveLockFinalizer"},
+		"a marked claim":                    {given: all(func(w *world) { w.claim("data", 2, markedUnder(2)) }, lock), wantRule: "abandoned", wantStep: "ReleaseMark"},
+		"a claim without a mark":            {given: lockedOrphan, wantRule: "abandoned", wantStep: "DeleteLock"},
+		"a marked claim that is deleted":    {given: all(func(w *world) { w.claim("data", 2, markedUnder(2), claimTerminating) }, lock), wantRule: "abandoned", wantStep: "DeleteLock"},
+		"a marked claim of another ordinal": {given: all(func(w *world) { w.claim("data", 3, markedUnder(3)) }, lock), wantRule: "abandoned", wantStep: "DeleteLock"},
+		"a Job":                             {given: all(lock, func(w *world) { w.job(2, 1) }), wantRule: "abandoned-busy"},
+		"a Job of another ordinal":          {given: all(lock, func(w *world) { w.job(3, 1) }), wantRule: "abandoned", wantStep: "DeleteLock"},
+		"a Job of another policy":           {given: all(lock, func(w *world) { w.job(2, 1, forged) }), wantRule: "abandoned", wantStep: "DeleteLock"},
+		"a Job that is over":                {given: all(lock, func(w *world) { w.job(2, 1, complete) }), wantRule: "abandoned", wantStep: "DeleteLock"},
+		"a Job without a controller":        {given: all(lock, func(w *world) { w.job(2, 1, ownerless) }), wantRule: "abandoned-job", wantStep: "DeleteJob"},
+		"the same, being deleted":           {given: all(lock, func(w *world) { w.job(2, 1, ownerless, jobTerminating) }), wantRule: "abandoned-busy"},
+		"a gated pod without a Job":         {given: all(lock, func(w *world) { w.drainPod(2, gated) }), wantRule: "abandoned-pod", wantStep: "DeletePod"},
+		"a running pod without a Job":       {given: all(lock, func(w *world) { w.drainPod(2, running) }), wantRule: "abandoned-pod", wantStep: "DeletePod"},
+		"a pod that has ended":              {given: all(lock, func(w *world) { w.drainPod(2, ended(0, "")) }), wantRule: "abandoned", wantStep: "DeleteLock"},
+		"a pod that is being deleted":       {given: all(lock, func(w *world) { w.drainPod(2, gated, going) }), wantRule: "abandoned-busy"},
+		"a pod of another ordinal":          {given: all(lock, func(w *world) { w.drainPod(3, gated) }), wantRule: "abandoned", wantStep: "DeleteLock"},
+		"a pod of a Job":                    {given: all(lock, func(w *world) { w.job(2, 1, complete); w.drainPod(2, gated) }), wantRule: "abandoned-busy"},
+		"a pod that isn't the operator's":   {given: all(lock, func(w *world) { w.pod("debug", "data-web-2") }), wantRule: "abandoned", wantStep: "DeleteLock"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := Orphan(given(tc.given).Snapshot, "2"); (got != nil) != tc.want {
-				t.Errorf("Orphan = %v, want one: %t", got, tc.want)
+			w := given(tc.given)
+			i := slices.IndexFunc(w.Pods, func(p corev1.Pod) bool { return p.UID == lockUID(2) })
+			got := Abandoned(&w.Pods[i], policyUID, w.Snapshot, now)
+			if got.Rule != tc.wantRule || stepName(got.Next) != tc.wantStep {
+				t.Errorf("rule %s, step %q, want %s, %q", got.Rule, stepName(got.Next), tc.wantRule, tc.wantStep)
+			}
+			if mark, ok := got.Next.(WriteMark); ok && (mark.Mark.LockUID != "" || mark.Mark.ReleasedUID != lockUID(2) || mark.Mark.Generation != 0) {
+				t.Errorf("the mark is %s, want one that is void", mark.Mark)
 			}
 		})
 	}
@@ -275,9 +288,9 @@ func TestIsLock(t *testing.T) {
 		t.Error("a lock is its own policy's only")
 	}
 	for name, change := range map[string]func(*corev1.Pod){
-		"a drain pod":   func(p *corev1.Pod) { p.Labels[drainv1alpha1.RoleLabel] = drainv1alpha1.RoleDrain },
-		"no owner":      func(p *corev1.Pod) { p.OwnerReferences = nil },
-		"no controller": func(p *corev1.Pod) { p.OwnerReferences[0].Controller = ptr.To(false) },
+		"a drain pod":               func(p *corev1.Pod) { p.Labels[drainv1alpha1.RoleLabel] = drainv1alpha1.RoleDrain },
+		"no owner and no finalizer": func(p *corev1.Pod) { p.OwnerReferences, p.Finalizers = nil, nil },
+		"no controller and no gate": func(p *corev1.Pod) { p.OwnerReferences[0].Controller, p.Spec.SchedulingGates = ptr.To(false), nil },
 	} {
 		pod := lock.DeepCopy()
 		change(pod)

@@ -46,7 +46,7 @@ const randomWorlds = 1000
 // cluster should ever hold, and asks of every step what doc.go promises. What it asks is
 // read from the snapshot anew, not from the planner.
 func TestInvariantsHoldForWhateverTheClusterHolds(t *testing.T) {
-	reasons, steps := map[string]int{}, map[StepKind]int{}
+	reasons, steps := map[string]int{}, map[string]int{}
 	for seed := range uint64(randomWorlds) {
 		w := randomWorld(rand.New(rand.NewPCG(seed, 0)))
 		before := w.copy()
@@ -55,7 +55,7 @@ func TestInvariantsHoldForWhateverTheClusterHolds(t *testing.T) {
 		c.plans()
 		for i := range plan.Drains {
 			reasons[plan.Drains[i].Reason]++
-			steps[plan.Drains[i].Next.Kind]++
+			steps[stepName(plan.Drains[i].Next)]++
 			c.drain(&plan.Drains[i])
 		}
 		c.status(plan.Status(w.Policy, metav1.NewTime(now)))
@@ -70,8 +70,8 @@ func TestInvariantsHoldForWhateverTheClusterHolds(t *testing.T) {
 		}
 	}
 	// A promise about steps that never come is worth nothing.
-	for _, kind := range []StepKind{TakeLock, StartJob, AdmitPod, NoteAttempt, DeleteJob, MarkClaims, DeleteClaims, ReleaseLock} {
-		if steps[kind] < randomWorlds/200 {
+	for _, kind := range []string{"TakeLock", "StartJob", "NoteJob", "UngatePod", "NoteAttempt", "DeleteJob", "MarkClaim", "NoteDeletion", "DeleteClaim", "ReleaseMark", "DeleteLock"} {
+		if steps[kind] < randomWorlds/250 {
 			t.Errorf("only %d of %d random worlds lead to %s", steps[kind], randomWorlds, kind)
 		}
 	}
@@ -188,15 +188,25 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 			continue
 		}
 		w.claim(w.StatefulSet.Spec.VolumeClaimTemplates[i].Name, ordinal, some(r,
-			change[claim]{3, bornAfterTheLock}, change[claim]{markChance, mark}, change[claim]{3, skip}, change[claim]{4, claimTerminating}, change[claim]{3, lost}, change[claim]{4, neverBound},
+			change[claim]{3, bornAfterTheLock}, change[claim]{markChance, mark}, change[claim]{3, skip}, change[claim]{4, claimTerminating}, change[claim]{3, volumeLost}, change[claim]{4, unbound},
 			change[claim]{5, unusedSince(corev1.ConditionTrue, noon)}, change[claim]{4, unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(time.Hour)))}, change[claim]{4, unusedSince(corev1.ConditionFalse, noon)})...)
 	}
 	locked := r.IntN(100) < 60
 	if locked {
 		w.lock(ordinal, some(r, change[corev1.Pod]{10, podTerminating}, change[corev1.Pod]{2, func(p *corev1.Pod) { p.UID = "anew" }}, change[corev1.Pod]{2, func(p *corev1.Pod) { p.OwnerReferences = nil }},
-			change[corev1.Pod]{20, attempted(failedAttempt(1+r.Int32N(3), time.Minute))}, change[corev1.Pod]{5, attempted(Attempt{Number: 1 + r.Int32N(3), Asked: noon})}, change[corev1.Pod]{10, ungatedJob})...)
+			change[corev1.Pod]{20, attempted(failedAttempt(1+r.Int32N(3), time.Minute))}, change[corev1.Pod]{5, attempted(Attempt{Number: 1 + r.Int32N(3), Asked: noon})}, change[corev1.Pod]{10, ungatedJob}, change[corev1.Pod]{15, deletionNoted})...)
 	} else if r.IntN(100) < 10 {
 		w.pod(fmt.Sprintf("web-%d", ordinal), "")
+	}
+	if locked && r.IntN(100) < 10 {
+		// What is as it should be is rare otherwise.
+		w.job(ordinal, 1)
+		w.drainPod(ordinal, gated)
+		w.note(ordinal, Attempt{Number: 1, Asked: noon})
+		if r.IntN(2) == 0 {
+			w.annotate(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: lockUID(ordinal)}}, drainv1alpha1.JobAnnotation, string(w.Jobs[len(w.Jobs)-1].UID))
+		}
+		return
 	}
 	attempts := []int32{0, 1, 1, 1, 2, 3}[r.IntN(6)]
 	if !locked && r.IntN(100) < 80 {
@@ -255,7 +265,7 @@ func (c *checker) fail(format string, args ...any) {
 func (c *checker) require(kept bool, d *Drain, promise string) {
 	c.Helper()
 	if !kept {
-		c.fail("%s of ordinal %d (%s: %s) breaks: %s", d.Next.Kind, d.Ordinal, d.Reason, d.Message, promise)
+		c.fail("%s of ordinal %d (%s: %s) breaks: %s", stepName(d.Next), d.Ordinal, d.Reason, d.Message, promise)
 	}
 }
 
@@ -271,7 +281,7 @@ func (c *checker) plans() {
 		if i > 0 && c.plan.Drains[i].Ordinal >= c.plan.Drains[i-1].Ordinal {
 			c.fail("drains are out of order: %d after %d", c.plan.Drains[i].Ordinal, c.plan.Drains[i-1].Ordinal)
 		}
-		if c.plan.Drains[i].Next.Kind == TakeLock {
+		if stepName(c.plan.Drains[i].Next) == "TakeLock" {
 			taken++
 		}
 	}
@@ -281,10 +291,8 @@ func (c *checker) plans() {
 	if locks+taken > 0 && !c.plan.Finalizer {
 		c.fail("the policy has no finalizer although %d locks stand and %d are to be taken", locks, taken)
 	}
-	for i := range c.plan.SurplusJobs {
-		if !over(&c.plan.SurplusJobs[i]) {
-			c.fail("Job %q is surplus and not over", c.plan.SurplusJobs[i].Name)
-		}
+	if job := as[DeleteJob](c.plan.History.Next).Job; job != nil && !over(job) {
+		c.fail("Job %q is surplus and not over", job.Name)
 	}
 }
 
@@ -292,13 +300,14 @@ func (c *checker) drain(d *Drain) {
 	if d.State == "" || d.Reason == "" || d.Message == "" {
 		c.fail("ordinal %d has state %q, reason %q, message %q, want all of them", d.Ordinal, d.State, d.Reason, d.Message)
 	}
-	if d.RetryAfter < 0 || d.RetryAfter > 0 && d.Next.Kind != "" {
-		c.fail("ordinal %d has step %q and RetryAfter %v, want one of the two", d.Ordinal, d.Next.Kind, d.RetryAfter)
+	if d.RetryAfter < 0 || d.RetryAfter > 0 && d.Next != nil {
+		c.fail("ordinal %d has step %q and RetryAfter %v, want one of the two", d.Ordinal, stepName(d.Next), d.RetryAfter)
 	}
-	switch d.Next.Kind {
+	switch step := d.Next.(type) {
 	case TakeLock:
 		c.quiet(d)
-		c.require(d.Lock == nil && len(c.podsNamed(d.Ordinal)) == 0, d, "the name of the lock is free")
+		c.require(d.Lock == nil && len(c.podsNamed(d.Ordinal)) == 0 && step.Ordinal == d.Ordinal, d, "the name of the lock is free")
+		c.require(slices.Contains(c.world.Policy.Finalizers, drainv1alpha1.PolicyFinalizer), d, "the policy stays while it has a lock")
 		c.require(c.outOfRange(d.Ordinal), d, "the ordinal is out of range")
 		set := c.world.StatefulSet
 		c.require(set == nil || set.Status.ObservedGeneration >= set.Generation, d, "the StatefulSet controller has seen the scale-down")
@@ -312,68 +321,97 @@ func (c *checker) drain(d *Drain) {
 		for i := range d.Claims {
 			c.require(d.Claims[i].DeletionTimestamp == nil && d.Claims[i].Status.Phase != corev1.ClaimLost, d, "no claim is going or lost")
 		}
-		c.require(d.Next.Job == c.jobName(d, d.Next.Attempt) && d.Next.Attempt > 0, d, "the Job's name is that of its lock, claims and attempt")
-		c.require(!slices.ContainsFunc(c.world.Jobs, func(j batchv1.Job) bool { return j.Name == d.Next.Job && owned(&j) }), d, "no Job of the policy has this name")
-	case AdmitPod:
+		c.require(step.Job == c.jobName(d, step.Attempt) && step.Attempt > 0 && step.LockUID == d.Lock.UID, d, "the Job's name is that of its lock, claims and attempt")
+		c.require(!slices.ContainsFunc(c.world.Jobs, func(j batchv1.Job) bool { return j.Name == step.Job && owned(&j) }), d, "no Job of the policy has this name")
+	case NoteJob:
 		c.lockStands(d)
-		job := c.job(d.Next.JobUID)
-		c.require(job != nil && !over(job) && job.DeletionTimestamp == nil && job.Name == c.jobName(d, attemptOf(job)), d, "the Job is that of the lock and claims")
-		pod := d.Next.Pod
-		c.require(job != nil && pod != nil && metav1.IsControlledBy(pod, job) && len(pod.Spec.SchedulingGates) == 1 && pod.DeletionTimestamp == nil, d, "the pod is the Job's, and gated")
-		for _, other := range c.drainPods(d.Ordinal) {
-			c.require(pod != nil && (other.UID == pod.UID || hasEnded(&other) || len(other.Spec.SchedulingGates) > 0), d, "no other drain pod of the ordinal runs")
-		}
+		job := c.job(step.Job)
+		c.require(job != nil && !over(job) && job.Name == c.jobName(d, attemptOf(job)), d, "the Job is that of the lock and claims")
+	case UngatePod:
+		c.lockStands(d)
 		c.require(c.world.Policy.DeletionTimestamp == nil, d, "the policy stays")
-	case MarkClaims:
-		c.quiet(d)
-		for _, m := range d.Next.Marks {
-			c.marks(d, m)
+		job := c.job(metav1.GetControllerOf(step.Pod).UID)
+		c.require(job != nil && !over(job) && job.DeletionTimestamp == nil && job.Name == c.jobName(d, attemptOf(job)), d, "the Job is that of the lock and claims")
+		c.require(job != nil && d.Lock.Annotations[drainv1alpha1.JobAnnotation] == string(job.UID), d, "the lock names the Job")
+		c.require(len(step.Pod.Spec.SchedulingGates) == 1 && step.Pod.DeletionTimestamp == nil, d, "the pod is gated")
+		for _, other := range c.drainPods(d.Ordinal) {
+			c.require(other.UID == step.Pod.UID || hasEnded(&other) || len(other.Spec.SchedulingGates) > 0, d, "no other drain pod of the ordinal runs")
 		}
-	case DeleteClaims:
+	case NoteAttempt:
+		c.lockHeld(d)
+		c.require(step.Attempt.Number > 0, d, "the lock is to remember an attempt")
+		c.require(step.Attempt.Failed == nil || step.Attempt.Reason != "" && step.Attempt.Why != "", d, "the lock is to remember why an attempt failed")
+	case NoteDeletion:
+		c.lockStands(d)
+		for i := range step.Claims {
+			c.require(c.drained(d, &step.Claims[i]), d, "the mark holds")
+		}
+	case DeleteClaim:
 		c.quiet(d)
 		c.lockStands(d)
-		c.require(c.world.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete && c.world.Policy.DeletionTimestamp == nil, d, "somebody asked for it")
+		c.require(c.world.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete && c.world.Policy.DeletionTimestamp == nil, d, "the policy asks for it")
 		c.require(!slices.ContainsFunc(c.world.Jobs, func(j batchv1.Job) bool { return ordinalIs(j.Labels, d.Ordinal) && owned(&j) }), d, "no Job is left")
-		for i := range d.Next.Delete {
-			c.require(c.drained(d, &d.Next.Delete[i]), d, "the mark holds")
-		}
+		c.require(c.drained(d, &step.Claim), d, "the mark holds")
+		c.require(strings.Contains(d.Lock.Annotations[drainv1alpha1.DeletingAnnotation], step.Claim.ResourceVersion), d, "the lock names the version that is deleted")
 		for i := range d.Claims {
 			c.require(c.drained(d, &d.Claims[i]) || d.Claims[i].UID == "anew", d, "no claim of the ordinal that may hold data awaits its drain")
 			c.require(d.Claims[i].Annotations[drainv1alpha1.SkipAnnotation] == "", d, "no claim is skipped")
 		}
-	case VoidMarks:
-		for _, m := range d.Next.Marks {
-			lock := types.UID("")
-			if d.Lock != nil {
-				lock = d.Lock.UID
-			}
-			void := m.Mark.HoldsAbsent("")
-			c.require(!void && !m.Mark.HoldsUnder(lock) && !m.Mark.HoldsAt(setUID, 4), d, "a void mark holds for nobody")
-		}
-	case NoteAttempt:
-		c.lockHeld(d)
-		c.require(d.Next.Note.Failed != nil && d.Next.Note.Number > 0 && d.Next.Note.Reason != "" && d.Next.Note.Why != "", d, "the lock is to remember a failure, and why")
+	case WriteMark:
+		c.mark(d, step)
 	case DeletePod:
-		owner := metav1.GetControllerOf(d.Next.Pod)
+		owner := metav1.GetControllerOf(step.Pod)
 		c.require(owner == nil || d.Job == nil || owner.UID != d.Job.UID || over(d.Job), d, "the drain pod is of no Job that is under way")
-	case ReleaseMarks:
-		for _, m := range d.Next.Marks {
-			c.require(d.Lock != nil && m.Mark.ReleasedUID == d.Lock.UID && !m.Mark.HoldsUnder(d.Lock.UID), d, "the mark says under which lock the claim was kept")
-		}
-	case ReleaseLock:
-		c.quiet(d)
-		c.require(d.Lock != nil, d, "there is a lock")
-		for i := range d.Claims {
-			mark := claims.ParseMark(&d.Claims[i])
-			c.require(mark == nil || mark.ReleasedUID == d.Lock.UID || d.Claims[i].DeletionTimestamp != nil, d, "every kept claim was written to under the lock")
-		}
+	case DeleteLock:
+		c.require(step.Lock.DeletionTimestamp == nil, d, "the lock isn't being deleted yet")
+		c.released(d)
+	case RemoveLockFinalizer:
+		c.require(step.Lock.DeletionTimestamp != nil, d, "the lock is being deleted")
+		c.released(d)
 	case DeleteJob:
-		job := c.job(d.Next.JobUID)
-		c.require(job != nil && job.Name == d.Next.Job && ordinalIs(job.Labels, d.Ordinal) && job.DeletionTimestamp == nil, d, "the Job is the ordinal's, and isn't going yet")
+		job := c.job(step.Job.UID)
+		c.require(job != nil && ordinalIs(job.Labels, d.Ordinal) && job.DeletionTimestamp == nil, d, "the Job is the ordinal's, and isn't going yet")
 		if job != nil && over(job) && d.Reason == drainv1alpha1.ReasonDeletingClaims {
 			c.lockStands(d)
 		}
-	case "":
+	case AddFinalizer:
+		c.require(c.world.Policy.DeletionTimestamp == nil, d, "the policy stays")
+	case nil:
+	default:
+		c.fail("ordinal %d has a step that no promise is asked of: %s", d.Ordinal, step.Name())
+	}
+}
+
+// released requires of a lock that is let go that nothing runs, and that every kept claim was written to.
+func (c *checker) released(d *Drain) {
+	c.Helper()
+	if d.Reason == drainv1alpha1.ReasonLockRefused {
+		return
+	}
+	c.quiet(d)
+	c.require(d.Lock != nil, d, "there is a lock")
+	for i := range d.Claims {
+		mark := claims.ParseMark(&d.Claims[i])
+		c.require(mark == nil || mark.ReleasedUID == d.Lock.UID || d.Claims[i].DeletionTimestamp != nil, d, "every kept claim was written to under the lock")
+	}
+}
+
+// mark requires of each mark what its purpose promises.
+func (c *checker) mark(d *Drain, m WriteMark) {
+	c.Helper()
+	switch m.Purpose {
+	case MarkClaim, RenewMark:
+		c.quiet(d)
+		c.marks(d, m)
+	case VoidMark:
+		lock := types.UID("")
+		if d.Lock != nil {
+			lock = d.Lock.UID
+		}
+		void := m.Mark.HoldsAbsent("")
+		c.require(!void && !m.Mark.HoldsUnder(lock) && !m.Mark.HoldsAt(setUID, 4), d, "a void mark never holds")
+	case ReleaseMark:
+		c.require(d.Lock != nil && m.Mark.ReleasedUID == d.Lock.UID && !m.Mark.HoldsUnder(d.Lock.UID), d, "the mark says under which lock the claim was kept")
 	}
 }
 
@@ -387,7 +425,7 @@ func (c *checker) quiet(d *Drain) {
 	for _, pod := range c.drainPods(d.Ordinal) {
 		c.require(hasEnded(&pod), d, "no drain pod of the ordinal is alive")
 	}
-	if d.Next.Kind == ReleaseLock || d.Next.Kind == MarkClaims {
+	if n := stepName(d.Next); n == "DeleteLock" || n == "RemoveLockFinalizer" || n == "MarkClaim" {
 		return
 	}
 	for i := range c.world.Pods {
@@ -423,7 +461,7 @@ func (c *checker) armed(d *Drain) {
 
 // marks requires of a mark to be written either that it is the evidence of a complete Job,
 // or that it carries a mark that holds on to this generation.
-func (c *checker) marks(d *Drain, m ClaimMark) {
+func (c *checker) marks(d *Drain, m WriteMark) {
 	c.Helper()
 	c.require(m.Mark.ClaimUID == m.Claim.UID && slices.ContainsFunc(d.Claims, func(claim corev1.PersistentVolumeClaim) bool { return claim.UID == m.Claim.UID }), d, "the mark names its claim")
 	if m.Mark.Generation != 0 {

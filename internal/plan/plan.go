@@ -52,56 +52,55 @@ const (
 	maxClaimTemplates = 100
 )
 
-// planner holds a snapshot in the form that the decisions need.
+// planner is a snapshot with what follows from it for every ordinal.
 type planner struct {
 	Snapshot
 	now time.Time
-	// ready is whether a scale-down would be drained, and template whether a drain could be
-	// started at all, whatever becomes of the StatefulSet.
+	// ready is whether a scale-down would be drained, and template whether a drain could be started at all, whatever
+	// becomes of the StatefulSet.
 	ready, template Condition
 	identity        claims.Identity
-	// locked are the ordinals that have a lock or are about to take it, the highest first.
-	locked []int32
-	// stranded are claims that look like the StatefulSet's and are nobody's to drain.
+	// stranded are claims that look like the StatefulSet's and are not known to be its own.
 	stranded []corev1.PersistentVolumeClaim
 }
 
-// ordinal is the evidence about one ordinal.
-type ordinal struct {
-	number  int32
-	inRange bool
-	claims  []corev1.PersistentVolumeClaim
-	lock    *corev1.Pod
-	// job is that of the latest attempt under the lock; others are all other Jobs.
-	job     *batchv1.Job
-	attempt int32
-	others  []batchv1.Job
-	// pods are the drain pods, whatever Job they are of.
-	pods []corev1.Pod
-}
+// Make returns the plan for a snapshot, by the protocol. It is deterministic.
+func Make(snapshot Snapshot, now time.Time) Plan { return protocol.Make(snapshot, now) }
+
+// Rules returns the protocol by which Make plans.
+func Rules() Protocol { return slices.Clone(protocol) }
 
 // Make returns the plan for a snapshot. It is deterministic.
-func Make(snapshot Snapshot, now time.Time) Plan {
-	p := planner{Snapshot: snapshot, now: now, identity: identity(snapshot)}
+func (protocol Protocol) Make(snapshot Snapshot, now time.Time) Plan {
+	p := &planner{Snapshot: snapshot, now: now, identity: identity(snapshot)}
 	ordinals, ambiguous := p.gather()
 	p.template = p.templateCondition(ambiguous)
 	p.ready = p.readiness()
 
-	for _, o := range ordinals {
-		if o.lock != nil {
-			p.locked = append(p.locked, o.number)
+	plan := Plan{Ready: p.ready, Observed: p.observed(), TemplateHash: p.TemplateHash, StatefulSet: p.StatefulSet, Stranded: p.stranded, PreflightAfter: p.PreflightAfter}
+	var slots []int32
+	for _, e := range ordinals {
+		if e.lock != nil {
+			slots = append(slots, e.number)
 		}
 	}
-
-	plan := Plan{Ready: p.ready, Observed: p.observed(), TemplateHash: p.TemplateHash, StatefulSet: p.StatefulSet, Stranded: p.stranded, PreflightAfter: p.PreflightAfter}
-	for _, o := range ordinals {
-		drain, worthSaying := p.decide(o)
-		plan.Finalizer = plan.Finalizer || o.lock != nil || drain.Next.Kind == TakeLock || o.busy()
-		if worthSaying {
+	for _, e := range ordinals {
+		// Slots are given out from the highest ordinal down: one that is about to take its lock counts for those after it.
+		e.ahead = slots
+		p.observe(e)
+		drain := protocol.decide(e, e.phase())
+		p.age(&drain, e)
+		takes := drain.Rule == "hold-policy" || drain.Next != nil && drain.Next.Name() == takeLock.step
+		if takes {
+			slots = append(slots, e.number)
+		}
+		plan.Finalizer = plan.Finalizer || e.lock != nil || takes || e.busy()
+		if drain.State != "" {
 			plan.Drains = append(plan.Drains, drain)
 		}
 	}
-	plan.SurplusJobs = p.surplusJobs(ordinals)
+	plan.Policy = protocol.decide(&evidence{planner: p, needed: plan.Finalizer}, policy)
+	plan.History = protocol.decide(&evidence{planner: p, surplus: p.surplusJobs(ordinals)}, history)
 	plan.Drained = p.drainedCondition(plan.Drains)
 	plan.Stalled = p.stalledCondition(plan.Drains)
 	return plan
@@ -115,12 +114,6 @@ func (p *Plan) Drain(ordinal int32) *Drain {
 		}
 	}
 	return nil
-}
-
-// busy says whether, without a lock, a Job of the ordinal is unfinished or a drain pod of it alive.
-func (o *ordinal) busy() bool {
-	return slices.ContainsFunc(o.others, func(job batchv1.Job) bool { return finished(&job) == nil }) ||
-		slices.ContainsFunc(o.pods, func(pod corev1.Pod) bool { return !terminal(&pod) })
 }
 
 // identity returns what the claims are recognised by: the StatefulSet, or what the status
@@ -137,11 +130,11 @@ func identity(snapshot Snapshot) claims.Identity {
 }
 
 // gather sorts the snapshot by ordinal, the highest first.
-func (p *planner) gather() (ordinals []*ordinal, ambiguous []string) {
-	byNumber := map[int32]*ordinal{}
-	at := func(number int32) *ordinal {
+func (p *planner) gather() (ordinals []*evidence, ambiguous []string) {
+	byNumber := map[int32]*evidence{}
+	at := func(number int32) *evidence {
 		if byNumber[number] == nil {
-			byNumber[number] = &ordinal{number: number, inRange: InRange(p.StatefulSet, number)}
+			byNumber[number] = &evidence{number: number}
 		}
 		return byNumber[number]
 	}
@@ -167,7 +160,7 @@ func (p *planner) gather() (ordinals []*ordinal, ambiguous []string) {
 		switch {
 		case IsLock(pod, p.Policy.UID):
 			// A lock protects the name that it has, whatever its label says.
-			if pod.Name == fmt.Sprintf("%s-%d", p.identity.Name, number) {
+			if pod.Name == p.podName(number) {
 				at(number).lock = pod
 			}
 		case p.isDrainPod(pod):
@@ -189,7 +182,7 @@ func (p *planner) gather() (ordinals []*ordinal, ambiguous []string) {
 		p.findJob(o)
 		ordinals = append(ordinals, o)
 	}
-	slices.SortFunc(ordinals, func(a, b *ordinal) int { return int(b.number) - int(a.number) })
+	slices.SortFunc(ordinals, func(a, b *evidence) int { return int(b.number) - int(a.number) })
 	slices.Sort(ambiguous)
 	return ordinals, ambiguous
 }
@@ -284,36 +277,37 @@ func (p *planner) isDrainPod(pod *corev1.Pod) bool {
 
 // findJob picks the Job of the latest attempt under the present lock on the present claims:
 // the name says so, and can't say so of any other.
-func (p *planner) findJob(o *ordinal) {
-	if o.lock == nil {
+func (p *planner) findJob(e *evidence) {
+	if e.lock == nil {
 		return
 	}
 	var rest []batchv1.Job
-	for i := range o.others {
-		job := &o.others[i]
+	for i := range e.others {
+		job := &e.others[i]
 		attempt := attemptOf(job)
-		if attempt == 0 || orphaned(job) || job.Name != p.jobName(o, attempt) {
+		if attempt == 0 || orphaned(job) || job.Name != p.jobName(e, attempt) {
 			rest = append(rest, *job)
 			continue
 		}
-		if o.job != nil && attempt < o.attempt {
+		if e.job != nil && attempt < e.attempt {
 			rest = append(rest, *job)
 			continue
 		}
-		if o.job != nil {
-			rest = append(rest, *o.job)
+		if e.job != nil {
+			rest = append(rest, *e.job)
 		}
-		o.job, o.attempt = job, attempt
+		e.job, e.attempt = job, attempt
 	}
-	o.others = rest
+	e.others = rest
 }
 
-func (p *planner) jobName(o *ordinal, attempt int32) string {
-	uids := make([]types.UID, 0, len(o.claims))
-	for i := range o.claims {
-		uids = append(uids, o.claims[i].UID)
+// jobName returns the name of the Job of an attempt under the present lock on the claims of today.
+func (p *planner) jobName(e *evidence, attempt int32) string {
+	uids := make([]types.UID, 0, len(e.claims))
+	for i := range e.claims {
+		uids = append(uids, e.claims[i].UID)
 	}
-	return JobName(p.identity.Name, p.Policy.UID, o.number, o.lock.UID, uids, attempt)
+	return JobName(p.identity.Name, p.Policy.UID, e.number, e.lock.UID, uids, attempt)
 }
 
 // Start returns the first ordinal of a StatefulSet's range.
@@ -395,12 +389,12 @@ func (p *planner) drainsDeleted() bool {
 
 // surplusJobs returns the finished Jobs that belong to no drain under way, beyond the newest
 // keptJobs. Marks, not Jobs, say what is drained once a lock is released.
-func (p *planner) surplusJobs(ordinals []*ordinal) []batchv1.Job {
+func (p *planner) surplusJobs(ordinals []*evidence) []batchv1.Job {
 	var past []batchv1.Job
-	for _, o := range ordinals {
-		for i := range o.others {
-			if finished(&o.others[i]) != nil && o.others[i].DeletionTimestamp == nil {
-				past = append(past, o.others[i])
+	for _, e := range ordinals {
+		for i := range e.others {
+			if finished(&e.others[i]) != nil && e.others[i].DeletionTimestamp == nil {
+				past = append(past, e.others[i])
 			}
 		}
 	}

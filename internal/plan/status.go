@@ -147,7 +147,7 @@ const lockPatience = 30 * time.Minute
 const overduePatience = 5 * time.Minute
 
 // age notes since when a drain has been where it is, whether a person should look, and when that may change.
-func (p *planner) age(d *Drain, o *ordinal) {
+func (p *planner) age(d *Drain, e *evidence) {
 	d.Stalled, d.StallsAfter = false, 0
 	d.Since = metav1.NewTime(p.now.UTC().Truncate(time.Second))
 	if old := find(p.Policy.Status.Drains, d.Ordinal); old != nil && old.State == d.State && old.Reason == d.Reason && old.LastTransitionTime != nil {
@@ -157,18 +157,15 @@ func (p *planner) age(d *Drain, o *ordinal) {
 		// What has not come for a while is asked for less often.
 		d.RetryAfter = min(max(recheck, p.now.Sub(d.Since.Time)), longestRecheck)
 	}
-	if o != nil {
-		d.Failures = failures(o)
-		if d.Overdue.IsZero() {
-			d.Overdue = longestOverdue(o)
-		}
+	if e != nil {
+		d.Failures = failures(e)
 	}
 	due := time.Time{}
 	if limit, limited := patience[d.Reason]; limited {
 		due = d.Since.Add(limit)
 	}
-	if o != nil && limitOfLock(d, o) {
-		if stuck := o.lock.CreationTimestamp.Add(lockPatience); due.IsZero() || stuck.Before(due) {
+	if e != nil && limitOfLock(d, e) {
+		if stuck := e.lock.CreationTimestamp.Add(lockPatience); due.IsZero() || stuck.Before(due) {
 			due = stuck
 		}
 	}
@@ -185,8 +182,8 @@ func (p *planner) age(d *Drain, o *ordinal) {
 
 // limitOfLock reports whether a drain has a lock under which no pod was let run yet, for no reason that a person or a queue
 // gave.
-func limitOfLock(d *Drain, o *ordinal) bool {
-	if o.lock == nil || o.lock.Annotations[drainv1alpha1.JobAnnotation] != "" || d.State != drainv1alpha1.DrainDraining {
+func limitOfLock(d *Drain, e *evidence) bool {
+	if e.lock == nil || e.lock.Annotations[drainv1alpha1.JobAnnotation] != "" || d.State != drainv1alpha1.DrainDraining {
 		return false
 	}
 	_, limited := patience[d.Reason]
@@ -194,23 +191,22 @@ func limitOfLock(d *Drain, o *ordinal) bool {
 }
 
 // failures returns how many attempts under the present lock are known to have failed.
-func failures(o *ordinal) int32 {
-	if o.lock == nil {
+func failures(e *evidence) int32 {
+	if e.lock == nil {
 		return 0
 	}
-	last := attemptUnder(o.lock)
-	if last.Failed == nil {
-		return max(0, last.Number-1)
+	if e.last.Failed == nil {
+		return max(0, e.last.Number-1)
 	}
-	return last.Number
+	return e.last.Number
 }
 
 // longestOverdue returns since when a drain pod of the ordinal should have ended, or zero.
-func longestOverdue(o *ordinal) metav1.Time {
+func (e *evidence) longestOverdue() metav1.Time {
 	var since metav1.Time
-	for i := range o.pods {
-		if hanging(o.pods[i]) && (since.IsZero() || o.pods[i].DeletionTimestamp.Before(&since)) {
-			since = *o.pods[i].DeletionTimestamp
+	for i := range e.pods {
+		if hanging(e.pods[i]) && (since.IsZero() || e.pods[i].DeletionTimestamp.Before(&since)) {
+			since = *e.pods[i].DeletionTimestamp
 		}
 	}
 	return since

@@ -73,7 +73,7 @@ func TestDrainedCondition(t *testing.T) {
 			w.claim("data", 3)
 			w.claim("data", 4)
 		}, wantStatus: "False", wantReason: drainv1alpha1.ReasonJobRunning, wantSays: "(and 2 more)"},
-		"several: failed before blocked":    {given: func(w *world) { w.claim("data", 2); w.lock(2); w.job(2, 1, failed); w.claim("data", 3, lost) }, wantStatus: "False", wantReason: drainv1alpha1.ReasonJobFailed, wantSays: "Ordinal 2"},
+		"several: failed before blocked":    {given: func(w *world) { w.claim("data", 2); w.lock(2); w.job(2, 1, failed); w.claim("data", 3, volumeLost) }, wantStatus: "False", wantReason: drainv1alpha1.ReasonJobFailed, wantSays: "Ordinal 2"},
 		"several: the highest of its kind":  {given: func(w *world) { w.claim("data", 2); w.claim("data", 3) }, wantStatus: "False", wantReason: drainv1alpha1.ReasonStarting, wantSays: "Ordinal 3"},
 		"no StatefulSet":                    {given: func(w *world) { w.StatefulSet = nil }, wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonStatefulSetNotFound},
 		"no StatefulSet any more":           {given: all(orphan, setGone), wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonStatefulSetNotFound},
@@ -120,8 +120,8 @@ func TestStalledOnlyWhenAPersonMustAct(t *testing.T) {
 			w.note(2, failedAttempt(1, time.Minute))
 			w.Policy.Spec.Retry.MaxAttempts = ptr.To[int32](1)
 		}), wantReason: drainv1alpha1.ReasonAttemptsExhausted, wantTrue: true},
-		"blocked":                    {given: func(w *world) { w.claim("data", 2, lost) }, wantReason: drainv1alpha1.ReasonClaimLost, wantTrue: true},
-		"the second of two is stuck": {given: func(w *world) { w.claim("data", 3); w.claim("data", 2, lost) }, wantReason: drainv1alpha1.ReasonClaimLost, wantTrue: true},
+		"blocked":                    {given: func(w *world) { w.claim("data", 2, volumeLost) }, wantReason: drainv1alpha1.ReasonClaimLost, wantTrue: true},
+		"the second of two is stuck": {given: func(w *world) { w.claim("data", 3); w.claim("data", 2, volumeLost) }, wantReason: drainv1alpha1.ReasonClaimLost, wantTrue: true},
 		"skipped on purpose":         {given: func(w *world) { w.claim("data", 2, skip) }, wantReason: drainv1alpha1.ReasonProgressing},
 	}
 	for name, tc := range tests {
@@ -164,7 +164,7 @@ func TestStatusCountsWhatThereIs(t *testing.T) {
 		"failed":          {given: all(lockedOrphan, func(w *world) { w.job(2, 1, failed) }), wantOrphans: 1, wantDraining: 1, wantFailed: 1, wantCapacity: "1Gi"},
 		"kept":            {given: func(w *world) { w.claim("data", 2, markedAt(4)) }, wantDrained: 1, wantCapacity: "1Gi"},
 		"skipped":         {given: func(w *world) { w.claim("data", 2, skip) }, wantOrphans: 1, wantCapacity: "1Gi"},
-		"never bound":     {given: func(w *world) { w.claim("data", 2, neverBound) }, wantCapacity: "0"},
+		"never bound":     {given: func(w *world) { w.claim("data", 2, unbound) }, wantCapacity: "0"},
 		"wanted back":     {given: all(lockedOrphan, scaledUp), wantDraining: 1, wantCapacity: "0"},
 		"the claims went": {given: func(w *world) { w.lock(2) }, wantDraining: 1, wantCapacity: "0"},
 	}
@@ -239,7 +239,7 @@ func TestStatusTellsADrainFromItsStartToItsEnd(t *testing.T) {
 		t.Errorf("with its Job complete the entry is %+v", e)
 	}
 	plan := Make(w.Snapshot, now)
-	mark := plan.Drain(2).Next.Marks[0].Mark
+	mark := as[WriteMark](plan.Drain(2).Next).Mark
 	markedBy(mark)(&w.Claims[0])
 	w.Jobs, w.Pods = nil, w.Pods[:1]
 	started := *w.Policy.Status.Drains[0].StartTime

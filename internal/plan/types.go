@@ -61,6 +61,8 @@ type Snapshot struct {
 	Refusal, Unanswered string
 	// PreflightAfter is the time after which the API server is asked again; 0 if it isn't.
 	PreflightAfter time.Duration
+	// Made is the UID of the pod that was created as a lock since the rest was read, or empty.
+	Made types.UID
 }
 
 // Plan is what to do next, and what to say about it.
@@ -70,8 +72,9 @@ type Plan struct {
 	Drains []Drain
 	// Ready, Drained and Stalled are the conditions' content.
 	Ready, Drained, Stalled Condition
-	// SurplusJobs are finished Jobs beyond the newest ten, which may go.
-	SurplusJobs []batchv1.Job
+	// Policy is the step that the policy as a whole asks for, if there is one, and History the one about Jobs of the past.
+	// The latter is decided on the caches: what it can cost is a log, or one more attempt.
+	Policy, History Drain
 	// Stranded are claims that look like the StatefulSet's and are nobody's to drain, by name.
 	Stranded []corev1.PersistentVolumeClaim
 	// Observed is the StatefulSet that the plan is about, as the status keeps it.
@@ -96,6 +99,8 @@ type Condition struct {
 // Drain is one ordinal: where it stands, why, and the next step if there is one.
 type Drain struct {
 	Ordinal int32
+	// Rule is the name of the rule that applies.
+	Rule string
 	// InRange says whether the StatefulSet wants the ordinal.
 	InRange bool
 	State   drainv1alpha1.DrainState
@@ -121,7 +126,7 @@ type Drain struct {
 	Mark *claims.Mark
 	// Outcome is what the drain said at its end, its termination message.
 	Outcome string
-	// Next is the step to take now; its Kind is empty if there is none.
+	// Next is the step to take now, or nil.
 	Next Step
 	// Since is when the state or the reason last changed, to the second.
 	Since metav1.Time
@@ -130,59 +135,4 @@ type Drain struct {
 	// RetryAfter is the time after which the step may be another although nothing in
 	// the caches changes; 0 if there is no such time.
 	RetryAfter time.Duration
-}
-
-// StepKind is what can be done about an ordinal.
-type StepKind string
-
-const (
-	// TakeLock creates the lock.
-	TakeLock StepKind = "TakeLock"
-	// StartJob creates the Job named Step.Job, and then writes Step.Note to the lock if there is one.
-	StartJob StepKind = "StartJob"
-	// AdmitPod writes Step.JobUID and Step.Note to the lock and ungates the drain pod Step.Pod of that Job.
-	AdmitPod StepKind = "AdmitPod"
-	// NoteAttempt writes Step.Note, the attempt that failed, to the lock.
-	NoteAttempt StepKind = "NoteAttempt"
-	// DeleteJob deletes the Job named Step.Job in the foreground.
-	DeleteJob StepKind = "DeleteJob"
-	// DeletePod deletes the drain pod Step.Pod, whose Job is over or gone.
-	DeletePod StepKind = "DeletePod"
-	// MarkClaims writes Step.Marks.
-	MarkClaims StepKind = "MarkClaims"
-	// RenewMarks writes Step.Marks too: marks that hold, with the StatefulSet's present generation.
-	RenewMarks StepKind = "RenewMarks"
-	// VoidMarks writes Step.Marks too, marks that hold no more.
-	VoidMarks StepKind = "VoidMarks"
-	// ReleaseMarks writes Step.Marks before the lock is released.
-	ReleaseMarks StepKind = "ReleaseMarks"
-	// DeleteClaims deletes the claims of Step.Delete.
-	DeleteClaims StepKind = "DeleteClaims"
-	// ReleaseLock removes the lock.
-	ReleaseLock StepKind = "ReleaseLock"
-)
-
-// Step is one write, or one write for each of several claims. It carries the objects as
-// they were read, whose UID and resourceVersion are the write's preconditions.
-type Step struct {
-	Kind StepKind
-	// Job to create or delete, by name; JobUID is empty for one to create.
-	Job    string
-	JobUID types.UID
-	// Attempt of the Job to create, from 1.
-	Attempt int32
-	// Note is what the lock is to remember of the attempt; nil to leave it.
-	Note *Attempt
-	// Pod to admit or to delete.
-	Pod *corev1.Pod
-	// Marks holds the claims to mark, and what to write on them.
-	Marks []ClaimMark
-	// Delete holds the claims to delete.
-	Delete []corev1.PersistentVolumeClaim
-}
-
-// ClaimMark is a claim and the mark to write on it.
-type ClaimMark struct {
-	Claim corev1.PersistentVolumeClaim
-	Mark  claims.Mark
 }

@@ -34,80 +34,28 @@ import (
 // before.
 const failingPods = 10
 
-// watchJob decides about a Job that is under way: stop it, ungate its pod, or wait.
-func (p *planner) watchJob(o *ordinal, failure *Attempt, d *Drain) {
-	pods := p.podsOfJob(o)
-	if why := p.stopJob(o, pods); why != "" {
-		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "%s; stopping Job %q", why, o.job.Name)
-		d.Next = deleteJob(o.job)
-		return
-	}
-	if failure != nil {
-		d.say(drainv1alpha1.DrainFailed, failure.Reason, "Attempt %d failed: %s; deleting Job %q", failure.Number, failure.Why, o.job.Name)
-		d.Next = deleteJob(o.job)
-		if !remembered(o, failure) {
-			d.Next = Step{Kind: NoteAttempt, Note: failure}
-		}
-		return
-	}
-	reason, message := p.tellJob(o, pods, d.Outcome)
-	d.say(drainv1alpha1.DrainDraining, reason, "%s", message)
-	if pods.gated != nil && !pods.alive && !pods.succeeded && o.lock.DeletionTimestamp == nil {
-		if user := p.user(o); user != nil {
-			d.say(d.State, drainv1alpha1.ReasonClaimInUse, "Waiting for pod %q, which uses a claim of the ordinal, to terminate before pod %q is let run", user.Name, pods.gated.Name)
-			d.RetryAfter = recheck
-			return
-		}
-		d.Next = Step{Kind: AdmitPod, JobUID: o.job.UID, Pod: pods.gated, Note: new(p.open(o))}
-	}
-}
-
-// stopJob says why a Job that is under way must be stopped, or "".
-func (p *planner) stopJob(o *ordinal, pods jobPods) (why string) {
-	switch {
-	case p.Policy.DeletionTimestamp != nil:
-		return "The policy is being deleted"
-	case o.inRange && !pods.started:
-		return "The ordinal is back in range and the drain pod has not started"
-	case o.inRange && p.Policy.Spec.WhenScaledUp == drainv1alpha1.WhenScaledUpCancel:
-		return "The ordinal is back in range and spec.whenScaledUp is Cancel"
-	case o.inRange && ptr.Deref(o.job.Spec.Suspend, false) && !pods.alive && !pods.succeeded:
-		return "The ordinal is back in range and the Job is suspended"
-	case !pods.running && !pods.succeeded && terminating(o) != "":
-		// The kubelet starts no pod on such a claim, also no further one after one that failed. It
-		// restarts the containers of one that has started.
-		return fmt.Sprintf("Claim %q is being deleted and no drain pod has started that could go on", terminating(o))
-	case o.lock.DeletionTimestamp != nil && !pods.alive && !pods.succeeded:
-		// No further pod is let run under such a lock. In a namespace that is being deleted, none
-		// could be made either: Kubernetes deletes the pods first, and waits until all are gone.
-		return "The lock is being deleted and no drain pod runs"
-	case !pods.started && p.edited(o.job):
-		return "The template was changed and the drain pod has not started"
-	}
-	return ""
-}
-
-// tellJob says where a Job stands that goes on.
-func (p *planner) tellJob(o *ordinal, pods jobPods, outcome string) (reason, message string) {
+// progress returns where a Job that goes on stands: the reason, and the same in words.
+func progress(e *evidence) (reason, message string) {
+	pods := e.run
 	switch {
 	case pods.trouble != "":
-		return pods.trouble, fmt.Sprintf("%s; fix it, or edit %s to replace the Job", pods.message, p.templateName())
+		return pods.trouble, fmt.Sprintf("%s; fix it, or edit %s to replace the Job", pods.message, e.templateName())
 	case pods.failed >= failingPods && pods.hindrance == "":
-		return drainv1alpha1.ReasonPodsFailing, fmt.Sprintf("Job %q goes on although its pods have failed %d times; their last words: %s", o.job.Name, pods.failed, cmp.Or(outcome, "none"))
-	case pods.hindrance != "" && o.inRange:
+		return drainv1alpha1.ReasonPodsFailing, fmt.Sprintf("Job %q goes on although its pods have failed %d times; their last words: %s", e.job.Name, pods.failed, cmp.Or(e.outcome, "none"))
+	case pods.hindrance != "" && e.inRange:
 		return pods.hindrance, pods.message + "; the ordinal is back in range, and its pod starts when the Job has ended"
 	case pods.hindrance != "":
 		return pods.hindrance, pods.message
-	case o.inRange:
-		return drainv1alpha1.ReasonWantedBack, fmt.Sprintf("The ordinal is back in range; its pod starts when Job %q has ended, because spec.whenScaledUp is Wait", o.job.Name)
-	case ptr.Deref(o.job.Spec.Suspend, false):
-		return drainv1alpha1.ReasonQueued, fmt.Sprintf("Job %q is suspended, by a queueing controller for example", o.job.Name)
+	case e.inRange:
+		return drainv1alpha1.ReasonWantedBack, fmt.Sprintf("The ordinal is back in range; its pod starts when Job %q has ended, because spec.whenScaledUp is Wait", e.job.Name)
+	case ptr.Deref(e.job.Spec.Suspend, false):
+		return drainv1alpha1.ReasonQueued, fmt.Sprintf("Job %q is suspended, by a queueing controller for example", e.job.Name)
 	case !pods.started:
-		return drainv1alpha1.ReasonPodNotStarted, fmt.Sprintf("The pod of Job %q has not started yet", o.job.Name)
-	case outcome != "":
-		return drainv1alpha1.ReasonJobRunning, fmt.Sprintf("Job %q runs (attempt %d); its pod said last: %s", o.job.Name, o.attempt, outcome)
+		return drainv1alpha1.ReasonPodNotStarted, fmt.Sprintf("The pod of Job %q has not started yet", e.job.Name)
+	case e.outcome != "":
+		return drainv1alpha1.ReasonJobRunning, fmt.Sprintf("Job %q runs (attempt %d); its pod said last: %s", e.job.Name, e.attempt, e.outcome)
 	default:
-		return drainv1alpha1.ReasonJobRunning, fmt.Sprintf("Job %q runs (attempt %d)", o.job.Name, o.attempt)
+		return drainv1alpha1.ReasonJobRunning, fmt.Sprintf("Job %q runs (attempt %d)", e.job.Name, e.attempt)
 	}
 }
 
@@ -129,12 +77,12 @@ type jobPods struct {
 	failed int32
 }
 
-func (p *planner) podsOfJob(o *ordinal) jobPods {
-	ready := ptr.Deref(o.job.Status.Ready, 0) > 0
+func (e *evidence) podsOfJob() jobPods {
+	ready := ptr.Deref(e.job.Status.Ready, 0) > 0
 	pods := jobPods{started: ready, running: ready}
-	for i := range o.pods {
-		pod := &o.pods[i]
-		if !metav1.IsControlledBy(pod, o.job) {
+	for i := range e.pods {
+		pod := &e.pods[i]
+		if !metav1.IsControlledBy(pod, e.job) {
 			continue
 		}
 		pods.started = pods.started || started(pod)
@@ -151,7 +99,7 @@ func (p *planner) podsOfJob(o *ordinal) jobPods {
 		}
 		if reason, message := trouble(pod); reason != "" {
 			pods.trouble, pods.message = reason, message
-		} else if reason, message := p.hindrance(o, pod); reason != "" && pods.trouble == "" {
+		} else if reason, message := e.hindrance(pod); reason != "" && pods.trouble == "" {
 			pods.hindrance, pods.message = reason, message
 		}
 	}
@@ -181,42 +129,6 @@ func (p *planner) edited(job *batchv1.Job) bool {
 	return p.TemplateHash != "" && job.Annotations[drainv1alpha1.TemplateHashAnnotation] != p.TemplateHash
 }
 
-// giveUp says why a lock without a running Job must be released: no drain of its ordinal is
-// wanted, or none can be had.
-func (p *planner) giveUp(o *ordinal, d *Drain) (why string) {
-	switch {
-	case o.inRange:
-		return "The ordinal is back in range and no drain runs"
-	case p.Policy.DeletionTimestamp != nil:
-		return "The policy is being deleted and no drain runs"
-	case o.lock.DeletionTimestamp != nil:
-		return "The lock is being deleted and no drain runs"
-	case p.Rival != "":
-		return "Another policy is in charge of the StatefulSet"
-	case p.unasked(o, d):
-		return d.Message
-	}
-	return ""
-}
-
-// start decides about a lock without a Job.
-func (p *planner) start(o *ordinal, d *Drain) {
-	if why := p.giveUp(o, d); why != "" {
-		p.release(o, d, why)
-		return
-	}
-	if p.unarmed(d) {
-		p.release(o, d, d.Message)
-		return
-	}
-	d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonLocked, "The lock is held; creating the Job")
-	p.startAttempt(o, d, max(1, attemptUnder(o.lock).Number), o.lock.CreationTimestamp.Time)
-}
-
-func deleteJob(job *batchv1.Job) Step {
-	return Step{Kind: DeleteJob, Job: job.Name, JobUID: job.UID}
-}
-
 // newestOutcome returns the last words of the newest pod that has any.
 func newestOutcome(pods []corev1.Pod) string {
 	var newest *corev1.Pod
@@ -234,20 +146,15 @@ func newestOutcome(pods []corev1.Pod) string {
 	return outcome(newest)
 }
 
-// outcomeOf returns the last words of the newest pod of the ordinal's Job that has any.
-func (p *planner) outcomeOf(o *ordinal) string {
-	return newestOutcome(podsOf(o))
-}
-
-// podsOf returns the pods that the ordinal's Job controls.
-func podsOf(o *ordinal) []corev1.Pod {
-	return slices.DeleteFunc(slices.Clone(o.pods), func(pod corev1.Pod) bool { return !metav1.IsControlledBy(&pod, o.job) })
+// podsOf returns the ordinal's drain pods that a Job controls.
+func (e *evidence) podsOf(job *batchv1.Job) []corev1.Pod {
+	return slices.DeleteFunc(slices.Clone(e.pods), func(pod corev1.Pod) bool { return !metav1.IsControlledBy(&pod, job) })
 }
 
 // hindrance returns why a pod that has not ended does not run, or does not end, and the reason for that, or "".
-func (p *planner) hindrance(o *ordinal, pod *corev1.Pod) (reason, message string) {
+func (e *evidence) hindrance(pod *corev1.Pod) (reason, message string) {
 	if pod.DeletionTimestamp != nil {
-		return drainv1alpha1.ReasonPodNotStarted, fmt.Sprintf("Pod %q is being deleted, and node %q has not reported yet that it has ended%s", pod.Name, pod.Spec.NodeName, p.ifNodeIsDown(pod))
+		return drainv1alpha1.ReasonPodNotStarted, fmt.Sprintf("Pod %q is being deleted, and node %q has not reported yet that it has ended%s", pod.Name, pod.Spec.NodeName, e.ifNodeIsDown(pod))
 	}
 	if !awaitsLock(pod) && len(pod.Spec.SchedulingGates) > 0 {
 		return drainv1alpha1.ReasonQueued, fmt.Sprintf("Pod %q has the scheduling gate %q of another controller", pod.Name, pod.Spec.SchedulingGates[0].Name)
@@ -263,7 +170,7 @@ func (p *planner) hindrance(o *ordinal, pod *corev1.Pod) (reason, message string
 		// (computePodActions in kubernetes/pkg/kubelet/kuberuntime).
 		return drainv1alpha1.ReasonPodNotStarted, fmt.Sprintf("Pod %q on node %q has ended a container and started no further one; if that lasts, delete the pod", pod.Name, pod.Spec.NodeName)
 	}
-	if added := outlasting(pod, p.expected(o).Containers); added != "" {
+	if added := outlasting(pod, e.expected().Containers); added != "" {
 		return drainv1alpha1.ReasonSidecarRunning, fmt.Sprintf("Every container of the template has ended in pod %q, and container %q, which something added, runs on; end it, and exempt the drain from what adds it", pod.Name, added)
 	}
 	return "", ""
@@ -304,10 +211,10 @@ func outOfService(pod *corev1.Pod) string {
 }
 
 // whichHangs names a drain pod that should have ended a while ago, and says what to do about it, or "".
-func (p *planner) whichHangs(o *ordinal) string {
-	for i := range o.pods {
-		pod := &o.pods[i]
-		if why := p.ifNodeIsDown(pod); hanging(*pod) && why != "" {
+func (e *evidence) whichHangs() string {
+	for i := range e.pods {
+		pod := &e.pods[i]
+		if why := e.ifNodeIsDown(pod); hanging(*pod) && why != "" {
 			return fmt.Sprintf(": pod %q is still on node %q%s", pod.Name, pod.Spec.NodeName, why)
 		}
 	}
@@ -322,4 +229,44 @@ func hanging(pod corev1.Pod) bool {
 // awaitsLock says whether a drain pod still has the operator's gate.
 func awaitsLock(pod *corev1.Pod) bool {
 	return holdsGate(pod, drainv1alpha1.DrainSchedulingGate)
+}
+
+// holder names the policy whose lock a pod is.
+func holder(lock *corev1.Pod) string {
+	owner, ok := Holder(lock)
+	if !ok {
+		return "an unknown policy; if no operator runs that could release it, delete it and remove its finalizer"
+	}
+	return fmt.Sprintf("%s %q (UID %s), which is released when no drain runs under it", owner.Kind, owner.Name, owner.UID)
+}
+
+// overdueSince returns since when a pod should have ended, or zero. A StatefulSet's pod that is not ready and not deleted
+// may be on a node that is down: an ordered StatefulSet's controller does not delete it then.
+func overdueSince(pod *corev1.Pod) metav1.Time {
+	if pod.DeletionTimestamp != nil {
+		return *pod.DeletionTimestamp
+	}
+	for i := range pod.Status.Conditions {
+		if ready := &pod.Status.Conditions[i]; ready.Type == corev1.PodReady && ready.Status == corev1.ConditionFalse {
+			return ready.LastTransitionTime
+		}
+	}
+	return metav1.Time{}
+}
+
+// ifItHangs returns what to do about the StatefulSet's pod of an ordinal that doesn't go. An ordered
+// StatefulSet's controller deletes no pod while one before it isn't ready, so one on a node that is
+// down may not even be told to go (kubernetes/pkg/controller/statefulset, processCondemned).
+func (p *planner) ifItHangs(pod *corev1.Pod) string {
+	if pod.DeletionTimestamp != nil {
+		return p.ifNodeIsDown(pod)
+	}
+	for i := range pod.Status.Conditions {
+		ready := &pod.Status.Conditions[i]
+		if ready.Type == corev1.PodReady && ready.Status == corev1.ConditionFalse && !p.now.Before(ready.LastTransitionTime.Add(overdue)) {
+			return fmt.Sprintf("; it has not been ready since %s and was not deleted. If its node is down for good, say so: %s",
+				ready.LastTransitionTime.UTC().Format(time.RFC3339), outOfService(pod))
+		}
+	}
+	return ""
 }

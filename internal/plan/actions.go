@@ -1,0 +1,136 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package plan
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
+)
+
+// action makes the step of a rule from the evidence that the rule applies to.
+type action struct {
+	// step is what it makes, for tables.
+	step string
+	of   func(*evidence) Step
+}
+
+var (
+	addFinalizer    = &action{"AddFinalizer", func(e *evidence) Step { return AddFinalizer{e.Policy} }}
+	removeFinalizer = &action{"RemoveFinalizer", func(e *evidence) Step { return RemoveFinalizer{e.Policy} }}
+	takeLock        = &action{"TakeLock", func(e *evidence) Step { return TakeLock{e.number} }}
+	startJob        = &action{"StartJob", func(e *evidence) Step { return StartJob{e.jobName(e, e.next()), e.number, e.next(), e.lock.UID} }}
+	noteOpen        = &action{"NoteAttempt", func(e *evidence) Step { return NoteAttempt{e.lock, e.open()} }}
+	noteFailure     = &action{"NoteAttempt", func(e *evidence) Step { return NoteAttempt{e.lock, *e.failure} }}
+	noteJob         = &action{"NoteJob", func(e *evidence) Step { return NoteJob{e.lock, e.job.UID, e.open()} }}
+	noteDeletion    = &action{"NoteDeletion", func(e *evidence) Step { return NoteDeletion{e.lock, staying(e.held)} }}
+	ungatePod       = &action{"UngatePod", func(e *evidence) Step { return UngatePod{e.run.gated} }}
+	deleteJob       = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.job} }}
+	deleteStrayJob  = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.stray} }}
+	deleteOldJob    = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{&e.others[0]} }}
+	deleteSurplus   = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{&e.surplus[0]} }}
+	deleteStrayPod  = &action{"DeletePod", func(e *evidence) Step { return DeletePod{e.strayPod} }}
+	deleteEndedPod  = &action{"DeletePod", func(e *evidence) Step { return DeletePod{e.endedPod} }}
+	deleteClaim     = &action{"DeleteClaim", func(e *evidence) Step { return DeleteClaim{*firstStaying(e.held)} }}
+	markClaim       = &action{"MarkClaim", (*evidence).mark}
+	renewMark       = &action{"RenewMark", (*evidence).renew}
+	voidMark        = &action{"VoidMark", (*evidence).void}
+	release         = &action{"ReleaseMark, DeleteLock, RemoveLockFinalizer", func(e *evidence) Step { return e.release(e.user != nil) }}
+	releaseVoid     = &action{"ReleaseMark, DeleteLock, RemoveLockFinalizer", func(e *evidence) Step { return e.release(true) }}
+	discard         = &action{"DeleteLock, RemoveLockFinalizer", (*evidence).discard}
+)
+
+// mark records on the first claim that awaits it that the claim was drained.
+func (e *evidence) mark() Step {
+	i := slices.IndexFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool { return awaitsMark(e, &claim) })
+	claim := e.claims[i]
+	since, _ := claims.UnusedSince(&claim)
+	mark := claims.Mark{
+		ClaimUID: claim.UID, LockUID: e.lock.UID, JobUID: e.job.UID, UnusedSince: since,
+		Job: e.job.Name, Attempts: e.attempt, Time: metav1.NewTime(e.now), Outcome: e.outcome,
+	}
+	switch {
+	case e.StatefulSet == nil:
+		mark.Absent, mark.StatefulSetUID = true, e.lastSeen()
+	case e.staysOut(e.inRange) && !behind(e):
+		mark.StatefulSetUID, mark.Generation = e.StatefulSet.UID, e.StatefulSet.Generation
+	}
+	return WriteMark{MarkClaim, claim, mark}
+}
+
+// renew carries the first mark that names another generation on to the StatefulSet's present one.
+func (e *evidence) renew() Step {
+	claim := e.outdated()
+	mark := *claims.ReadMark(claim)
+	mark.Generation = e.StatefulSet.Generation
+	return WriteMark{RenewMark, *claim, mark}
+}
+
+// void makes the first mark that holds, on a claim that is to stay, void.
+func (e *evidence) void() Step {
+	claim := firstStaying(e.held)
+	return WriteMark{VoidMark, *claim, e.voided(claims.ReadMark(claim))}
+}
+
+// voided returns a mark that is void, and names the Job whose success the same use makes void: that of the present lock, if
+// there is one, which may be another than the one that the mark was written for.
+func (e *evidence) voided(mark *claims.Mark) claims.Mark {
+	void := mark.Void()
+	if e.job != nil {
+		void.Job, void.JobUID = e.job.Name, e.job.UID
+	}
+	return void
+}
+
+// release makes the next write of a release, the last part of every drain, whether it succeeded or is given up. Claims that
+// are kept are written to first: a deletion that was decided under this lock and hangs, in a slow webhook or a manager that
+// lost its lease, then fails on their resourceVersion.
+func (e *evidence) release(void bool) Step {
+	if e.lock == nil {
+		return nil
+	}
+	for i := range e.claims {
+		claim := &e.claims[i]
+		mark := claims.ParseMark(claim)
+		if mark == nil || mark.ReleasedUID == e.lock.UID || claim.DeletionTimestamp != nil {
+			continue
+		}
+		if void {
+			*mark = e.voided(mark)
+		}
+		return WriteMark{ReleaseMark, *claim, mark.Release(e.lock.UID)}
+	}
+	if e.lock.DeletionTimestamp == nil {
+		return DeleteLock{e.lock}
+	}
+	return RemoveLockFinalizer{e.lock}
+}
+
+// discard makes the next write that removes a lock which protects nothing, or would stay for ever.
+func (e *evidence) discard() Step {
+	switch pod := e.namesake; {
+	case pod.DeletionTimestamp == nil:
+		return DeleteLock{pod}
+	case slices.Contains(pod.Finalizers, drainv1alpha1.LockFinalizer):
+		return RemoveLockFinalizer{pod}
+	}
+	return nil
+}

@@ -1,0 +1,593 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
+)
+
+// phase is a part of the protocol. An ordinal is in one at a time.
+type phase uint8
+
+const (
+	// unlocked: the ordinal has no lock.
+	unlocked phase = 1 << iota
+	// underway: it has a lock, and the Job under it is unfinished.
+	underway
+	// locked: it has a lock, and no Job under it is unfinished.
+	locked
+	// abandoned: it has a lock, and the policy of that lock is gone.
+	abandoned
+	// policy: the policy as a whole, not an ordinal.
+	policy
+	// history: the Jobs of drains that have ended.
+	history
+
+	// anywhere is every phase of a policy that is there.
+	anywhere = unlocked | underway | locked
+)
+
+// rule is one row of the protocol. It never calls another one.
+type rule struct {
+	// id is its name in logs, stories, tables and mutants.
+	id string
+	// upholds names the invariants of doc.go that break without it.
+	upholds string
+	// in are the phases in which it applies.
+	in phase
+	// given says in words when it applies, for the table in docs/design.md.
+	given string
+	// when is given as code.
+	when func(*evidence) bool
+
+	// state, reason and say are what the status says. tell takes the place of reason and say where something else gives
+	// the reason: Ready's, the pods', or that of an attempt that failed. Without a state, the ordinal has no entry.
+	state  drainv1alpha1.DrainState
+	reason string
+	say    func(*evidence) string
+	tell   func(*evidence) (reason, message string)
+
+	// then is the step that is taken, or nil to wait.
+	then *action
+	// releases says that a lock, if there is one, is released: then is the next write of that, and the status says so.
+	releases bool
+	// again is the time after which to look again although nothing that is watched changes, or nil.
+	again func(*evidence) time.Duration
+}
+
+// Protocol is an ordered table of rules: the first one that applies to an ordinal is what happens next. It is the whole
+// decision. Each phase ends in a rule that always applies.
+type Protocol []rule
+
+// protocol is read from the top. Its groups: what must not run; a Job under way; a drain that has succeeded; what needs no
+// drain; why none is asked for; attempts; what an orphan waits for; locks whose policy is gone.
+var protocol = Protocol{
+	// What must not run is stopped before anything else.
+	{
+		id: "keep-policy", upholds: "3", in: anywhere, when: unheldBusy, then: addFinalizer,
+		given: "The policy lacks the operator's finalizer, and the ordinal has a lock, an unfinished Job or a live drain pod",
+		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonStarting, say: says("Adding the finalizer to the policy"),
+	},
+	{
+		id: "drained-job-going", upholds: "1", in: anywhere, when: drainedJobGoing,
+		given: "A finished Job is being deleted, every claim's mark holds, and the claims are to be deleted",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDrainedJobGoing,
+	},
+	{
+		id: "job-going", upholds: "3, 5", in: anywhere, when: going,
+		given: "A Job is being deleted: its pods may still run",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayJobGoing,
+	},
+	{
+		id: "void-beside-stray", upholds: "1", in: anywhere, when: usedBesideStray, then: voidMark,
+		given: "A Job or drain pod runs that is not the lock's, and a pod uses a claim whose mark holds",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayUsed,
+	},
+	{
+		id: "doubt-beside-stray", upholds: "2", in: locked, when: unprovenBesideStray, then: noteFailure,
+		given: "A Job or drain pod runs that is not the lock's, a pod uses a claim, and the lock does not remember that the attempt proves nothing",
+		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellFailure,
+	},
+	{
+		id: "stop-stray-job", upholds: "3", in: anywhere, when: strayJob, then: deleteStrayJob,
+		given: "An unfinished Job is not the lock's on the claims of today",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayStrayJob,
+	},
+	{
+		id: "stop-stray-pod", upholds: "3", in: anywhere, when: endableStrayPod, then: deleteStrayPod,
+		given: "A drain pod has not ended, and its Job is over or gone",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayStrayPod,
+	},
+	{
+		id: "await-stray-pod", upholds: "3, 5", in: anywhere, when: strayPod,
+		given: "Such a pod was told to end, or is not the operator's to end",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayStrayPodGoing,
+	},
+	{
+		id: "free-claim-of-job", in: anywhere, when: jobHoldsGoingClaim, then: deleteOldJob,
+		given: "A claim is being deleted, and a past Job may hold it: the StatefulSet's pod can't start until it is gone",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayClaimHeld,
+	},
+	{
+		id: "free-claim-of-pod", in: anywhere, when: podHoldsGoingClaim, then: deleteEndedPod,
+		given: "A claim is being deleted, and an ended drain pod without a Job holds it",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayClaimHeld,
+	},
+	{
+		id: "discard-lock", upholds: "3", in: unlocked | locked, when: misfit, then: discard,
+		given: "The lock that was just created lacks what makes it one",
+		state: drainv1alpha1.DrainBlocked, reason: drainv1alpha1.ReasonLockRefused, say: (*evidence).sayMisfit,
+	},
+
+	// A Job is under way.
+	{
+		id: "stop-for-policy", in: underway, when: policyDeleted, then: deleteJob,
+		given: "The policy is being deleted",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: stopping("The policy is being deleted"),
+	},
+	{
+		id: "stop-before-start", in: underway, when: notStartedInRange, then: deleteJob,
+		given: "The ordinal is back in range, and no container of a drain pod has started",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: stopping("The ordinal is back in range and the drain pod has not started"),
+	},
+	{
+		id: "cancel", in: underway, when: cancelled, then: deleteJob,
+		given: "The ordinal is back in range, and spec.whenScaledUp is Cancel",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: stopping("The ordinal is back in range and spec.whenScaledUp is Cancel"),
+	},
+	{
+		id: "stop-suspended", in: underway, when: suspendedInRange, then: deleteJob,
+		given: "The ordinal is back in range, and the Job is suspended without a live pod",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: stopping("The ordinal is back in range and the Job is suspended"),
+	},
+	{
+		id: "stop-without-claim", in: underway, when: claimGoingUnmounted, then: deleteJob,
+		given: "A claim is being deleted, and no drain pod runs that could go on: the kubelet starts no pod on such a claim",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayStopWithoutClaim,
+	},
+	{
+		id: "stop-without-lock", upholds: "3, 4", in: underway, when: lockGoingIdle, then: deleteJob,
+		given: "The lock is being deleted, and no drain pod runs",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: stopping("The lock is being deleted and no drain pod runs"),
+	},
+	{
+		id: "replace-edited", in: underway, when: editedNotStarted, then: deleteJob,
+		given: "The template was edited, and no container of a drain pod has started",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: stopping("The template was changed and the drain pod has not started"),
+	},
+	{
+		id: "note-changed-pod", upholds: "2, 6", in: underway, when: unnoted, then: noteFailure,
+		given: "Something changed the gated pod so that its success could not be believed, and the lock does not remember that",
+		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellChanged,
+	},
+	{
+		id: "stop-changed-pod", upholds: "2", in: underway, when: attemptFailed, then: deleteJob,
+		given: "Something changed the gated pod so that its success could not be believed",
+		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellChanged,
+	},
+	{
+		id: "note-late-job", upholds: "6", in: underway, when: lateJob, then: noteOpen,
+		given: "The Job was created although one like it may have been created and deleted before",
+		state: drainv1alpha1.DrainDraining, tell: progress,
+	},
+	{
+		id: "ungate-awaits-user", upholds: "1, 5", in: underway, when: mayUngateUsed, again: after(recheck),
+		given: "A pod of the Job is gated, none runs, and another pod uses a claim",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayUngateAwaitsUser,
+	},
+	{
+		id: "note-job", upholds: "4", in: underway, when: mayUngateUnnoted, then: noteJob,
+		given: "A pod of the Job is gated, none runs, and the lock does not name the Job",
+		state: drainv1alpha1.DrainDraining, tell: progress,
+	},
+	{
+		id: "ungate", in: underway, when: mayUngate, then: ungatePod,
+		given: "A pod of the Job is gated, and none runs",
+		state: drainv1alpha1.DrainDraining, tell: progress,
+	},
+	{
+		id: "job-runs", in: underway, when: always,
+		given: "Otherwise",
+		state: drainv1alpha1.DrainDraining, tell: progress,
+	},
+
+	// A drain that has succeeded: its claims are marked, then deleted or kept.
+	{
+		id: "claims-gone", in: locked, when: noClaims, releases: true,
+		given: "The claims are gone", say: says("The claims are gone"),
+	},
+	{
+		id: "mark-awaits-controller", upholds: "1", in: locked, when: unmarkedBehind,
+		given: "The attempt succeeded, and the StatefulSet controller has not observed the present spec",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStatefulSetNotObserved, say: (*evidence).sayBehind,
+	},
+	{
+		id: "give-up-mark", in: locked, when: unmarkedUnwanted, releases: true,
+		given: "The attempt succeeded, Kubernetes does not report a claim as unused, and the ordinal is back in range or the policy being deleted",
+		say:   (*evidence).sayInUse,
+	},
+	{
+		id: "mark-awaits-unused", upholds: "1", in: locked, when: unmarkedInUse, again: after(recheck),
+		given: "The attempt succeeded, and Kubernetes does not report a claim as unused",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonMarkingClaims, say: (*evidence).sayInUse,
+	},
+	{
+		id: "mark", in: locked, when: unmarked, then: markClaim,
+		given: "The attempt succeeded, and a claim lacks its mark",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonMarkingClaims, say: (*evidence).sayMarking,
+	},
+	{
+		id: "free-undrained-claim", in: locked, when: undrainedClaimGoing, then: deleteJob,
+		given: "A claim is being deleted, and not by the operator; a pod of the Job holds it",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayUndrainedClaimHeld,
+	},
+	{
+		id: "dispose-of-old-job", in: locked, when: disposableOldJob, then: deleteOldJob,
+		given: "The claims are drained and to be deleted, and a past Job may hold them",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDisposing,
+	},
+	{
+		id: "dispose-of-ended-pod", in: locked, when: disposableEndedPod, then: deleteEndedPod,
+		given: "The claims are drained and to be deleted, and an ended drain pod without a Job holds them",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDisposing,
+	},
+	{
+		id: "dispose-of-job", in: locked, when: disposableJob, then: deleteJob,
+		given: "The claims are drained and to be deleted; the Job that drained them goes last, because without it an earlier one would be the latest",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDisposing,
+	},
+	{
+		id: "void-drained", upholds: "1", in: locked, when: disposableUsed, then: voidMark,
+		given: "The claims are drained and to be deleted, and a pod uses one",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayUsed,
+	},
+	{
+		id: "note-deletion", upholds: "1", in: locked, when: disposableUnnoted, then: noteDeletion,
+		given: "The claims are drained and to be deleted, and the lock does not name their versions",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDisposing,
+	},
+	{
+		id: "delete-claim", in: locked, when: disposableClaim, then: deleteClaim,
+		given: "The claims are drained and to be deleted",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDisposing,
+	},
+	{
+		id: "await-deletion", in: locked, when: disposable,
+		given: "The drained claims are being deleted",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDisposing,
+	},
+	{
+		id: "release-drained", in: locked, when: through, releases: true,
+		given: "The claims are drained and kept, or the ordinal is back in range: a mark would hold no longer than the lock",
+		say:   (*evidence).sayKept,
+	},
+
+	// What needs no drain. Without a lock there is nothing to say.
+	{
+		id: "back-in-range", upholds: "4", in: unlocked | locked, when: backInRange, releases: true,
+		given: "The ordinal is in range", say: says("The ordinal is back in range and no drain runs"),
+	},
+	{
+		id: "no-claims", in: unlocked, when: noClaims,
+		given: "The ordinal has no claims",
+	},
+	{
+		id: "policy-deleted", upholds: "4", in: unlocked | locked, when: policyDeleted, releases: true,
+		given: "The policy is being deleted", say: says("The policy is being deleted and no drain runs"),
+	},
+	{
+		id: "lock-going", upholds: "3, 4", in: locked, when: lockGoing, releases: true,
+		given: "The lock is being deleted", say: says("The lock is being deleted and no drain runs"),
+	},
+	{
+		id: "outranked", in: unlocked | locked, when: outranked, releases: true,
+		given: "Another policy for the StatefulSet counts", say: says("Another policy is in charge of the StatefulSet"),
+	},
+
+	// Claims that are drained and kept.
+	{
+		id: "void-kept", upholds: "1", in: unlocked, when: keptUsed, then: voidMark,
+		given: "Every claim's mark holds, and a pod uses a claim",
+		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayUsed,
+	},
+	{
+		id: "renew-mark", in: unlocked, when: keptBehind, then: renewMark,
+		given: "Every claim's mark holds, and one names another generation than the StatefulSet's present one",
+		state: drainv1alpha1.DrainDrained, reason: drainv1alpha1.ReasonClaimsKept, say: (*evidence).sayKept,
+	},
+	{
+		id: "kept", in: unlocked, when: keptForGood,
+		given: "Every claim's mark holds, and spec.whenDrained is Retain",
+		state: drainv1alpha1.DrainDrained, reason: drainv1alpha1.ReasonClaimsKept, say: (*evidence).sayKept,
+	},
+	{
+		id: "kept-for-now", in: unlocked, when: keptForNow, again: (*evidence).untilAsked,
+		given: "Every claim's mark holds, and the drain that must precede their deletion can't start: a rule from skipped to few-replicas applies",
+		state: drainv1alpha1.DrainDrained, reason: drainv1alpha1.ReasonClaimsKept, say: (*evidence).sayKept,
+	},
+
+	// Why no drain is asked for.
+	{
+		id: "skipped", in: unlocked | locked, when: skippedClaim, releases: true,
+		given: "A claim carries the annotation drain.statefulset.dev/skip",
+		state: drainv1alpha1.DrainRetained, reason: drainv1alpha1.ReasonSkipped, say: (*evidence).saySkipped,
+	},
+	{
+		id: "set-going", in: unlocked | locked, when: setGoingDrain, releases: true,
+		given: "The StatefulSet is being deleted, and spec.whenDeleted is Drain",
+		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonStatefulSetNotFound,
+		say: says("The StatefulSet is being deleted; the drain starts when it is gone, because spec.whenDeleted is Drain"),
+	},
+	{
+		id: "set-gone", in: unlocked | locked, when: noSet, releases: true,
+		given: "There is no StatefulSet, or it is being deleted, and spec.whenDeleted is not Drain or the operator never saw it",
+		state: drainv1alpha1.DrainRetained, reason: drainv1alpha1.ReasonStatefulSetNotFound, say: says("The StatefulSet is gone; its claims are kept undrained"),
+	},
+	{
+		id: "scaled-retain", in: unlocked | locked, when: scaledRetain, releases: true,
+		given: "spec.whenScaled is Retain, and the StatefulSet is there",
+		state: drainv1alpha1.DrainRetained, reason: drainv1alpha1.ReasonWhenScaledRetain, say: says("The claims are kept undrained, because spec.whenScaled is Retain"),
+	},
+	{
+		id: "never-bound", in: unlocked | locked, when: neverBound, releases: true,
+		given: "No claim ever had a volume",
+		state: drainv1alpha1.DrainRetained, reason: drainv1alpha1.ReasonNeverBound, say: says("The claims never had a volume, so they hold no data"),
+	},
+	{
+		id: "ambiguous", in: unlocked | locked, when: ambiguous, releases: true,
+		given: "It can't be told whose some claims are, and those that seem to be missing may be among them",
+		state: drainv1alpha1.DrainWaiting, tell: (*evidence).tellReady,
+	},
+	{
+		id: "claim-missing", upholds: "2", in: unlocked | locked, when: claimMissing, releases: true,
+		given: "A claim of the ordinal does not exist",
+		state: drainv1alpha1.DrainBlocked, reason: drainv1alpha1.ReasonClaimMissing, say: (*evidence).sayMissing,
+	},
+	{
+		id: "claim-going", in: unlocked | locked, when: claimGoing, releases: true,
+		given: "A claim is being deleted, and not by the operator",
+		state: drainv1alpha1.DrainBlocked, reason: drainv1alpha1.ReasonClaimTerminating, say: (*evidence).sayClaimGoing,
+	},
+	{
+		id: "claim-lost", in: unlocked | locked, when: claimLost, releases: true,
+		given: "A claim has lost its volume",
+		state: drainv1alpha1.DrainBlocked, reason: drainv1alpha1.ReasonClaimLost, say: (*evidence).sayLost,
+	},
+
+	// An attempt has failed.
+	{
+		id: "note-failure", upholds: "6", in: locked, when: unnoted, then: noteFailure,
+		given: "The attempt failed, and the lock does not remember that",
+		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellFailure,
+	},
+	{
+		id: "failed-not-accepted", in: locked, when: failedNotAccepted,
+		given: "The attempt failed, and the policy is not accepted or suspended",
+		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellFailedNotAccepted,
+	},
+	{
+		id: "attempts-exhausted", upholds: "6", in: locked, when: exhausted,
+		given: "As many attempts failed as spec.retry.maxAttempts allows, with the template of today",
+		state: drainv1alpha1.DrainFailed, reason: drainv1alpha1.ReasonAttemptsExhausted, say: (*evidence).sayExhausted,
+	},
+	{
+		id: "back-off", upholds: "6", in: locked, when: backingOff, again: func(e *evidence) time.Duration { return e.due().Sub(e.now) },
+		given: "The attempt failed with the template of today, and its delay is not over",
+		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellBackoff,
+	},
+	{
+		id: "retry-awaits-user", upholds: "1, 5", in: locked, when: failedInUse, again: after(recheck),
+		given: "The attempt failed, and another pod uses a claim",
+		state: drainv1alpha1.DrainFailed, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayAwaitsUser,
+	},
+	{
+		id: "retry", in: locked, when: attemptFailed, then: startJob,
+		given: "The attempt failed",
+		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellRetry,
+	},
+
+	// What an orphan waits for. With a lock, the lock is released or the first attempt starts.
+	{
+		id: "not-accepted", upholds: "4", in: unlocked | locked, when: notAccepted, releases: true,
+		given: "The policy is not accepted, or is suspended",
+		state: drainv1alpha1.DrainWaiting, tell: (*evidence).tellReady,
+	},
+	{
+		id: "young", in: unlocked, when: young, again: func(e *evidence) time.Duration { return e.oldEnough().Sub(e.now) },
+		given: "The ordinal has been out of range for less than spec.minOrphanedSeconds",
+		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonWaitingForMinOrphanedSeconds, say: (*evidence).sayYoung,
+	},
+	{
+		id: "drained-before", in: unlocked, when: drainedBefore, again: func(e *evidence) time.Duration { return e.again(e.voidSince()).Sub(e.now) },
+		given: "The ordinal was drained a moment ago, and only the StatefulSet's generation makes its marks void",
+		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonDrainedBefore, say: (*evidence).sayDrainedBefore,
+	},
+	{
+		id: "few-replicas", in: unlocked, when: fewReplicas,
+		given: "Fewer replicas than spec.minReadyReplicas are ready to take the data",
+		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonWaitingForReadyReplicas, say: (*evidence).sayFewReplicas,
+	},
+	{
+		id: "controller-behind", upholds: "1", in: unlocked, when: behind,
+		given: "The StatefulSet controller has not observed the present spec",
+		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonStatefulSetNotObserved, say: (*evidence).sayBehind,
+	},
+	{
+		id: "lock-of-another", in: unlocked, when: lockOfAnother, again: after(recheck),
+		given: "The lock of another policy stands",
+		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonLockHeld, say: (*evidence).sayLockHeld,
+	},
+	{
+		id: "pod-exists", upholds: "4", in: unlocked, when: podExists, again: after(recheck),
+		given: "The ordinal's own pod exists",
+		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonPodStillExists, say: (*evidence).sayPodExists,
+	},
+	{
+		id: "claim-in-use", in: unlocked, when: inUse, again: after(recheck),
+		given: "A pod uses a claim",
+		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayAwaitsUser,
+	},
+	{
+		id: "wait-for-slot", in: unlocked, when: noSlot,
+		given: "spec.maxConcurrentDrains ordinals have locks, or take them before this one",
+		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonWaitingForSlot, say: (*evidence).sayNoSlot,
+	},
+	{
+		id: "hold-policy", upholds: "3", in: unlocked, when: unheld, then: addFinalizer,
+		given: "The policy lacks the operator's finalizer",
+		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonStarting, say: says("Adding the finalizer to the policy"),
+	},
+	{
+		id: "lock-kept", in: unlocked, when: kept, then: takeLock,
+		given: "The claims are drained and kept, and are to be deleted by now: they are drained once more for that",
+		state: drainv1alpha1.DrainDrained, reason: drainv1alpha1.ReasonClaimsKept, say: (*evidence).sayKept,
+	},
+	{
+		id: "take-lock", in: unlocked, when: always, then: takeLock,
+		given: "Otherwise",
+		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonStarting, say: says("About to take the lock"),
+	},
+	{
+		id: "start-awaits-user", upholds: "1, 5", in: locked, when: inUse, again: after(recheck),
+		given: "Another pod uses a claim",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayAwaitsUser,
+	},
+	{
+		id: "job-vanished", upholds: "6", in: locked, when: vanished, again: func(e *evidence) time.Duration { return e.last.Asked.Add(askAgain).Sub(e.now) },
+		given: "The Job was created a moment ago, and is gone",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonLocked, say: (*evidence).sayVanished,
+	},
+	{
+		id: "start", in: locked, when: always, then: startJob,
+		given: "Otherwise",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonLocked, say: says("The lock is held; creating the Job"),
+	},
+
+	// A lock whose policy is gone, because a person removed its finalizer or two managers met at a leader change. Nothing
+	// else would release it.
+	{
+		id: "abandoned-job", upholds: "3", in: abandoned, when: strayJob, then: deleteStrayJob,
+		given: "An unfinished Job has no controller, so that the garbage collector does not stop it", say: says("Its Job has no controller"),
+	},
+	{
+		id: "abandoned-pod", upholds: "3", in: abandoned, when: endableStrayPod, then: deleteStrayPod,
+		given: "A drain pod has not ended and has no Job, so that nothing else ends it", say: says("Its drain pod has no Job"),
+	},
+	{
+		id: "abandoned-busy", upholds: "3", in: abandoned, when: stillBusy,
+		given: "A Job or drain pod of the ordinal is not over", say: (*evidence).sayStillBusy,
+	},
+	{
+		id: "abandoned", in: abandoned, when: always, then: releaseVoid,
+		given: "Otherwise: the marks are made void, because the next policy must find out whether a pod uses the claims",
+		say:   says("The policy is gone and no drain runs"),
+	},
+
+	// The policy as a whole.
+	{
+		id: "policy-needed", upholds: "3", in: policy, when: policyNeeded,
+		given: "An ordinal has a lock, an unfinished Job or a live drain pod, or is about to take a lock",
+	},
+	{
+		id: "let-policy-go", in: policy, when: policyHeld, then: removeFinalizer,
+		given: "The policy has the operator's finalizer",
+	},
+	{
+		id: "policy-free", in: policy, when: always,
+		given: "Otherwise",
+	},
+	{
+		id: "drop-surplus-job", in: history, when: surplus, then: deleteSurplus,
+		given: "More finished Jobs belong to no drain under way than the ten that are kept for their logs",
+	},
+	{
+		id: "keep-jobs", in: history, when: always,
+		given: "Otherwise",
+	},
+}
+
+// decide returns the first rule that applies to the evidence, carried out.
+func (protocol Protocol) decide(e *evidence, in phase) Drain {
+	for i := range protocol {
+		if r := &protocol[i]; r.in&in != 0 && r.when(e) {
+			return r.apply(e)
+		}
+	}
+	// TestTheProtocolIsTotal holds that each phase ends in a rule that always applies.
+	return e.entry()
+}
+
+// apply says what a rule says and makes its step.
+func (r *rule) apply(e *evidence) Drain {
+	d := e.entry()
+	d.Rule, d.State, d.Reason = r.id, r.state, r.reason
+	switch {
+	case r.tell != nil:
+		d.Reason, d.Message = r.tell(e)
+	case r.say != nil:
+		d.Message = r.say(e)
+	}
+	if r.reason == drainv1alpha1.ReasonPodStillExists {
+		d.Overdue = overdueSince(e.namesake)
+	}
+	if r.again != nil {
+		d.RetryAfter = r.again(e)
+	}
+	then := r.then
+	if r.releases && e.lock != nil {
+		then = release
+		d.State, d.Reason, d.RetryAfter = drainv1alpha1.DrainDraining, drainv1alpha1.ReasonReleasingLock, 0
+		if e.failure != nil {
+			d.Message = fmt.Sprintf("%s; attempt %d had failed: %s", d.Message, e.failure.Number, e.failure.Why)
+		}
+	}
+	if then != nil {
+		d.Next = then.of(e)
+	}
+	if d.Next == nil && d.RetryAfter == 0 && slices.ContainsFunc(e.pods, hanging) {
+		// Nothing in the cluster changes any more when a node is gone; only the time does.
+		d.RetryAfter = recheck
+	}
+	return d
+}
+
+// entry returns what is known of an ordinal, whichever rule applies.
+func (e *evidence) entry() Drain {
+	d := Drain{Ordinal: e.number, InRange: e.inRange, Claims: e.claims, Lock: e.lock, Job: e.job, Outcome: e.outcome}
+	d.Attempts = max(e.attempt, e.last.Number)
+	if e.failure != nil {
+		d.Attempts = max(d.Attempts, e.failure.Number)
+	}
+	if !e.inRange && len(e.claims) > 0 && e.Policy != nil {
+		d.OrphanedSince = e.orphanedSince()
+	}
+	if len(e.held) > 0 {
+		d.Mark = claims.ReadMark(&e.held[0])
+	}
+	d.Overdue = e.longestOverdue()
+	return d
+}
+
+// Without returns the protocol without a rule, for the tests that show which promise it keeps.
+func (protocol Protocol) Without(id string) Protocol {
+	return slices.DeleteFunc(slices.Clone(protocol), func(r rule) bool { return r.id == id })
+}

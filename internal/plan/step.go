@@ -1,0 +1,141 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package plan
+
+import (
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
+)
+
+// Step is one write to the API server. It carries the objects as they were read, whose UID and resourceVersion are the
+// write's preconditions. The actor is a type switch over the types in this file.
+type Step interface {
+	// Name is the step's type, for logs and tables.
+	Name() string
+	// FollowsOn reports whether the step may rest on a look that the operator's own last write has changed, instead of a
+	// look of its own. Its preconditions must then hold everything that it rests on.
+	FollowsOn() bool
+}
+
+type (
+	// AddFinalizer adds the operator's finalizer to the policy, which then stays for as long as it has locks.
+	AddFinalizer struct{ Policy *drainv1alpha1.DrainPolicy }
+	// RemoveFinalizer removes it.
+	RemoveFinalizer struct{ Policy *drainv1alpha1.DrainPolicy }
+	// TakeLock creates the lock of an ordinal.
+	TakeLock struct{ Ordinal int32 }
+	// NoteAttempt writes to the lock what it is to remember of an attempt. An attempt that has not failed is a new one: the
+	// lock forgets the Job of the one before.
+	NoteAttempt struct {
+		Lock    *corev1.Pod
+		Attempt Attempt
+	}
+	// NoteJob writes to the lock which Job's pod is about to be ungated, so that a release that was decided before the Job
+	// existed fails.
+	NoteJob struct {
+		Lock    *corev1.Pod
+		Job     types.UID
+		Attempt Attempt
+	}
+	// NoteDeletion writes to the lock which versions of its claims are about to be deleted, so that a release that was
+	// decided before fails.
+	NoteDeletion struct {
+		Lock   *corev1.Pod
+		Claims []corev1.PersistentVolumeClaim
+	}
+	// StartJob creates the Job of an attempt.
+	StartJob struct {
+		// Job is its name.
+		Job     string
+		Ordinal int32
+		// Attempt counts from 1.
+		Attempt int32
+		LockUID types.UID
+	}
+	// DeleteJob deletes a Job in the foreground: it stays until its pods are gone, so that its absence means theirs.
+	DeleteJob struct{ Job *batchv1.Job }
+	// UngatePod removes the operator's scheduling gate from a drain pod.
+	UngatePod struct{ Pod *corev1.Pod }
+	// DeletePod deletes a drain pod that has no Job under way.
+	DeletePod struct{ Pod *corev1.Pod }
+	// WriteMark writes a mark on a claim.
+	WriteMark struct {
+		Purpose MarkPurpose
+		Claim   corev1.PersistentVolumeClaim
+		Mark    claims.Mark
+	}
+	// DeleteClaim deletes a drained claim.
+	DeleteClaim struct{ Claim corev1.PersistentVolumeClaim }
+	// DeleteLock deletes a lock, which then stays until its finalizer is removed.
+	DeleteLock struct{ Lock *corev1.Pod }
+	// RemoveLockFinalizer lets go of a lock that is being deleted.
+	RemoveLockFinalizer struct{ Lock *corev1.Pod }
+)
+
+// MarkPurpose says what a mark is written for. The write is the same for each.
+type MarkPurpose string
+
+const (
+	// MarkClaim records that the claim was drained.
+	MarkClaim MarkPurpose = "MarkClaim"
+	// RenewMark carries a mark that holds on to the StatefulSet's present generation.
+	RenewMark MarkPurpose = "RenewMark"
+	// VoidMark takes out of a mark all that makes it hold.
+	VoidMark MarkPurpose = "VoidMark"
+	// ReleaseMark takes a mark out of the hands of a lock that is about to be released.
+	ReleaseMark MarkPurpose = "ReleaseMark"
+)
+
+// Name implements Step.
+func (AddFinalizer) Name() string        { return "AddFinalizer" }
+func (RemoveFinalizer) Name() string     { return "RemoveFinalizer" }
+func (TakeLock) Name() string            { return "TakeLock" }
+func (NoteAttempt) Name() string         { return "NoteAttempt" }
+func (NoteJob) Name() string             { return "NoteJob" }
+func (NoteDeletion) Name() string        { return "NoteDeletion" }
+func (StartJob) Name() string            { return "StartJob" }
+func (DeleteJob) Name() string           { return "DeleteJob" }
+func (UngatePod) Name() string           { return "UngatePod" }
+func (DeletePod) Name() string           { return "DeletePod" }
+func (s WriteMark) Name() string         { return string(s.Purpose) }
+func (DeleteClaim) Name() string         { return "DeleteClaim" }
+func (DeleteLock) Name() string          { return "DeleteLock" }
+func (RemoveLockFinalizer) Name() string { return "RemoveLockFinalizer" }
+
+// FollowsOn implements Step.
+//
+// A lock's name is its precondition. A note and a release carry the lock's resourceVersion or name its UID, a mark and the
+// deletion of a claim carry the claim's. What runs, and who uses the claims, is looked at anew before a Job is created,
+// and before anything that runs is stopped.
+func (AddFinalizer) FollowsOn() bool        { return false }
+func (RemoveFinalizer) FollowsOn() bool     { return false }
+func (TakeLock) FollowsOn() bool            { return true }
+func (NoteAttempt) FollowsOn() bool         { return true }
+func (NoteJob) FollowsOn() bool             { return false }
+func (NoteDeletion) FollowsOn() bool        { return false }
+func (StartJob) FollowsOn() bool            { return false }
+func (DeleteJob) FollowsOn() bool           { return false }
+func (UngatePod) FollowsOn() bool           { return true }
+func (DeletePod) FollowsOn() bool           { return false }
+func (WriteMark) FollowsOn() bool           { return true }
+func (DeleteClaim) FollowsOn() bool         { return true }
+func (DeleteLock) FollowsOn() bool          { return true }
+func (RemoveLockFinalizer) FollowsOn() bool { return true }

@@ -1,0 +1,266 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
+)
+
+// What the rules say in the status. Nothing is decided here.
+
+// maxNamed bounds how many ordinals a message names.
+const maxNamed = 3
+
+func says(text string) func(*evidence) string { return func(*evidence) string { return text } }
+
+func stopping(why string) func(*evidence) string {
+	return func(e *evidence) string { return fmt.Sprintf("%s; stopping Job %q", why, e.job.Name) }
+}
+
+func after(d time.Duration) func(*evidence) time.Duration {
+	return func(*evidence) time.Duration { return d }
+}
+
+func (e *evidence) sayDrainedJobGoing() string {
+	return cmp.Or(e.outcome, "Drained; waiting until the pods of Job "+e.going.Name+" are gone")
+}
+
+func (e *evidence) sayJobGoing() string {
+	return fmt.Sprintf("Job %q is being deleted; waiting until its pods are gone%s", e.going.Name, e.whichHangs())
+}
+
+func (e *evidence) sayUsed() string {
+	return fmt.Sprintf("Drained, but pod %q uses a claim of it; draining it again when that pod is gone", e.user.Name)
+}
+
+func (e *evidence) sayStrayJob() string {
+	return fmt.Sprintf("Job %q runs without the lock or on other claims than the ordinal has now; stopping it", e.stray.Name)
+}
+
+func (e *evidence) sayStrayPod() string {
+	return fmt.Sprintf("Drain pod %q has no Job that is under way; deleting it", e.strayPod.Name)
+}
+
+func (e *evidence) sayStrayPodGoing() string {
+	return fmt.Sprintf("Waiting for drain pod %q on node %q, whose Job is over, to terminate%s", e.strayPod.Name, e.strayPod.Spec.NodeName, e.ifNodeIsDown(e.strayPod))
+}
+
+func (e *evidence) sayClaimHeld() string {
+	return fmt.Sprintf("Claim %q is being deleted; deleting what is left of a drain and holds it", terminating(e))
+}
+
+func (e *evidence) sayMisfit() string {
+	return fmt.Sprintf("A webhook changes the lock, a pod that never runs: it lacks %s; exempt pods with the label %s=%s from it", LockLacks(e.namesake, e.Policy.UID), drainv1alpha1.RoleLabel, drainv1alpha1.RoleLock)
+}
+
+func (e *evidence) sayStopWithoutClaim() string {
+	return fmt.Sprintf("Claim %q is being deleted and no drain pod has started that could go on; stopping Job %q", terminating(e), e.job.Name)
+}
+
+func (e *evidence) tellChanged() (reason, message string) {
+	return e.failure.Reason, fmt.Sprintf("Attempt %d failed: %s; deleting Job %q", e.failure.Number, e.failure.Why, e.job.Name)
+}
+
+func (e *evidence) sayUngateAwaitsUser() string {
+	return fmt.Sprintf("Waiting for pod %q, which uses a claim of the ordinal, to terminate before pod %q is let run", e.user.Name, e.run.gated.Name)
+}
+
+func (e *evidence) sayBehind() string {
+	return fmt.Sprintf("Waiting for the StatefulSet controller to see generation %d of the StatefulSet", e.StatefulSet.Generation)
+}
+
+func (e *evidence) sayInUse() string {
+	claim := e.unreported()
+	return fmt.Sprintf("Job %q is complete; waiting for Kubernetes to report claim %q as unused (%s)", e.job.Name, claim.Name, whyUsed(claim))
+}
+
+func (e *evidence) sayMarking() string {
+	return fmt.Sprintf("Job %q is complete; marking its claims as drained", e.job.Name)
+}
+
+func (e *evidence) sayUndrainedClaimHeld() string {
+	return fmt.Sprintf("Claim %q is being deleted, and not by the operator; deleting Job %q, whose pod holds it", terminating(e), e.job.Name)
+}
+
+func (e *evidence) sayDisposing() string {
+	return cmp.Or(e.outcome, "Drained; deleting "+claimNames(e.held))
+}
+
+func (e *evidence) sayKept() string { return cmp.Or(e.outcome, "The claims are drained and kept") }
+
+func (e *evidence) saySkipped() string {
+	return fmt.Sprintf("Claim %q carries the annotation %s, so the ordinal is left alone", skipped(e), drainv1alpha1.SkipAnnotation)
+}
+
+func (e *evidence) tellReady() (reason, message string) {
+	condition := e.accepted()
+	return condition.Reason, condition.Message
+}
+
+func (e *evidence) sayMissing() string {
+	return fmt.Sprintf("Claim %q does not exist; restore it, or annotate the others with %s: \"true\"", e.missing(), drainv1alpha1.SkipAnnotation)
+}
+
+func (e *evidence) sayClaimGoing() string {
+	return fmt.Sprintf("Claim %q is being deleted, and not by the operator; no new pod can mount it, and its data is lost undrained", terminating(e))
+}
+
+func (e *evidence) sayLost() string {
+	claim := lostClaim(e)
+	return fmt.Sprintf("Claim %q has lost its volume; restore the PersistentVolume %q, or annotate the claim with %s: \"true\"", claim.Name, claim.Spec.VolumeName, drainv1alpha1.SkipAnnotation)
+}
+
+func (e *evidence) tellFailure() (reason, message string) {
+	return e.failure.Reason, fmt.Sprintf("Attempt %d failed: %s", e.failure.Number, e.failure.Why)
+}
+
+func (e *evidence) tellFailedNotAccepted() (reason, message string) {
+	reason, message = e.tellReady()
+	return reason, fmt.Sprintf("Attempt %d failed: %s; no further attempt starts: %s", e.failure.Number, e.failure.Why, message)
+}
+
+func (e *evidence) sayExhausted() string {
+	return fmt.Sprintf("All %d attempts failed, the last one: %s. To start another one, edit %s or raise spec.retry.maxAttempts", e.failure.Number, e.failure.Why, e.templateName())
+}
+
+func (e *evidence) tellBackoff() (reason, message string) {
+	return e.failure.Reason, fmt.Sprintf("Attempt %d failed: %s. The next one starts at %s, or at once when %s is edited", e.failure.Number, e.failure.Why, e.due().UTC().Format(time.RFC3339), e.templateName())
+}
+
+func (e *evidence) tellRetry() (reason, message string) {
+	return e.failure.Reason, fmt.Sprintf("Attempt %d failed: %s; starting another one", e.failure.Number, e.failure.Why)
+}
+
+func (e *evidence) sayAwaitsUser() string {
+	return fmt.Sprintf("Waiting for pod %q, which uses a claim of the ordinal, to terminate", e.user.Name)
+}
+
+func (e *evidence) sayYoung() string {
+	return fmt.Sprintf("Its drain starts at %s; until then, scaling up undoes the scale-down", e.oldEnough().UTC().Format(time.RFC3339))
+}
+
+func (e *evidence) sayDrainedBefore() string {
+	mark := e.voidSince()
+	return fmt.Sprintf("The StatefulSet has changed too often since the ordinal was drained at %s to tell that it stayed out of range; draining it again at %s", mark.Time.UTC().Format(time.RFC3339), e.again(mark).UTC().Format(time.RFC3339))
+}
+
+func (e *evidence) sayFewReplicas() string {
+	return fmt.Sprintf("Waiting for ready replicas: %d of those that remain are ready and spec.minReadyReplicas is %d; scale up, or set it to 0 if the drain takes the data elsewhere", e.remaining(), ptr.Deref(e.Policy.Spec.MinReadyReplicas, 1))
+}
+
+func (e *evidence) sayLockHeld() string {
+	return fmt.Sprintf("Waiting for pod %q to be released, the lock of %s", e.namesake.Name, holder(e.namesake))
+}
+
+func (e *evidence) sayPodExists() string {
+	return fmt.Sprintf("Waiting for pod %q on node %q to terminate%s", e.namesake.Name, e.namesake.Spec.NodeName, e.ifItHangs(e.namesake))
+}
+
+// sayNoSlot names the ordinals that go first: one of them that is stuck keeps the others waiting.
+func (e *evidence) sayNoSlot() string {
+	var names []string
+	for _, number := range e.ahead[:min(len(e.ahead), maxNamed)] {
+		names = append(names, strconv.Itoa(int(number)))
+	}
+	if more := len(e.ahead) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	return fmt.Sprintf("Waiting for its turn behind ordinal %s: spec.maxConcurrentDrains is %d, and the highest ordinal goes first", strings.Join(names, ", "), ptr.Deref(e.Policy.Spec.MaxConcurrentDrains, 1))
+}
+
+func (e *evidence) sayVanished() string {
+	return fmt.Sprintf("Job %q was created and is gone; creating it again", e.jobName(e, e.next()))
+}
+
+func (e *evidence) sayStillBusy() string {
+	return fmt.Sprintf("Waiting to release the lock of a policy that is gone: %s is not over", e.stillBusy())
+}
+
+// What the words and the times are made from.
+
+// accepted returns whether the policy can start a drain: it is ready, or its StatefulSet is gone, which is what asks for the
+// drain, and all else is well.
+func (p *planner) accepted() Condition {
+	if p.drainsDeleted() && p.ready.Reason == drainv1alpha1.ReasonStatefulSetNotFound {
+		if ptr.Deref(p.Policy.Status.StatefulSet.TerminationGracePeriodSeconds, 1) == 0 {
+			return refuse(drainv1alpha1.ReasonGracePeriodZero,
+				"StatefulSet %q had terminationGracePeriodSeconds: 0, so containers of its pods may still run; the claims are kept undrained", p.Policy.Spec.StatefulSetRef.Name)
+		}
+		return p.template
+	}
+	return p.ready
+}
+
+// orphanedSince returns since when the ordinal is known to be out of range. The status is the memory of it, for as long as
+// the StatefulSet's generation shows that it didn't come back in the meantime; a claim that some pod used later says more.
+// When in doubt, the time starts anew.
+func (e *evidence) orphanedSince() metav1.Time {
+	since := metav1.NewTime(e.now.UTC().Truncate(time.Second))
+	last := e.Policy.Status.StatefulSet
+	unbroken := last != nil && e.StatefulSet != nil && last.UID == string(e.StatefulSet.UID) && e.StatefulSet.Generation-ptr.Deref(last.Generation, 0) <= 1
+	if e.StatefulSet == nil || unbroken {
+		if entry := find(e.Policy.Status.Drains, e.number); entry != nil && entry.OrphanedTime != nil {
+			since = *entry.OrphanedTime
+		}
+	}
+	if e.lock != nil {
+		return since
+	}
+	for i := range e.claims {
+		if unused, known := claims.UnusedSince(&e.claims[i]); known && unused != nil && unused.After(since.Time) {
+			since = *unused
+		}
+	}
+	return since
+}
+
+// oldEnough returns when the ordinal has been out of range for spec.minOrphanedSeconds.
+func (e *evidence) oldEnough() time.Time {
+	return e.orphanedSince().Add(time.Duration(ptr.Deref(e.Policy.Spec.MinOrphanedSeconds, 0)) * time.Second)
+}
+
+// remaining returns how many ready replicas could take the data. While a scale-down is under way, pods that are about to be
+// deleted still count as ready in the StatefulSet's status, hence the minimum.
+func (p *planner) remaining() int32 {
+	if p.StatefulSet == nil {
+		return 0
+	}
+	return min(p.StatefulSet.Status.ReadyReplicas, Replicas(p.StatefulSet))
+}
+
+// untilAsked returns when the rule that keeps a kept orphan from being drained once more ends by time alone; 0 if it doesn't.
+func (e *evidence) untilAsked() time.Duration {
+	switch {
+	case anyOf(unasked)(e):
+		return 0
+	case young(e):
+		return e.oldEnough().Sub(e.now)
+	case drainedBefore(e):
+		return e.again(e.voidSince()).Sub(e.now)
+	}
+	return 0
+}
