@@ -587,7 +587,32 @@ func (e *evidence) entry() Drain {
 	return d
 }
 
+// Names returns the names of the rules, in their order.
+func (protocol Protocol) Names() []string {
+	names := make([]string, 0, len(protocol))
+	for i := range protocol {
+		names = append(names, protocol[i].id)
+	}
+	return names
+}
+
 // Without returns the protocol without a rule, for the tests that show which promise it keeps.
 func (protocol Protocol) Without(id string) Protocol {
 	return slices.DeleteFunc(slices.Clone(protocol), func(r rule) bool { return r.id == id })
+}
+
+// Observed returns the protocol as one that tells of each rule that applies.
+func (protocol Protocol) Observed(applies func(rule string)) Protocol {
+	observed := slices.Clone(protocol)
+	for i := range observed {
+		id, when := observed[i].id, observed[i].when
+		observed[i].when = func(e *evidence) bool {
+			held := when(e)
+			if held {
+				applies(id)
+			}
+			return held
+		}
+	}
+	return observed
 }

@@ -25,6 +25,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -82,6 +84,7 @@ func newManager(w *world, name string) *manager {
 		Live:     &apiClient{manager: m, live: true},
 		Recorder: silent{},
 		Clock:    w.clock,
+		Protocol: rules,
 	}
 	m.annotations = &controller.AnnotationReconciler{Client: m.reconciler.Client, Live: m.reconciler.Live, Recorder: silent{}}
 	return m
@@ -105,6 +108,9 @@ func (m *manager) begin(reconcile func(context.Context, ctrl.Request) (ctrl.Resu
 			}
 		}()
 		ctx := context.WithValue(context.Background(), yieldKey{}, yield)
+		if m.world.tracing() {
+			ctx = logr.NewContext(ctx, funcr.New(func(_, args string) { m.world.note("%s: %s", m.name, args) }, funcr.Options{}))
+		}
 		_, err := reconcile(ctx, ctrl.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}})
 		r.failed = err != nil
 		if err != nil && m.world.tracing() {

@@ -22,6 +22,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,6 +41,7 @@ var (
 	safetyOnly  = flag.Bool("sim.safety", false, "assert nothing about what must come of a history in the end")
 	onlyProfile = flag.String("sim.profile", "", "simulate only histories of the profile with this name")
 	// Not by default until the operator can stand it.
+	drop      = flag.String("sim.drop", "", "take the rule of the protocol with this name away")
 	showTrace = flag.Bool("sim.trace", false, "with -sim.seed, print the trace of the whole history, also if nothing breaks")
 )
 
@@ -52,6 +54,12 @@ func TestMain(m *testing.M) {
 				profiles[i].often = 1
 			}
 		}
+	}
+	if *drop != "" {
+		if !slices.Contains(rules.Names(), *drop) {
+			panic("the protocol has no rule " + *drop)
+		}
+		rules = rules.Without(*drop)
 	}
 	log.SetLogger(klog.New(log.NullLogSink{}))
 	debug.SetGCPercent(1600)
@@ -89,6 +97,13 @@ func TestPromisesHold(t *testing.T) {
 		})
 	}
 	group.Wait()
+	if done := next.Load(); done > coverageSeeds && *onlyProfile == "" && *drop == "" {
+		for _, name := range rules.Names() {
+			if applied(name) == 0 {
+				t.Errorf("rule %s applied in none of %d histories", name, done)
+			}
+		}
+	}
 	done := min(next.Load(), int64(*seedCount+*freshSeed))
 	t.Logf("%d histories in %.1f s", done, time.Since(start).Seconds())
 }
