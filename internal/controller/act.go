@@ -115,8 +115,11 @@ func (r *Reconciler) follow(ctx context.Context, live plan.Snapshot, ordinal int
 		}
 		answer, outcome, err := r.take(ctx, live, decision)
 		said := err != nil && decision.Answer(outcome, err)
-		learn(*decision)
-		if said && outcome != plan.Lost {
+		if _, last := decision.Next.(plan.RemoveLockFinalizer); first || said || !last {
+			// Why a lock is released is what its deletion said.
+			learn(*decision)
+		}
+		if said {
 			log.FromContext(ctx).Info("A step was not carried out", "ordinal", ordinal, "rule", decision.Rule, "step", decision.Next.Name(), "outcome", outcome, "why", err.Error())
 			return false, nil
 		}

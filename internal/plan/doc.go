@@ -29,31 +29,26 @@ limitations under the License.
 // # Invariants
 //
 // They hold at every step, under crashes at any point, stale caches, duplicated and
-// reordered events, and two managers during a leader change:
+// reordered events, and two managers during a leader change. The argument for each of
+// them is in docs/safety.md, with a table of the rules that uphold it.
 //
-//  1. DeleteClaims names only claims whose mark holds: it bears the claim's UID, it
-//     was written under the lock that still stands or the StatefulSet's generation
-//     shows that the ordinal stayed out of range, and the claim's Unused condition is
-//     the one it was written under. The actor adds UID and resourceVersion preconditions.
-//  2. MarkClaims follows only a complete Job that the policy controls, whose name is derived
-//     from the lock, the attempt and exactly the UIDs that the claims have now, and whose
-//     successful pod package proof believes: it ended by itself, mounted every claim and left the
-//     receipt of the attempt. A Job of another lock or of other claims is evidence of nothing, and
-//     what only bears the operator's labels is a stranger.
-//  3. From a drain's first Job until its last Job pod is gone, the lock is held:
-//     ReleaseLock comes only when no Job of the ordinal is unfinished and no drain pod
-//     of it is alive. A Job that runs without its lock is stopped before anything else.
-//  4. StartJob comes only under a lock, for an ordinal out of range. The pods of a Job
-//     are made with a scheduling gate, and AdmitPod, which lifts it, comes only when the
-//     Job's own lock is seen to stand, and not to be going, after the pod was made. So a Job that comes late,
-//     because its creation hung in a slow webhook or in a manager that lost its lease,
-//     makes only pods that never run. Before the first pod is admitted, the lock is
-//     written to, so that a release that hung since before the Job fails.
-//  5. StartJob comes only when no other Job of the ordinal is unfinished and no drain
-//     pod of it is alive: at most one drain pod an ordinal.
-//  6. No attempt follows another one without its delay: NoteAttempt writes to the lock how an
-//     attempt failed, and AdmitPod that it may run, so that both outlive the Job.
-//  7. What can't be read never reaches this package: the caller gives up instead.
+//   - I1: Every running drain pod holds its ordinal's lock.
+//   - I2: No lock is released while a drain pod runs.
+//   - I3: While the lock exists, the StatefulSet's pod can't be created.
+//   - I4: At most one drain pod runs per ordinal.
+//   - I5: A claim is deleted only with a mark that holds.
+//   - I6: A mark is written only for a drain that succeeded on this very claim, by itself.
+//   - I7: A mark holds only while no pod can have used the claim since.
+//   - I8: No attempt follows another one without its delay.
+//
+// What can't be read never reaches this package: the caller gives up instead.
+//
+// # How it decides
+//
+// protocol.go is an ordered table: the first rule that applies to an ordinal is what
+// happens next. A rule reads the evidence (evidence.go), which is computed once, before
+// the first rule is tried. It says what the status says (words.go) and makes at most one
+// step (actions.go, step.go), which is one write. No rule calls another one.
 //
 // # The lock
 //

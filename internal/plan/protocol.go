@@ -50,7 +50,7 @@ const (
 type rule struct {
 	// id is its name in logs, stories, tables and mutants.
 	id string
-	// upholds names the invariants of doc.go that break without it.
+	// upholds names the invariants of doc.go and docs/safety.md that it is there for.
 	upholds string
 	// in are the phases in which it applies.
 	in phase
@@ -83,42 +83,42 @@ type Protocol []rule
 var protocol = Protocol{
 	// What must not run is stopped before anything else.
 	{
-		id: "keep-policy", upholds: "3", in: anywhere, when: unheldBusy, then: addFinalizer,
+		id: "keep-policy", upholds: "I2", in: anywhere, when: unheldBusy, then: addFinalizer,
 		given: "The policy lacks the operator's finalizer, and the ordinal has a lock, an unfinished Job or a live drain pod",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonStarting, say: says("Adding the finalizer to the policy"),
 	},
 	{
-		id: "drained-job-going", upholds: "1", in: anywhere, when: drainedJobGoing,
+		id: "drained-job-going", in: anywhere, when: drainedJobGoing,
 		given: "A finished Job is being deleted, every claim's mark holds, and the claims are to be deleted",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDrainedJobGoing,
 	},
 	{
-		id: "job-going", upholds: "3, 5", in: anywhere, when: going,
+		id: "job-going", upholds: "I2, I4", in: anywhere, when: going,
 		given: "A Job is being deleted: its pods may still run",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayJobGoing,
 	},
 	{
-		id: "void-beside-stray", upholds: "1", in: anywhere, when: usedBesideStray, then: voidMark,
+		id: "void-beside-stray", upholds: "I7", in: anywhere, when: usedBesideStray, then: voidMark,
 		given: "A Job or drain pod runs that is not the lock's, and a pod uses a claim whose mark holds",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayUsed,
 	},
 	{
-		id: "doubt-beside-stray", upholds: "2", in: locked, when: unprovenBesideStray, then: noteFailure,
+		id: "doubt-beside-stray", upholds: "I6", in: locked, when: unprovenBesideStray, then: noteFailure,
 		given: "A Job or drain pod runs that is not the lock's, a pod uses a claim, and the lock does not remember that the attempt proves nothing",
 		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellFailure,
 	},
 	{
-		id: "stop-stray-job", upholds: "3", in: anywhere, when: strayJob, then: deleteStrayJob,
+		id: "stop-stray-job", upholds: "I1", in: anywhere, when: strayJob, then: deleteStrayJob,
 		given: "An unfinished Job is not the lock's on the claims of today",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayStrayJob,
 	},
 	{
-		id: "stop-stray-pod", upholds: "3", in: anywhere, when: endableStrayPod, then: deleteStrayPod,
+		id: "stop-stray-pod", upholds: "I1", in: anywhere, when: endableStrayPod, then: deleteStrayPod,
 		given: "A drain pod has not ended, and its Job is over or gone",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayStrayPod,
 	},
 	{
-		id: "await-stray-pod", upholds: "3, 5", in: anywhere, when: strayPod,
+		id: "await-stray-pod", upholds: "I2, I4", in: anywhere, when: strayPod,
 		given: "Such a pod was told to end, or is not the operator's to end",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayStrayPodGoing,
 	},
@@ -133,7 +133,7 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayClaimHeld,
 	},
 	{
-		id: "discard-lock", upholds: "3", in: unlocked | locked, when: misfit, then: discard,
+		id: "discard-lock", upholds: "I3", in: unlocked | locked, when: misfit, then: discard,
 		given: "The lock that was just created lacks what makes it one",
 		state: drainv1alpha1.DrainBlocked, reason: drainv1alpha1.ReasonLockRefused, say: (*evidence).sayMisfit,
 	},
@@ -165,7 +165,7 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayStopWithoutClaim,
 	},
 	{
-		id: "stop-without-lock", upholds: "3, 4", in: underway, when: lockGoingIdle, then: deleteJob,
+		id: "stop-without-lock", upholds: "I1", in: underway, when: lockGoingIdle, then: deleteJob,
 		given: "The lock is being deleted, and no drain pod runs",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: stopping("The lock is being deleted and no drain pod runs"),
 	},
@@ -175,27 +175,27 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: stopping("The template was changed and the drain pod has not started"),
 	},
 	{
-		id: "note-changed-pod", upholds: "2, 6", in: underway, when: unnoted, then: noteFailure,
+		id: "note-changed-pod", upholds: "I6, I8", in: underway, when: unnoted, then: noteFailure,
 		given: "Something changed the gated pod so that its success could not be believed, and the lock does not remember that",
 		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellChanged,
 	},
 	{
-		id: "stop-changed-pod", upholds: "2", in: underway, when: attemptFailed, then: deleteJob,
+		id: "stop-changed-pod", upholds: "I6", in: underway, when: attemptFailed, then: deleteJob,
 		given: "Something changed the gated pod so that its success could not be believed",
 		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellChanged,
 	},
 	{
-		id: "note-late-job", upholds: "6", in: underway, when: lateJob, then: noteOpen,
+		id: "note-late-job", upholds: "I8", in: underway, when: lateJob, then: noteOpen,
 		given: "The Job was created although one like it may have been created and deleted before",
 		state: drainv1alpha1.DrainDraining, tell: progress,
 	},
 	{
-		id: "ungate-awaits-user", upholds: "1, 5", in: underway, when: mayUngateUsed, again: after(recheck),
+		id: "ungate-awaits-user", upholds: "I7", in: underway, when: mayUngateUsed, again: after(recheck),
 		given: "A pod of the Job is gated, none runs, and another pod uses a claim",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayUngateAwaitsUser,
 	},
 	{
-		id: "note-job", upholds: "4", in: underway, when: mayUngateUnnoted, then: noteJob,
+		id: "note-job", upholds: "I2", in: underway, when: mayUngateUnnoted, then: noteJob,
 		given: "A pod of the Job is gated, none runs, and the lock does not name the Job",
 		state: drainv1alpha1.DrainDraining, tell: progress,
 	},
@@ -216,7 +216,7 @@ var protocol = Protocol{
 		given: "The claims are gone", say: says("The claims are gone"),
 	},
 	{
-		id: "mark-awaits-controller", upholds: "1", in: locked, when: unmarkedBehind,
+		id: "mark-awaits-controller", upholds: "I7", in: locked, when: unmarkedBehind,
 		given: "The attempt succeeded, and the StatefulSet controller has not observed the present spec",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStatefulSetNotObserved, say: (*evidence).sayBehind,
 	},
@@ -226,7 +226,7 @@ var protocol = Protocol{
 		say:   (*evidence).sayInUse,
 	},
 	{
-		id: "mark-awaits-unused", upholds: "1", in: locked, when: unmarkedInUse, again: after(recheck),
+		id: "mark-awaits-unused", upholds: "I7", in: locked, when: unmarkedInUse, again: after(recheck),
 		given: "The attempt succeeded, and Kubernetes does not report a claim as unused",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonMarkingClaims, say: (*evidence).sayInUse,
 	},
@@ -256,12 +256,12 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDisposing,
 	},
 	{
-		id: "void-drained", upholds: "1", in: locked, when: disposableUsed, then: voidMark,
+		id: "void-drained", upholds: "I7", in: locked, when: disposableUsed, then: voidMark,
 		given: "The claims are drained and to be deleted, and a pod uses one",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayUsed,
 	},
 	{
-		id: "note-deletion", upholds: "1", in: locked, when: disposableUnnoted, then: noteDeletion,
+		id: "note-deletion", upholds: "I5", in: locked, when: disposableUnnoted, then: noteDeletion,
 		given: "The claims are drained and to be deleted, and the lock does not name their versions",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDisposing,
 	},
@@ -283,7 +283,7 @@ var protocol = Protocol{
 
 	// What needs no drain. Without a lock there is nothing to say.
 	{
-		id: "back-in-range", upholds: "4", in: unlocked | locked, when: backInRange, releases: true,
+		id: "back-in-range", in: unlocked | locked, when: backInRange, releases: true,
 		given: "The ordinal is in range", say: says("The ordinal is back in range and no drain runs"),
 	},
 	{
@@ -291,11 +291,11 @@ var protocol = Protocol{
 		given: "The ordinal has no claims",
 	},
 	{
-		id: "policy-deleted", upholds: "4", in: unlocked | locked, when: policyDeleted, releases: true,
+		id: "policy-deleted", in: unlocked | locked, when: policyDeleted, releases: true,
 		given: "The policy is being deleted", say: says("The policy is being deleted and no drain runs"),
 	},
 	{
-		id: "lock-going", upholds: "3, 4", in: locked, when: lockGoing, releases: true,
+		id: "lock-going", upholds: "I1", in: locked, when: lockGoing, releases: true,
 		given: "The lock is being deleted", say: says("The lock is being deleted and no drain runs"),
 	},
 	{
@@ -305,7 +305,7 @@ var protocol = Protocol{
 
 	// Claims that are drained and kept.
 	{
-		id: "void-kept", upholds: "1", in: unlocked, when: keptUsed, then: voidMark,
+		id: "void-kept", upholds: "I7", in: unlocked, when: keptUsed, then: voidMark,
 		given: "Every claim's mark holds, and a pod uses a claim",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayUsed,
 	},
@@ -358,7 +358,7 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainWaiting, tell: (*evidence).tellReady,
 	},
 	{
-		id: "claim-missing", upholds: "2", in: unlocked | locked, when: claimMissing, releases: true,
+		id: "claim-missing", upholds: "I6", in: unlocked | locked, when: claimMissing, releases: true,
 		given: "A claim of the ordinal does not exist",
 		state: drainv1alpha1.DrainBlocked, reason: drainv1alpha1.ReasonClaimMissing, say: (*evidence).sayMissing,
 	},
@@ -375,7 +375,7 @@ var protocol = Protocol{
 
 	// An attempt has failed.
 	{
-		id: "note-failure", upholds: "6", in: locked, when: unnoted, then: noteFailure,
+		id: "note-failure", upholds: "I6, I8", in: locked, when: unnoted, then: noteFailure,
 		given: "The attempt failed, and the lock does not remember that",
 		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellFailure,
 	},
@@ -385,17 +385,17 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellFailedNotAccepted,
 	},
 	{
-		id: "attempts-exhausted", upholds: "6", in: locked, when: exhausted,
+		id: "attempts-exhausted", upholds: "I8", in: locked, when: exhausted,
 		given: "As many attempts failed as spec.retry.maxAttempts allows, with the template of today",
 		state: drainv1alpha1.DrainFailed, reason: drainv1alpha1.ReasonAttemptsExhausted, say: (*evidence).sayExhausted,
 	},
 	{
-		id: "back-off", upholds: "6", in: locked, when: backingOff, again: func(e *evidence) time.Duration { return e.due().Sub(e.now) },
+		id: "back-off", upholds: "I8", in: locked, when: backingOff, again: func(e *evidence) time.Duration { return e.due().Sub(e.now) },
 		given: "The attempt failed with the template of today, and its delay is not over",
 		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellBackoff,
 	},
 	{
-		id: "retry-awaits-user", upholds: "1, 5", in: locked, when: failedInUse, again: after(recheck),
+		id: "retry-awaits-user", upholds: "I7", in: locked, when: failedInUse, again: after(recheck),
 		given: "The attempt failed, and another pod uses a claim",
 		state: drainv1alpha1.DrainFailed, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayAwaitsUser,
 	},
@@ -407,7 +407,7 @@ var protocol = Protocol{
 
 	// What an orphan waits for. With a lock, the lock is released or the first attempt starts.
 	{
-		id: "not-accepted", upholds: "4", in: unlocked | locked, when: notAccepted, releases: true,
+		id: "not-accepted", in: unlocked | locked, when: notAccepted, releases: true,
 		given: "The policy is not accepted, or is suspended",
 		state: drainv1alpha1.DrainWaiting, tell: (*evidence).tellReady,
 	},
@@ -427,22 +427,22 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonWaitingForReadyReplicas, say: (*evidence).sayFewReplicas,
 	},
 	{
-		id: "controller-behind", upholds: "1", in: unlocked, when: behind,
+		id: "controller-behind", upholds: "I7", in: unlocked, when: behind,
 		given: "The StatefulSet controller has not observed the present spec",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonStatefulSetNotObserved, say: (*evidence).sayBehind,
 	},
 	{
-		id: "lock-of-another", in: unlocked, when: lockOfAnother, again: after(recheck),
+		id: "lock-of-another", upholds: "I3", in: unlocked, when: lockOfAnother, again: after(recheck),
 		given: "The lock of another policy stands",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonLockHeld, say: (*evidence).sayLockHeld,
 	},
 	{
-		id: "pod-exists", upholds: "4", in: unlocked, when: podExists, again: after(recheck),
+		id: "pod-exists", upholds: "I3", in: unlocked, when: podExists, again: after(recheck),
 		given: "The ordinal's own pod exists",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonPodStillExists, say: (*evidence).sayPodExists,
 	},
 	{
-		id: "claim-in-use", in: unlocked, when: inUse, again: after(recheck),
+		id: "claim-in-use", upholds: "I7", in: unlocked, when: inUse, again: after(recheck),
 		given: "A pod uses a claim",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayAwaitsUser,
 	},
@@ -452,7 +452,7 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonWaitingForSlot, say: (*evidence).sayNoSlot,
 	},
 	{
-		id: "hold-policy", upholds: "3", in: unlocked, when: unheld, then: addFinalizer,
+		id: "hold-policy", upholds: "I2", in: unlocked, when: unheld, then: addFinalizer,
 		given: "The policy lacks the operator's finalizer",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonStarting, say: says("Adding the finalizer to the policy"),
 	},
@@ -467,12 +467,12 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonStarting, say: says("About to take the lock"),
 	},
 	{
-		id: "start-awaits-user", upholds: "1, 5", in: locked, when: inUse, again: after(recheck),
+		id: "start-awaits-user", upholds: "I7", in: locked, when: inUse, again: after(recheck),
 		given: "Another pod uses a claim",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayAwaitsUser,
 	},
 	{
-		id: "job-vanished", upholds: "6", in: locked, when: vanished, again: func(e *evidence) time.Duration { return e.last.Asked.Add(askAgain).Sub(e.now) },
+		id: "job-vanished", upholds: "I8", in: locked, when: vanished, again: func(e *evidence) time.Duration { return e.last.Asked.Add(askAgain).Sub(e.now) },
 		given: "The Job was created a moment ago, and is gone",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonLocked, say: (*evidence).sayVanished,
 	},
@@ -485,15 +485,15 @@ var protocol = Protocol{
 	// A lock whose policy is gone, because a person removed its finalizer or two managers met at a leader change. Nothing
 	// else would release it.
 	{
-		id: "abandoned-job", upholds: "3", in: abandoned, when: strayJob, then: deleteStrayJob,
+		id: "abandoned-job", upholds: "I1", in: abandoned, when: strayJob, then: deleteStrayJob,
 		given: "An unfinished Job has no controller, so that the garbage collector does not stop it", say: says("Its Job has no controller"),
 	},
 	{
-		id: "abandoned-pod", upholds: "3", in: abandoned, when: endableStrayPod, then: deleteStrayPod,
+		id: "abandoned-pod", upholds: "I1", in: abandoned, when: endableStrayPod, then: deleteStrayPod,
 		given: "A drain pod has not ended and has no Job, so that nothing else ends it", say: says("Its drain pod has no Job"),
 	},
 	{
-		id: "abandoned-busy", upholds: "3", in: abandoned, when: stillBusy,
+		id: "abandoned-busy", upholds: "I2", in: abandoned, when: stillBusy,
 		given: "A Job or drain pod of the ordinal is not over", say: (*evidence).sayStillBusy,
 	},
 	{
@@ -504,7 +504,7 @@ var protocol = Protocol{
 
 	// The policy as a whole.
 	{
-		id: "policy-needed", upholds: "3", in: policy, when: policyNeeded,
+		id: "policy-needed", upholds: "I2", in: policy, when: policyNeeded,
 		given: "An ordinal has a lock, an unfinished Job or a live drain pod, or is about to take a lock",
 	},
 	{
@@ -585,6 +585,55 @@ func (e *evidence) entry() Drain {
 	}
 	d.Overdue = e.longestOverdue()
 	return d
+}
+
+// Row is a rule as the documentation shows it.
+type Row struct {
+	// Rule is its name, and Upholds the invariants that it is there for, separated by commas, or empty.
+	Rule, Upholds string
+	// Phases are those in which it applies.
+	Phases []string
+	// Given says when it applies; each row supposes that none before it does.
+	Given string
+	// State and Reason are what the status says, or empty where something else gives them.
+	State, Reason string
+	// Step is the next write, or empty to wait.
+	Step string
+}
+
+// phaseNames are the phases in the order of an ordinal's way through them.
+var phaseNames = []struct {
+	phase phase
+	name  string
+}{
+	{unlocked, "unlocked"},
+	{underway, "underway"},
+	{locked, "locked"},
+	{abandoned, "abandoned"},
+	{policy, "policy"},
+	{history, "history"},
+}
+
+// Rows returns the rules for the documentation, in their order.
+func (protocol Protocol) Rows() []Row {
+	rows := make([]Row, 0, len(protocol))
+	for i := range protocol {
+		r := &protocol[i]
+		row := Row{Rule: r.id, Upholds: r.upholds, Given: r.given, State: string(r.state), Reason: r.reason}
+		for _, p := range phaseNames {
+			if r.in&p.phase != 0 {
+				row.Phases = append(row.Phases, p.name)
+			}
+		}
+		switch {
+		case r.then != nil:
+			row.Step = r.then.step
+		case r.releases:
+			row.Step = release.step
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 // Names returns the names of the rules, in their order.
