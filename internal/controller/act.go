@@ -54,8 +54,9 @@ func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Pl
 			errs = append(errs, fmt.Errorf("looking at ordinals %d: %w", ordinals, err))
 			continue
 		}
+		again := r.protocol().Make(live, r.Clock.Now())
 		for _, ordinal := range ordinals {
-			alone, err := r.follow(ctx, live, ordinal, len(ordinals) > 1, func(decision plan.Drain) { p.Replace(snapshot, decision, r.Clock.Now()) })
+			alone, err := r.follow(ctx, live, again, ordinal, len(ordinals) > 1, func(decision plan.Drain) { p.Replace(snapshot, decision, r.Clock.Now()) })
 			if err != nil {
 				errs = append(errs, fmt.Errorf("ordinal %d: %w", ordinal, err))
 			}
@@ -95,9 +96,11 @@ func renews(step plan.Step) bool { return step.Name() == string(plan.RenewMark) 
 
 // follow takes the step that a live look asks for, and those after it that need no look of their own. A look that is shared
 // with other ordinals is good for renewals alone: alone says that the ordinal needs another.
-func (r *Reconciler) follow(ctx context.Context, live plan.Snapshot, ordinal int32, shared bool, learn func(plan.Drain)) (alone bool, err error) {
+func (r *Reconciler) follow(ctx context.Context, live plan.Snapshot, again plan.Plan, ordinal int32, shared bool, learn func(plan.Drain)) (alone bool, err error) {
 	for first := true; ; first = false {
-		again := r.protocol().Make(live, r.Clock.Now())
+		if !first {
+			again = r.protocol().Make(live, r.Clock.Now())
+		}
 		decision := again.Drain(ordinal)
 		switch {
 		case decision == nil:
@@ -126,7 +129,7 @@ func (r *Reconciler) follow(ctx context.Context, live plan.Snapshot, ordinal int
 		if err != nil {
 			return false, fmt.Errorf("%s: %w", decision.Next.Name(), err)
 		}
-		if answer == nil {
+		if answer == nil || shared && len(decision.Claims) == 1 {
 			return false, nil
 		}
 		live = live.Seen(answer)

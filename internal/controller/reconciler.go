@@ -90,8 +90,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 
 // again returns when to look again: after a while, or soon if something must be waited for that no watch tells of.
 func again(wait bool, after time.Duration) ctrl.Result {
-	if wait && (after == 0 || refusalRecheck < after) {
-		after = refusalRecheck
+	if wait && (after == 0 || plan.RefusalRecheck < after) {
+		after = plan.RefusalRecheck
 	}
 	return ctrl.Result{RequeueAfter: after}
 }

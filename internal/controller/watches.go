@@ -58,8 +58,6 @@ const (
 	reconcileTimeout = time.Minute
 	// cacheLag is how long a reconcile that met a newer object than its caches hold waits for them.
 	cacheLag = 200 * time.Millisecond
-	// refusalRecheck is how often a write is tried again that the API server refuses.
-	refusalRecheck = 10 * time.Second
 )
 
 // CacheOptions returns what the caches keep: of pods and Jobs only those of drains, of claims, StatefulSets

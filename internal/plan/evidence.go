@@ -271,7 +271,7 @@ func outranked(e *evidence) bool { return e.Rival != "" }
 // misfit reports whether the lock that was just made, or that nothing was done under yet, lacks what makes it one.
 func misfit(e *evidence) bool {
 	if e.lock != nil {
-		return LockLacks(e.lock, e.Policy.UID) != "" && !orphaned(e.lock) && e.job == nil && e.last.Number == 0 && e.lock.Annotations[drainv1alpha1.JobAnnotation] == ""
+		return LockLacks(e.lock, e.Policy.UID) != "" && (e.lock.UID == e.Made || !orphaned(e.lock)) && e.job == nil && e.last.Number == 0 && e.lock.Annotations[drainv1alpha1.JobAnnotation] == ""
 	}
 	return e.namesake != nil && (e.namesake.UID == e.Made || controls(e.Policy.UID, e.namesake)) && !terminal(e.namesake)
 }

@@ -42,8 +42,8 @@ const (
 	Lost Outcome = "Lost"
 )
 
-// refusalRecheck is how often a step is taken again that the API server refuses.
-const refusalRecheck = 30 * time.Second
+// RefusalRecheck is how often a step is taken again that the API server refuses.
+const RefusalRecheck = 10 * time.Second
 
 // answers is what the status says of a step that was not carried out: the first row that fits. What no row fits is planned
 // again without a word.
@@ -86,7 +86,7 @@ func (d *Drain) Answer(outcome Outcome, err error) bool {
 		if a.state != "" {
 			d.State, d.Reason = a.state, a.reason
 		}
-		d.Message, d.RetryAfter = a.say(d, err), refusalRecheck
+		d.Message, d.RetryAfter = a.say(d, err), RefusalRecheck
 		return true
 	}
 	return false
