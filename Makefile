@@ -1,4 +1,4 @@
-# `make help` lists what there is. Every tool comes from a go.mod under hack/, so a clone and Go are all that is needed.
+# `make help` lists what there is. Every tool comes from a go.mod of this repository, so a clone and Go are all that is needed.
 
 SHELL := /usr/bin/env bash -o pipefail
 .SHELLFLAGS := -ec
@@ -33,16 +33,17 @@ TOOL := $(GO) tool -modfile=$(CURDIR)/hack/tools/go.mod
 CONTROLLER_GEN := $(TOOL) controller-gen
 KUSTOMIZE := $(TOOL) kustomize
 GOLANGCI_LINT := $(CURDIR)/bin/golangci-lint
-CLUSTER := $(GO) run -C hack ./cluster
+CLUSTER := $(GO) run -C test/infrastructure ./cluster
+IMAGE_BUILDER := $(GO) run -C test/infrastructure ./image
 # kubectl for the cluster in question; hack/kubectl.sh says which that is. KUBECTL=kubectl takes the one on PATH.
 KUBECTL ?= hack/kubectl.sh
 
-# The modules of this repository that hold code of ours. Those under hack/cluster/binaries/ only pin what the local cluster builds, and
-# test/images/rclone what an image has; every such build checks them (-mod=readonly), and tidying them would download all test dependencies of
+# The modules of this repository that hold code of ours. Those under test/infrastructure/cluster/binaries/ only pin what the local cluster
+# builds, and test/images/rclone what an image has; every such build checks them (-mod=readonly), and tidying them would download all test dependencies of
 # Kubernetes and rclone.
-MODULES := . hack hack/tools hack/tools/golangci-lint
+MODULES := . hack/tools hack/tools/golangci-lint test/infrastructure
 # Linting the linter's own main would type-check golangci-lint and everything it imports, for minutes.
-LINTED_MODULES := . hack hack/tools
+LINTED_MODULES := . hack/tools test/infrastructure
 
 # Programs for images: static, reproducible, for Linux whatever this machine runs.
 LINUX_BUILD = CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
@@ -143,7 +144,7 @@ run: ## Run the manager on this machine against the current cluster, with metric
 image: ## Build the operator's image without Docker into dist/images/drain-operator.tar.
 	$(LINUX_BUILD) -o bin/linux/manager ./cmd/manager
 	@mkdir -p dist/images
-	$(GO) run -C hack ./image --name $(LOCAL_IMG) --binary $(CURDIR)/bin/linux/manager=/manager --entrypoint /manager \
+	$(IMAGE_BUILDER) --name $(LOCAL_IMG) --binary $(CURDIR)/bin/linux/manager=/manager --entrypoint /manager \
 		--user 65532:65532 --output $(CURDIR)/dist/images/drain-operator.tar
 
 .PHONY: images $(SAMPLE_IMAGES:%=sample-image-%)
@@ -151,7 +152,7 @@ images: image $(SAMPLE_IMAGES:%=sample-image-%) ## Build every image of this tre
 $(SAMPLE_IMAGES:%=sample-image-%): sample-image-%:
 	$(LINUX_BUILD) -o bin/linux/$* ./test/images/$*
 	@mkdir -p dist/images
-	$(GO) run -C hack ./image --name localhost/$*:dev --binary $(CURDIR)/bin/linux/$*=/$* --entrypoint /$* $(SAMPLE_FILES_$*) \
+	$(IMAGE_BUILDER) --name localhost/$*:dev --binary $(CURDIR)/bin/linux/$*=/$* --entrypoint /$* $(SAMPLE_FILES_$*) \
 		--user 65532:65532 --output $(CURDIR)/dist/images/$*.tar
 
 # The spool's image has rclone in it, from a module of its own.
@@ -169,7 +170,7 @@ debian-images: $(DEBIAN_IMAGES:%=debian-image-%) ## Make the images of Debian's 
 $(DEBIAN_IMAGES:%=debian-image-%): debian-image-%:
 	@mkdir -p dist/images
 	@if grep -qs '^ID=debian' /etc/os-release; then \
-		$(GO) run -C hack ./image --name localhost/$*:dev $(addprefix --deb ,$(shell sed -n 's/^ARG PACKAGES="\(.*\)"$$/\1/p' test/images/$*/Dockerfile)) \
+		$(IMAGE_BUILDER) --name localhost/$*:dev $(addprefix --deb ,$(shell sed -n 's/^ARG PACKAGES="\(.*\)"$$/\1/p' test/images/$*/Dockerfile)) \
 			--user 65532:65532 --output $(CURDIR)/dist/images/$*.tar; \
 	else \
 		$(CONTAINER_TOOL) build -t localhost/$*:dev test/images/$* && $(CONTAINER_TOOL) save -o dist/images/$*.tar localhost/$*:dev; \

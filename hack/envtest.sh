@@ -32,4 +32,4 @@ if reachable; then
 		exit
 	fi
 fi
-go run -C hack ./cluster binaries kube-apiserver etcd kubectl
+go run -C test/infrastructure ./cluster binaries kube-apiserver etcd kubectl

@@ -16,7 +16,7 @@ if [[ "${1:-}" == --kubeconfig-path ]]; then
 	exit
 fi
 if [[ "${KUBECONFIG:-}" == "$local_kubeconfig" ]]; then
-	dir=$(go run -C "$repo/hack" ./cluster binaries kubectl)
+	dir=$(go run -C "$repo/test/infrastructure" ./cluster binaries kubectl)
 	exec "$dir/kubectl" "$@"
 fi
 if ! command -v kubectl >/dev/null; then

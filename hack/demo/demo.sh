@@ -142,7 +142,7 @@ run make images
 run make cluster-load IMAGE=dist/images/datastore.tar
 KUBECONFIG=$PWD/.cluster/kubeconfig
 export KUBECONFIG
-PATH=$(go run -C hack ./cluster binaries kubectl):$PATH
+PATH=$(go run -C test/infrastructure ./cluster binaries kubectl):$PATH
 run make deploy
 cluster_ready=yes
 if kubectl get namespace "$namespace" >/dev/null 2>&1; then
@@ -210,7 +210,7 @@ ${green}${bold}Done in $((SECONDS - started)) s: a StatefulSet shrank, its data 
 
 Go on playing:
   export KUBECONFIG=$PWD/.cluster/kubeconfig
-  export PATH=$(go run -C hack ./cluster binaries kubectl):\$PATH
+  export PATH=$(go run -C test/infrastructure ./cluster binaries kubectl):\$PATH
   kubectl config set-context --current --namespace=$namespace
   kubectl get drainpolicy datastore --watch &
   kubectl scale statefulset datastore --replicas=4      # fresh volumes for the new ones

@@ -51,7 +51,7 @@ const (
 
 // lab is the local cluster as a thing to break. What it breaks, it heals when the test ends.
 type lab struct {
-	// numbers are the nodes' numbers for hack/cluster.
+	// numbers are the nodes' numbers for the local cluster.
 	numbers map[string]int
 	// steady is the node that stays well and has the operator, shaky the one that things happen to.
 	steady, shaky string
@@ -67,7 +67,7 @@ func newLab(ctx context.Context) *lab {
 	local, err := clientcmd.BuildConfigFromFlags("", filepath.Join(top, ".cluster", "kubeconfig"))
 	Expect(err).NotTo(HaveOccurred())
 	Expect(serverAddress).To(Equal(local.Host), "faults are for this checkout's local cluster, and for no other")
-	output, err := exec.CommandContext(ctx, "go", "build", "-C", filepath.Join(top, "hack"), "-o", "../bin/cluster", "./cluster").CombinedOutput()
+	output, err := exec.CommandContext(ctx, "go", "build", "-C", filepath.Join(top, "test", "infrastructure"), "-o", "../../bin/cluster", "./cluster").CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), string(output))
 
 	l := &lab{numbers: map[string]int{}, broken: map[string]bool{}}
@@ -107,14 +107,14 @@ func newLab(ctx context.Context) *lab {
 	return l
 }
 
-// run runs a command of hack/cluster.
+// run runs a command of the local cluster.
 func (l *lab) run(ctx context.Context, args ...string) {
 	GinkgoHelper()
 	By("cluster " + strings.Join(args, " "))
 	program, err := filepath.Abs(filepath.Join(top, "bin", "cluster"))
 	Expect(err).NotTo(HaveOccurred())
 	command := exec.CommandContext(ctx, program, args...)
-	command.Dir = filepath.Join(top, "hack")
+	command.Dir = top
 	output, err := command.CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), string(output))
 }

@@ -94,7 +94,8 @@ func (s *server) cluster(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	peers, err := s.peers(r.Context())
+	ctx := r.Context()
+	peers, err := s.peers(ctx)
 	if err != nil {
 		s.fail(w, r, fmt.Errorf("looking for peers: %w", err))
 		return
@@ -102,7 +103,7 @@ func (s *server) cluster(w http.ResponseWriter, r *http.Request) {
 	lines := make([][]string, len(peers))
 	var all sync.WaitGroup
 	for i, p := range peers {
-		all.Go(func() { lines[i] = tell(r.Context(), p) })
+		all.Go(func() { lines[i] = tell(ctx, p) })
 	}
 	all.Wait()
 	s.answer(w, r, text+"Data stored in the cluster:\n"+strings.Join(slices.Concat(lines...), ""))
