@@ -17,8 +17,13 @@ FOLLOW_ANNOTATIONS ?=
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 PLATFORMS ?= linux/amd64,linux/arm64
 CONTAINER_TOOL ?= docker
-# Programs of ours that the samples run, one image each.
+# The images of the recipes. What an image is made of is in its recipe's folder, config/samples/<recipe>/image: a program of ours, or the
+# names of Debian's packages in a Dockerfile.
 SAMPLE_IMAGES := datastore kubia spool
+DEBIAN_IMAGES := zookeeper redis
+# The recipe of an image, where it has another name.
+RECIPE_redis := redis-cluster-primaries
+image_folder = config/samples/$(or $(RECIPE_$1),$1)/image
 # Nodes of the local cluster.
 NODES ?= 2
 # Where coverage of the whole test run is written.
@@ -39,8 +44,8 @@ IMAGE_BUILDER := $(GO) run -C test/infrastructure ./image
 KUBECTL ?= hack/kubectl.sh
 
 # The modules of this repository that hold code of ours. Those under test/infrastructure/cluster/binaries/ only pin what the local cluster
-# builds, and test/images/rclone what an image has; every such build checks them (-mod=readonly), and tidying them would download all test dependencies of
-# Kubernetes and rclone.
+# builds, and config/samples/spool/image/rclone what an image has; every such build checks them (-mod=readonly), and tidying them would
+# download all test dependencies of Kubernetes and rclone.
 MODULES := . hack/tools hack/tools/golangci-lint test/infrastructure
 # Linting the linter's own main would type-check golangci-lint and everything it imports, for minutes.
 LINTED_MODULES := . hack/tools test/infrastructure
@@ -89,7 +94,7 @@ lint: $(GOLANGCI_LINT) ## Lint the Go code of every module; the API types by the
 	done; exit $$failed
 
 .PHONY: lint-fix
-lint-fix: fmt ## Lint and mend what the linters can mend.
+lint-fix: fmt ## Lint and fix what the linters can fix.
 	@for m in $(LINTED_MODULES); do (cd $$m && $(GOLANGCI_LINT) run -c $(CURDIR)/.golangci.yml --fix ./...); done
 
 .PHONY: tidy
@@ -115,7 +120,7 @@ sim: ## Simulate SEEDS histories with faults, always the same ones, and FRESH ot
 mutants: ## Take the operator's guards away one by one, and write into docs/simulation.md how soon the simulation misses each.
 	$(GO) run ./test/simulation/mutate -write docs/simulation.md
 
-E2E_IMAGES := drain-operator $(SAMPLE_IMAGES) zookeeper redis
+E2E_IMAGES := drain-operator $(SAMPLE_IMAGES) $(DEBIAN_IMAGES)
 
 .PHONY: test-e2e
 test-e2e: cluster-up images debian-images ## Run the end-to-end suite on the local cluster, and leave the cluster up.
@@ -150,7 +155,7 @@ image: ## Build the operator's image without Docker into dist/images/drain-opera
 .PHONY: images $(SAMPLE_IMAGES:%=sample-image-%)
 images: image $(SAMPLE_IMAGES:%=sample-image-%) ## Build every image of this tree: the operator's and those of the samples' own programs.
 $(SAMPLE_IMAGES:%=sample-image-%): sample-image-%:
-	$(LINUX_BUILD) -o bin/linux/$* ./test/images/$*
+	$(LINUX_BUILD) -o bin/linux/$* ./$(call image_folder,$*)
 	@mkdir -p dist/images
 	$(IMAGE_BUILDER) --name localhost/$*:dev --binary $(CURDIR)/bin/linux/$*=/$* --entrypoint /$* $(SAMPLE_FILES_$*) \
 		--user 65532:65532 --output $(CURDIR)/dist/images/$*.tar
@@ -160,20 +165,19 @@ SAMPLE_FILES_spool := --binary $(CURDIR)/bin/linux/rclone=/rclone
 sample-image-spool: rclone
 .PHONY: rclone
 rclone:
-	CGO_ENABLED=0 GOOS=linux $(GO) build -C test/images/rclone -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/linux/rclone .
+	CGO_ENABLED=0 GOOS=linux $(GO) build -C $(call image_folder,spool)/rclone -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/linux/rclone .
 
 # Servers of Debian's, which the samples run. Their packages are downloaded, not installed, and kept in the cache; where apt isn't Debian's
-# but Docker is there, it builds the same from test/images/<name>/Dockerfile.
-DEBIAN_IMAGES := zookeeper redis
+# but Docker is there, it builds the same from the Dockerfile.
 .PHONY: debian-images $(DEBIAN_IMAGES:%=debian-image-%)
 debian-images: $(DEBIAN_IMAGES:%=debian-image-%) ## Make the images of Debian's servers that the samples run.
 $(DEBIAN_IMAGES:%=debian-image-%): debian-image-%:
 	@mkdir -p dist/images
 	@if grep -qs '^ID=debian' /etc/os-release; then \
-		$(IMAGE_BUILDER) --name localhost/$*:dev $(addprefix --deb ,$(shell sed -n 's/^ARG PACKAGES="\(.*\)"$$/\1/p' test/images/$*/Dockerfile)) \
+		$(IMAGE_BUILDER) --name localhost/$*:dev $(addprefix --deb ,$(shell sed -n 's/^ARG PACKAGES="\(.*\)"$$/\1/p' $(call image_folder,$*)/Dockerfile)) \
 			--user 65532:65532 --output $(CURDIR)/dist/images/$*.tar; \
 	else \
-		$(CONTAINER_TOOL) build -t localhost/$*:dev test/images/$* && $(CONTAINER_TOOL) save -o dist/images/$*.tar localhost/$*:dev; \
+		$(CONTAINER_TOOL) build -t localhost/$*:dev $(call image_folder,$*) && $(CONTAINER_TOOL) save -o dist/images/$*.tar localhost/$*:dev; \
 	fi
 
 .PHONY: docker-build
