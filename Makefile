@@ -135,6 +135,10 @@ test-faults: export FAULTS_SOAK ?= 5m
 test-faults: ## Break nodes, managers, the control plane and objects of the local cluster in the midst of drains; FAULTS_SOAK is the time of the soak.
 	$(MAKE) test-e2e LABELS=faults GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v $(if $(FOCUS),-ginkgo.focus="$(FOCUS)")'
 
+.PHONY: ci
+ci: ## Run what CI runs, the parts of .ci/targets, until one fails.
+	@grep -v '^#' .ci/targets | while read -r _ goal; do echo "=== make $$goal"; $(MAKE) $$goal </dev/null; done
+
 ##@ Build
 
 .PHONY: build
