@@ -27,6 +27,7 @@ import (
 
 	"github.com/statefulset-dev/drain-operator/config/samples/datastore/image/internal/client"
 	"github.com/statefulset-dev/drain-operator/config/samples/datastore/image/internal/store"
+	"github.com/statefulset-dev/drain-operator/config/samples/internal/cli"
 )
 
 const defaultURL = "http://localhost:8080"
@@ -55,7 +56,7 @@ func put(ctx context.Context, args []string, in io.Reader, _ io.Writer) error {
 		return err
 	}
 	if len(operands) == 0 || len(operands)%2 != 0 {
-		return fmt.Errorf("%w: put takes pairs of KEY and VALUE", errUsage)
+		return fmt.Errorf("%w: put takes pairs of KEY and VALUE", cli.ErrUsage)
 	}
 	for i := 0; i < len(operands); i += 2 {
 		body := []byte(operands[i+1])
@@ -77,7 +78,7 @@ func get(ctx context.Context, args []string, _ io.Reader, out io.Writer) error {
 		return err
 	}
 	if len(operands) != 1 {
-		return fmt.Errorf("%w: get takes one KEY", errUsage)
+		return fmt.Errorf("%w: get takes one KEY", cli.ErrUsage)
 	}
 	body, err := c.Get(ctx, operands[0])
 	if err != nil {
@@ -93,7 +94,7 @@ func remove(ctx context.Context, args []string, _ io.Reader, _ io.Writer) error 
 		return err
 	}
 	if len(operands) == 0 {
-		return fmt.Errorf("%w: delete takes KEYs", errUsage)
+		return fmt.Errorf("%w: delete takes KEYs", cli.ErrUsage)
 	}
 	for _, key := range operands {
 		if err := c.Delete(ctx, key); err != nil {
@@ -109,7 +110,7 @@ func list(ctx context.Context, args []string, _ io.Reader, out io.Writer) error 
 		return err
 	}
 	if len(operands) > 0 {
-		return fmt.Errorf("%w: list takes no operands", errUsage)
+		return fmt.Errorf("%w: list takes no operands", cli.ErrUsage)
 	}
 	records, err := c.List(ctx)
 	if err != nil {
@@ -124,7 +125,7 @@ func stats(ctx context.Context, args []string, _ io.Reader, out io.Writer) error
 		return err
 	}
 	if len(operands) > 0 {
-		return fmt.Errorf("%w: stats takes no operands", errUsage)
+		return fmt.Errorf("%w: stats takes no operands", cli.ErrUsage)
 	}
 	answer, err := c.Stats(ctx)
 	if err != nil {

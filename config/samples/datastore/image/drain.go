@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/statefulset-dev/drain-operator/config/samples/datastore/image/internal/drain"
+	"github.com/statefulset-dev/drain-operator/config/samples/internal/cli"
 	"github.com/statefulset-dev/drain-operator/config/samples/internal/drains"
 )
 
@@ -118,7 +119,7 @@ func writeReceipt(_ context.Context, args []string, _ io.Reader, _ io.Writer) er
 		return err
 	}
 	if *receipt == "" {
-		return fmt.Errorf("%w: there is no receipt: DRAIN_RECEIPT is not set", errUsage)
+		return fmt.Errorf("%w: there is no receipt: DRAIN_RECEIPT is not set", cli.ErrUsage)
 	}
 	return lastWord(*message, *receipt+"\n")
 }

@@ -25,9 +25,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
+
+	"github.com/statefulset-dev/drain-operator/config/samples/internal/cli"
 )
 
 // version is set when the image is built.
@@ -66,31 +66,17 @@ func commands() map[string]command {
 	}
 }
 
-// errUsage is for a command that was called the wrong way.
-var errUsage = errors.New("wrong usage")
-
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout)
-	stop()
-	switch {
-	case err == nil, errors.Is(err, flag.ErrHelp):
-	case errors.Is(err, errUsage):
-		fmt.Fprintf(os.Stderr, "datastore: %v\n\n%s", err, usage)
-		os.Exit(2)
-	default:
-		fmt.Fprintf(os.Stderr, "datastore: %v\n", err)
-		os.Exit(1)
-	}
+	os.Exit(cli.Run("datastore", usage, func(ctx context.Context, args []string) error { return run(ctx, args, os.Stdin, os.Stdout) }))
 }
 
 func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
 	if len(args) == 0 {
-		return fmt.Errorf("%w: no command", errUsage)
+		return fmt.Errorf("%w: no command", cli.ErrUsage)
 	}
 	c, ok := commands()[strings.TrimLeft(args[0], "-")]
 	if !ok {
-		return fmt.Errorf("%w: there is no command %q", errUsage, args[0])
+		return fmt.Errorf("%w: there is no command %q", cli.ErrUsage, args[0])
 	}
 	return c(ctx, args[1:], in, out)
 }
@@ -134,7 +120,7 @@ func parseOnly(flags *flag.FlagSet, args []string) error {
 		return err
 	}
 	if len(operands) > 0 {
-		return fmt.Errorf("%w: %s takes no operands, but got %q", errUsage, flags.Name(), operands)
+		return fmt.Errorf("%w: %s takes no operands, but got %q", cli.ErrUsage, flags.Name(), operands)
 	}
 	return nil
 }

@@ -31,6 +31,7 @@ import (
 	"time"
 
 	"github.com/statefulset-dev/drain-operator/config/samples/datastore/image/internal/store"
+	"github.com/statefulset-dev/drain-operator/config/samples/internal/cli"
 	"github.com/statefulset-dev/drain-operator/config/samples/internal/drains"
 )
 
@@ -64,8 +65,8 @@ func TestSplitList(t *testing.T) {
 
 func TestRunRefusesWrongUsage(t *testing.T) {
 	for _, args := range [][]string{{}, {"nonsense"}, {"put", "key"}, {"get"}, {"get", "a", "b"}, {"delete"}, {"list", "x"}, {"serve", "x"}, {"drain", "x"}} {
-		if err := run(t.Context(), args, strings.NewReader(""), &bytes.Buffer{}); !errors.Is(err, errUsage) {
-			t.Errorf("run(%q) = %v, want errUsage", args, err)
+		if err := run(t.Context(), args, strings.NewReader(""), &bytes.Buffer{}); !errors.Is(err, cli.ErrUsage) {
+			t.Errorf("run(%q) = %v, want cli.ErrUsage", args, err)
 		}
 	}
 }
@@ -244,8 +245,8 @@ func TestReceipt(t *testing.T) {
 		t.Errorf("the termination message is %q, %v", content, err)
 	}
 	t.Setenv("DRAIN_RECEIPT", "")
-	if err := run(t.Context(), []string{"receipt", "--termination-log", message}, nil, &bytes.Buffer{}); !errors.Is(err, errUsage) {
-		t.Errorf("without a receipt to write: %v, want errUsage", err)
+	if err := run(t.Context(), []string{"receipt", "--termination-log", message}, nil, &bytes.Buffer{}); !errors.Is(err, cli.ErrUsage) {
+		t.Errorf("without a receipt to write: %v, want cli.ErrUsage", err)
 	}
 }
 

@@ -22,6 +22,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/statefulset-dev/drain-operator/config/samples/internal/durable"
 )
 
 // Marker is the file on a volume that names the Pod that it belongs to. It makes the difference between an empty volume and the wrong one:
@@ -55,11 +57,7 @@ func Own(dir, pod string, empty bool) error {
 	if err := os.Rename(path+".new", path); err != nil {
 		return err
 	}
-	parent, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(parent.Sync(), parent.Close())
+	return durable.SyncDir(dir)
 }
 
 // CheckOwner is for the drain: the volume must belong to the Pod that the drain stands in for.

@@ -31,6 +31,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/statefulset-dev/drain-operator/config/samples/internal/cli"
 	"github.com/statefulset-dev/drain-operator/config/samples/internal/drains"
 )
 
@@ -322,7 +323,7 @@ func TestCommandLine(t *testing.T) {
 	t.Setenv("DRAIN_REPLICAS", "2")
 	t.Setenv("DRAIN_POD_NAME", "kubia-2")
 	for _, args := range [][]string{nil, {"bark"}, {"disk"}, {"drain", "--data=" + dir}} {
-		if err := run(t.Context(), args, io.Discard); !errors.Is(err, errUsage) {
+		if err := run(t.Context(), args, io.Discard); !errors.Is(err, cli.ErrUsage) {
 			t.Errorf("kubia %q: err = %v, want wrong usage", args, err)
 		}
 	}

@@ -28,11 +28,10 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"strconv"
-	"syscall"
 	"time"
 
+	"github.com/statefulset-dev/drain-operator/config/samples/internal/cli"
 	"github.com/statefulset-dev/drain-operator/config/samples/internal/drains"
 )
 
@@ -47,30 +46,16 @@ const usage = `kubia keeps what was last posted to it.
 
 const defaultData = "/var/data"
 
-var (
-	errUsage = errors.New("wrong usage")
-	// version is set when the image is built.
-	version = "dev"
-)
+// version is set when the image is built.
+var version = "dev"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	switch {
-	case err == nil, errors.Is(err, flag.ErrHelp):
-	case errors.Is(err, errUsage):
-		fmt.Fprintf(os.Stderr, "kubia: %v\n\n%s", err, usage)
-		os.Exit(2)
-	default:
-		fmt.Fprintf(os.Stderr, "kubia: %v\n", err)
-		os.Exit(1)
-	}
+	os.Exit(cli.Run("kubia", usage, func(ctx context.Context, args []string) error { return run(ctx, args, os.Stdout) }))
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
-		return fmt.Errorf("%w: no command", errUsage)
+		return fmt.Errorf("%w: no command", cli.ErrUsage)
 	}
 	log := slog.New(slog.NewTextHandler(out, nil))
 	switch args[0] {
@@ -81,7 +66,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case "disk":
 		return runDisk(args[1:], log)
 	default:
-		return fmt.Errorf("%w: there is no command %q", errUsage, args[0])
+		return fmt.Errorf("%w: there is no command %q", cli.ErrUsage, args[0])
 	}
 }
 
@@ -148,7 +133,7 @@ func runDrain(ctx context.Context, args []string, log *slog.Logger) error {
 	}
 	leaver, service := os.Getenv("DRAIN_POD_NAME"), os.Getenv("DRAIN_SERVICE")
 	if leaver == "" || service == "" {
-		return fmt.Errorf("%w: DRAIN_POD_NAME is %q and DRAIN_SERVICE %q, both must be given", errUsage, leaver, service)
+		return fmt.Errorf("%w: DRAIN_POD_NAME is %q and DRAIN_SERVICE %q, both must be given", cli.ErrUsage, leaver, service)
 	}
 	// Nothing is changed on a volume before it is clear whose it is.
 	if err := drains.CheckOwner(*data, leaver); err != nil {
@@ -174,7 +159,7 @@ func runDrain(ctx context.Context, args []string, log *slog.Logger) error {
 func ordinal(variable string) (int, error) {
 	n, err := strconv.Atoi(os.Getenv(variable))
 	if err != nil {
-		return 0, fmt.Errorf("%w: %s must be a number: %w", errUsage, variable, err)
+		return 0, fmt.Errorf("%w: %s must be a number: %w", cli.ErrUsage, variable, err)
 	}
 	return n, nil
 }
@@ -187,7 +172,7 @@ func runDisk(args []string, log *slog.Logger) error {
 		return err
 	}
 	if flags.NArg() == 0 {
-		return fmt.Errorf("%w: disk takes folders", errUsage)
+		return fmt.Errorf("%w: disk takes folders", cli.ErrUsage)
 	}
 	for _, dir := range flags.Args() {
 		if err := os.RemoveAll(dir); err != nil {

@@ -28,6 +28,7 @@ import (
 	"sync"
 
 	"github.com/statefulset-dev/drain-operator/config/samples/internal/drains"
+	"github.com/statefulset-dev/drain-operator/config/samples/internal/durable"
 )
 
 const (
@@ -102,7 +103,7 @@ func (v *volume) keep(k keepsake) error {
 	if err := os.Rename(path, target); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(target))
+	return durable.SyncDir(filepath.Dir(target))
 }
 
 // drop removes a keepsake, for good.
@@ -113,15 +114,7 @@ func (v *volume) drop(k keepsake) error {
 	if err := os.Remove(path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // list is everything on the volume, this pet's own first.

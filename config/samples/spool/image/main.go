@@ -28,10 +28,9 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
+	"github.com/statefulset-dev/drain-operator/config/samples/internal/cli"
 	"github.com/statefulset-dev/drain-operator/config/samples/internal/drains"
 )
 
@@ -47,30 +46,16 @@ const usage = `spool keeps lines on its volume until they are shipped.
 
 const defaultData = "/var/spool"
 
-var (
-	errUsage = errors.New("wrong usage")
-	// version is set when the image is built.
-	version = "dev"
-)
+// version is set when the image is built.
+var version = "dev"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	switch {
-	case err == nil, errors.Is(err, flag.ErrHelp):
-	case errors.Is(err, errUsage):
-		fmt.Fprintf(os.Stderr, "spool: %v\n\n%s", err, usage)
-		os.Exit(2)
-	default:
-		fmt.Fprintf(os.Stderr, "spool: %v\n", err)
-		os.Exit(1)
-	}
+	os.Exit(cli.Run("spool", usage, func(ctx context.Context, args []string) error { return run(ctx, args, os.Stdout) }))
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
-		return fmt.Errorf("%w: no command", errUsage)
+		return fmt.Errorf("%w: no command", cli.ErrUsage)
 	}
 	switch args[0] {
 	case "serve":
@@ -82,7 +67,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case "run":
 		return runOnce(ctx, args[1:], out)
 	default:
-		return fmt.Errorf("%w: there is no command %q", errUsage, args[0])
+		return fmt.Errorf("%w: there is no command %q", cli.ErrUsage, args[0])
 	}
 }
 
@@ -167,7 +152,7 @@ func runSeal(args []string, out io.Writer) error {
 		return err
 	}
 	if *pod == "" {
-		return fmt.Errorf("%w: whose volume is it? DRAIN_POD_NAME is not set", errUsage)
+		return fmt.Errorf("%w: whose volume is it? DRAIN_POD_NAME is not set", cli.ErrUsage)
 	}
 	segments, bytes, err := seal(*data, *pod)
 	if err != nil {

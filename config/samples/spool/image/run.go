@@ -29,6 +29,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/statefulset-dev/drain-operator/config/samples/internal/cli"
 	"github.com/statefulset-dev/drain-operator/config/samples/internal/drains"
 )
 
@@ -60,7 +61,7 @@ func runOnce(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	if flags.NArg() == 0 {
-		return fmt.Errorf("%w: run takes a program", errUsage)
+		return fmt.Errorf("%w: run takes a program", cli.ErrUsage)
 	}
 	if *limit > 0 {
 		var cancel context.CancelFunc
@@ -98,7 +99,7 @@ func runShip(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	if flags.NArg() == 0 {
-		return fmt.Errorf("%w: ship takes a program", errUsage)
+		return fmt.Errorf("%w: ship takes a program", cli.ErrUsage)
 	}
 	ticker := time.NewTicker(*every)
 	defer ticker.Stop()

@@ -33,6 +33,7 @@ import (
 	"time"
 
 	"github.com/statefulset-dev/drain-operator/config/samples/internal/drains"
+	"github.com/statefulset-dev/drain-operator/config/samples/internal/durable"
 )
 
 const (
@@ -113,7 +114,7 @@ func (s *spool) begin() (err error) {
 	if err != nil {
 		return err
 	}
-	return syncDir(filepath.Join(s.dir, openDir))
+	return durable.SyncDir(filepath.Join(s.dir, openDir))
 }
 
 // write returns when the lines would survive a power cut.
@@ -173,15 +174,7 @@ func ready(dir, name string, sum []byte) error {
 	if err := os.Rename(filepath.Join(dir, openDir, name), filepath.Join(dir, readyDir, target)); err != nil {
 		return err
 	}
-	return errors.Join(syncDir(filepath.Join(dir, openDir)), syncDir(filepath.Join(dir, readyDir)))
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(durable.SyncDir(filepath.Join(dir, openDir)), durable.SyncDir(filepath.Join(dir, readyDir)))
 }
 
 // closeSegments makes open segments ready, and gives the names of all that are ready then. Only a server that was killed leaves one open. Its last line may be

@@ -34,6 +34,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/statefulset-dev/drain-operator/config/samples/internal/cli"
 	"github.com/statefulset-dev/drain-operator/config/samples/internal/drains"
 )
 
@@ -382,12 +383,12 @@ func waitFor(t *testing.T, met func() bool) {
 
 func TestCommandLine(t *testing.T) {
 	for _, args := range [][]string{nil, {"flood"}, {"run"}, {"ship"}} {
-		if err := run(t.Context(), args, io.Discard); !errors.Is(err, errUsage) {
+		if err := run(t.Context(), args, io.Discard); !errors.Is(err, cli.ErrUsage) {
 			t.Errorf("spool %q: err = %v, want wrong usage", args, err)
 		}
 	}
 	dir := t.TempDir()
-	if err := run(t.Context(), []string{"seal", "--data=" + dir}, io.Discard); !errors.Is(err, errUsage) {
+	if err := run(t.Context(), []string{"seal", "--data=" + dir}, io.Discard); !errors.Is(err, cli.ErrUsage) {
 		t.Errorf("seal without a Pod: %v", err)
 	}
 	message := filepath.Join(dir, "message")

@@ -31,6 +31,7 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
@@ -56,6 +57,32 @@ func options(t *testing.T) Options {
 	}
 }
 
+// entry is a file of an image.
+type entry struct {
+	mode    int64
+	content string
+}
+
+// entries returns the files of an image by their names.
+func entries(t *testing.T, image v1.Image) map[string]entry {
+	t.Helper()
+	got := map[string]entry{}
+	for reader := tar.NewReader(mutate.Extract(image)); ; {
+		header, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			return got
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[header.Name] = entry{header.Mode, string(content)}
+	}
+}
+
 func TestWrite(t *testing.T) {
 	output := filepath.Join(t.TempDir(), "below", "thing.tar")
 	if err := Write(output, options(t)); err != nil {
@@ -78,26 +105,7 @@ func TestWrite(t *testing.T) {
 		t.Errorf("got config %+v", config)
 	}
 
-	type entry struct {
-		mode    int64
-		content string
-	}
-	got := map[string]entry{}
-	reader := tar.NewReader(mutate.Extract(image))
-	for {
-		header, err := reader.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		content, err := io.ReadAll(reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got[header.Name] = entry{header.Mode, string(content)}
-	}
+	got := entries(t, image)
 	want := map[string]entry{
 		"bin": {0o755, ""}, "bin/thing": {0o755, "program"},
 		"etc": {0o755, ""}, "etc/ssl": {0o755, ""}, "etc/ssl/certs.pem": {0o644, "certificates"},
@@ -139,22 +147,8 @@ func TestWriteOnLayers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := map[string]string{}
-	for reader := tar.NewReader(mutate.Extract(image)); ; {
-		header, err := reader.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got[header.Name] = string(text)
-	}
-	if got["bin/thing"] != "program" || got["lib/lib"] != "library" {
+	got := entries(t, image)
+	if got["bin/thing"].content != "program" || got["lib/lib"].content != "library" {
 		t.Errorf("got %v", got)
 	}
 }

@@ -25,6 +25,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/statefulset-dev/drain-operator/config/samples/internal/durable"
 )
 
 const (
@@ -107,7 +109,7 @@ func recordViolation(dir, intruder, owner string) error {
 	}
 	line := fmt.Sprintf("%s: %s came while the volume was held by %s\n", time.Now().UTC().Format(time.RFC3339Nano), intruder, owner)
 	_, err = file.WriteString(line)
-	if err := errors.Join(err, file.Sync(), file.Close(), syncDir(dir)); err != nil {
+	if err := errors.Join(err, file.Sync(), file.Close(), durable.SyncDir(dir)); err != nil {
 		return fmt.Errorf("recording the violation: %w", err)
 	}
 	return nil

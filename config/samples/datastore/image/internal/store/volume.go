@@ -26,6 +26,8 @@ import (
 	"sort"
 	"strings"
 	"sync"
+
+	"github.com/statefulset-dev/drain-operator/config/samples/internal/durable"
 )
 
 const (
@@ -92,7 +94,7 @@ func OpenVolume(dir, holder string) (*Volume, error) {
 func (v *Volume) prepare() error {
 	records := filepath.Join(v.dir, recordsDir)
 	if err := os.Mkdir(records, dirMode); err == nil {
-		if err := errors.Join(os.Chmod(records, dirMode), syncDir(v.dir)); err != nil {
+		if err := errors.Join(os.Chmod(records, dirMode), durable.SyncDir(v.dir)); err != nil {
 			return err
 		}
 	} else if !errors.Is(err, os.ErrExist) {
@@ -176,7 +178,7 @@ func (v *Volume) Delete(key string) error {
 	} else if err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // List describes every record, in the order of their names.
@@ -236,15 +238,7 @@ func writeFile(path string, body []byte) (err error) {
 	if err := os.Rename(temp.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.SyncDir(dir)
 }
 
 func list(dir string) ([]Record, error) {
