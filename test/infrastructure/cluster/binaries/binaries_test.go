@@ -260,6 +260,39 @@ func TestEnsureNamesWhatThereIs(t *testing.T) {
 }
 
 // The version that is downloaded and the one that is built must be the same.
+func TestSourceVersionIsThatOfTheSource(t *testing.T) {
+	module := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(module, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	version := func() string {
+		t.Helper()
+		version, err := sourceVersion(module)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return version
+	}
+	write("go.mod", "module program\n")
+	write("main.go", "package main\n")
+	first := version()
+	write("program", "what go build leaves")
+	write("main_test.go", "package main\n")
+	if version() != first {
+		t.Error("a built program and a test change the version")
+	}
+	for _, name := range []string{"main.go", "go.mod", "go.sum"} {
+		before := version()
+		write(name, "other text")
+		if version() == before {
+			t.Errorf("another %s leaves the version as it was", name)
+		}
+	}
+}
+
 func TestCatalogueMatchesModules(t *testing.T) {
 	required := map[string]string{
 		"kubernetes": "k8s.io/kubernetes " + KubernetesVersion,

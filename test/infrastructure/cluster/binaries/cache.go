@@ -207,7 +207,7 @@ func goBuild(ctx context.Context, module, target string, p Program) error {
 	return nil
 }
 
-// sourceVersion names what the Go files of a module hold.
+// sourceVersion names what the source of a module holds. A program that a person built in the folder is no source.
 func sourceVersion(module string) (string, error) {
 	entries, err := os.ReadDir(module)
 	if err != nil {
@@ -216,7 +216,8 @@ func sourceVersion(module string) (string, error) {
 	digest := sha256.New()
 	for _, entry := range entries {
 		name := entry.Name()
-		if entry.IsDir() || strings.HasSuffix(name, "_test.go") {
+		source := strings.HasSuffix(name, ".go") || name == "go.mod" || name == "go.sum"
+		if !source || strings.HasSuffix(name, "_test.go") {
 			continue
 		}
 		file, err := os.Open(filepath.Join(module, name))
