@@ -208,7 +208,7 @@ cluster-down: ## Stop the local cluster and remove all of it.
 	$(CLUSTER) down
 
 .PHONY: cluster-status
-cluster-status: ## Say whether the local cluster is up and what runs in it.
+cluster-status: ## Show whether the local cluster is up and what runs in it.
 	$(CLUSTER) status
 
 .PHONY: cluster-load

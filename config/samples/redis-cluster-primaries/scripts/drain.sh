@@ -85,7 +85,7 @@ memory() { # HOST FIELD
 	[[ "$value" =~ ^[0-9]+$ ]] && echo "$value"
 }
 
-# accepted tells whether those that remain know this member at its new address, and can reach it.
+# accepted reports whether those that remain know this member at its new address, and can reach it.
 accepted() {
 	local peer
 	for peer in "${peers[@]}"; do
@@ -107,7 +107,7 @@ go_first() {
 	done <<<"$list"
 }
 
-# half_moved tells whether a slot is between two members. Each is told for itself, so a run that was killed may have told only one of them.
+# half_moved reports whether a slot is between two members. Each is told for itself, so a run that was killed may have told only one of them.
 half_moved() {
 	local host
 	for host in "$POD_IP" "${peers[@]}"; do

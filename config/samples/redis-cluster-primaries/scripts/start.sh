@@ -11,10 +11,10 @@ give_up() {
 	exit 1
 }
 
-# has_slots tells whether any member of a table has slots.
+# has_slots reports whether any member of a table has slots.
 has_slots() { [[ -n "$(awk '$9 != ""')" ]]; }
 
-# share tells whether two tables have a member in common: whether they are of one cluster.
+# share reports whether two tables have a member in common: whether they are of one cluster.
 share() { [[ -n "$(comm -12 <(ids <<<"$1") <(ids <<<"$2"))" ]]; }
 
 # one_to_meet prints the address of one Pod that this member may be introduced to and isn't connected to: one of this Service, by the name that it

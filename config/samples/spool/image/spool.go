@@ -87,7 +87,7 @@ func openSpool(dir, pod string, limit int64) (*spool, error) {
 	return s, nil
 }
 
-// isEmpty tells whether there is no line on a volume.
+// isEmpty reports whether there is no line on a volume.
 func isEmpty(dir string) (bool, error) {
 	for _, sub := range []string{openDir, readyDir} {
 		entries, err := os.ReadDir(filepath.Join(dir, sub))

@@ -27,12 +27,12 @@ read_members() {
 	done
 }
 
-# is_member tells whether the list has this member. An empty list tells nothing.
+# is_member reports whether the list has this member. An empty list tells nothing.
 is_member() {
 	((${#members[@]} == 0)) || [[ $'\n'$(printf '%s\n' "${members[@]}") == *$'\n'"server.$id="* ]]
 }
 
-# is_listed tells whether any of those that remain takes this one for a member. It is quick, and they may be wrong.
+# is_listed reports whether any of those that remain takes this one for a member. It is quick, and they may be wrong.
 is_listed() {
 	local peer
 	for peer in "${peers[@]}"; do
@@ -50,7 +50,7 @@ packed() { # FILE
 	timeout --foreground "$patience" tar --extract --gzip --file "$1" --to-command='echo "$(sha256sum | cut -c -64)  $TAR_FILENAME"' 2>/dev/null
 }
 
-# holds tells whether an archive has what is on the volume, byte for byte.
+# holds reports whether an archive has what is on the volume, byte for byte.
 holds() { # FILE
 	local list
 	list=$(packed "$1") && [[ "$(sort <<<"$list")" == "$(sort <<<"$all")" ]]

@@ -305,7 +305,7 @@ func TestLockWaits(t *testing.T) {
 	if err := os.MkdirAll(m.folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := m.Lock(t.Context(), func() { t.Error("waits for nobody") })
+	unlock, err := m.Lock(t.Context(), func() { t.Error("waits although no other run has the lock") })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,8 +47,8 @@ func NewMachine() *Machine {
 	return &Machine{folder: "/run/drain-operator-clusters", proc: "/proc/sys"}
 }
 
-// Lock keeps other runs, of any checkout, from changing the machine at the same time. wait is called once when somebody
-// else holds it.
+// Lock keeps other runs, of any checkout, from changing the machine at the same time. wait is called once when another
+// run holds the lock.
 func (m *Machine) Lock(ctx context.Context, wait func()) (func(), error) {
 	// Beside the folder and not in it: the folder goes with the last cluster.
 	file, err := os.OpenFile(m.folder+".lock", os.O_CREATE|os.O_RDWR, 0o644)

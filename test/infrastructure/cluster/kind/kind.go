@@ -55,7 +55,7 @@ func New(state string, report func(format string, args ...any)) *Provider {
 	return &Provider{State: state, Report: report, run: run}
 }
 
-// Available says whether kind is installed and a Docker daemon answers.
+// Available reports whether kind is installed and a Docker daemon answers.
 func Available(ctx context.Context) bool {
 	if _, err := exec.LookPath("kind"); err != nil {
 		return false
@@ -213,7 +213,7 @@ func (p *Provider) Status(ctx context.Context) error {
 	return nil
 }
 
-// Chosen says whether the cluster in a state folder is kind's.
+// Chosen reports whether the cluster in a state folder is kind's.
 func Chosen(state string) (provider string, err error) {
 	content, err := os.ReadFile(layout.Layout{State: state}.Provider())
 	if errors.Is(err, fs.ErrNotExist) {

@@ -61,7 +61,7 @@ func run(name, folder, kubeconfig string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	// One process alone provisions, and nobody waits for its lease.
+	// One process alone provisions, and no other waits for its lease.
 	controller.NewProvisionController(ctx, client, name, provisioner{folder: folder}, controller.LeaderElection(false)).Run(ctx)
 	return nil
 }

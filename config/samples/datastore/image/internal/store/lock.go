@@ -48,7 +48,7 @@ type lock struct {
 	previous string
 }
 
-// acquire takes the lock of the volume at once or not at all: whoever comes second must not wait until the first is gone, it must never have
+// acquire takes the lock of the volume at once or not at all: a second holder must not wait until the first is gone, it must never have
 // been started. So it leaves a line in the VIOLATION file, too.
 func acquire(dir, holder string) (*lock, error) {
 	path := filepath.Join(dir, lockFile)

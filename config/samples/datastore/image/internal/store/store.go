@@ -64,7 +64,7 @@ func (s *Store) Close() error {
 // Volumes are the volumes one by one, in the order they were given.
 func (s *Store) Volumes() []*Volume { return s.volumes }
 
-// Put stores a record, replacing what was there; it tells whether the record is new.
+// Put stores a record, replacing what was there; it reports whether the record is new.
 func (s *Store) Put(key string, body []byte) (created bool, err error) {
 	v, err := s.volumeFor(key)
 	if err != nil {

@@ -130,7 +130,7 @@ func (v *Volume) Previous() string { return v.lock.previous }
 // Violations lists the second writers this volume has ever seen.
 func (v *Volume) Violations() ([]string, error) { return readViolations(v.dir) }
 
-// Put stores a record, replacing what was there; it tells whether the record is new.
+// Put stores a record, replacing what was there; it reports whether the record is new.
 func (v *Volume) Put(key string, body []byte) (created bool, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -219,7 +219,7 @@ func (v *Volume) write(key string, body []byte) error {
 	return writeFile(path, body)
 }
 
-// writeFile replaces a file in one step that survives a power cut: whoever reads it finds the old content or the new.
+// writeFile replaces a file in one step that survives a power cut: a reader finds the old content or the new.
 func writeFile(path string, body []byte) (err error) {
 	dir := filepath.Dir(path)
 	temp, err := os.CreateTemp(dir, tempPrefix+"*")
