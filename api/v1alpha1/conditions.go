@@ -30,8 +30,10 @@ const (
 
 // Reasons of the Ready condition, of which all but Armed go with status False.
 const (
-	// ReasonArmed surfaces when a scale-down now would be drained.
-	ReasonArmed = "Armed"
+	// ReasonAccepted surfaces when a scale-down now would be drained.
+	ReasonAccepted = "Accepted"
+	// ReasonRetainsClaims surfaces when the policy is accepted and spec.whenScaled is Retain, so that a scale-down is not drained.
+	ReasonRetainsClaims = "RetainsClaims"
 	// ReasonStatefulSetNotFound surfaces while no StatefulSet has the name that spec.statefulSetRef gives.
 	ReasonStatefulSetNotFound = "StatefulSetNotFound"
 	// ReasonNoClaimTemplates surfaces when the StatefulSet has no volumeClaimTemplates, so that nothing can be left behind.
@@ -135,8 +137,8 @@ const (
 	ReasonImagePullFailed = "ImagePullFailed"
 	// ReasonContainerConfigError surfaces when the kubelet can't create a container of the drain pod.
 	ReasonContainerConfigError = "ContainerConfigError"
-	// ReasonWantedBack surfaces when the StatefulSet was scaled up and waits for the running drain.
-	ReasonWantedBack = "WantedBack"
+	// ReasonBackInRange surfaces when the StatefulSet was scaled up and waits for the running drain.
+	ReasonBackInRange = "BackInRange"
 	// ReasonStoppingJob surfaces while a Job is being deleted, until its pods are gone.
 	ReasonStoppingJob = "StoppingJob"
 	// ReasonMarkingClaims surfaces when the Job is complete and its claims are about to be marked as drained.

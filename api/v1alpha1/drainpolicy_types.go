@@ -351,11 +351,11 @@ type DrainPolicyStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	TemplateHash string `json:"templateHash,omitempty"`
 
-	// orphans is the number of ordinals outside the StatefulSet's range whose claims still
+	// undrained is the number of ordinals outside the StatefulSet's range whose claims still
 	// hold undrained data, those being drained included.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
-	Orphans *int32 `json:"orphans,omitempty"`
+	Undrained *int32 `json:"undrained,omitempty"`
 
 	// draining is the number of ordinals whose drain is under way, failed attempts that
 	// are to be repeated included.
@@ -363,11 +363,11 @@ type DrainPolicyStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	Draining *int32 `json:"draining,omitempty"`
 
-	// drained is the number of ordinals outside the StatefulSet's range whose claims are
+	// kept is the number of ordinals outside the StatefulSet's range whose claims are
 	// kept after a successful drain.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
-	Drained *int32 `json:"drained,omitempty"`
+	Kept *int32 `json:"kept,omitempty"`
 
 	// failed is the number of ordinals whose latest attempt failed.
 	// +optional
@@ -592,16 +592,16 @@ type ClaimReference struct {
 // StatefulSet's own pod of the same ordinal never exist at the same time.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:resource:shortName=dpol,categories=all
+// +kubebuilder:resource:shortName=dpol
 // +kubebuilder:subresource:status
 // +kubebuilder:selectablefield:JSONPath=`.spec.statefulSetRef.name`
 // +kubebuilder:printcolumn:name="StatefulSet",type=string,JSONPath=`.spec.statefulSetRef.name`,description="The StatefulSet that is watched over"
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Would a scale-down now be drained?"
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,description="Why it is ready, or not",priority=1
-// +kubebuilder:printcolumn:name="Orphans",type=integer,JSONPath=`.status.orphans`,description="Ordinals left behind whose data is not drained yet"
+// +kubebuilder:printcolumn:name="Undrained",type=integer,JSONPath=`.status.undrained`,description="Number of orphaned ordinals whose claims hold undrained data"
 // +kubebuilder:printcolumn:name="Draining",type=integer,JSONPath=`.status.draining`,description="Ordinals whose drain is under way"
 // +kubebuilder:printcolumn:name="Failed",type=integer,JSONPath=`.status.failed`,description="Ordinals whose latest attempt failed",priority=1
-// +kubebuilder:printcolumn:name="Kept",type=integer,JSONPath=`.status.drained`,description="Drained ordinals whose claims are kept",priority=1
+// +kubebuilder:printcolumn:name="Kept",type=integer,JSONPath=`.status.kept`,description="Number of drained ordinals whose claims are kept",priority=1
 // +kubebuilder:printcolumn:name="Drained",type=string,JSONPath=`.status.conditions[?(@.type=="Drained")].status`,description="Does no orphan await a drain?"
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Drained")].reason`,description="What it is doing or waiting for"
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Drained")].message`,description="What it is doing or waiting for, in words",priority=1

@@ -214,8 +214,12 @@ func (p *preflights) forget(policy types.NamespacedName) {
 func preflown(snapshot plan.Snapshot) bool {
 	policy, set := snapshot.Policy, snapshot.StatefulSet
 	ready := meta.FindStatusCondition(policy.Status.Conditions, drainv1alpha1.ConditionReady)
-	if ready == nil || ready.ObservedGeneration != policy.Generation ||
-		(ready.Reason != drainv1alpha1.ReasonArmed && ready.Reason != drainv1alpha1.ReasonSuspended) {
+	if ready == nil || ready.ObservedGeneration != policy.Generation {
+		return false
+	}
+	switch ready.Reason {
+	case drainv1alpha1.ReasonAccepted, drainv1alpha1.ReasonRetainsClaims, drainv1alpha1.ReasonSuspended:
+	default:
 		return false
 	}
 	last := policy.Status.StatefulSet

@@ -527,7 +527,7 @@ func TestDecideAboutARunningJob(t *testing.T) {
 
 		"a new pod is admitted":                      with(says(drainv1alpha1.ReasonPodNotStarted, "not started", AdmitPod, job(), pod(gated)), admits(1)),
 		"the next pod is admitted after a failed":    with(says(drainv1alpha1.ReasonJobRunning, "", AdmitPod, job(), pod(ended(1, "x")), pod(gated)), admits(2)),
-		"also while the ordinal is wanted back":      with(says(drainv1alpha1.ReasonWantedBack, "", AdmitPod, scaledUp, job(), pod(ended(1, "x")), pod(gated)), admits(2)),
+		"also while the ordinal is wanted back":      with(says(drainv1alpha1.ReasonBackInRange, "", AdmitPod, scaledUp, job(), pod(ended(1, "x")), pod(gated)), admits(2)),
 		"a gated pod that is going is not":           says(drainv1alpha1.ReasonPodNotStarted, "", "", job(), pod(gated, podTerminating)),
 		"another gate is not ours to lift":           says(drainv1alpha1.ReasonQueued, "kueue.x-k8s.io/admission", "", job(), pod(gated, func(p *corev1.Pod) { p.Spec.SchedulingGates[0].Name = "kueue.x-k8s.io/admission" })),
 		"no second pod beside a live one":            says(drainv1alpha1.ReasonJobRunning, "", "", job(), pod(running), pod(gated)),
@@ -550,7 +550,7 @@ func TestDecideAboutARunningJob(t *testing.T) {
 		"a claim goes when a pod has ended well":     says(drainv1alpha1.ReasonJobRunning, "fine", "", claimGoing, job(), pod(ended(0, "fine"))),
 		"the policy is being deleted":                says(drainv1alpha1.ReasonStoppingJob, "policy", DeleteJob, deleted, job(), pod(running)),
 		"wanted back before a pod ran":               says(drainv1alpha1.ReasonStoppingJob, "back in range", DeleteJob, scaledUp, job(), pod(unschedulable)),
-		"wanted back, Wait":                          says(drainv1alpha1.ReasonWantedBack, "Wait", "", scaledUp, job(), pod(running)),
+		"wanted back, Wait":                          says(drainv1alpha1.ReasonBackInRange, "Wait", "", scaledUp, job(), pod(running)),
 		"wanted back, Cancel":                        says(drainv1alpha1.ReasonStoppingJob, "Cancel", DeleteJob, scaledUp, cancel, job(), pod(running)),
 		"Cancel means nothing out of range":          says(drainv1alpha1.ReasonJobRunning, "", "", cancel, job(), pod(running)),
 		"suspend lets a running drain go on":         says(drainv1alpha1.ReasonJobRunning, "", "", suspended, job(), pod(running)),

@@ -99,7 +99,7 @@ func (p *planner) tellJob(o *ordinal, pods jobPods, outcome string) (reason, mes
 	case pods.hindrance != "":
 		return pods.hindrance, pods.message
 	case o.inRange:
-		return drainv1alpha1.ReasonWantedBack, fmt.Sprintf("The ordinal is back in range; its pod starts when Job %q has ended, because spec.whenScaledUp is Wait", o.job.Name)
+		return drainv1alpha1.ReasonBackInRange, fmt.Sprintf("The ordinal is back in range; its pod starts when Job %q has ended, because spec.whenScaledUp is Wait", o.job.Name)
 	case ptr.Deref(o.job.Spec.Suspend, false):
 		return drainv1alpha1.ReasonQueued, fmt.Sprintf("Job %q is suspended, by a queueing controller for example", o.job.Name)
 	case !pods.started:

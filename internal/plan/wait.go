@@ -304,12 +304,12 @@ func claimOf(pod *corev1.Pod, volume *corev1.Volume) string {
 }
 
 func (p *planner) neverBound(o *ordinal) bool {
-	for i := range o.claims {
-		if o.claims[i].Spec.VolumeName != "" || o.claims[i].Status.Phase != corev1.ClaimPending {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(o.claims, func(claim corev1.PersistentVolumeClaim) bool { return !unbound(&claim) })
+}
+
+// unbound reports whether a claim never had a volume.
+func unbound(claim *corev1.PersistentVolumeClaim) bool {
+	return claim.Spec.VolumeName == "" && claim.Status.Phase == corev1.ClaimPending
 }
 
 // missing returns the name of a claim that the ordinal should have and hasn't.

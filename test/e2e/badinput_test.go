@@ -46,7 +46,7 @@ var _ = Describe("A policy that can't work", func() {
 	// expectArmed waits until the policy has recovered, and looks that nothing happened until then.
 	expectArmed := func(ctx SpecContext, policy, reason string) {
 		GinkgoHelper()
-		w.expectCondition(ctx, policy, drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonArmed)
+		w.expectCondition(ctx, policy, drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonAccepted)
 		w.expectOneEvent(ctx, "DrainPolicy", policy, reason)
 		w.expectUntouched()
 		w.expectNoLoop(policy)
@@ -146,7 +146,7 @@ var _ = Describe("A policy that can't work", func() {
 		Eventually(ctx, time.Now).Should(BeTemporally(">", first.CreationTimestamp.Add(time.Second)))
 		w.create(ctx, drainPolicy(named("a-second")))
 		expectRefused(ctx, "a-second", drainv1alpha1.ReasonPolicyConflict, `"first"`)
-		w.expectCondition(ctx, "first", drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonArmed)
+		w.expectCondition(ctx, "first", drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonAccepted)
 
 		w.scale(ctx, 1)
 		w.expectNoClaim(ctx, claim("data", 1))
@@ -154,7 +154,7 @@ var _ = Describe("A policy that can't work", func() {
 		Expect(w.recorder.drainJobs()).To(HaveExactElements(HaveField("ObjectMeta.OwnerReferences", ConsistOf(HaveField("Name", "first")))))
 
 		Expect(cluster.Delete(ctx, first)).To(Succeed())
-		w.expectCondition(ctx, "a-second", drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonArmed)
+		w.expectCondition(ctx, "a-second", drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonAccepted)
 		w.expectOneEvent(ctx, "DrainPolicy", "a-second", drainv1alpha1.ReasonPolicyConflict)
 		w.expectNoLoop("a-second")
 	})

@@ -181,7 +181,7 @@ var _ = Describe("A scale-down", func() {
 		w.scale(ctx, 1)
 		w.expectReplicas(ctx, 1)
 		w.expectDrain(ctx, 1, drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonSuspended)
-		Expect(w.policy(ctx, storeName).Status.Orphans).To(HaveValue(Equal(int32(1))), "orphans are reported all the same")
+		Expect(w.policy(ctx, storeName).Status.Undrained).To(HaveValue(Equal(int32(1))), "orphans are reported all the same")
 		w.expectUntouched()
 
 		w.changePolicy(ctx, storeName, func(p *drainv1alpha1.DrainPolicy) { p.Spec.Suspend = new(false) })
@@ -242,8 +242,8 @@ var _ = Describe("A scale-up in the midst of a drain", func() {
 		w.expectHalfWay(ctx, 2, each, 0, 1)
 
 		w.scale(ctx, 3)
-		w.expectDrain(ctx, 2, drainv1alpha1.DrainDraining, drainv1alpha1.ReasonWantedBack)
-		w.expectOneEvent(ctx, "StatefulSet", storeName, drainv1alpha1.ReasonWantedBack)
+		w.expectDrain(ctx, 2, drainv1alpha1.DrainDraining, drainv1alpha1.ReasonBackInRange)
+		w.expectOneEvent(ctx, "StatefulSet", storeName, drainv1alpha1.ReasonBackInRange)
 		// The StatefulSet controller has had its chance by now; the promises are held against the whole history at the end.
 		w.release(ctx)
 		w.expectReplicas(ctx, 3)
@@ -262,7 +262,7 @@ var _ = Describe("A scale-up in the midst of a drain", func() {
 		w.expectHalfWay(ctx, 1, each, 0)
 
 		w.scale(ctx, 2)
-		w.expectDrain(ctx, 1, drainv1alpha1.DrainDraining, drainv1alpha1.ReasonWantedBack)
+		w.expectDrain(ctx, 1, drainv1alpha1.DrainDraining, drainv1alpha1.ReasonBackInRange)
 		w.release(ctx)
 		w.expectReplicas(ctx, 2)
 		w.expectRecords(ctx, nil, 1)

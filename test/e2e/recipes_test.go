@@ -45,7 +45,7 @@ func (w *world) applySample(ctx context.Context, folder, set string) {
 func (w *world) expectSample(ctx context.Context, replicas int32) {
 	GinkgoHelper()
 	w.expectReplicas(ctx, replicas)
-	w.expectCondition(ctx, w.set, drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonArmed)
+	w.expectCondition(ctx, w.set, drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonAccepted)
 }
 
 // kubectl runs a command line in the test's namespace, on the suite's cluster, and gives what it printed.

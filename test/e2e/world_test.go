@@ -73,7 +73,7 @@ func (w *world) startStore(ctx context.Context, set *appsv1.StatefulSet, policie
 	}
 	w.expectReplicas(ctx, *set.Spec.Replicas)
 	for _, policy := range policies {
-		w.expectCondition(ctx, policy.Name, drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonArmed)
+		w.expectCondition(ctx, policy.Name, drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonAccepted)
 	}
 }
 

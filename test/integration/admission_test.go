@@ -531,7 +531,7 @@ var _ = Describe("A template that is too large", func() {
 		policy := w.policy(func(p *drainv1alpha1.DrainPolicy) {
 			p.Labels, p.Annotations = map[string]string{"team": "a"}, map[string]string{"example.com/note": "x"}
 		})
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		w.scale(1)
 		job := w.runningJob(1)
 		w.startPod(job)

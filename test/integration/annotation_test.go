@@ -193,7 +193,7 @@ var _ = Describe("A policy whose template is in an annotation", func() {
 	It("is somebody's own, and drains with what the annotation says when the drain starts", func() {
 		w.statefulSet(2, withAnnotation(scaledown, drainWith("first")))
 		w.policy(fromAnnotation)
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		generation := w.set.Generation
 		w.annotate(scaledown, drainWith("second"))
 		Expect(w.set.Generation).To(Equal(generation), "an annotation makes no generation")
@@ -225,7 +225,7 @@ var _ = Describe("A policy whose template is in an annotation", func() {
 		w.policy(fromAnnotation)
 		Eventually(w.ready("store")).Should(HavePrefix(`False/InvalidTemplate: The template can't be read: StatefulSet "store" has no annotation ` + scaledown))
 		w.annotate(scaledown, drainWith("drain"))
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 	})
 })
 
@@ -235,7 +235,7 @@ var _ = Describe("An annotated StatefulSet", func() {
 
 	armed := func() {
 		GinkgoHelper()
-		Eventually(w.ready(managed)).Should(HavePrefix("True/Armed"))
+		Eventually(w.ready(managed)).Should(HavePrefix("True/Accepted"))
 	}
 
 	DescribeTable("has a policy kept for it", func(key string) {
@@ -434,7 +434,7 @@ var _ = Describe("An annotated StatefulSet", func() {
 	It("with somebody's policy has no other, and the policy says that the annotation is ignored", func() {
 		w.policy()
 		w.statefulSet(2, withAnnotation(scaledown, drainWith("annotated")))
-		Eventually(w.ready("store")).Should(Equal(`True/Armed: A scale-down of StatefulSet "store" will be drained; its annotation ` + scaledown + ` is ignored, because DrainPolicy "store" has a template of its own`))
+		Eventually(w.ready("store")).Should(Equal(`True/Accepted: A scale-down of StatefulSet "store" will be drained; its annotation ` + scaledown + ` is ignored, because DrainPolicy "store" has a template of its own`))
 		Eventually(w.events("StatefulSet", "AnnotationIgnored")).Should(Equal(1))
 		Eventually(w.events("DrainPolicy", "AnnotationIgnored")).Should(Equal(1))
 		w.scale(1)
@@ -468,7 +468,7 @@ var _ = Describe("An annotated StatefulSet", func() {
 		Expect(k8s.Create(w.ctx, other)).To(Succeed())
 		w.statefulSet(2, withAnnotation(scaledown, drainWith("drain")))
 		unique := managed + "-" + string(w.set.UID)
-		Eventually(w.ready(unique)).Should(HavePrefix("True/Armed"))
+		Eventually(w.ready(unique)).Should(HavePrefix("True/Accepted"))
 		Consistently(w.policies).Should(Equal([]string{managed, unique}))
 		Expect(w.named(managed).Spec.StatefulSetRef.Name).To(Equal("another"))
 	})

@@ -41,7 +41,7 @@ var _ = Describe("A drain", func() {
 	It("goes from lock to Job to mark, keeps the claims and gives the ordinal back", func() {
 		w.statefulSet(3)
 		w.policy()
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("True/NoOrphans"))
 		w.scale(2)
 
@@ -229,7 +229,7 @@ var _ = Describe("A drain", func() {
 	It("is not asked for by deleting the StatefulSet, unless whenDeleted says so", func() {
 		w.statefulSet(2)
 		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinReadyReplicas = ptr.To[int32](0) })
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
 		Eventually(w.drain(0)).Should(Equal("Retained/StatefulSetNotFound"))
 		Eventually(w.drain(1)).Should(Equal("Retained/StatefulSetNotFound"))
@@ -243,7 +243,7 @@ var _ = Describe("A drain", func() {
 			p.Spec.WhenDeleted = drainv1alpha1.WhenDeletedDrain
 			p.Spec.MinReadyReplicas = ptr.To[int32](0)
 		})
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
 		for ordinal := int32(1); ordinal >= 0; ordinal-- {
 			job := w.runningJob(ordinal)
@@ -267,7 +267,7 @@ var _ = Describe("A drain", func() {
 			p.Spec.WhenDeleted, p.Spec.WhenScaledUp = drainv1alpha1.WhenDeletedDrain, drainv1alpha1.WhenScaledUpCancel
 			p.Spec.MinReadyReplicas = ptr.To[int32](0)
 		})
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
 		w.startPod(w.runningJob(0))
 		again := &appsv1.StatefulSet{ObjectMeta: w.meta("store"), Spec: w.set.Spec}
@@ -282,7 +282,7 @@ var _ = Describe("A drain", func() {
 		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaled = drainv1alpha1.WhenScaledRetain })
 		w.scale(1)
 		Eventually(w.drain(1)).Should(Equal("Retained/WhenScaledRetain"))
-		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("True/Retained"))
+		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("False/Retained"))
 		Consistently(w.jobs).Should(BeEmpty())
 	})
 
@@ -353,8 +353,8 @@ var _ = Describe("A drain", func() {
 		pod := w.startPod(job)
 		Eventually(w.drain(1)).Should(Equal("Draining/JobRunning"))
 		w.scale(2)
-		Eventually(w.drain(1)).Should(Equal("Draining/WantedBack"))
-		Eventually(w.events("StatefulSet", drainv1alpha1.ReasonWantedBack)).Should(Equal(1))
+		Eventually(w.drain(1)).Should(Equal("Draining/BackInRange"))
+		Eventually(w.events("StatefulSet", drainv1alpha1.ReasonBackInRange)).Should(Equal(1))
 		Consistently(func() *corev1.Pod { return w.lock(1) }).ShouldNot(BeNil())
 		w.succeed(job, pod, "")
 		Eventually(func() *corev1.Pod { return w.lock(1) }).Should(BeNil())
@@ -460,7 +460,7 @@ var _ = Describe("Safety", func() {
 	It("holds when the cache still says that an ordinal is out of range", func() {
 		w.statefulSet(1)
 		w.policy()
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		operatorGate.freeze(w.namespace, w.set.DeepCopy())
 		// The StatefulSet controller creates the claim before the pod.
 		w.scale(2)

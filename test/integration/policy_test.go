@@ -265,7 +265,7 @@ var _ = Describe("A policy that can't be armed", func() {
 	}
 	armed := func() {
 		GinkgoHelper()
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		Eventually(w.condition(drainv1alpha1.ConditionStalled)).Should(Equal("False/Progressing"))
 	}
 
@@ -350,13 +350,13 @@ var _ = Describe("A policy that can't be armed", func() {
 	It("gives way to an older policy for the same StatefulSet, and takes over when that is deleted", func() {
 		w.statefulSet(2)
 		older := w.policy()
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		// Creation times have seconds; the name decides within one.
 		Expect(k8s.Create(w.ctx, w.newPolicy("younger"))).To(Succeed())
 		Eventually(w.conditionOf("younger", drainv1alpha1.ConditionReady)).Should(Equal("False/PolicyConflict"))
-		Consistently(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Consistently(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		Expect(k8s.Delete(w.ctx, older)).To(Succeed())
-		Eventually(w.conditionOf("younger", drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.conditionOf("younger", drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 	})
 
 	It("doesn't guess whose an ambiguous claim is", func() {
@@ -377,7 +377,7 @@ var _ = Describe("A policy that can't be armed", func() {
 		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Suspend = ptr.To(true) })
 		w.scale(1)
 		Eventually(w.drain(1)).Should(Equal("Waiting/Suspended"))
-		Expect(w.get().Status.Orphans).To(HaveValue(BeEquivalentTo(1)))
+		Expect(w.get().Status.Undrained).To(HaveValue(BeEquivalentTo(1)))
 		Expect(w.get().Status.OrphanedCapacity.String()).To(Equal("1Gi"))
 		quiet()
 		untouched()
