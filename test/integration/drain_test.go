@@ -282,8 +282,10 @@ var _ = Describe("A drain", func() {
 		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaled = drainv1alpha1.WhenScaledRetain })
 		w.scale(1)
 		Eventually(w.drain(1)).Should(Equal("Retained/WhenScaledRetain"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/RetainsClaims"))
 		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("False/Retained"))
 		Consistently(w.jobs).Should(BeEmpty())
+		Expect(w.get().Status.Undrained).To(HaveValue(BeEquivalentTo(1)))
 	})
 
 	It("leaves skipped claims alone", func() {
@@ -294,6 +296,7 @@ var _ = Describe("A drain", func() {
 		Expect(k8s.Update(w.ctx, claim)).To(Succeed())
 		w.scale(1)
 		Eventually(w.drain(1)).Should(Equal("Retained/Skipped"))
+		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("False/Retained"), "the skipped claim holds undrained data")
 		Consistently(w.jobs).Should(BeEmpty())
 	})
 

@@ -253,7 +253,9 @@ func expectSoundStatus(policy *drainv1alpha1.DrainPolicy) {
 		Expect(c.Message).NotTo(BeEmpty(), c.Type)
 	}
 	if meta.IsStatusConditionTrue(status.Conditions, drainv1alpha1.ConditionDrained) {
-		Expect(status.Draining).To(HaveValue(BeZero()), "nothing is drained while all is drained")
+		Expect(status.Draining).To(HaveValue(BeZero()), "no drain is under way when Drained is True")
+		Expect(status.Undrained).To(HaveValue(BeZero()), "no orphaned ordinal holds undrained data when Drained is True")
+		Expect(status.StrandedClaims).To(BeEmpty(), "no claim is stranded when Drained is True")
 	}
 }
 
