@@ -77,7 +77,7 @@ manifests: ## Generate the CRD and the manager's role from the Go types and mark
 	mkdir -p config/crd/bases && cp dist/crd/*.yaml config/crd/bases/
 
 .PHONY: fmt
-fmt: $(GOLANGCI_LINT) ## Format the Go code of every module, and put the licence header where it is missing.
+fmt: $(GOLANGCI_LINT) ## Format the Go code of every module, and add the license header where it is missing.
 	@hack/headers.sh
 	@for m in $(MODULES); do echo "golangci-lint fmt ($$m)"; (cd $$m && $(GOLANGCI_LINT) fmt -c $(CURDIR)/.golangci.yml); done
 
@@ -88,7 +88,7 @@ lint: $(GOLANGCI_LINT) ## Lint the Go code of every module; the API types by the
 	done; exit $$failed
 
 .PHONY: lint-fix
-lint-fix: fmt ## Lint and mend what the linters can mend.
+lint-fix: fmt ## Lint, and fix what the linters can fix.
 	@for m in $(LINTED_MODULES); do (cd $$m && $(GOLANGCI_LINT) run -c $(CURDIR)/.golangci.yml --fix ./...); done
 
 .PHONY: tidy
@@ -126,7 +126,7 @@ test-e2e: cluster-up images debian-images ## Run the end-to-end suite on the loc
 # FOCUS=<regular expression> runs some of them.
 .PHONY: test-faults
 test-faults: export FAULTS_SOAK ?= 5m
-test-faults: ## Break nodes, managers, the control plane and objects of the local cluster in the midst of drains; FAULTS_SOAK is the time of the soak.
+test-faults: ## Break nodes, managers, the control plane and objects of the local cluster during drains; FAULTS_SOAK is the time of the soak.
 	$(MAKE) test-e2e LABELS=faults GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v $(if $(FOCUS),-ginkgo.focus="$(FOCUS)")'
 
 ##@ Build

@@ -36,7 +36,7 @@ const CoreDNSImage = "localhost/coredns:cluster"
 //go:embed manifests.yaml
 var manifests string
 
-// Manifests are the objects to apply. upstream says whether names outside the cluster can be resolved by somebody.
+// Manifests are the objects to apply. upstream reports whether the machine can resolve names outside the cluster.
 func Manifests(l layout.Layout, nodes int, upstream bool) (string, error) {
 	parsed, err := template.New("manifests").Parse(manifests)
 	if err != nil {

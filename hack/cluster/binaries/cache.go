@@ -146,7 +146,7 @@ func (s *Store) ensure(ctx context.Context, name string) (string, error) {
 	if exists(file) { // another run was faster
 		return file, nil
 	}
-	// What runs that were killed left; under the lock nobody uses it.
+	// What runs that were killed left; under the lock no other run uses it.
 	leftovers, err := filepath.Glob(filepath.Join(folder, ".new-*"))
 	if err != nil {
 		return "", err

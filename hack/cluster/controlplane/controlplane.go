@@ -196,7 +196,7 @@ func (c ControlPlane) StartProvisioner() error {
 		"--name="+layout.Provisioner, "--folder="+c.Volumes(), "--kubeconfig="+c.kubeconfig("volume-provisioner"))
 }
 
-// KillServer kills etcd and the API server with SIGKILL and forgets them, so that nobody takes their end for an accident.
+// KillServer kills etcd and the API server with SIGKILL and forgets them, so that their end is not reported as an accident.
 func (c ControlPlane) KillServer(ctx context.Context) error {
 	for _, name := range []string{"kube-apiserver", "etcd"} {
 		if record, running := process.Read(c.Processes(), name); running {
@@ -224,7 +224,7 @@ func (c ControlPlane) Check() error {
 	return nil
 }
 
-// Healthy says whether all processes run.
+// Healthy reports whether all processes run.
 func (c ControlPlane) Healthy() bool {
 	for _, name := range Names {
 		if _, running := process.Read(c.Processes(), name); !running {

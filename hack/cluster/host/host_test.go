@@ -287,7 +287,7 @@ func TestMountPoints(t *testing.T) {
 	if err := m.MountPoints([]string{used, unused, old}); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(used, "somebody's"), nil, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(used, "of-another"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.Release(slot); err != nil {
@@ -305,7 +305,7 @@ func TestLockWaits(t *testing.T) {
 	if err := os.MkdirAll(m.folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := m.Lock(t.Context(), func() { t.Error("waits for nobody") })
+	unlock, err := m.Lock(t.Context(), func() { t.Error("waits, although no other run has the lock") })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func Output(ctx context.Context, args ...string) (string, error) {
 	return string(output), nil
 }
 
-// LinkExists says whether this machine has a network device.
+// LinkExists reports whether this machine has a network device.
 func LinkExists(name string) bool {
 	_, err := os.Stat(filepath.Join("/sys/class/net", name))
 	return err == nil

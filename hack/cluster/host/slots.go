@@ -47,7 +47,7 @@ func NewMachine() *Machine {
 	return &Machine{folder: "/run/drain-operator-clusters", proc: "/proc/sys"}
 }
 
-// Lock keeps other runs, of any checkout, from changing the machine at the same time. wait is called once when somebody
+// Lock keeps other runs, of any checkout, from changing the machine at the same time. wait is called once when another run
 // else holds it.
 func (m *Machine) Lock(ctx context.Context, wait func()) (func(), error) {
 	// Beside the folder and not in it: the folder goes with the last cluster.
@@ -228,7 +228,7 @@ func (m *Machine) restoreSettings() error {
 		return err
 	}
 	if boot, err := m.boot(); err != nil || boot != saved.Boot {
-		return err // the machine was started anew since, and has its own settings back
+		return err // the machine was restarted since, and has its own settings back
 	}
 	for name, want := range saved.Values {
 		file := filepath.Join(m.proc, name)

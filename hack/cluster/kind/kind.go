@@ -55,7 +55,7 @@ func New(state string, report func(format string, args ...any)) *Provider {
 	return &Provider{State: state, Report: report, run: run}
 }
 
-// Available says whether kind is installed and a Docker daemon answers.
+// Available reports whether kind is installed and a Docker daemon answers.
 func Available(ctx context.Context) bool {
 	if _, err := exec.LookPath("kind"); err != nil {
 		return false
@@ -78,7 +78,7 @@ func (p *Provider) Up(ctx context.Context, nodes int) error {
 			p.Report("cluster is up already: export KUBECONFIG=%s", l.Kubeconfig())
 			return nil
 		}
-		p.Report("a cluster is there that runs only in part; starting anew")
+		p.Report("a cluster is there that runs only in part; starting it again")
 		if err := p.Down(ctx); err != nil {
 			return err
 		}
@@ -213,7 +213,7 @@ func (p *Provider) Status(ctx context.Context) error {
 	return nil
 }
 
-// Chosen says whether the cluster in a state folder is kind's.
+// Chosen reports whether the cluster in a state folder is kind's.
 func Chosen(state string) (provider string, err error) {
 	content, err := os.ReadFile(layout.Layout{State: state}.Provider())
 	if errors.Is(err, fs.ErrNotExist) {

@@ -83,7 +83,7 @@ func (c *Client) Get(ctx context.Context, path string, into any) error {
 	return json.NewDecoder(response.Body).Decode(into)
 }
 
-// Ready says whether the API server takes requests.
+// Ready reports whether the API server takes requests.
 func (c *Client) Ready(ctx context.Context) error { return c.Get(ctx, "/readyz", nil) }
 
 // Nodes maps the name of each node to whether it is Ready.
@@ -111,7 +111,7 @@ func (c *Client) Nodes(ctx context.Context) (map[string]bool, error) {
 	return nodes, nil
 }
 
-// DeploymentReady says whether all replicas of a Deployment are available.
+// DeploymentReady reports whether all replicas of a Deployment are available.
 func (c *Client) DeploymentReady(ctx context.Context, namespace, name string) (bool, error) {
 	var deployment struct {
 		Metadata struct{ Generation int64 }
@@ -128,7 +128,7 @@ func (c *Client) DeploymentReady(ctx context.Context, namespace, name string) (b
 		deployment.Status.AvailableReplicas >= deployment.Spec.Replicas, nil
 }
 
-// ServiceAccountExists says whether pods can be created in a namespace.
+// ServiceAccountExists reports whether pods can be created in a namespace.
 func (c *Client) ServiceAccountExists(ctx context.Context, namespace, name string) (bool, error) {
 	err := c.Get(ctx, "/api/v1/namespaces/"+namespace+"/serviceaccounts/"+name, nil)
 	if errors.Is(err, ErrNotFound) {

@@ -271,7 +271,7 @@ func (n Node) CurrentFault() string {
 	return strings.TrimSpace(string(content))
 }
 
-// Healthy says whether all of the node's programs run.
+// Healthy reports whether all of the node's programs run.
 func (n Node) Healthy() bool {
 	if _, running := n.first(); !running {
 		return false

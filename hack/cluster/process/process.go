@@ -126,7 +126,7 @@ func Of(name string, pid int) (Record, error) {
 	return Record{Name: name, PID: pid, Started: started, Boot: boot}, nil
 }
 
-// Running says whether this very process still runs.
+// Running reports whether this very process still runs.
 func (r Record) Running() bool {
 	boot, err := bootID()
 	if err != nil || boot != r.Boot {

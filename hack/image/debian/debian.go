@@ -157,7 +157,7 @@ func open(ctx context.Context, archive string, unpack func(io.Reader) error) err
 	}
 	err = unpack(stdout)
 	if err != nil {
-		cancel() // It would wait for ever for somebody to read on.
+		cancel() // It would wait forever for a reader.
 	} else {
 		_, err = io.Copy(io.Discard, stdout)
 	}

@@ -15,7 +15,7 @@ limitations under the License.
 */
 
 // Volume-provisioner gives the cluster volumes that behave like network storage: every node reaches every volume, so that
-// a claim follows its pod to any node, and everybody may write, so that pods need not run as root.
+// a claim follows its pod to any node, and every user may write, so that pods need not run as root.
 //
 // A volume is a folder on the machine that all nodes run on, mounted by hostPath. It is removed with its claim.
 package main
@@ -61,7 +61,7 @@ func run(name, folder, kubeconfig string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	// One process alone provisions, and nobody waits for its lease.
+	// Only one process provisions, and no other waits for its lease.
 	controller.NewProvisionController(ctx, client, name, provisioner{folder: folder}, controller.LeaderElection(false)).Run(ctx)
 	return nil
 }
