@@ -83,11 +83,11 @@ func transitions(before, after drainv1alpha1.DrainPolicyStatus) []notice {
 		}
 		notices = append(notices, notice{eventType, is.Reason, "Validate", is.Message})
 	}
-	// Before the StatefulSet is there, nobody knows what claim templates it will have.
+	// Before the StatefulSet exists, its claim templates are not known.
 	if found := after.StrandedClaims; len(found) > 0 && after.StatefulSet != nil && (len(before.StrandedClaims) == 0 || before.StatefulSet == nil) {
 		notices = append(notices, notice{
 			corev1.EventTypeWarning, drainv1alpha1.ReasonClaimsStranded, "Report",
-			fmt.Sprintf("Claim %q is named like one of the StatefulSet's, but has another claim template or other labels (%d such claims, see status.strandedClaims): nobody drains it", found[0].Name, len(found)),
+			fmt.Sprintf("Claim %q is named like one of the StatefulSet's, but has another claim template or other labels (%d such claims, see status.strandedClaims): the operator does not drain it", found[0].Name, len(found)),
 		})
 	}
 	known := map[int32]drainv1alpha1.DrainStatus{}
