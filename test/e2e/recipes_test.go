@@ -41,7 +41,7 @@ func (w *world) applySample(ctx context.Context, folder, set string) {
 	w.kubectl(ctx, "apply", "-k", filepath.Join(top, "config", "samples", folder))
 }
 
-// expectSample waits until so many replicas of a sample are ready and its policy is armed.
+// expectSample waits until so many replicas of a sample are ready and its policy is accepted.
 func (w *world) expectSample(ctx context.Context, replicas int32) {
 	GinkgoHelper()
 	w.expectReplicas(ctx, replicas)

@@ -278,7 +278,7 @@ var _ = Describe("A change of the StatefulSet", func() {
 		w.expectRecords(ctx, records, 0, 1, 2)
 	})
 
-	It("of whenScaled to Delete in the midst of a drain lets that drain end, and keeps what is not drained", SpecTimeout(specTimeout), func(ctx SpecContext) {
+	It("of whenScaled to Delete during a drain lets that drain end, and keeps what is not drained", SpecTimeout(specTimeout), func(ctx SpecContext) {
 		w.startStore(ctx, statefulSet(3), drainPolicy(held(), whenDrained(drainv1alpha1.WhenDrainedDelete)))
 		records := w.fillAll(ctx, 3, 6)
 		w.hold(ctx)

@@ -90,7 +90,7 @@ var _ = Describe("A drain", func() {
 		Expect(w.get().Status.Drains[0].Message).To(Equal("done"))
 		Expect(w.get().Status.Drains[0].Claims).To(HaveLen(2), "both are named on")
 		Expect(w.lock(1)).To(BeNil())
-		Expect(w.claim("data-store-0")).NotTo(BeNil(), "ordinals in range are nobody's business")
+		Expect(w.claim("data-store-0")).NotTo(BeNil(), "ordinals in range are left alone")
 		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("True/NoOrphans"))
 	})
 
@@ -177,7 +177,7 @@ var _ = Describe("A drain", func() {
 		w.runningJob(1)
 	})
 
-	It("waits for whoever else uses the claim, and says who", func() {
+	It("waits for another pod that uses the claim, and names it", func() {
 		w.statefulSet(2)
 		stranger := w.ownPod(7)
 		w.policy()
@@ -189,7 +189,7 @@ var _ = Describe("A drain", func() {
 		w.runningJob(1)
 	})
 
-	It("waits for somebody to take the data, unless it needs nobody", func() {
+	It("waits for replicas that can take the data, unless it needs none", func() {
 		w.statefulSet(2)
 		w.policy()
 		w.scale(0)
@@ -300,7 +300,7 @@ var _ = Describe("A drain", func() {
 		Consistently(w.jobs).Should(BeEmpty())
 	})
 
-	It("is blocked by a claim that is missing, lost or being deleted by somebody else", func() {
+	It("is blocked by a claim that is missing, lost or being deleted by a user", func() {
 		w.statefulSet(4, claimTemplates("data", "logs"))
 		for _, name := range []string{"logs-store-1", "logs-store-3"} {
 			claim := w.claim(name)
@@ -325,7 +325,7 @@ var _ = Describe("A drain", func() {
 		Expect(k8s.Update(w.ctx, held)).To(Succeed())
 	})
 
-	It("tries again after a failure, at once when the template is mended", func() {
+	It("tries again after a failure, at once when the template is fixed", func() {
 		w.statefulSet(2)
 		w.policy(func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Retry = drainv1alpha1.RetryOptions{InitialDelaySeconds: ptr.To[int32](1), MaxAttempts: ptr.To[int32](2)}
@@ -342,7 +342,7 @@ var _ = Describe("A drain", func() {
 		Eventually(w.condition(drainv1alpha1.ConditionStalled)).Should(Equal("True/AttemptsExhausted"))
 		Consistently(w.jobs).Should(HaveLen(2))
 		Expect(w.marked("data-store-1")).To(BeFalse())
-		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].Image = "mended" })
+		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].Image = "fixed" })
 		third := w.runningJob(1)
 		w.succeed(third, w.startPod(third), "")
 		Eventually(w.drain(1)).Should(Equal("Drained/ClaimsKept"))
@@ -528,7 +528,7 @@ var _ = Describe("Safety", func() {
 		w.runningJob(1)
 	})
 
-	It("stops a Job whose lock somebody removed, before anything else", func() {
+	It("stops a Job whose lock was removed, before anything else", func() {
 		w.statefulSet(2)
 		w.policy()
 		w.scale(1)

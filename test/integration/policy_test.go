@@ -260,7 +260,7 @@ var _ = Describe("A template", func() {
 		w.scale(1)
 		pod := w.createPod(w.runningJob(1))
 		Expect(pod.Spec.SchedulingGates).To(ConsistOf(corev1.PodSchedulingGate{Name: "example.com/queue"}, corev1.PodSchedulingGate{Name: drainv1alpha1.DrainSchedulingGate}))
-		Eventually(w.gates(pod)).Should(ConsistOf(corev1.PodSchedulingGate{Name: "example.com/queue"}), "the other one is somebody else's to lift")
+		Eventually(w.gates(pod)).Should(ConsistOf(corev1.PodSchedulingGate{Name: "example.com/queue"}), "the queue lifts the other one")
 	})
 
 	It("runs under its own ServiceAccount or the namespace's default, never under the StatefulSet's or the operator's", func() {
@@ -296,7 +296,7 @@ var _ = Describe("A template", func() {
 	})
 })
 
-var _ = Describe("A policy that can't be armed", func() {
+var _ = Describe("A policy that can't be accepted", func() {
 	var w *world
 	BeforeEach(func() { w = newWorld() })
 
@@ -332,7 +332,7 @@ var _ = Describe("A policy that can't be armed", func() {
 		Expect(w.events("DrainPolicy", want)()).To(Equal(1), "still one event")
 		untouched()
 	}
-	armed := func() {
+	accepted := func() {
 		GinkgoHelper()
 		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		Eventually(w.condition(drainv1alpha1.ConditionStalled)).Should(Equal("False/Progressing"))
@@ -342,7 +342,7 @@ var _ = Describe("A policy that can't be armed", func() {
 		w.policy()
 		refused(drainv1alpha1.ReasonStatefulSetNotFound, "False/Progressing")
 		w.statefulSet(2)
-		armed()
+		accepted()
 	})
 
 	It("says that the StatefulSet has no claim templates, and recovers when it is made with some", func() {
@@ -353,7 +353,7 @@ var _ = Describe("A policy that can't be armed", func() {
 		refused(drainv1alpha1.ReasonNoClaimTemplates, "True/NoClaimTemplates")
 		Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
 		w.statefulSet(1)
-		armed()
+		accepted()
 	})
 
 	It("says that the StatefulSet deletes the claims itself, and recovers when it doesn't", func() {
@@ -369,7 +369,7 @@ var _ = Describe("A policy that can't be armed", func() {
 		Consistently(w.jobs).Should(BeEmpty())
 		untouched()
 		w.change(retention(appsv1.RetainPersistentVolumeClaimRetentionPolicyType))
-		armed()
+		accepted()
 	})
 
 	It("says in the API server's words what is wrong with the template, and recovers when it is fixed", func() {
@@ -404,7 +404,7 @@ var _ = Describe("A policy that can't be armed", func() {
 		})
 		refused(drainv1alpha1.ReasonInvalidTemplate, "True/InvalidTemplate")
 		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Volumes = nil })
-		armed()
+		accepted()
 	})
 
 	It("refuses a claim of another ordinal", func() {
@@ -438,7 +438,7 @@ var _ = Describe("A policy that can't be armed", func() {
 		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].VolumeMounts[0].Name = "data-x" })
 		refused(drainv1alpha1.ReasonAmbiguousClaims, "True/AmbiguousClaims")
 		Expect(k8s.Delete(w.ctx, other)).To(Succeed())
-		armed()
+		accepted()
 	})
 
 	It("starts nothing while it is suspended, and reports the orphans all the same", func() {
@@ -456,7 +456,7 @@ var _ = Describe("A policy that can't be armed", func() {
 })
 
 var _ = Describe("An image that can't be pulled", func() {
-	It("is told of as a condition and one event, and the Job is replaced when the template is mended", func() {
+	It("has a condition and one event, and the Job is replaced when the template is fixed", func() {
 		w := newWorld()
 		w.statefulSet(2)
 		w.policy()
@@ -471,8 +471,8 @@ var _ = Describe("An image that can't be pulled", func() {
 		}
 		Eventually(w.events("DrainPolicy", drainv1alpha1.ReasonImagePullFailed)).Should(Equal(1))
 		Consistently(w.events("StatefulSet", drainv1alpha1.ReasonImagePullFailed)).Should(Equal(1))
-		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].Image = "mended" })
-		Eventually(func() string { return strings.Join(images(w.jobs()), " ") }).Should(Equal("mended"))
+		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].Image = "fixed" })
+		Eventually(func() string { return strings.Join(images(w.jobs()), " ") }).Should(Equal("fixed"))
 		Eventually(w.condition(drainv1alpha1.ConditionStalled)).Should(Equal("False/Progressing"))
 	})
 })

@@ -358,7 +358,7 @@ var _ = Describe("A lock that a webhook changes", func() {
 })
 
 var _ = Describe("A write that an admission policy refuses", func() {
-	It("is told in the status, and the drain goes on when it is allowed", func() {
+	It("is reported in the status, and the drain continues when it is allowed", func() {
 		w := newWorld()
 		w.statefulSet(2)
 		w.policy()

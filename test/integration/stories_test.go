@@ -43,7 +43,7 @@ func (w *world) recreate(mutate ...func(*appsv1.StatefulSet)) {
 	w.report()
 }
 
-// stranded returns the names of the claims that the status says nobody drains.
+// stranded returns the names of the claims that the status lists as stranded.
 func (w *world) stranded() []string {
 	var names []string
 	for _, claim := range w.get().Status.StrandedClaims {
@@ -107,7 +107,7 @@ var _ = Describe("A StatefulSet that is created again", func() {
 		Expect(w.events("DrainPolicy", drainv1alpha1.ReasonClaimsStranded)()).To(Equal(1), "once is enough")
 	})
 
-	It("with other claim templates in the midst of a drain stops that drain, and its claims stay", func() {
+	It("with other claim templates during a drain stops that drain, and its claims stay", func() {
 		w.statefulSet(1)
 		w.policy(whenDrained(drainv1alpha1.WhenDrainedDelete), whenDeletedDrain)
 		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
@@ -124,7 +124,7 @@ var _ = Describe("A StatefulSet that is created again", func() {
 		Expect(w.marked("data-store-0")).To(BeFalse())
 	})
 
-	It("with another selector and the claims of the old one says so, and drains them when they are labelled", func() {
+	It("with another selector and the claims of the old one says so, and drains them when they are labeled", func() {
 		w.statefulSet(2)
 		w.policy()
 		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
@@ -149,7 +149,7 @@ var _ = Describe("A StatefulSet that is created again", func() {
 		w.succeed(before, w.startPod(before), "")
 		Eventually(w.drain(2)).Should(Equal("Drained/ClaimsKept"))
 		w.recreate(replicas(1))
-		// The mark is of another StatefulSet, whose pods nobody knows.
+		// The mark is of another StatefulSet, whose pods are not known.
 		again := w.runningJob(2)
 		Expect(again.Name).NotTo(Equal(before.Name))
 		w.succeed(again, w.startPod(again), "")
@@ -170,7 +170,7 @@ var _ = Describe("A StatefulSet that is deleted", func() {
 		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/StatefulSetNotFound"))
 		Eventually(w.stranded).Should(Equal([]string{"data-store-0", "data-store-1"}))
 		Expect(w.get().Status.Conditions).To(ContainElement(HaveField("Message", ContainSubstring("2 claims named like its own"))))
-		Consistently(w.jobs).Should(BeEmpty(), "nobody knows what claim templates it had")
+		Consistently(w.jobs).Should(BeEmpty(), "the claim templates that it had are not known")
 
 		again := &appsv1.StatefulSet{ObjectMeta: w.meta("store"), Spec: *w.set.Spec.DeepCopy()}
 		replicas(0)(again)
@@ -274,7 +274,7 @@ var _ = Describe("Claims", func() {
 		Eventually(func() *corev1.PersistentVolumeClaim { return w.claim("data-x-store-1") }).Should(BeNil())
 	})
 
-	It("of another StatefulSet with the same selector are nobody's business", func() {
+	It("of another StatefulSet with the same selector are left alone", func() {
 		w.statefulSet(2)
 		mine := w.set
 		w.set = &appsv1.StatefulSet{ObjectMeta: w.meta("stock"), Spec: *mine.Spec.DeepCopy()}
@@ -322,7 +322,7 @@ var _ = Describe("Claims", func() {
 	})
 })
 
-var _ = Describe("A change of the StatefulSet in the midst of a drain", func() {
+var _ = Describe("A change of the StatefulSet during a drain", func() {
 	var w *world
 	BeforeEach(func() { w = newWorld() })
 

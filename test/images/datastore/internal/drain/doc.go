@@ -21,7 +21,7 @@ limitations under the License.
 //   - A record's way: ask every remaining replica whether it has the key; if none has, create it, create only, at the replica that comes first
 //     in the key's own order of replicas; read it back and compare checksums; only then delete it here. A drain that runs again finds half of
 //     the records gone, perhaps one at its new place with the old not yet deleted, and goes on.
-//   - A conflict, a replica that has the key with other content, is nobody's to decide here: clocks don't say which one is wanted, and an
+//   - A conflict, a replica that has the key with other content, can't be decided here: clocks don't say which one is wanted, and an
 //     invented second name would be found by no reader. The record stays where it is, all others are moved, and the drain fails and names it.
 //   - A replica that does not answer is left out after some tries, as long as another one answers. It may have become an orphan itself in the
 //     meantime: the drain of its own volume will bring its records to where these are now, and will meet any conflict there.

@@ -45,7 +45,7 @@ const (
 )
 
 var (
-	// ErrNoPeers is returned when there are records and nobody to take them.
+	// ErrNoPeers is returned when there are records and no replica to take them.
 	ErrNoPeers = errors.New("no replica takes the records")
 	// ErrConflict is returned when a replica has a record's key with other content.
 	ErrConflict = errors.New("other content under the same key")
@@ -142,7 +142,7 @@ func Run(ctx context.Context, o Options) (_ Result, err error) {
 	}
 	sort.Strings(d.result.Peers)
 	if err == nil {
-		// A second writer may have come while this drain held the volume: it was refused, and still nobody must trust what happened here.
+		// A second writer may have come while this drain held the volume: it was refused, and still what happened here can't be trusted.
 		err = errors.Join(refuseViolated(s), d.forgetRuns())
 	}
 	return d.result, err
@@ -507,7 +507,7 @@ func (d *drain) failOnRequest(records int) error {
 	return fmt.Errorf("%w: run %d of the %d that are to fail, after %d of %d records", ErrOnRequest, d.run, d.FailRuns, d.result.Records, records)
 }
 
-// forgetRuns lets the next drain of a volume that is used again start counting anew.
+// forgetRuns lets the next drain of a volume that is used again start counting again.
 func (d *drain) forgetRuns() error {
 	if d.FailRuns <= 0 {
 		return nil

@@ -420,7 +420,7 @@ func TestRunKeepsConflictsApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := options(dir, a, b)
-	for range 2 { // It fails again until somebody decides.
+	for range 2 { // It fails again until a person decides.
 		_, err := Run(t.Context(), o)
 		if !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), `"key/003"`) || !strings.Contains(err.Error(), `"key/007"`) {
 			t.Fatalf("Run = %v, want ErrConflict naming both", err)
@@ -567,7 +567,7 @@ func TestShortName(t *testing.T) {
 	}
 }
 
-// freeAddress is one where nobody answers.
+// freeAddress is one where no server answers.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -582,7 +582,7 @@ func TestFullPeer(t *testing.T) {
 	dir, bodies := fill(t, 8)
 	full := startPeerWithin(t, 1, nil)
 	if _, err := Run(t.Context(), options(dir, full)); !errors.Is(err, store.ErrFull) {
-		t.Errorf("with nobody who has room: %v, want ErrFull", err)
+		t.Errorf("with no replica that has room: %v, want ErrFull", err)
 	}
 	if n := len(left(t, dir)) + len(contents(t, full.store)); n != len(bodies) {
 		t.Errorf("%d records are there, want all %d", n, len(bodies))

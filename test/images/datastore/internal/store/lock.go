@@ -46,7 +46,7 @@ type lock struct {
 	previous string
 }
 
-// acquire takes the lock of the volume at once or not at all: whoever comes second must not wait until the first is gone, it must never have
+// acquire takes the lock of the volume at once or not at all: a second process must not wait until the first is gone, it must never have
 // been started. So it leaves a line in the VIOLATION file, too.
 func acquire(dir, holder string) (*lock, error) {
 	path := filepath.Join(dir, lockFile)
@@ -73,7 +73,7 @@ func acquire(dir, holder string) (*lock, error) {
 }
 
 // release empties the file first, so that the next holder knows this one left in good order. The file itself stays: removing it would let a
-// process that has it open and one that creates it anew hold two locks of the same name.
+// process that has it open and one that creates it again hold two locks of the same name.
 func (l *lock) release() error {
 	return errors.Join(l.write(""), l.file.Close())
 }

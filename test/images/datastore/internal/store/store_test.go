@@ -195,7 +195,7 @@ func TestOpenRefusesSecondWriter(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// The trace stays, over releases and for whoever looks later.
+	// The trace stays, over releases and for later readers.
 	s = open(t, dir)
 	stats, err := s.Stats()
 	if err != nil || len(stats.Violations) != 1 || !strings.Contains(stats.Violations[0], "drain orphan-2") {

@@ -217,7 +217,7 @@ func (v *Volume) write(key string, body []byte) error {
 	return writeFile(path, body)
 }
 
-// writeFile replaces a file in one step that survives a power cut: whoever reads it finds the old content or the new.
+// writeFile replaces a file in one step that survives a power cut: a reader finds the old content or the new.
 func writeFile(path string, body []byte) (err error) {
 	dir := filepath.Dir(path)
 	temp, err := os.CreateTemp(dir, tempPrefix+"*")
