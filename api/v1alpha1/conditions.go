@@ -56,8 +56,8 @@ const (
 	// its drains, because a user created a policy for the same StatefulSet. Both policies have this reason until the managed
 	// one is deleted.
 	ReasonManagedPolicyYielding = "ManagedPolicyYielding"
-	// ReasonInvalidTemplate means that the template can't become a drain pod: the API server refuses it in a dry run, a success
-	// of it would prove nothing, a volume of it hides a claim, or the annotation of spec.templateFrom can't be read.
+	// ReasonInvalidTemplate means that the template can't become a drain pod. The API server refuses it in a dry run, or a success
+	// of it would prove nothing. Or a volume of it hides a claim, or the annotation of spec.templateFrom can't be read.
 	ReasonInvalidTemplate = "InvalidTemplate"
 	// ReasonPreflightFailed means that the operator could not ask the API server whether it accepts the template. The status of
 	// Ready is Unknown.

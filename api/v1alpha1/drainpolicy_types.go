@@ -396,9 +396,9 @@ type DrainPolicyStatus struct {
 	// +kubebuilder:validation:MaxItems=100
 	Drains []DrainStatus `json:"drains,omitempty"`
 
-	// strandedClaims are claims that are named like claims of the StatefulSet, and that the operator does not drain, because
-	// none of the volumeClaimTemplates creates such claims, or because they lack the labels of the StatefulSet's selector. A
-	// StatefulSet that was created again with other templates leaves such claims, for example. The operator never marks or
+	// strandedClaims are claims that are named like claims of the StatefulSet, and that the operator does not drain. Either
+	// none of the volumeClaimTemplates creates such claims, or they lack the labels of the StatefulSet's selector. For
+	// example, a StatefulSet that was created again with other templates leaves such claims. The operator never marks or
 	// deletes them. At most 100 are listed.
 	// +optional
 	// +listType=map
