@@ -70,8 +70,9 @@ demo: ## Start a local cluster and show a StatefulSet shrink, its data move and 
 ##@ Development
 
 .PHONY: generate
-generate: ## Generate DeepCopy methods.
+generate: ## Generate DeepCopy methods, and the tables of the docs that come from the protocol.
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths="./api/..."
+	$(GO) test ./test/docs -run TestTheDocsHaveTheProtocolAsItIs -count=1 -update
 
 .PHONY: manifests
 manifests: ## Generate the CRD and the manager's role from the Go types and markers.
@@ -83,7 +84,7 @@ manifests: ## Generate the CRD and the manager's role from the Go types and mark
 	mkdir -p config/crd/bases && cp dist/crd/*.yaml config/crd/bases/
 
 .PHONY: fmt
-fmt: $(GOLANGCI_LINT) ## Format the Go code of every module, and put the licence header where it is missing.
+fmt: $(GOLANGCI_LINT) ## Format the Go code of every module, and add the license header where it is missing.
 	@hack/headers.sh
 	@for m in $(MODULES); do echo "golangci-lint fmt ($$m)"; (cd $$m && $(GOLANGCI_LINT) fmt -c $(CURDIR)/.golangci.yml); done
 
@@ -132,7 +133,7 @@ test-e2e: cluster-up images debian-images ## Run the end-to-end suite on the loc
 # FOCUS=<regular expression> runs some of them.
 .PHONY: test-faults
 test-faults: export FAULTS_SOAK ?= 5m
-test-faults: ## Break nodes, managers, the control plane and objects of the local cluster in the midst of drains; FAULTS_SOAK is the time of the soak.
+test-faults: ## Break nodes, managers, the control plane and objects of the local cluster during drains; FAULTS_SOAK is the time of the soak.
 	$(MAKE) test-e2e LABELS=faults GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v $(if $(FOCUS),-ginkgo.focus="$(FOCUS)")'
 
 .PHONY: ci

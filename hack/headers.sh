@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts the licence header on every Go file that has none. goheader only checks it: its own fix replaces whatever comment comes first,
+# Puts the license header on every Go file that has none. goheader only checks it: its own fix replaces whatever comment comes first,
 # a package's documentation included.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -63,6 +63,7 @@ step manifests "${make[@]}" manifests
 step fmt "${make[@]}" fmt
 step tidy "${make[@]}" tidy
 step lint "${make[@]}" lint
+step docs go test ./test/docs
 step shellcheck shell_scripts
 step kustomize kustomizations
 

@@ -18,168 +18,173 @@ package v1alpha1
 
 // Condition types of a DrainPolicy.
 const (
-	// ConditionReady says whether the policy is armed: its StatefulSet exists, nothing
-	// contradicts it, and the API server accepts the Job and the pod it would create.
+	// ConditionReady is True when the policy is accepted: its StatefulSet exists, nothing contradicts the policy, and the API
+	// server accepts the Job and the pod that the template becomes.
 	ConditionReady = "Ready"
-	// ConditionDrained says whether no orphan awaits a drain. It is what
-	// `kubectl wait --for=condition=Drained` waits on.
+	// ConditionDrained is True when no orphaned ordinal holds undrained data. It is the condition for "kubectl wait
+	// --for=condition=Drained"; first wait until status.statefulSet describes the scale-down.
 	ConditionDrained = "Drained"
-	// ConditionStalled is True only when a person must act.
+	// ConditionStalled is True when a person must act.
 	ConditionStalled = "Stalled"
 )
 
-// Reasons of the Ready condition, of which all but Armed go with status False.
+// Reasons of the Ready condition. With Accepted and RetainsClaims its status is True, with PreflightFailed it is Unknown, and
+// with all others it is False.
 const (
-	// ReasonArmed surfaces when a scale-down now would be drained.
-	ReasonArmed = "Armed"
-	// ReasonStatefulSetNotFound surfaces while no StatefulSet has the name that spec.statefulSetRef gives.
+	// ReasonAccepted means that the operator drains the ordinals that a scale-down orphans.
+	ReasonAccepted = "Accepted"
+	// ReasonRetainsClaims means that the policy is accepted and that spec.whenScaled is Retain, so a scale-down is not drained.
+	ReasonRetainsClaims = "RetainsClaims"
+	// ReasonStatefulSetNotFound means that the StatefulSet of spec.statefulSetRef does not exist or is being deleted.
 	ReasonStatefulSetNotFound = "StatefulSetNotFound"
-	// ReasonNoClaimTemplates surfaces when the StatefulSet has no volumeClaimTemplates, so that nothing can be left behind.
+	// ReasonNoClaimTemplates means that the StatefulSet has no volumeClaimTemplates, so a scale-down leaves no claims behind.
 	ReasonNoClaimTemplates = "NoClaimTemplates"
-	// ReasonClaimsDeletedOnScaleDown surfaces when the StatefulSet's own
-	// persistentVolumeClaimRetentionPolicy deletes the claims before a drain could mount them.
+	// ReasonClaimsDeletedOnScaleDown means that the StatefulSet's own persistentVolumeClaimRetentionPolicy deletes the claims
+	// before a drain could mount them.
 	ReasonClaimsDeletedOnScaleDown = "ClaimsDeletedOnScaleDown"
-	// ReasonClaimsDeletedWithStatefulSet surfaces when spec.whenDeleted is Drain, and the StatefulSet's own
-	// persistentVolumeClaimRetentionPolicy deletes the claims with it, before a drain could mount them.
+	// ReasonClaimsDeletedWithStatefulSet means that spec.whenDeleted is Drain and that the StatefulSet's own
+	// persistentVolumeClaimRetentionPolicy deletes the claims with the StatefulSet, before a drain could mount them.
 	ReasonClaimsDeletedWithStatefulSet = "ClaimsDeletedWithStatefulSet"
-	// ReasonGracePeriodZero surfaces when the StatefulSet's Pod template has terminationGracePeriodSeconds: 0. Such pod
-	// objects disappear while their containers run, so that a drain could start beside them.
+	// ReasonGracePeriodZero means that the StatefulSet's pod template has terminationGracePeriodSeconds: 0. Such pods can
+	// disappear while their containers run, so a drain could run at the same time.
 	ReasonGracePeriodZero = "GracePeriodZero"
-	// ReasonTooManyClaimTemplates surfaces when the StatefulSet has more than 100 volumeClaimTemplates.
+	// ReasonTooManyClaimTemplates means that the StatefulSet has more than 100 volumeClaimTemplates.
 	ReasonTooManyClaimTemplates = "TooManyClaimTemplates"
-	// ReasonPolicyConflict surfaces when an older DrainPolicy names the same StatefulSet.
+	// ReasonPolicyConflict means that an older DrainPolicy names the same StatefulSet.
 	ReasonPolicyConflict = "PolicyConflict"
-	// ReasonManagedPolicyYielding surfaces while the policy that the operator kept for an annotation
-	// of the StatefulSet stops its drains and goes, because somebody's own names the StatefulSet too:
-	// on both of them.
+	// ReasonManagedPolicyYielding means that the policy that the operator created for an annotation of the StatefulSet stops
+	// its drains, because a user created a policy for the same StatefulSet. Both policies have this reason until the managed
+	// one is deleted.
 	ReasonManagedPolicyYielding = "ManagedPolicyYielding"
-	// ReasonInvalidTemplate surfaces when the template can't become a drain pod: the API
-	// server refused a dry run, a volume of the template hides a claim, or the annotation that
-	// spec.templateFrom names can't be read.
+	// ReasonInvalidTemplate means that the template can't become a drain pod. The API server refuses it in a dry run, or a success
+	// of it would prove nothing. Or a volume of it hides a claim, or the annotation of spec.templateFrom can't be read.
 	ReasonInvalidTemplate = "InvalidTemplate"
-	// ReasonPreflightFailed surfaces, with status Unknown, when the API server could not be
-	// asked about the template.
+	// ReasonPreflightFailed means that the operator could not ask the API server whether it accepts the template. The status of
+	// Ready is Unknown.
 	ReasonPreflightFailed = "PreflightFailed"
-	// ReasonAmbiguousClaims surfaces when a claim can belong to more than one StatefulSet.
+	// ReasonAmbiguousClaims means that a claim can belong to more than one StatefulSet.
 	ReasonAmbiguousClaims = "AmbiguousClaims"
-	// ReasonSuspended surfaces when spec.suspend is true; on a drain, it is what it waits for.
+	// ReasonSuspended means that spec.suspend is true. A drain with this reason waits for the policy to be resumed.
 	ReasonSuspended = "Suspended"
-	// ReasonPolicyDeleted surfaces while a policy that is being deleted stops its drains and gives back its locks.
+	// ReasonPolicyDeleted means that the policy is being deleted, and that the operator stops its drains and releases its
+	// locks.
 	ReasonPolicyDeleted = "PolicyDeleted"
 )
 
-// Reasons of the Drained condition. While it is False, the reason is that of the drain that
-// is under way, or else of the first that waits; see the reasons of a drain below.
+// Reasons of the Drained condition. While a drain is under way or waits, the condition has the reason of the most urgent drain
+// instead; see the reasons of a drain below.
 const (
-	// ReasonNoOrphans surfaces when no claim lies outside the StatefulSet's range.
+	// ReasonNoOrphans means that no claim outside the StatefulSet's range holds data. The status is True.
 	ReasonNoOrphans = "NoOrphans"
-	// ReasonAllDrained surfaces when every claim outside the range is drained and kept.
+	// ReasonAllDrained means that all claims outside the StatefulSet's range are drained and kept. The status is True.
 	ReasonAllDrained = "AllDrained"
-	// ReasonRetained surfaces when claims lie outside the range and nobody asked for their drain.
+	// ReasonRetained means that no drain is pending, and that undrained claims are kept as requested, by spec.whenScaled or by
+	// an annotation. The status is False.
 	ReasonRetained = "Retained"
-	// ReasonClaimsStranded surfaces when all else is drained, and status.strandedClaims names claims that nobody drains.
+	// ReasonClaimsStranded means that no drain is pending, and that status.strandedClaims lists claims that the operator does
+	// not drain. The status is False.
 	ReasonClaimsStranded = "ClaimsStranded"
 )
 
-// Reasons of the Stalled condition that aren't reasons of Ready or of a drain.
+// Reasons of the Stalled condition, other than reasons of Ready or of a drain.
 const (
-	// ReasonProgressing surfaces when nobody needs to act.
+	// ReasonProgressing means that no action is required.
 	ReasonProgressing = "Progressing"
 )
 
-// Reasons of a drain that waits. It may also wait for what the Ready condition names.
+// Reasons of a drain that waits. A drain can also wait for what the Ready condition reports, and then has its reason.
 const (
-	// ReasonPodStillExists surfaces while the StatefulSet's own pod of the ordinal has not gone.
+	// ReasonPodStillExists means that the StatefulSet's own pod of the ordinal still exists.
 	ReasonPodStillExists = "PodStillExists"
-	// ReasonStatefulSetNotObserved surfaces while the StatefulSet controller has not yet seen the
-	// StatefulSet's present generation, so that it may still act on the one before.
+	// ReasonStatefulSetNotObserved means that the StatefulSet controller has not observed the latest generation of the
+	// StatefulSet, so it may still act on an older one.
 	ReasonStatefulSetNotObserved = "StatefulSetNotObserved"
-	// ReasonWaitingForReadyReplicas surfaces while fewer than spec.minReadyReplicas remaining replicas are ready.
+	// ReasonWaitingForReadyReplicas means that fewer than spec.minReadyReplicas of the remaining replicas are ready.
 	ReasonWaitingForReadyReplicas = "WaitingForReadyReplicas"
-	// ReasonWaitingForMinOrphanedSeconds surfaces until the ordinal has been out of range for spec.minOrphanedSeconds.
+	// ReasonWaitingForMinOrphanedSeconds means that the ordinal has not been outside the range for spec.minOrphanedSeconds yet.
 	ReasonWaitingForMinOrphanedSeconds = "WaitingForMinOrphanedSeconds"
-	// ReasonDrainedBefore surfaces when the ordinal was drained a moment ago, and the StatefulSet has changed too often since to
-	// tell that it stayed out of range.
+	// ReasonDrainedBefore means that the ordinal was drained a moment ago, and that the StatefulSet has changed too often since
+	// to prove that the ordinal stayed outside the range.
 	ReasonDrainedBefore = "DrainedBefore"
-	// ReasonWaitingForSlot surfaces while spec.maxConcurrentDrains drains are under way.
+	// ReasonWaitingForSlot means that spec.maxConcurrentDrains drains are under way.
 	ReasonWaitingForSlot = "WaitingForSlot"
-	// ReasonLockHeld surfaces while the lock of another DrainPolicy, or of one that was deleted, has the name of the
-	// ordinal's pod.
+	// ReasonLockHeld means that the ordinal's lock belongs to another DrainPolicy, or to one that was deleted.
 	ReasonLockHeld = "LockHeld"
-	// ReasonClaimInUse surfaces while a pod that isn't the drain's uses a claim of the ordinal.
+	// ReasonClaimInUse means that a pod other than the drain pod uses a claim of the ordinal.
 	ReasonClaimInUse = "ClaimInUse"
-	// ReasonStarting surfaces between the decision to drain and the lock.
+	// ReasonStarting means that the operator has decided to drain the ordinal and takes its lock next.
 	ReasonStarting = "Starting"
 )
 
 // Reasons of a drain that is under way.
 const (
-	// ReasonLocked surfaces when the lock is held and the Job is about to be created.
+	// ReasonLocked means that the operator holds the lock and creates the Job next.
 	ReasonLocked = "Locked"
-	// ReasonJobRunning surfaces while the Job runs.
+	// ReasonJobRunning means that the Job runs.
 	ReasonJobRunning = "JobRunning"
-	// ReasonPodNotStarted surfaces while the drain pod is unscheduled or its containers are not started yet.
+	// ReasonPodNotStarted means that the drain pod is not scheduled or that its containers have not started yet.
 	ReasonPodNotStarted = "PodNotStarted"
-	// ReasonQueued surfaces while the Job is suspended or its pod has scheduling gates of others, a queueing controller
-	// for example.
+	// ReasonQueued means that the Job is suspended, or that its pod has scheduling gates of others, such as a queueing
+	// controller.
 	ReasonQueued = "Queued"
-	// ReasonPodUnschedulable surfaces while the scheduler finds no node for the drain pod.
+	// ReasonPodUnschedulable means that the scheduler finds no node for the drain pod.
 	ReasonPodUnschedulable = "PodUnschedulable"
-	// ReasonPodsFailing surfaces when the containers of a Job's pods have failed ten times and the Job goes on, because of
+	// ReasonPodsFailing means that containers of the Job's pods have failed ten times, and that the Job continues because of
 	// its podFailurePolicy or a large backoffLimit.
 	ReasonPodsFailing = "PodsFailing"
-	// ReasonSidecarRunning surfaces when every container of the template has ended and the pod runs on, because of a
-	// container that something else added to it.
+	// ReasonSidecarRunning means that all containers of the template have terminated, and that a container that something else
+	// added keeps the drain pod running.
 	ReasonSidecarRunning = "SidecarRunning"
-	// ReasonImagePullFailed surfaces when the kubelet can't pull an image of the drain pod.
+	// ReasonImagePullFailed means that the kubelet can't pull an image of the drain pod.
 	ReasonImagePullFailed = "ImagePullFailed"
-	// ReasonContainerConfigError surfaces when the kubelet can't create a container of the drain pod.
+	// ReasonContainerConfigError means that the kubelet can't create a container of the drain pod.
 	ReasonContainerConfigError = "ContainerConfigError"
-	// ReasonWantedBack surfaces when the StatefulSet was scaled up and waits for the running drain.
-	ReasonWantedBack = "WantedBack"
-	// ReasonStoppingJob surfaces while a Job is being deleted, until its pods are gone.
+	// ReasonBackInRange means that the StatefulSet was scaled up and that its pod waits for the running drain.
+	ReasonBackInRange = "BackInRange"
+	// ReasonStoppingJob means that the operator has deleted a Job and waits for its pods to terminate.
 	ReasonStoppingJob = "StoppingJob"
-	// ReasonMarkingClaims surfaces when the Job is complete and its claims are about to be marked as drained.
+	// ReasonMarkingClaims means that the Job has succeeded and that the operator marks the claims as drained next.
 	ReasonMarkingClaims = "MarkingClaims"
-	// ReasonDeletingClaims surfaces while drained claims are being deleted.
+	// ReasonDeletingClaims means that the operator deletes the drained claims.
 	ReasonDeletingClaims = "DeletingClaims"
-	// ReasonReleasingLock surfaces when all is done but the lock.
+	// ReasonReleasingLock means that the operator releases the lock, as the last step of a drain.
 	ReasonReleasingLock = "ReleasingLock"
 )
 
-// Reasons of a drain that failed, is blocked, retained or drained.
+// Reasons of a drain that is Failed, Blocked, Retained or Drained.
 const (
-	// ReasonJobFailed surfaces when the latest attempt failed and another one follows.
+	// ReasonJobFailed means that the Job of the latest attempt has failed. Another attempt follows.
 	ReasonJobFailed = "JobFailed"
-	// ReasonNotProven surfaces when the latest attempt ended with exit code 0 and left no proof that it had finished.
+	// ReasonNotProven means that the latest attempt ended with exit code 0 and did not prove that it finished.
 	ReasonNotProven = "NotProven"
-	// ReasonJobDeleted surfaces when the Job of the latest attempt was deleted before the operator knew how it had ended.
+	// ReasonJobDeleted means that the Job of the latest attempt was deleted before the operator observed how it ended.
 	ReasonJobDeleted = "JobDeleted"
-	// ReasonPodChanged surfaces when a webhook or a LimitRange changed the drain pod so that its success could not be believed.
+	// ReasonPodChanged means that a webhook or a LimitRange changed the drain pod so that its success would prove nothing.
 	ReasonPodChanged = "PodChanged"
-	// ReasonAttemptsExhausted surfaces when spec.retry.maxAttempts attempts have failed.
+	// ReasonAttemptsExhausted means that spec.retry.maxAttempts attempts have failed.
 	ReasonAttemptsExhausted = "AttemptsExhausted"
-	// ReasonJobRefused surfaces when the API server refuses the Job.
+	// ReasonJobRefused means that the API server refuses the Job.
 	ReasonJobRefused = "JobRefused"
-	// ReasonLockRefused surfaces when the API server refuses the lock, because of a quota for example.
+	// ReasonLockRefused means that the API server refuses the lock, for example because of a quota.
 	ReasonLockRefused = "LockRefused"
-	// ReasonWriteRefused surfaces when the API server refuses another write of the operator, because of an admission policy
-	// for example.
+	// ReasonWriteRefused means that the API server refuses another write of the operator, for example because of an admission
+	// policy.
 	ReasonWriteRefused = "WriteRefused"
-	// ReasonClaimMissing surfaces when the ordinal has claims of some claim templates only.
+	// ReasonClaimMissing means that the ordinal has claims of some claim templates only.
 	ReasonClaimMissing = "ClaimMissing"
-	// ReasonClaimLost surfaces when a claim has lost its volume.
+	// ReasonClaimLost means that a claim has lost its volume.
 	ReasonClaimLost = "ClaimLost"
-	// ReasonClaimTerminating surfaces when somebody else deletes a claim of the ordinal.
+	// ReasonClaimTerminating means that a claim of the ordinal is being deleted, and not by the operator.
 	ReasonClaimTerminating = "ClaimTerminating"
-	// ReasonWhenScaledRetain surfaces when spec.whenScaled is Retain.
+	// ReasonWhenScaledRetain means that spec.whenScaled is Retain, so the claims are kept undrained.
 	ReasonWhenScaledRetain = "WhenScaledRetain"
-	// ReasonSkipped surfaces when a claim carries the annotation drain.statefulset.dev/skip: "true".
+	// ReasonSkipped means that a claim of the ordinal has the annotation drain.statefulset.dev/skip: "true", so the claims are
+	// kept undrained.
 	ReasonSkipped = "Skipped"
-	// ReasonClaimsKept surfaces when the drained claims are kept.
+	// ReasonClaimsKept means that the claims are drained and kept.
 	ReasonClaimsKept = "ClaimsKept"
-	// ReasonClaimsDeleted surfaces when the drained claims are deleted.
+	// ReasonClaimsDeleted means that the claims are drained and deleted.
 	ReasonClaimsDeleted = "ClaimsDeleted"
-	// ReasonNeverBound surfaces when the claims never had a volume, so that they hold nothing.
+	// ReasonNeverBound means that the claims never had a volume, so they hold no data.
 	ReasonNeverBound = "NeverBound"
 )

@@ -14,10 +14,9 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-// Package v1alpha1 is the API of drain-operator: the DrainPolicy kind, its
-// conditions and reasons, and the labels and annotations that the operator puts
-// on objects. It promises nothing but names and schema; what they lead to is
-// decided in internal/plan.
+// Package v1alpha1 is the API of drain-operator: the DrainPolicy kind, its conditions and their reasons, and the labels and
+// annotations of the objects that the operator creates or marks. The package has names and schemas only; internal/plan has
+// the decisions.
 //
 // +kubebuilder:object:generate=true
 // +groupName=drain.statefulset.dev

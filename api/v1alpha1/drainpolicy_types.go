@@ -23,102 +23,108 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// WhenScaled says what a scale-down of the StatefulSet asks for.
+// WhenScaled is what the operator does for the ordinals that a scale-down of the StatefulSet orphans.
 //
 // +kubebuilder:validation:Enum=Drain;Retain
 type WhenScaled string
 
 const (
-	// WhenScaledDrain runs a drain for every ordinal that a scale-down leaves behind.
+	// WhenScaledDrain drains every orphaned ordinal.
 	WhenScaledDrain WhenScaled = "Drain"
-	// WhenScaledRetain starts nothing: the claims are kept as they are, and are only reported.
+	// WhenScaledRetain keeps the claims of orphaned ordinals undrained, and only reports them.
 	WhenScaledRetain WhenScaled = "Retain"
 )
 
-// WhenDeleted says what deleting the StatefulSet asks for.
+// WhenDeleted is what the operator does for the ordinals of a StatefulSet that was deleted.
 //
 // +kubebuilder:validation:Enum=Drain;Retain
 type WhenDeleted string
 
 const (
-	// WhenDeletedDrain runs a drain for every ordinal of a StatefulSet that is gone.
+	// WhenDeletedDrain drains every ordinal of the deleted StatefulSet that has claims.
 	WhenDeletedDrain WhenDeleted = "Drain"
-	// WhenDeletedRetain starts nothing: the claims are kept as they are.
+	// WhenDeletedRetain keeps the claims of the deleted StatefulSet undrained.
 	WhenDeletedRetain WhenDeleted = "Retain"
 )
 
-// Identity says which identity a drain pod has on the network.
+// Identity is the network identity of a drain pod.
 //
 // +kubebuilder:validation:Enum=Job;StatefulSetPod
 type Identity string
 
 const (
-	// IdentityJob gives a drain pod the host name that its Job gives it.
+	// IdentityJob gives a drain pod the hostname that its Job gives it.
 	IdentityJob Identity = "Job"
-	// IdentityStatefulSetPod gives a drain pod the hostname and subdomain of the pod that it stands in for.
+	// IdentityStatefulSetPod gives a drain pod the hostname and the subdomain of the StatefulSet's pod of its ordinal.
 	IdentityStatefulSetPod Identity = "StatefulSetPod"
 )
 
-// Proof is the evidence that a drain must leave before the operator believes that it succeeded.
+// Proof is the evidence that the operator requires before it treats a drain as successful.
 //
 // +kubebuilder:validation:Enum=Receipt;ExitCode
 type Proof string
 
 const (
-	// ProofReceipt requires that every container of the drain ends its termination message with the value of
-	// the environment variable DRAIN_RECEIPT. Containers that were told to end before they were done don't.
+	// ProofReceipt requires that every container of the drain ends its termination message with its receipt, which is the
+	// value of the environment variable DRAIN_RECEIPT. A container that was stopped before it finished writes no receipt.
 	ProofReceipt Proof = "Receipt"
-	// ProofExitCode believes an exit code of 0. The kubelet can end a container without a trace in the
-	// API, and many programs exit with 0 when they are told to end.
+	// ProofExitCode requires an exit code of 0 only. It can lose data: the kubelet can stop a container without a trace in
+	// the API, and many programs exit with 0 when they are stopped.
 	ProofExitCode Proof = "ExitCode"
 )
 
-// WhenDrained says what becomes of the claims of a drained ordinal.
+// WhenDrained is what the operator does with the claims of a drained ordinal.
 //
 // +kubebuilder:validation:Enum=Retain;Delete
 type WhenDrained string
 
 const (
-	// WhenDrainedRetain keeps the claims, marked as drained.
+	// WhenDrainedRetain keeps the claims and marks them as drained.
 	WhenDrainedRetain WhenDrained = "Retain"
 	// WhenDrainedDelete deletes exactly the claims that the drain mounted.
 	WhenDrainedDelete WhenDrained = "Delete"
 )
 
-// WhenScaledUp says what happens when an ordinal is wanted back while its drain runs.
+// WhenScaledUp is what the operator does when an ordinal is back in range while its drain runs.
 //
 // +kubebuilder:validation:Enum=Wait;Cancel
 type WhenScaledUp string
 
 const (
-	// WhenScaledUpWait lets the running drain end; the StatefulSet's pod starts after it.
+	// WhenScaledUpWait lets the running drain finish. The StatefulSet's pod starts afterwards.
 	WhenScaledUpWait WhenScaledUp = "Wait"
-	// WhenScaledUpCancel stops the running drain; the StatefulSet's pod starts once the
-	// drain pod is gone, on the half-drained claims.
+	// WhenScaledUpCancel stops the running drain. The StatefulSet's pod starts when the drain pod has terminated, and
+	// mounts the partly drained claims.
 	WhenScaledUpCancel WhenScaledUp = "Cancel"
 )
 
-// DrainPolicySpec says which StatefulSet is watched over, how an ordinal that it
-// leaves behind is drained, and what becomes of the claims after that.
+// DrainPolicySpec describes which StatefulSet the operator drains, how it drains an orphaned ordinal, and what it does with
+// the drained claims. An orphaned ordinal is one outside the StatefulSet's range that still has claims.
 //
 // +kubebuilder:validation:ExactlyOneOf=template;templateFrom
-// +kubebuilder:validation:XValidation:rule="!has(self.templateFrom) || !has(self.whenDeleted) || self.whenDeleted == 'Retain'",message="whenDeleted must be Retain with templateFrom: the annotation is gone when the StatefulSet is",fieldPath=".whenDeleted",reason=FieldValueInvalid
+// +kubebuilder:validation:XValidation:rule="!has(self.templateFrom) || !has(self.whenDeleted) || self.whenDeleted == 'Retain'",message="whenDeleted must be Retain with templateFrom: the annotation is deleted with the StatefulSet",fieldPath=".whenDeleted",reason=FieldValueInvalid
+// +kubebuilder:validation:XValidation:rule="!has(self.whenDeleted) || self.whenDeleted != 'Drain' || has(self.minReadyReplicas) && self.minReadyReplicas == 0",message="minReadyReplicas must be 0 when whenDeleted is Drain: a deleted StatefulSet has no replicas that could become ready",fieldPath=".minReadyReplicas",reason=FieldValueInvalid
+// +kubebuilder:validation:XValidation:rule="!has(self.job) || !has(self.job.podFailurePolicy) || !has(self.template) || !has(self.template.spec) || !has(self.template.spec.restartPolicy) || self.template.spec.restartPolicy == 'Never'",message="template.spec.restartPolicy must be Never or unset with job.podFailurePolicy",fieldPath=".template.spec.restartPolicy",reason=FieldValueInvalid
+// +kubebuilder:validation:XValidation:rule="!has(self.job) || !has(self.job.podFailurePolicy) || !has(self.proof) || self.proof != 'ExitCode'",message="job.podFailurePolicy can't be combined with proof ExitCode: it requires restartPolicy Never, under which a reboot can look like a success",fieldPath=".job.podFailurePolicy",reason=FieldValueForbidden
 type DrainPolicySpec struct {
-	// statefulSetRef names the StatefulSet, in the policy's own namespace, whose
-	// orphaned claims are drained. It can't be changed: create another policy instead.
+	// statefulSetRef identifies the StatefulSet whose orphaned claims the operator drains. The StatefulSet must be in the
+	// policy's namespace. This field is immutable; create another DrainPolicy for another StatefulSet.
 	// +required
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="statefulSetRef is immutable; create another DrainPolicy for another StatefulSet"
 	StatefulSetRef StatefulSetReference `json:"statefulSetRef,omitzero"`
 
-	// template is the pod that drains one ordinal. The operator adds what the template
-	// leaves out: a volume for every volumeClaimTemplate of the StatefulSet, under that
-	// template's name; the environment variables DRAIN_STATEFULSET, DRAIN_NAMESPACE,
-	// DRAIN_ORDINAL, DRAIN_POD_NAME, DRAIN_SERVICE, DRAIN_REPLICAS, DRAIN_START_ORDINAL,
-	// DRAIN_PEERS, DRAIN_ATTEMPT and DRAIN_RECEIPT; and the StatefulSet's pod-level securityContext,
-	// tolerations, nodeSelector, imagePullSecrets, priorityClassName, schedulerName and
-	// runtimeClassName. Its labels and annotations reach the Job and its pods. The pod
-	// must exit 0 only when the data is safe elsewhere, and must be able to run again on
-	// half-drained claims. A policy has either this or templateFrom.
+	// template is the pod template that drains one ordinal. Exactly one of template and templateFrom must be set.
+	//
+	// The operator adds a volume for every volumeClaimTemplate of the StatefulSet, named like that template. Where the
+	// template leaves them unset, it adds the environment variables DRAIN_STATEFULSET, DRAIN_NAMESPACE, DRAIN_ORDINAL,
+	// DRAIN_POD_NAME, DRAIN_SERVICE, DRAIN_REPLICAS, DRAIN_START_ORDINAL, DRAIN_PEERS, DRAIN_ATTEMPT and DRAIN_RECEIPT. It
+	// also copies the pod-level securityContext, tolerations, nodeSelector, imagePullSecrets, priorityClassName,
+	// schedulerName and runtimeClassName of the StatefulSet's pods. The Job and its pods get the labels and annotations of
+	// the template.
+	//
+	// The pod must exit with 0 only when the data is safe elsewhere, and it must be able to run again on partly drained
+	// claims. spec.restartPolicy must be OnFailure, Never or unset. spec.nodeName and spec.activeDeadlineSeconds can't be
+	// set. As JSON, the template must not be larger than 64 KiB or have more than 1024 objects.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.restartPolicy) || self.spec.restartPolicy != 'Always'",message="spec.restartPolicy must be OnFailure or Never: a drain has an end",fieldPath=".spec.restartPolicy",reason=FieldValueInvalid
 	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.nodeName)",message="spec.nodeName may not be set: a drain must be able to run on any node; use nodeSelector or affinity",fieldPath=".spec",reason=FieldValueForbidden
@@ -126,104 +132,103 @@ type DrainPolicySpec struct {
 	// +kubebuilder:validation:XValidation:rule="has(self.spec) && self.spec.containers.size() > 0",message="spec.containers must have at least one container",fieldPath=".spec",reason=FieldValueRequired
 	Template corev1.PodTemplateSpec `json:"template,omitzero"`
 
-	// templateFrom names where the template is read from instead, whenever it is needed.
-	// What is said of template holds for what is read.
+	// templateFrom is the source that the operator reads the template from. It reads the source again for each attempt.
+	// Exactly one of template and templateFrom must be set. The rules for template apply to what the operator reads.
+	// templateFrom can't be combined with whenDeleted Drain.
 	// +optional
 	TemplateFrom TemplateSource `json:"templateFrom,omitzero"`
 
-	// whenScaled says what a scale-down asks for: Drain (the default) runs a drain for
-	// every ordinal left behind; Retain keeps the claims as they are and only reports them.
+	// whenScaled is what the operator does after a scale-down. Drain drains every orphaned ordinal. Retain keeps the
+	// claims undrained and only reports them. Defaults to Drain.
 	// +optional
 	// +kubebuilder:default=Drain
 	WhenScaled WhenScaled `json:"whenScaled,omitempty"`
 
-	// whenDeleted says what deleting the StatefulSet asks for: Retain (the default) keeps
-	// the claims as they are; Drain runs a drain for every ordinal that has claims, once its
-	// pod is gone, also for those that whenScaled: Retain had kept. No replicas remain then,
-	// so such a drain has no peers, and minReadyReplicas must be 0.
+	// whenDeleted is what the operator does after the StatefulSet was deleted. Retain keeps the claims undrained. Drain
+	// drains every ordinal that has claims when its pod has terminated, including ordinals whose claims whenScaled Retain
+	// had kept. Such a drain has no peers. Drain requires that minReadyReplicas is 0, and can't be combined with
+	// templateFrom. Defaults to Retain.
 	// +optional
 	// +kubebuilder:default=Retain
 	WhenDeleted WhenDeleted `json:"whenDeleted,omitempty"`
 
-	// whenDrained says what becomes of the claims of a drained ordinal: Retain (the
-	// default) keeps them, marked as drained; Delete deletes exactly the claims that the
-	// drain mounted.
+	// whenDrained is what the operator does with the claims of a drained ordinal. Retain keeps them and marks them as
+	// drained. Delete deletes exactly the claims that the drain mounted. Defaults to Retain.
 	// +optional
 	// +kubebuilder:default=Retain
 	WhenDrained WhenDrained `json:"whenDrained,omitempty"`
 
-	// proof is the evidence that a drain must leave before its claims count as drained. With
-	// Receipt, every container except init containers and sidecars must end its termination
-	// message with the value of DRAIN_RECEIPT, as its last act; an exit code of 0 without it is
-	// a failed attempt. With ExitCode, an exit code of 0 is enough. The kubelet can end a
-	// container without a trace in the API, and many programs exit with 0 when they are told to
-	// end, so ExitCode can lose data. Defaults to Receipt.
+	// proof is the evidence that the operator requires before it treats a drain as successful. With Receipt, every
+	// container except init containers and sidecars must end its termination message with the value of DRAIN_RECEIPT, as
+	// its last act. An exit code of 0 without a receipt is a failed attempt. With ExitCode, an exit code of 0 is enough.
+	// ExitCode can lose data: the kubelet can stop a container without a trace in the API, and many programs exit with 0
+	// when they are stopped. ExitCode can't be combined with job.podFailurePolicy. Defaults to Receipt.
 	// +optional
 	// +kubebuilder:default=Receipt
 	Proof Proof `json:"proof,omitempty"`
 
-	// whenScaledUp says what happens when an ordinal is wanted back while its drain runs:
-	// Wait (the default) lets the drain end before the StatefulSet's pod starts; Cancel
-	// stops the drain and gives the pod the half-drained claims.
+	// whenScaledUp is what the operator does when an ordinal is back in range while its drain runs. Wait lets the drain
+	// finish before the StatefulSet's pod starts. Cancel stops the drain, and the pod mounts the partly drained claims. A
+	// drain whose pod has not started is stopped in both cases. Defaults to Wait.
 	// +optional
 	// +kubebuilder:default=Wait
 	WhenScaledUp WhenScaledUp `json:"whenScaledUp,omitempty"`
 
-	// identity says which identity a drain pod has on the network: Job (the default) is one
-	// of its own; StatefulSetPod is the hostname and subdomain of the pod that it stands in
-	// for. For its DNS name to resolve, the pod must also have the labels that the
-	// StatefulSet's Service selects, which are the template's to give.
+	// identity is the network identity of a drain pod. With Job, the pod has a hostname of its own. With StatefulSetPod, it
+	// has the hostname and the subdomain of the StatefulSet's pod of its ordinal, where the template leaves them unset. Its
+	// DNS name resolves only if the template has the labels that the StatefulSet's Service selects. Defaults to Job.
 	// +optional
 	// +kubebuilder:default=Job
 	Identity Identity `json:"identity,omitempty"`
 
-	// maxConcurrentDrains bounds how many ordinals are drained at the same time. The
-	// highest ordinal goes first.
+	// maxConcurrentDrains is the maximum number of ordinals that the operator drains at the same time. It starts with the
+	// highest ordinal. A drain whose latest attempt failed counts, too. Must be between 1 and 1000. Defaults to 1.
 	// +optional
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	MaxConcurrentDrains *int32 `json:"maxConcurrentDrains,omitempty"`
 
-	// minReadyReplicas is the number of ready replicas that must remain before a drain
-	// starts, so that somebody is there to take the data. Set it to 0 for drains that
-	// carry the data out of the StatefulSet, an upload for example; they then work when
-	// scaling to zero too.
+	// minReadyReplicas is the minimum number of ready replicas that must remain before a drain starts, so that they can
+	// take the data. Set it to 0 for drains that move the data out of the StatefulSet, such as an upload. Such drains also
+	// work when scaling to zero. Must be 0 when whenDeleted is Drain, and otherwise between 0 and 1000000. Defaults to 1.
 	// +optional
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000000
 	MinReadyReplicas *int32 `json:"minReadyReplicas,omitempty"`
 
-	// minOrphanedSeconds is how long an ordinal must have been out of the StatefulSet's range
-	// before its drain starts: the time to undo a mistaken scale-down. The time is kept in
-	// status.drains; for ordinals beyond the 100 shown there it starts when they are.
+	// minOrphanedSeconds is the minimum time in seconds that an ordinal must be outside the StatefulSet's range before its
+	// drain starts. Use it to have time to undo a scale-down. The operator keeps the time in status.drains; for ordinals
+	// beyond the 100 entries there, it starts when they get an entry. Must be between 0 and 31536000 (one year). Defaults
+	// to 0.
 	// +optional
 	// +kubebuilder:default=0
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=31536000
 	MinOrphanedSeconds *int32 `json:"minOrphanedSeconds,omitempty"`
 
-	// suspend lets, when true, no new drain start and no further attempt begin. Running
-	// drains go on; orphans are still reported.
+	// suspend prevents new drains and further attempts from starting when set to true. Running drains continue, and the
+	// status still reports orphaned ordinals. Defaults to false.
 	// +optional
 	// +kubebuilder:default=false
 	Suspend *bool `json:"suspend,omitempty"`
 
-	// job holds what is passed on to the drain's Job.
+	// job is the part of the drain's Job that the policy can set. When unset, only backoffLimit has a value, its default.
 	// +optional
 	// +kubebuilder:default={backoffLimit: 6}
 	Job JobOptions `json:"job,omitzero"`
 
-	// retry says when a drain whose Job failed is attempted again.
+	// retry is when the operator starts another attempt after one has failed. When unset, all fields have their defaults.
 	// +optional
 	// +kubebuilder:default={initialDelaySeconds: 30, maxDelaySeconds: 1800}
 	Retry RetryOptions `json:"retry,omitzero"`
 }
 
-// StatefulSetReference names a StatefulSet of the same namespace.
+// StatefulSetReference identifies a StatefulSet in the namespace of the policy.
 type StatefulSetReference struct {
-	// name of the StatefulSet.
+	// name is the name of the StatefulSet. It must be a DNS subdomain name of at most 253 characters. The StatefulSet need
+	// not exist yet.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -231,176 +236,178 @@ type StatefulSetReference struct {
 	Name string `json:"name,omitempty"`
 }
 
-// TemplateSource is where a template is read from.
+// TemplateSource is the source that the operator reads a template from.
 //
 // +kubebuilder:validation:MinProperties=1
 type TemplateSource struct {
-	// statefulSetAnnotation is the key of an annotation on the StatefulSet, whose value is the
-	// JSON of a Pod: its labels, annotations and spec are the template.
+	// statefulSetAnnotation is the key of an annotation on the StatefulSet. Its value is the JSON of a Pod, whose labels,
+	// annotations and spec are the template. It is the only source, so it must be set.
 	// +optional
 	StatefulSetAnnotation TemplateAnnotation `json:"statefulSetAnnotation,omitempty"`
 }
 
-// TemplateAnnotation is the key of an annotation that holds the JSON of a Pod.
+// TemplateAnnotation is the key of an annotation whose value is the JSON of a Pod.
 //
 // +kubebuilder:validation:Enum=statefulsets.kubernetes.io/scaledown-pod-template;statefulsets.kubernetes.io/drainer-pod-template
 type TemplateAnnotation string
 
 const (
-	// ScaledownPodTemplateAnnotation is the key that statefulset-scaledown-controller read last.
+	// ScaledownPodTemplateAnnotation is the annotation that statefulset-scaledown-controller reads.
 	ScaledownPodTemplateAnnotation TemplateAnnotation = "statefulsets.kubernetes.io/scaledown-pod-template"
-	// DrainerPodTemplateAnnotation is the key that it read when it was named statefulset-drain-controller.
+	// DrainerPodTemplateAnnotation is the annotation that the same controller read under its former name,
+	// statefulset-drain-controller.
 	DrainerPodTemplateAnnotation TemplateAnnotation = "statefulsets.kubernetes.io/drainer-pod-template"
 )
 
-// TemplateAnnotations are the keys of annotations that may hold a template. Where several are
-// there, the first counts.
+// TemplateAnnotations returns the keys of the annotations that can hold a template. The first that a StatefulSet has takes
+// precedence.
 func TemplateAnnotations() []TemplateAnnotation {
 	return []TemplateAnnotation{ScaledownPodTemplateAnnotation, DrainerPodTemplateAnnotation}
 }
 
-// JobOptions are the fields of a batch/v1 Job that a policy may set.
+// JobOptions are the fields of a batch/v1 Job that a policy can set.
 //
 // +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:rule="!has(self.podFailurePolicy) || self.podFailurePolicy.rules.size() <= 20",message="podFailurePolicy must have at most 20 rules"
+// +kubebuilder:validation:XValidation:rule="!has(self.podFailurePolicy) || self.podFailurePolicy.rules.size() <= 20",message="podFailurePolicy must have at most 20 rules",fieldPath=".podFailurePolicy.rules",reason=FieldValueInvalid
 type JobOptions struct {
-	// backoffLimit is the number of failures within one Job before the Job, and with it
-	// this attempt of the drain, counts as failed.
+	// backoffLimit is the number of retries within one Job. When they have failed too, the attempt has failed. Must be
+	// between 0 and 100000. Defaults to 6.
 	// +optional
 	// +kubebuilder:default=6
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100000
 	BackoffLimit *int32 `json:"backoffLimit,omitempty"`
 
-	// activeDeadlineSeconds ends an attempt that takes longer, as failed. Unset, an
-	// attempt may take as long as it needs.
+	// activeDeadlineSeconds is the maximum time in seconds that an attempt can take. An attempt that takes longer fails.
+	// When unset, the time is not limited. Must be between 1 and 31536000 (one year).
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=31536000
 	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"`
 
-	// podFailurePolicy is the Job's podFailurePolicy. With it, a template that names no
-	// restartPolicy gets Never, as Jobs require.
+	// podFailurePolicy is the podFailurePolicy of the Job. It requires the restartPolicy Never, which a template gets if it
+	// leaves restartPolicy unset. It can't be combined with proof ExitCode. When unset, every failure of a pod counts
+	// towards backoffLimit. It can have at most 20 rules.
 	// +optional
 	PodFailurePolicy *batchv1.PodFailurePolicy `json:"podFailurePolicy,omitempty"`
 }
 
-// RetryOptions is an exponential backoff between the attempts of a drain: the delay
-// doubles with every failed Job, from initialDelaySeconds up to maxDelaySeconds.
+// RetryOptions is an exponential backoff between the attempts of a drain. The delay starts at initialDelaySeconds and doubles
+// with every failed attempt, up to maxDelaySeconds.
 //
 // +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:rule="self.initialDelaySeconds <= self.maxDelaySeconds",message="initialDelaySeconds must not be greater than maxDelaySeconds"
+// +kubebuilder:validation:XValidation:rule="self.initialDelaySeconds <= self.maxDelaySeconds",message="initialDelaySeconds must not be greater than maxDelaySeconds",fieldPath=".initialDelaySeconds",reason=FieldValueInvalid
 type RetryOptions struct {
-	// initialDelaySeconds is the time between the first failed attempt and the second.
+	// initialDelaySeconds is the time in seconds between the first failed attempt and the second attempt. Must be between 1
+	// and 86400 (one day), and not greater than maxDelaySeconds. Defaults to 30.
 	// +optional
 	// +kubebuilder:default=30
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=86400
 	InitialDelaySeconds *int32 `json:"initialDelaySeconds,omitempty"`
 
-	// maxDelaySeconds is the longest time between two attempts.
+	// maxDelaySeconds is the maximum time in seconds between two attempts. Must be between 1 and 86400 (one day). Defaults
+	// to 1800.
 	// +optional
 	// +kubebuilder:default=1800
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=86400
 	MaxDelaySeconds *int32 `json:"maxDelaySeconds,omitempty"`
 
-	// maxAttempts is the number of attempts after which the drain waits for a person,
-	// with the claims untouched. Unset, it is attempted for ever.
+	// maxAttempts is the maximum number of attempts. After that, the operator keeps the claims undrained, and the policy is
+	// stalled until the template changes or maxAttempts is raised. When unset, the number is not limited. Must be between 1
+	// and 1000000.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000000
 	MaxAttempts *int32 `json:"maxAttempts,omitempty"`
 }
 
-// DrainState is where one ordinal's drain stands.
+// DrainState is the state of the drain of one ordinal.
 //
 // +kubebuilder:validation:Enum=Waiting;Draining;Failed;Blocked;Retained;Drained
 type DrainState string
 
 const (
-	// DrainWaiting means that nothing runs yet; the reason says what it waits for.
+	// DrainWaiting means that the drain has not started. The reason is what it waits for.
 	DrainWaiting DrainState = "Waiting"
-	// DrainDraining means that the drain is under way, from its lock to the disposal of its claims.
+	// DrainDraining means that the ordinal is locked: its drain starts, runs, or its claims are being marked or deleted.
 	DrainDraining DrainState = "Draining"
-	// DrainFailed means that the latest attempt failed; the message says when the next one starts.
+	// DrainFailed means that the latest attempt has failed. The message has the time of the next attempt.
 	DrainFailed DrainState = "Failed"
-	// DrainBlocked means that the ordinal can't be drained until a person changes something.
+	// DrainBlocked means that a person must change something before the ordinal can be drained.
 	DrainBlocked DrainState = "Blocked"
-	// DrainRetained means that nobody asked for a drain and the claims are kept undrained.
+	// DrainRetained means that the claims are kept undrained, because no drain is requested.
 	DrainRetained DrainState = "Retained"
 	// DrainDrained means that a drain of these very claims has succeeded since a pod last used them.
 	DrainDrained DrainState = "Drained"
 )
 
-// DrainPolicyStatus is what the operator last saw and did.
+// DrainPolicyStatus is the state of the StatefulSet's ordinals and claims that the operator last observed.
 type DrainPolicyStatus struct {
-	// observedGeneration is the policy's generation that this status was made from.
+	// observedGeneration is the generation of the policy that this status describes.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// statefulSet is the StatefulSet as it was last seen. It stays after the StatefulSet
-	// is gone, because it is what its claims are recognised by.
+	// statefulSet is the StatefulSet as the operator last observed it. It remains after the StatefulSet is deleted, because
+	// the operator recognizes the claims by it. Unset until the StatefulSet exists.
 	// +optional
 	StatefulSet *ObservedStatefulSet `json:"statefulSet,omitzero"`
 
-	// templateHash is a hash of all that a drain pod would be made from now. The template is
-	// tried again when it changes.
+	// templateHash is a hash of everything that a drain pod is made from. The operator validates the template again when the
+	// hash changes. At most 64 characters.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	TemplateHash string `json:"templateHash,omitempty"`
 
-	// orphans is the number of ordinals outside the StatefulSet's range whose claims still
-	// hold undrained data, those being drained included.
+	// undrained is the number of orphaned ordinals whose claims hold undrained data, including those that are being
+	// drained, retained or skipped. Claims that never had a volume hold no data.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
-	Orphans *int32 `json:"orphans,omitempty"`
+	Undrained *int32 `json:"undrained,omitempty"`
 
-	// draining is the number of ordinals whose drain is under way, failed attempts that
-	// are to be repeated included.
+	// draining is the number of ordinals that are locked for a drain, including those whose failed attempt is to be
+	// retried.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Draining *int32 `json:"draining,omitempty"`
 
-	// drained is the number of ordinals outside the StatefulSet's range whose claims are
-	// kept after a successful drain.
+	// kept is the number of orphaned ordinals whose claims are drained and kept.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
-	Drained *int32 `json:"drained,omitempty"`
+	Kept *int32 `json:"kept,omitempty"`
 
-	// failed is the number of ordinals whose latest attempt failed.
+	// failed is the number of ordinals whose latest attempt has failed.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Failed *int32 `json:"failed,omitempty"`
 
-	// orphanedCapacity is the sum of the capacities of all claims outside the
-	// StatefulSet's range, drained ones included.
+	// orphanedCapacity is the total capacity of all claims of orphaned ordinals, including drained claims.
 	// +optional
 	OrphanedCapacity *resource.Quantity `json:"orphanedCapacity,omitempty"`
 
-	// drains has an entry for each ordinal, the highest first: the ones in flight, failed
-	// and blocked, then those next in turn, and the ten that ended last. At most 100 are
-	// shown; the counts above are of all.
+	// drains are the drains of the ordinals, sorted from the highest ordinal to the lowest. When there are more than 100,
+	// drains that are under way, failed or blocked take precedence over those that wait. Of the drains that have ended, the
+	// latest ten remain. The counters above include all ordinals.
 	// +optional
 	// +listType=map
 	// +listMapKey=ordinal
 	// +kubebuilder:validation:MaxItems=100
 	Drains []DrainStatus `json:"drains,omitempty"`
 
-	// strandedClaims are named like claims of the StatefulSet and are not drained: none of
-	// its volumeClaimTemplates makes them, or they lack the labels of its selector. A StatefulSet
-	// that is created again with other templates leaves such claims, for example, and claims that
-	// people made have no labels. They are never
-	// marked or deleted. At most 100 are named.
+	// strandedClaims are claims that are named like claims of the StatefulSet, and that the operator does not drain. Either
+	// none of the volumeClaimTemplates creates such claims, or they lack the labels of the StatefulSet's selector. For
+	// example, a StatefulSet that was created again with other templates leaves such claims. The operator never marks or
+	// deletes them. At most 100 are listed.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=100
 	StrandedClaims []ClaimReference `json:"strandedClaims,omitempty"`
 
-	// conditions are Ready (armed: a scale-down now would be drained), Drained (no orphan
-	// awaits a drain) and Stalled (True only when a person must act).
+	// conditions are the conditions of the policy. Ready is True when the policy is accepted. Drained is True when no
+	// orphaned ordinal holds undrained data. Stalled is True when a person must act.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -408,216 +415,224 @@ type DrainPolicyStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// ObservedStatefulSet is what a StatefulSet's claims are recognised by.
+// ObservedStatefulSet is what the operator recognizes the claims of a StatefulSet by, and what it makes drain pods from after
+// the StatefulSet was deleted.
 type ObservedStatefulSet struct {
-	// uid of the StatefulSet.
+	// uid is the UID of the StatefulSet.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	UID string `json:"uid,omitempty"`
 
-	// generation of the StatefulSet.
+	// generation is the generation of the StatefulSet that this status describes. Compare it with metadata.generation of the
+	// StatefulSet to see whether the status includes its latest change.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Generation *int64 `json:"generation,omitempty"`
 
-	// startOrdinal is the first ordinal of its range.
+	// startOrdinal is the first ordinal in the range of the StatefulSet.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	StartOrdinal *int32 `json:"startOrdinal,omitempty"`
 
-	// replicas is the number of ordinals in its range.
+	// replicas is the number of ordinals in the range of the StatefulSet.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Replicas *int32 `json:"replicas,omitempty"`
 
-	// claimTemplates are the names of its volumeClaimTemplates.
+	// claimTemplates are the names of the StatefulSet's volumeClaimTemplates. Unset when it has more than 100, because such
+	// a StatefulSet can't be drained.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
 	ClaimTemplates []string `json:"claimTemplates,omitempty"`
 
-	// matchLabels are those of its selector, which its controller gives to the claims that it makes.
+	// matchLabels are the labels of the StatefulSet's selector. The StatefulSet controller adds them to every claim that it
+	// creates.
 	// +optional
 	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=10000
 	MatchLabels map[string]string `json:"matchLabels,omitempty"`
 
-	// serviceName is the name of its governing Service.
+	// serviceName is the name of the StatefulSet's governing Service.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	ServiceName string `json:"serviceName,omitempty"`
 
-	// ignoredAnnotations are those of its annotations that hold a template too, and that this
-	// policy doesn't read.
+	// ignoredAnnotations are the annotations of the StatefulSet that hold a template and that this policy does not use.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=2
 	IgnoredAnnotations []TemplateAnnotation `json:"ignoredAnnotations,omitempty"`
 
-	// terminationGracePeriodSeconds of its Pod template.
+	// terminationGracePeriodSeconds is the grace period in the StatefulSet's pod template. With 0, pods can disappear while
+	// their containers run, and the operator does not drain the StatefulSet.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	TerminationGracePeriodSeconds *int64 `json:"terminationGracePeriodSeconds,omitempty"`
 
-	// podDefaults is what drain pods take over from its Pod template, also those that start
-	// after the StatefulSet is gone.
+	// podDefaults are the fields of the StatefulSet's pod template that drain pods get where the policy's template leaves
+	// them unset.
 	// +optional
 	PodDefaults *PodDefaults `json:"podDefaults,omitempty"`
 }
 
-// PodDefaults are the fields of a StatefulSet's Pod template that its drain pods take over
-// where the policy's template leaves them unset.
+// PodDefaults are the fields of a StatefulSet's pod template that its drain pods get where the policy's template leaves them
+// unset.
 type PodDefaults struct {
-	// securityContext of the pod.
+	// securityContext is the pod-level security context.
 	// +optional
 	SecurityContext *corev1.PodSecurityContext `json:"securityContext,omitempty"`
 
-	// tolerations of the pod.
+	// tolerations are the tolerations of the pod.
 	// +optional
 	// +kubebuilder:validation:MinItems=1
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=1000
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
 
-	// nodeSelector of the pod.
+	// nodeSelector is the node selector of the pod.
 	// +optional
 	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=10000
 	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
 
-	// imagePullSecrets of the pod.
+	// imagePullSecrets are the references to the Secrets that the kubelet pulls images with.
 	// +optional
 	// +kubebuilder:validation:MinItems=1
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=1000
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
 
-	// priorityClassName of the pod.
+	// priorityClassName is the name of the pod's PriorityClass.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	PriorityClassName string `json:"priorityClassName,omitempty"`
 
-	// schedulerName of the pod.
+	// schedulerName is the name of the scheduler that assigns the pod to a node.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	SchedulerName string `json:"schedulerName,omitempty"`
 
-	// runtimeClassName of the pod.
+	// runtimeClassName is the name of the pod's RuntimeClass.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	RuntimeClassName *string `json:"runtimeClassName,omitempty"`
 }
 
-// DrainStatus is where one ordinal's drain stands.
+// DrainStatus is the state of the drain of one ordinal.
 type DrainStatus struct {
-	// ordinal that the StatefulSet left behind.
+	// ordinal is the ordinal that is drained.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Ordinal *int32 `json:"ordinal,omitempty"`
 
-	// state of the drain.
+	// state is the state of the drain: Waiting, Draining, Failed, Blocked, Retained or Drained.
 	// +required
 	State DrainState `json:"state,omitempty"`
 
-	// reason is the machine-readable cause of the state, in CamelCase.
+	// reason is the cause of the state as one word in CamelCase, for programs. At most 64 characters.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	Reason string `json:"reason,omitempty"`
 
-	// message says what is going on, on which object and what it waits for; after the
-	// drain ended it is the drain's own termination message.
+	// message is the cause of the state in words. When an attempt has ended, it includes the termination message of the
+	// drain. At most 1024 characters.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
 
-	// claims of the ordinal.
+	// claims are the claims of the ordinal. At most 100 are listed.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=100
 	Claims []ClaimReference `json:"claims,omitempty"`
 
-	// jobName is the Job of the latest attempt.
+	// jobName is the name of the Job of the latest attempt. Unset until there is an attempt.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	JobName string `json:"jobName,omitempty"`
 
-	// attempts is the number of attempts that this drain has had.
+	// attempts is the number of attempts of this drain, including the running one.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Attempts int32 `json:"attempts,omitempty"`
 
-	// lastTransitionTime is when the state or the reason last changed.
+	// lastTransitionTime is the time when the state or the reason last changed.
 	// +optional
 	LastTransitionTime *metav1.Time `json:"lastTransitionTime,omitempty"`
 
-	// orphanedTime is since when the ordinal is known to be out of the StatefulSet's range.
+	// orphanedTime is the time since when the ordinal is known to be outside the StatefulSet's range.
+	// spec.minOrphanedSeconds counts from it.
 	// +optional
 	OrphanedTime *metav1.Time `json:"orphanedTime,omitempty"`
 
-	// startTime is when the latest attempt started.
+	// startTime is the time when the latest attempt started.
 	// +optional
 	StartTime *metav1.Time `json:"startTime,omitempty"`
 
-	// completionTime is when the drain succeeded.
+	// completionTime is the time when the drain succeeded.
 	// +optional
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
 }
 
-// ClaimReference names one PersistentVolumeClaim, for good: a claim of the same name
-// that is created later has another UID.
+// ClaimReference identifies one PersistentVolumeClaim. A claim that is created later with the same name has another UID.
 type ClaimReference struct {
-	// name of the claim.
+	// name is the name of the claim.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name,omitempty"`
 
-	// uid of the claim.
+	// uid is the UID of the claim.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	UID string `json:"uid,omitempty"`
 }
 
-// DrainPolicy drains the PersistentVolumeClaims that a StatefulSet leaves behind when it
-// is scaled down: for every orphaned ordinal it runs a pod on the orphaned claims until
-// that pod succeeds, and then keeps or deletes the claims. No claim is deleted unless a
-// drain of that very claim has succeeded since a pod last used it, and a drain pod and the
-// StatefulSet's own pod of the same ordinal never exist at the same time.
+// DrainPolicy drains the PersistentVolumeClaims that a StatefulSet leaves behind when it is scaled down. For every orphaned
+// ordinal, the operator runs a pod with the orphaned claims until the pod succeeds, and then keeps or deletes the claims. An
+// orphaned ordinal is one outside the StatefulSet's range that still has claims.
+//
+// The operator deletes a claim only if a drain of that very claim has succeeded since a pod last used it. A drain pod and the
+// StatefulSet's own pod of the same ordinal never run at the same time.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:resource:shortName=dpol,categories=all
+// +kubebuilder:resource:shortName=dpol
 // +kubebuilder:subresource:status
 // +kubebuilder:selectablefield:JSONPath=`.spec.statefulSetRef.name`
-// +kubebuilder:printcolumn:name="StatefulSet",type=string,JSONPath=`.spec.statefulSetRef.name`,description="The StatefulSet that is watched over"
-// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Would a scale-down now be drained?"
-// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,description="Why it is ready, or not",priority=1
-// +kubebuilder:printcolumn:name="Orphans",type=integer,JSONPath=`.status.orphans`,description="Ordinals left behind whose data is not drained yet"
-// +kubebuilder:printcolumn:name="Draining",type=integer,JSONPath=`.status.draining`,description="Ordinals whose drain is under way"
-// +kubebuilder:printcolumn:name="Failed",type=integer,JSONPath=`.status.failed`,description="Ordinals whose latest attempt failed",priority=1
-// +kubebuilder:printcolumn:name="Kept",type=integer,JSONPath=`.status.drained`,description="Drained ordinals whose claims are kept",priority=1
-// +kubebuilder:printcolumn:name="Drained",type=string,JSONPath=`.status.conditions[?(@.type=="Drained")].status`,description="Does no orphan await a drain?"
-// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Drained")].reason`,description="What it is doing or waiting for"
-// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Drained")].message`,description="What it is doing or waiting for, in words",priority=1
+// +kubebuilder:printcolumn:name="StatefulSet",type=string,JSONPath=`.spec.statefulSetRef.name`,description="Name of the StatefulSet"
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether the policy is accepted"
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,description="Reason of the Ready condition",priority=1
+// +kubebuilder:printcolumn:name="Undrained",type=integer,JSONPath=`.status.undrained`,description="Number of orphaned ordinals that hold undrained data"
+// +kubebuilder:printcolumn:name="Draining",type=integer,JSONPath=`.status.draining`,description="Number of ordinals that are locked for a drain"
+// +kubebuilder:printcolumn:name="Failed",type=integer,JSONPath=`.status.failed`,description="Number of ordinals whose latest attempt has failed",priority=1
+// +kubebuilder:printcolumn:name="Kept",type=integer,JSONPath=`.status.kept`,description="Number of orphaned ordinals whose claims are drained and kept",priority=1
+// +kubebuilder:printcolumn:name="Drained",type=string,JSONPath=`.status.conditions[?(@.type=="Drained")].status`,description="Whether no orphaned ordinal holds undrained data"
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Drained")].reason`,description="Reason of the Drained condition"
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Drained")].message`,description="Message of the Drained condition",priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type DrainPolicy struct {
 	metav1.TypeMeta `json:",inline"`
 
-	// metadata is standard object metadata.
+	// metadata is the standard object metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitzero"`
 
-	// spec is what the user asks for.
+	// spec is the desired behavior of the policy.
 	// +required
 	Spec DrainPolicySpec `json:"spec,omitzero"`
 
-	// status is what the operator last saw and did.
+	// status is the state that the operator last observed. Only the operator writes it.
 	// +optional
 	Status DrainPolicyStatus `json:"status,omitzero"`
 }

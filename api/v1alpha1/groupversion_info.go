@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	// GroupVersion is the group and version of every type in this package.
+	// GroupVersion is the group and version of all types in this package.
 	GroupVersion = schema.GroupVersion{Group: "drain.statefulset.dev", Version: "v1alpha1"}
 
 	schemeBuilder = runtime.NewSchemeBuilder(func(scheme *runtime.Scheme) error {
@@ -32,6 +32,6 @@ var (
 		return nil
 	})
 
-	// AddToScheme registers the types of this package with a scheme.
+	// AddToScheme adds the types of this package to a scheme.
 	AddToScheme = schemeBuilder.AddToScheme
 )

@@ -16,78 +16,74 @@ limitations under the License.
 
 package v1alpha1
 
-// Labels and annotations on the objects that the operator creates or marks.
+// Labels and annotations of the objects that the operator creates or marks.
 const (
-	// PolicyUIDLabel holds the UID of the DrainPolicy, on its locks, Jobs and drain pods.
+	// PolicyUIDLabel is the UID of the DrainPolicy, on its locks, Jobs and drain pods.
 	PolicyUIDLabel = "drain.statefulset.dev/policy-uid"
-	// OrdinalLabel holds the ordinal, in decimal, on locks, Jobs and drain pods.
+	// OrdinalLabel is the ordinal in decimal, on locks, Jobs and drain pods.
 	OrdinalLabel = "drain.statefulset.dev/ordinal"
-	// AttemptLabel holds the number of the attempt, from 1, on Jobs and drain pods.
+	// AttemptLabel is the number of the attempt, starting from 1, on Jobs and drain pods.
 	AttemptLabel = "drain.statefulset.dev/attempt"
-	// RoleLabel holds RoleLock or RoleDrain.
+	// RoleLabel is RoleLock on locks, and RoleDrain on Jobs and drain pods.
 	RoleLabel = "drain.statefulset.dev/role"
 
-	// PolicyAnnotation holds the name of the DrainPolicy, which may be longer than a label value.
+	// PolicyAnnotation is the name of the DrainPolicy. It can be longer than the value of a label.
 	PolicyAnnotation = "drain.statefulset.dev/policy"
-	// LockAnnotation holds, on a Job, the UID of the lock that it runs under.
+	// LockAnnotation is, on a Job, the UID of the lock that the Job runs under.
 	LockAnnotation = "drain.statefulset.dev/lock"
-	// JobAnnotation holds, on a lock, the UID of the Job whose pods may run under it.
+	// JobAnnotation is, on a lock, the UID of the Job whose pods can run under the lock.
 	JobAnnotation = "drain.statefulset.dev/job"
-	// AttemptAnnotation holds, on a lock, the latest attempt of its drain and how it failed, so that both outlive the Job.
+	// AttemptAnnotation is, on a lock, the latest attempt of its drain and how it failed. Both outlive the Job.
 	AttemptAnnotation = "drain.statefulset.dev/latest-attempt"
-	// DeletingAnnotation holds, on a lock, the resourceVersions of the claims that are being
-	// deleted under it.
+	// DeletingAnnotation is, on a lock, the resourceVersions of the claims that the operator deletes under the lock.
 	DeletingAnnotation = "drain.statefulset.dev/deleting"
-	// TemplateHashAnnotation holds, on a Job, a hash of what its pod was made from.
+	// TemplateHashAnnotation is, on a Job, a hash of everything that its pod was made from.
 	TemplateHashAnnotation = "drain.statefulset.dev/template-hash"
-	// ImagesAnnotation holds, on a drain pod, a hash of the images that it had when it was let run.
+	// ImagesAnnotation is, on a drain pod, a hash of the images that the pod had when it was ungated.
 	ImagesAnnotation = "drain.statefulset.dev/images"
-	// ProofAnnotation holds, on a Job, the spec.proof that it was made under.
+	// ProofAnnotation is, on a Job, the spec.proof that the Job was created under.
 	ProofAnnotation = "drain.statefulset.dev/proof"
-	// DrainedAnnotation is the mark on a claim that a drain of it has succeeded.
+	// DrainedAnnotation is the mark on a claim, which records a successful drain of that claim.
 	DrainedAnnotation = "drain.statefulset.dev/drained"
-	// SkipAnnotation, with the value "true" on a claim, makes the operator leave the
-	// claim's ordinal alone.
+	// SkipAnnotation prevents drains of an ordinal when one of its claims has it with the value "true".
 	SkipAnnotation = "drain.statefulset.dev/skip"
 )
 
-// MaxTemplateBytes and MaxTemplateObjects bound a template, as JSON. The operator has every template of the
-// cluster in memory, and a container that is two bytes of JSON takes hundreds there.
+// MaxTemplateBytes and MaxTemplateObjects are the maximum size of a template as JSON. The operator keeps all templates of the
+// cluster in memory, where a container of two bytes takes hundreds.
 const (
 	MaxTemplateBytes   = 64 * 1024
 	MaxTemplateObjects = 1024
 )
 
-// TemplateTooLargeAnnotation is on a DrainPolicy in the operator's caches, and nowhere else: the template
-// is larger than the operator keeps, and isn't there. It says in what it is too large.
+// TemplateTooLargeAnnotation is how a template exceeds its maximum size. It exists only in the operator's caches, on a
+// DrainPolicy whose template the operator has dropped.
 const TemplateTooLargeAnnotation = "drain.statefulset.dev/template-too-large"
 
-// ManagedByLabel holds ManagedByOperator on a DrainPolicy that the operator keeps for an
-// annotation of its StatefulSet.
+// ManagedByLabel is ManagedByOperator on a DrainPolicy that the operator created for an annotation of the StatefulSet.
 const (
 	ManagedByLabel    = "app.kubernetes.io/managed-by"
 	ManagedByOperator = "drain-operator"
 )
 
-// DescriptionAnnotation says, on such a DrainPolicy, where it comes from.
+// DescriptionAnnotation is, on such a DrainPolicy, a sentence about its origin.
 const DescriptionAnnotation = "kubernetes.io/description"
 
 // Values of RoleLabel.
 const (
-	// RoleLock marks the placeholder pod that holds the StatefulSet pod's name.
+	// RoleLock is the role of a lock, the placeholder pod that has the name of the StatefulSet's pod.
 	RoleLock = "lock"
-	// RoleDrain marks Jobs and their pods.
+	// RoleDrain is the role of the Jobs and the pods that drain.
 	RoleDrain = "drain"
 )
 
 const (
-	// LockFinalizer keeps a lock in place until the operator releases it.
+	// LockFinalizer keeps a lock until the operator releases it.
 	LockFinalizer = "drain.statefulset.dev/lock"
-	// LockSchedulingGate keeps a lock from ever being scheduled.
+	// LockSchedulingGate keeps a lock from being scheduled.
 	LockSchedulingGate = "drain.statefulset.dev/lock"
-	// DrainSchedulingGate keeps a drain pod from running until the operator has seen that the
-	// lock of its Job stands.
+	// DrainSchedulingGate keeps a drain pod from running until the operator has observed the lock of its Job.
 	DrainSchedulingGate = "drain.statefulset.dev/awaits-lock"
-	// PolicyFinalizer keeps a DrainPolicy in place until its last lock is released.
+	// PolicyFinalizer keeps a DrainPolicy until the operator has released its last lock.
 	PolicyFinalizer = "drain.statefulset.dev/locks"
 )

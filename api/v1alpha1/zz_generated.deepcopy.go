@@ -149,8 +149,8 @@ func (in *DrainPolicyStatus) DeepCopyInto(out *DrainPolicyStatus) {
 		*out = new(ObservedStatefulSet)
 		(*in).DeepCopyInto(*out)
 	}
-	if in.Orphans != nil {
-		in, out := &in.Orphans, &out.Orphans
+	if in.Undrained != nil {
+		in, out := &in.Undrained, &out.Undrained
 		*out = new(int32)
 		**out = **in
 	}
@@ -159,8 +159,8 @@ func (in *DrainPolicyStatus) DeepCopyInto(out *DrainPolicyStatus) {
 		*out = new(int32)
 		**out = **in
 	}
-	if in.Drained != nil {
-		in, out := &in.Drained, &out.Drained
+	if in.Kept != nil {
+		in, out := &in.Kept, &out.Kept
 		*out = new(int32)
 		**out = **in
 	}

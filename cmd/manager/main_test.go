@@ -81,7 +81,7 @@ func TestStatefulSetAnnotationsFlag(t *testing.T) {
 		}
 	}
 	key := func(name string) client.ObjectKey { return client.ObjectKey{Namespace: "default", Name: name} }
-	armed := func(name string) func(context.Context) (bool, error) {
+	accepted := func(name string) func(context.Context) (bool, error) {
 		return func(ctx context.Context) (bool, error) {
 			policy := &drainv1alpha1.DrainPolicy{}
 			if err := c.Get(ctx, key(name), policy); err != nil {
@@ -106,18 +106,18 @@ func TestStatefulSetAnnotationsFlag(t *testing.T) {
 	create(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}})
 	create(statefulSet("first"))
 	stop := startManager(t, kubeconfig)
-	await("the annotation is followed", armed("first-managed"))
+	await("the annotation is followed", accepted("first-managed"))
 	stop()
 
 	create(statefulSet("second"))
 	stop = startManager(t, kubeconfig, "--statefulset-annotations=false")
 	await("the policy that was kept is deleted", gone("first-managed"))
-	// One that names an annotation itself is somebody's own, and works as before. When it does, the StatefulSet was seen.
+	// One that names an annotation itself is not a managed one, and works as before. When it does, the StatefulSet was seen.
 	create(&drainv1alpha1.DrainPolicy{ObjectMeta: metav1.ObjectMeta{Name: "own"}, Spec: drainv1alpha1.DrainPolicySpec{
 		StatefulSetRef: drainv1alpha1.StatefulSetReference{Name: "second"},
 		TemplateFrom:   drainv1alpha1.TemplateSource{StatefulSetAnnotation: drainv1alpha1.ScaledownPodTemplateAnnotation},
 	}})
-	await("a policy of somebody's own is armed", armed("own"))
+	await("a policy that the operator does not manage is accepted", accepted("own"))
 	if err := c.Delete(ctx, &drainv1alpha1.DrainPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "own"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestStatefulSetAnnotationsFlag(t *testing.T) {
 		StatefulSetRef: drainv1alpha1.StatefulSetReference{Name: "third"},
 		TemplateFrom:   drainv1alpha1.TemplateSource{StatefulSetAnnotation: drainv1alpha1.ScaledownPodTemplateAnnotation},
 	}})
-	await("the policy that was created last is armed", armed("last"))
+	await("the policy that was created last is accepted", accepted("last"))
 	var list drainv1alpha1.DrainPolicyList
 	if err := c.List(ctx, &list); err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestStatefulSetAnnotationsFlag(t *testing.T) {
 	stop()
 
 	stop = startManager(t, kubeconfig, "--statefulset-annotations=true")
-	await("the annotation is followed again", armed("second-managed"))
+	await("the annotation is followed again", accepted("second-managed"))
 	stop()
 }
 
@@ -153,7 +153,7 @@ func startManager(t *testing.T, kubeconfig string, flags ...string) func() {
 // startProcess starts the manager as a process, and returns its ID and what ends it.
 func startProcess(t *testing.T, kubeconfig string, flags ...string) (pid int, stop func()) {
 	t.Helper()
-	// It is told to end, and must end well.
+	// The manager gets a signal, and must exit without an error.
 	manager := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], append([]string{"--health-probe-bind-address=0", "--kubeconfig=" + kubeconfig}, flags...)...)
 	manager.Env = append(os.Environ(), asManager+"=1")
 	manager.Stdout, manager.Stderr = t.Output(), t.Output()

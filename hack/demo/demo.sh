@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Shows a StatefulSet shrink, its data move and its claim go, on the local cluster: `make demo`.
 #
-# It starts the cluster if it isn't up, installs the operator from this tree and plays in the namespace drain-demo, which is made anew at
+# It starts the cluster if it isn't up, installs the operator from this tree and plays in the namespace drain-demo, which it creates again at
 # every run. It ends with an error, and with what is needed to find the cause, if anything it announces does not happen.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 namespace=drain-demo
 operator_namespace=drain-operator-system
 keep=2     # replicas that remain
-leaver=2   # the ordinal that goes
+orphan=2   # the ordinal that goes
 patience=180s
 
 bold='' dim='' red='' green='' reset=''
@@ -127,7 +127,7 @@ watch_policy() {
 watch_drain() {
 	local pod=''
 	while [[ -z "$pod" ]]; do
-		pod=$(k get pods --selector "drain.statefulset.dev/role=drain,drain.statefulset.dev/ordinal=$leaver" -o name 2>/dev/null || true)
+		pod=$(k get pods --selector "drain.statefulset.dev/role=drain,drain.statefulset.dev/ordinal=$orphan" -o name 2>/dev/null || true)
 		[[ -n "$pod" ]] || sleep 0.2
 	done
 	until k logs --follow "$pod" 2>/dev/null; do
@@ -170,14 +170,14 @@ echo
 krun get drainpolicy datastore
 krun get pvc
 
-say "One replica fewer: datastore-$leaver goes, and its claim data-datastore-$leaver is left behind with 6 records in it"
+say "One replica fewer: datastore-$orphan goes, and its claim data-datastore-$orphan is left behind with 6 records in it"
 in_background watch_policy
 in_background watch_drain
 drain_log=${background[1]}
 scaled=$SECONDS
 krun scale statefulset datastore --replicas="$keep"
-k wait "pvc/data-datastore-$leaver" --for=delete --timeout="$patience" >/dev/null ||
-	fail "the claim data-datastore-$leaver was not seen to go (patience: $patience)"
+k wait "pvc/data-datastore-$orphan" --for=delete --timeout="$patience" >/dev/null ||
+	fail "the claim data-datastore-$orphan was not seen to go (patience: $patience)"
 k wait drainpolicy/datastore --for=condition=Drained --timeout="$patience" >/dev/null ||
 	fail "the policy was not seen to be Drained (patience: $patience)"
 took=$((SECONDS - scaled))

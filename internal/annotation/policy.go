@@ -40,8 +40,8 @@ func Key(set *appsv1.StatefulSet) drainv1alpha1.TemplateAnnotation {
 	return ""
 }
 
-// IsManaged says whether the operator keeps a policy for an annotation. One that lost its owner is
-// one still: deleting a StatefulSet without its pods, to make it anew, takes the owner away.
+// IsManaged reports whether the operator keeps a policy for an annotation. One that lost its owner is
+// one still: deleting a StatefulSet without its pods, to create it again, removes the owner.
 func IsManaged(policy *drainv1alpha1.DrainPolicy) bool {
 	if policy.Labels[drainv1alpha1.ManagedByLabel] != drainv1alpha1.ManagedByOperator {
 		return false
@@ -92,7 +92,7 @@ func Next(e Evidence) Step {
 	set := e.StatefulSet
 	if set == nil || set.DeletionTimestamp != nil {
 		// The garbage collector deletes what the StatefulSet owns. Where it was told to leave it, the
-		// StatefulSet is about to be made anew.
+		// StatefulSet is about to be created again.
 		return Step{}
 	}
 	var managed []*drainv1alpha1.DrainPolicy
@@ -166,7 +166,7 @@ func surplus(e Evidence, key drainv1alpha1.TemplateAnnotation, others []string, 
 }
 
 // keep writes into a policy what the operator decides. The semantics are those of the controller
-// that the annotation is from: the claims go after a drain that succeeded, nobody needs to be ready
+// that the annotation is from: the claims go after a drain that succeeded, no replica needs to be ready
 // to take the data, and the pod is known by the name of the StatefulSet's. What isn't written here
 // is for people to change: spec.suspend, spec.minOrphanedSeconds, spec.job and spec.retry.
 func keep(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, key drainv1alpha1.TemplateAnnotation) {

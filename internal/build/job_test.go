@@ -186,7 +186,7 @@ func TestPeersAreTheReplicasThatRemain(t *testing.T) {
 		want   []string
 	}{
 		"out of range":         {set: makeSet(), except: 2, want: []string{"web-0.web-peers.shop.svc", "web-1.web-peers.shop.svc"}},
-		"wanted back":          {set: makeSet(), except: 1, want: []string{"web-0.web-peers.shop.svc"}},
+		"back in range":        {set: makeSet(), except: 1, want: []string{"web-0.web-peers.shop.svc"}},
 		"from another ordinal": {set: makeSet(func(s *appsv1.StatefulSet) { s.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: 3} }), except: 0, want: []string{"web-3.web-peers.shop.svc", "web-4.web-peers.shop.svc"}},
 		"no Service":           {set: makeSet(func(s *appsv1.StatefulSet) { s.Spec.ServiceName = "" }), except: 2, want: []string{"web-0", "web-1"}},
 		"unset replicas":       {set: makeSet(func(s *appsv1.StatefulSet) { s.Spec.Replicas = nil }), except: 2, want: []string{"web-0.web-peers.shop.svc"}},

@@ -69,13 +69,13 @@ func Sets(base string) []string {
 	return sets
 }
 
-// Identity is what a StatefulSet's claims are recognised by, also after it is gone.
+// Identity is what a StatefulSet's claims are recognized by, also after it is gone.
 type Identity struct {
 	// Name of the StatefulSet.
 	Name string
 	// Templates are the names of its volumeClaimTemplates.
 	Templates []string
-	// MatchLabels of its selector, which its controller stamps on every claim that it
+	// MatchLabels of its selector, which its controller adds to every claim that it
 	// creates (getPersistentVolumeClaims in kubernetes/pkg/controller/statefulset). Nil if
 	// not known.
 	MatchLabels map[string]string
@@ -117,7 +117,7 @@ type Verdict int
 const (
 	// Foreign: the name doesn't fit, or the labels say that it is another's.
 	Foreign Verdict = iota
-	// Own: the name fits, and nobody else can have made it.
+	// Own: the name fits, and no other StatefulSet can have made it.
 	Own
 	// Ambiguous: the name fits more than one StatefulSet and the labels don't decide.
 	Ambiguous
@@ -126,7 +126,7 @@ const (
 	Stranded
 )
 
-// Belongs says whether a claim is the StatefulSet's, given the other StatefulSets of
+// Belongs reports whether a claim is the StatefulSet's, given the other StatefulSets of
 // its namespace. Own comes with the claim's template and ordinal.
 func Belongs(claim *corev1.PersistentVolumeClaim, set Identity, others []Identity) (template string, ordinal int32, verdict Verdict) {
 	base, ordinal, ok := Parse(claim.Name)
@@ -163,9 +163,9 @@ func Belongs(claim *corev1.PersistentVolumeClaim, set Identity, others []Identit
 	return template, ordinal, Own
 }
 
-// stranded says whether a claim that isn't the StatefulSet's looks as if it had been: of a
+// stranded reports whether a claim that isn't the StatefulSet's looks as if it had been: of a
 // claim template that the StatefulSet has no longer, of one before it with another selector, or
-// of one that was gone before anybody looked. A name alone says so only of a StatefulSet of
+// of one that was gone before the operator looked. A name alone says so only of a StatefulSet of
 // which nothing else is known.
 func stranded(claim *corev1.PersistentVolumeClaim, base string, set Identity, others []Identity) Verdict {
 	_, fits := set.Template(base)

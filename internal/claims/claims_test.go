@@ -177,44 +177,44 @@ func TestBelongs(t *testing.T) {
 		wantOrdinal  int32
 		wantVerdict  Verdict
 	}{
-		"a name without ordinal is nobody's":              {claim: makeClaim("data-a-b").obj(), set: mine, wantVerdict: Foreign},
-		"another template's claim is foreign":             {claim: makeClaim("logs-a-b-1").obj(), set: mine, wantVerdict: Foreign},
-		"another set's claim is foreign":                  {claim: makeClaim("data-c-1").obj(), set: mine, wantVerdict: Foreign},
-		"a longer set's claim is foreign":                 {claim: makeClaim("data-a-b-c-1").obj(), set: mine, wantVerdict: Foreign},
-		"own labels, no other set":                        {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
-		"unlabelled, no other set":                        {claim: makeClaim("data-a-b-1").obj(), set: mine, wantVerdict: Stranded},
-		"labels that say nothing, no other set":           {claim: makeClaim("data-a-b-1").label("x", "y").obj(), set: mine, wantVerdict: Stranded},
-		"half of the labels":                              {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: two, wantVerdict: Stranded},
-		"unlabelled, and the selector has no labels":      {claim: makeClaim("data-a-b-1").obj(), set: unknown(mine), wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
-		"labels that contradict, no other set":            {claim: makeClaim("data-a-b-1").label("app", "b").obj(), set: mine, wantVerdict: Stranded},
-		"one of two labels contradicts":                   {claim: makeClaim("data-a-b-1").label("app", "a-b").label("tier", "web").obj(), set: two, wantVerdict: Stranded},
-		"labels that contradict both":                     {claim: makeClaim("data-a-b-1").label("app", "c").obj(), set: mine, others: []Identity{other}, wantVerdict: Stranded},
-		"labels that contradict, but fit an unknown set":  {claim: makeClaim("data-a-b-1").label("app", "c").obj(), set: mine, others: []Identity{unknown(other)}, wantVerdict: Foreign},
-		"own labels, a template it has no longer":         {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: mine, wantVerdict: Stranded},
-		"half of the labels, a template it hasn't":        {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: two, wantVerdict: Foreign},
-		"own labels, a template that another one has":     {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{unknown(makeIdentity("b", "logs-a"))}, wantVerdict: Foreign},
-		"own labels, a template that another one hasn't":  {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{other}, wantVerdict: Stranded},
-		"own labels, itself among the others":             {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{makeIdentity("a-b", "logs")}, wantVerdict: Stranded},
-		"labels not known, a template it hasn't":          {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: unknown(mine), wantVerdict: Foreign},
-		"own labels, a set without templates":             {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: makeIdentity("a-b"), wantVerdict: Stranded},
-		"nothing is known of the set":                     {claim: makeClaim("data-a-b-1").label("app", "x").obj(), set: Identity{Name: "a-b"}, wantVerdict: Stranded},
-		"nothing is known of the set, but of another":     {claim: makeClaim("data-a-b-1").obj(), set: Identity{Name: "a-b"}, others: []Identity{other}, wantVerdict: Foreign},
-		"nothing is known of the set, the other's isn't":  {claim: makeClaim("data-a-b-1").label("app", "x").obj(), set: Identity{Name: "a-b"}, others: []Identity{other}, wantVerdict: Stranded},
-		"no template in the name":                         {claim: makeClaim("a-b-1").label("app", "a-b").obj(), set: mine, wantVerdict: Foreign},
-		"own labels beside another reading":               {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{other}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
-		"the other's labels":                              {claim: makeClaim("data-a-b-1").label("app", "b").obj(), set: mine, others: []Identity{other}, wantVerdict: Foreign},
-		"unlabelled beside another reading":               {claim: makeClaim("data-a-b-1").obj(), set: mine, others: []Identity{other}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Ambiguous},
-		"unlabelled beside a set that doesn't fit":        {claim: makeClaim("data-a-b-1").obj(), set: mine, others: []Identity{makeIdentity("b", "data")}, wantVerdict: Stranded},
-		"itself among the others":                         {claim: makeClaim("data-a-b-1").obj(), set: mine, others: []Identity{mine}, wantVerdict: Stranded},
-		"labels that both selectors take":                 {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{both}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Ambiguous},
-		"own labels confirm, the other's are not known":   {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{unknown(other)}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
-		"own labels not known, the other's confirm":       {claim: makeClaim("data-a-b-1").label("app", "b").obj(), set: unknown(mine), others: []Identity{other}, wantVerdict: Foreign},
-		"own labels not known, the other's contradict":    {claim: makeClaim("data-a-b-1").label("app", "x").obj(), set: unknown(mine), others: []Identity{other}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
-		"half of the labels only, beside another":         {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: two, others: []Identity{unknown(other)}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Ambiguous},
-		"the first other is out, the second isn't":        {claim: makeClaim("data-x-a-b-1").obj(), set: makeIdentity("a-b", "data-x"), others: []Identity{makeIdentity("q", "data"), makeIdentity("b", "data-x-a")}, wantTemplate: "data-x", wantOrdinal: 1, wantVerdict: Ambiguous},
-		"the others contradict, whatever their number":    {claim: makeClaim("data-x-a-b-1").label("app", "a-b").obj(), set: makeIdentity("a-b", "data-x"), others: []Identity{makeIdentity("x-a-b", "data"), makeIdentity("b", "data-x-a")}, wantTemplate: "data-x", wantOrdinal: 1, wantVerdict: Own},
-		"one of several templates":                        {claim: makeClaim("logs-web-7").label("app", "web").obj(), set: makeIdentity("web", "data", "logs"), wantTemplate: "logs", wantOrdinal: 7, wantVerdict: Own},
-		"a set that is gone, of which labels are unknown": {claim: makeClaim("data-web-7").label("app", "web").obj(), set: unknown(makeIdentity("web", "data")), wantTemplate: "data", wantOrdinal: 7, wantVerdict: Own},
+		"a name without ordinal belongs to no StatefulSet": {claim: makeClaim("data-a-b").obj(), set: mine, wantVerdict: Foreign},
+		"another template's claim is foreign":              {claim: makeClaim("logs-a-b-1").obj(), set: mine, wantVerdict: Foreign},
+		"another set's claim is foreign":                   {claim: makeClaim("data-c-1").obj(), set: mine, wantVerdict: Foreign},
+		"a longer set's claim is foreign":                  {claim: makeClaim("data-a-b-c-1").obj(), set: mine, wantVerdict: Foreign},
+		"own labels, no other set":                         {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
+		"unlabelled, no other set":                         {claim: makeClaim("data-a-b-1").obj(), set: mine, wantVerdict: Stranded},
+		"labels that say nothing, no other set":            {claim: makeClaim("data-a-b-1").label("x", "y").obj(), set: mine, wantVerdict: Stranded},
+		"half of the labels":                               {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: two, wantVerdict: Stranded},
+		"unlabelled, and the selector has no labels":       {claim: makeClaim("data-a-b-1").obj(), set: unknown(mine), wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
+		"labels that contradict, no other set":             {claim: makeClaim("data-a-b-1").label("app", "b").obj(), set: mine, wantVerdict: Stranded},
+		"one of two labels contradicts":                    {claim: makeClaim("data-a-b-1").label("app", "a-b").label("tier", "web").obj(), set: two, wantVerdict: Stranded},
+		"labels that contradict both":                      {claim: makeClaim("data-a-b-1").label("app", "c").obj(), set: mine, others: []Identity{other}, wantVerdict: Stranded},
+		"labels that contradict, but fit an unknown set":   {claim: makeClaim("data-a-b-1").label("app", "c").obj(), set: mine, others: []Identity{unknown(other)}, wantVerdict: Foreign},
+		"own labels, a template it has no longer":          {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: mine, wantVerdict: Stranded},
+		"half of the labels, a template it hasn't":         {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: two, wantVerdict: Foreign},
+		"own labels, a template that another one has":      {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{unknown(makeIdentity("b", "logs-a"))}, wantVerdict: Foreign},
+		"own labels, a template that another one hasn't":   {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{other}, wantVerdict: Stranded},
+		"own labels, itself among the others":              {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{makeIdentity("a-b", "logs")}, wantVerdict: Stranded},
+		"labels not known, a template it hasn't":           {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: unknown(mine), wantVerdict: Foreign},
+		"own labels, a set without templates":              {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: makeIdentity("a-b"), wantVerdict: Stranded},
+		"nothing is known of the set":                      {claim: makeClaim("data-a-b-1").label("app", "x").obj(), set: Identity{Name: "a-b"}, wantVerdict: Stranded},
+		"nothing is known of the set, but of another":      {claim: makeClaim("data-a-b-1").obj(), set: Identity{Name: "a-b"}, others: []Identity{other}, wantVerdict: Foreign},
+		"nothing is known of the set, the other's isn't":   {claim: makeClaim("data-a-b-1").label("app", "x").obj(), set: Identity{Name: "a-b"}, others: []Identity{other}, wantVerdict: Stranded},
+		"no template in the name":                          {claim: makeClaim("a-b-1").label("app", "a-b").obj(), set: mine, wantVerdict: Foreign},
+		"own labels beside another reading":                {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{other}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
+		"the other's labels":                               {claim: makeClaim("data-a-b-1").label("app", "b").obj(), set: mine, others: []Identity{other}, wantVerdict: Foreign},
+		"unlabelled beside another reading":                {claim: makeClaim("data-a-b-1").obj(), set: mine, others: []Identity{other}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Ambiguous},
+		"unlabelled beside a set that doesn't fit":         {claim: makeClaim("data-a-b-1").obj(), set: mine, others: []Identity{makeIdentity("b", "data")}, wantVerdict: Stranded},
+		"itself among the others":                          {claim: makeClaim("data-a-b-1").obj(), set: mine, others: []Identity{mine}, wantVerdict: Stranded},
+		"labels that both selectors take":                  {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{both}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Ambiguous},
+		"own labels confirm, the other's are not known":    {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{unknown(other)}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
+		"own labels not known, the other's confirm":        {claim: makeClaim("data-a-b-1").label("app", "b").obj(), set: unknown(mine), others: []Identity{other}, wantVerdict: Foreign},
+		"own labels not known, the other's contradict":     {claim: makeClaim("data-a-b-1").label("app", "x").obj(), set: unknown(mine), others: []Identity{other}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
+		"half of the labels only, beside another":          {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: two, others: []Identity{unknown(other)}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Ambiguous},
+		"the first other is out, the second isn't":         {claim: makeClaim("data-x-a-b-1").obj(), set: makeIdentity("a-b", "data-x"), others: []Identity{makeIdentity("q", "data"), makeIdentity("b", "data-x-a")}, wantTemplate: "data-x", wantOrdinal: 1, wantVerdict: Ambiguous},
+		"the others contradict, whatever their number":     {claim: makeClaim("data-x-a-b-1").label("app", "a-b").obj(), set: makeIdentity("a-b", "data-x"), others: []Identity{makeIdentity("x-a-b", "data"), makeIdentity("b", "data-x-a")}, wantTemplate: "data-x", wantOrdinal: 1, wantVerdict: Own},
+		"one of several templates":                         {claim: makeClaim("logs-web-7").label("app", "web").obj(), set: makeIdentity("web", "data", "logs"), wantTemplate: "logs", wantOrdinal: 7, wantVerdict: Own},
+		"a set that is gone, of which labels are unknown":  {claim: makeClaim("data-web-7").label("app", "web").obj(), set: unknown(makeIdentity("web", "data")), wantTemplate: "data", wantOrdinal: 7, wantVerdict: Own},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -226,7 +226,7 @@ func TestBelongs(t *testing.T) {
 	}
 }
 
-// FuzzBelongs asks two StatefulSets for one claim. It is never both's own, and what is somebody's own was made by one of
+// FuzzBelongs asks two StatefulSets for one claim. It never belongs to both, and what belongs to one was made by one of
 // its claim templates and doesn't contradict its selector.
 func FuzzBelongs(f *testing.F) {
 	f.Add("data", "a-b", "data-a", "b", int32(1), uint8(0))
@@ -235,7 +235,7 @@ func FuzzBelongs(f *testing.F) {
 	f.Add("data", "web", "data", "web2", int32(0), uint8(0b0001))
 	f.Add("old", "web", "data", "web", int32(7), uint8(0b110001))
 	f.Fuzz(func(t *testing.T, template, name, otherTemplate, otherName string, ordinal int32, how uint8) {
-		// The bits say whether the claim bears two labels, with which values, and whether each selector asks for them.
+		// The bits decide whether the claim bears two labels, with which values, and whether each selector asks for them.
 		claim := makeClaim(Name(template, name, ordinal))
 		labels := map[string]string{"app": "x", "tier": "y"}
 		one, two := Identity{Name: name, Templates: []string{template}}, Identity{Name: otherName, Templates: []string{otherTemplate}}
@@ -269,7 +269,7 @@ func FuzzBelongs(f *testing.F) {
 			}
 		}
 		if owners == 2 && name != otherName {
-			t.Errorf("%q, labelled %v, is both %+v's and %+v's own", claim.Name, claim.Labels, one, two)
+			t.Errorf("%q, with the labels %v, is both %+v's and %+v's own", claim.Name, claim.Labels, one, two)
 		}
 	})
 }

@@ -19,5 +19,5 @@ limitations under the License.
 // it still says that its data is drained. It is pure: no client, no clock.
 //
 // It promises to err on the side of "not ours": a claim that can be read in more
-// than one way is nobody's, and a mark that can't be understood is no mark.
+// than one way belongs to none, and a mark that can't be understood is no mark.
 package claims

@@ -124,12 +124,12 @@ func (m Mark) String() string {
 	return string(text)
 }
 
-// HoldsUnder says whether the mark was made under the lock that stands now.
+// HoldsUnder reports whether the mark was made under the lock that stands now.
 func (m *Mark) HoldsUnder(lock types.UID) bool {
 	return m != nil && lock != "" && m.LockUID == lock
 }
 
-// HoldsAt says whether the mark holds without a lock, for an ordinal that is outside the
+// HoldsAt reports whether the mark holds without a lock, for an ordinal that is outside the
 // range of the StatefulSet with this UID and generation.
 //
 // Every change of a StatefulSet's spec raises its generation by one. So if the ordinal was
@@ -165,7 +165,7 @@ func UnusedSince(claim *corev1.PersistentVolumeClaim) (since *metav1.Time, known
 	return nil, true
 }
 
-// untouched says whether the claim's Unused condition is the one that the mark was
+// untouched reports whether the claim's Unused condition is the one that the mark was
 // written under.
 func (m *Mark) untouched(claim *corev1.PersistentVolumeClaim) bool {
 	since, known := UnusedSince(claim)

@@ -39,7 +39,7 @@ import (
 )
 
 // AnnotationReconciler keeps a DrainPolicy for every StatefulSet that bears an annotation with a
-// template and that nobody has written a DrainPolicy for. It reads by the indexes of the Reconciler.
+// template and that no user has created a DrainPolicy for. It reads by the indexes of the Reconciler.
 type AnnotationReconciler struct {
 	// Client reads from the caches and writes to the API server.
 	client.Client
@@ -91,7 +91,7 @@ func (r *AnnotationReconciler) Reconcile(ctx context.Context, request ctrl.Reque
 	}
 	err = r.take(ctx, evidence.StatefulSet, annotation.Next(evidence))
 	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
-		// Somebody came first. What they wrote is looked at next.
+		// Another writer came first. The next reconcile sees what it wrote.
 		log.FromContext(ctx).V(1).Info("Deciding again", "why", err.Error())
 		return ctrl.Result{RequeueAfter: cacheLag}, nil
 	}
@@ -123,7 +123,7 @@ func (r *AnnotationReconciler) gather(ctx context.Context, reader client.Reader,
 	return evidence, nil
 }
 
-// take takes a step. Each is made once, so each is told of once.
+// take takes a step. Each is taken once, so each has one event.
 func (r *AnnotationReconciler) take(ctx context.Context, set *appsv1.StatefulSet, step annotation.Step) error {
 	logger := log.FromContext(ctx)
 	switch {

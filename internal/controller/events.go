@@ -81,13 +81,13 @@ func transitions(before, after drainv1alpha1.DrainPolicyStatus) []notice {
 		if is.Status == metav1.ConditionTrue || is.Reason == drainv1alpha1.ReasonSuspended || is.Reason == drainv1alpha1.ReasonManagedPolicyYielding {
 			eventType = corev1.EventTypeNormal
 		}
-		notices = append(notices, notice{eventType, is.Reason, "Arm", is.Message})
+		notices = append(notices, notice{eventType, is.Reason, "Validate", is.Message})
 	}
-	// Before the StatefulSet is there, nobody knows what claim templates it will have.
+	// Before the StatefulSet exists, its claim templates are not known.
 	if found := after.StrandedClaims; len(found) > 0 && after.StatefulSet != nil && (len(before.StrandedClaims) == 0 || before.StatefulSet == nil) {
 		notices = append(notices, notice{
-			corev1.EventTypeWarning, drainv1alpha1.ReasonClaimsStranded, "Look",
-			fmt.Sprintf("Claim %q is named like one of the StatefulSet's, but has another claim template or other labels (%d such claims, see status.strandedClaims): nobody drains it", found[0].Name, len(found)),
+			corev1.EventTypeWarning, drainv1alpha1.ReasonClaimsStranded, "Report",
+			fmt.Sprintf("Claim %q is named like one of the StatefulSet's, but has another claim template or other labels (%d such claims, see status.strandedClaims): the operator does not drain it", found[0].Name, len(found)),
 		})
 	}
 	known := map[int32]drainv1alpha1.DrainStatus{}
@@ -117,7 +117,7 @@ func ignored(policy *drainv1alpha1.DrainPolicy, before, after drainv1alpha1.Drai
 		return nil
 	}
 	return []notice{{
-		corev1.EventTypeNormal, eventAnnotationIgnored, "Arm",
+		corev1.EventTypeNormal, eventAnnotationIgnored, "Validate",
 		fmt.Sprintf("StatefulSet %q: %s", policy.Spec.StatefulSetRef.Name, plan.Ignoring(policy, after.StatefulSet.IgnoredAnnotations)),
 	}}
 }
@@ -133,7 +133,7 @@ func arrival(drain, old drainv1alpha1.DrainStatus) (notice, bool) {
 	switch drain.Reason {
 	case drainv1alpha1.ReasonImagePullFailed, drainv1alpha1.ReasonContainerConfigError, drainv1alpha1.ReasonClaimInUse:
 		return notice{corev1.EventTypeWarning, drain.Reason, "Drain", ""}, true
-	case drainv1alpha1.ReasonWantedBack, drainv1alpha1.ReasonWaitingForReadyReplicas, drainv1alpha1.ReasonStoppingJob:
+	case drainv1alpha1.ReasonBackInRange, drainv1alpha1.ReasonWaitingForReadyReplicas, drainv1alpha1.ReasonStoppingJob:
 		return notice{corev1.EventTypeNormal, drain.Reason, "Drain", ""}, true
 	}
 	return notice{}, false

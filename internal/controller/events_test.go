@@ -55,7 +55,7 @@ func TestTransitionsTellEachThingOnce(t *testing.T) {
 		s := drainv1alpha1.DrainPolicyStatus{Drains: drains}
 		if ready != "" {
 			s.Conditions = []metav1.Condition{{Type: drainv1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: ready}}
-			if ready != drainv1alpha1.ReasonArmed {
+			if ready != drainv1alpha1.ReasonAccepted {
 				s.Conditions[0].Status = metav1.ConditionFalse
 			}
 		}
@@ -73,7 +73,7 @@ func TestTransitionsTellEachThingOnce(t *testing.T) {
 		}
 		return s
 	}
-	const armed = drainv1alpha1.ReasonArmed
+	const accepted = drainv1alpha1.ReasonAccepted
 	previous := status("")
 	for _, step := range []struct {
 		is   drainv1alpha1.DrainPolicyStatus
@@ -81,22 +81,22 @@ func TestTransitionsTellEachThingOnce(t *testing.T) {
 	}{
 		{status(drainv1alpha1.ReasonStatefulSetNotFound), "Warning StatefulSetNotFound"},
 		{status(drainv1alpha1.ReasonStatefulSetNotFound), ""},
-		{status(armed), "Normal Armed"},
-		{status(armed, drain(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonPodStillExists, "")), ""},
-		{status(armed, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonPodNotStarted, "a")), "Normal DrainStarted"},
-		{status(armed, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonImagePullFailed, "a")), "Warning ImagePullFailed"},
-		{status(armed, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonJobRunning, "a")), ""},
-		{status(armed, drain(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed, "a")), "Warning JobFailed"},
-		{status(armed, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonJobRunning, "b")), "Normal DrainStarted"},
-		{status(armed, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonWantedBack, "b")), "Normal WantedBack"},
-		{status(armed, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonDeletingClaims, "b")), ""},
-		{status(armed, drain(drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsDeleted, "b")), "Normal Drained"},
-		{status(armed, drain(drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsDeleted, "b")), ""},
-		{withStranded("", status(armed), "old-web-0"), ""},
-		{withStranded("set", status(armed), "old-web-0"), "Warning ClaimsStranded"},
-		{withStranded("set", status(armed), "old-web-0", "old-web-1"), ""},
-		{withStranded("set", status(armed)), ""},
-		{withStranded("set", status(armed), "old-web-0"), "Warning ClaimsStranded"},
+		{status(accepted), "Normal Accepted"},
+		{status(accepted, drain(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonPodStillExists, "")), ""},
+		{status(accepted, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonPodNotStarted, "a")), "Normal DrainStarted"},
+		{status(accepted, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonImagePullFailed, "a")), "Warning ImagePullFailed"},
+		{status(accepted, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonJobRunning, "a")), ""},
+		{status(accepted, drain(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed, "a")), "Warning JobFailed"},
+		{status(accepted, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonJobRunning, "b")), "Normal DrainStarted"},
+		{status(accepted, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonBackInRange, "b")), "Normal BackInRange"},
+		{status(accepted, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonDeletingClaims, "b")), ""},
+		{status(accepted, drain(drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsDeleted, "b")), "Normal Drained"},
+		{status(accepted, drain(drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsDeleted, "b")), ""},
+		{withStranded("", status(accepted), "old-web-0"), ""},
+		{withStranded("set", status(accepted), "old-web-0"), "Warning ClaimsStranded"},
+		{withStranded("set", status(accepted), "old-web-0", "old-web-1"), ""},
+		{withStranded("set", status(accepted)), ""},
+		{withStranded("set", status(accepted), "old-web-0"), "Warning ClaimsStranded"},
 		{status(drainv1alpha1.ReasonSuspended), "Normal Suspended"},
 		{status(drainv1alpha1.ReasonPolicyDeleted), ""},
 		{status(drainv1alpha1.ReasonManagedPolicyYielding), "Normal ManagedPolicyYielding"},

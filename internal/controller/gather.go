@@ -220,7 +220,7 @@ func (r *Reconciler) gatherAbandoned(ctx context.Context, cached *corev1.Pod, ow
 }
 
 // readTemplate puts the template of a policy that has it from an annotation into the policy in hand,
-// which then is like any other. It is read anew for every look, so no copy has to be kept in step.
+// which then is like any other. It is read again for every look, so no copy has to be kept in step.
 func readTemplate(snapshot *plan.Snapshot) {
 	policy := snapshot.Policy
 	if key := policy.Spec.TemplateFrom.StatefulSetAnnotation; key != "" {

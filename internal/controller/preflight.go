@@ -209,13 +209,17 @@ func (p *preflights) forget(policy types.NamespacedName) {
 	delete(p.answers, policy)
 }
 
-// preflown says whether the template was accepted before and nothing has changed since in
+// preflown reports whether the template was accepted before and nothing has changed since in
 // what it is made from.
 func preflown(snapshot plan.Snapshot) bool {
 	policy, set := snapshot.Policy, snapshot.StatefulSet
 	ready := meta.FindStatusCondition(policy.Status.Conditions, drainv1alpha1.ConditionReady)
-	if ready == nil || ready.ObservedGeneration != policy.Generation ||
-		(ready.Reason != drainv1alpha1.ReasonArmed && ready.Reason != drainv1alpha1.ReasonSuspended) {
+	if ready == nil || ready.ObservedGeneration != policy.Generation {
+		return false
+	}
+	switch ready.Reason {
+	case drainv1alpha1.ReasonAccepted, drainv1alpha1.ReasonRetainsClaims, drainv1alpha1.ReasonSuspended:
+	default:
 		return false
 	}
 	last := policy.Status.StatefulSet
@@ -224,7 +228,7 @@ func preflown(snapshot plan.Snapshot) bool {
 		policy.Status.TemplateHash == snapshot.TemplateHash
 }
 
-// refusal says whether an error is the API server's judgement on an object, as opposed to
+// refusal reports whether an error is the API server's judgement on an object, as opposed to
 // trouble on the way to it.
 func refusal(err error) bool {
 	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err)

@@ -77,7 +77,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	next := r.protocol().Make(snapshot, r.Clock.Now())
 	err = errors.Join(r.act(ctx, snapshot, &next), r.report(ctx, snapshot, &next), abandoned)
 	if apierrors.IsConflict(err) {
-		// What this was decided on is no more. The caches will have what is soon; until then
+		// The evidence of this decision is stale. The caches will have what is soon; until then
 		// nothing is gained by complaining.
 		log.FromContext(ctx).V(1).Info("Deciding again", "why", err.Error())
 		return ctrl.Result{RequeueAfter: cacheLag}, nil

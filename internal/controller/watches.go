@@ -88,7 +88,7 @@ func CacheOptions(namespaces ...string) cache.Options {
 }
 
 // stripClaim keeps of a claim what the planner reads. Every claim of the cluster is in the
-// cache, and most are nobody's orphan.
+// cache, and most do not belong to an orphan.
 func stripClaim(object any) (any, error) {
 	claim, ok := object.(*corev1.PersistentVolumeClaim)
 	if !ok {
@@ -205,7 +205,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, con
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("drainpolicy").
 		For(&drainv1alpha1.DrainPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		// The next policy in line is told when an older one comes or goes.
+		// The next policy in line is reconciled when an older one is created or deleted.
 		Watches(&drainv1alpha1.DrainPolicy{}, handler.EnqueueRequestsFromMapFunc(r.siblings), builder.WithPredicates(comesOrGoes())).
 		Watches(&appsv1.StatefulSet{}, handler.EnqueueRequestsFromMapFunc(r.policiesOfSet), builder.WithPredicates(changed(setEssence))).
 		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.policiesOfClaim), builder.WithPredicates(changed(claimEssence))).

@@ -244,7 +244,7 @@ func TestJobsThatWouldWaitForEverAreStopped(t *testing.T) {
 			w.job(2, 1, suspendedJob)
 			w.drainPod(2, ended(1, "killed"))
 		}),
-		"a suspended Job whose pod still runs is awaited": draining(drainv1alpha1.ReasonWantedBack, "", "", lockedWith(), scaledUp, func(w *world) {
+		"a suspended Job whose pod still runs is awaited": draining(drainv1alpha1.ReasonBackInRange, "", "", lockedWith(), scaledUp, func(w *world) {
 			w.job(2, 1, suspendedJob)
 			w.drainPod(2, running)
 		}),

@@ -170,7 +170,7 @@ func claimTerminating(claim *corev1.PersistentVolumeClaim) { claim.DeletionTimes
 
 func volumeLost(claim *corev1.PersistentVolumeClaim) { claim.Status.Phase = corev1.ClaimLost }
 
-func unbound(claim *corev1.PersistentVolumeClaim) {
+func withoutVolume(claim *corev1.PersistentVolumeClaim) {
 	claim.Spec.VolumeName, claim.Status.Phase, claim.Status.Capacity = "", corev1.ClaimPending, nil
 }
 

@@ -156,13 +156,13 @@ func TestDecideWithoutLock(t *testing.T) {
 		"a StatefulSet that is gone keeps its claims": retained(drainv1alpha1.ReasonStatefulSetNotFound, "gone", orphan, setGone),
 		"so does one that is being deleted":           retained(drainv1alpha1.ReasonStatefulSetNotFound, "gone", orphan, setDeleted),
 		"whenScaled: Retain":                          retained(drainv1alpha1.ReasonWhenScaledRetain, "whenScaled", orphan, retain),
-		"claims that never had a volume":              retained(drainv1alpha1.ReasonNeverBound, "never", func(w *world) { w.claim("data", 2, unbound) }),
-		"one of two claims had one":                   with(starting, func(w *world) { w.templates("data", "logs"); w.claim("data", 2, unbound); w.claim("logs", 2) }),
+		"claims that never had a volume":              retained(drainv1alpha1.ReasonNeverBound, "never", func(w *world) { w.claim("data", 2, withoutVolume) }),
+		"one of two claims had one":                   with(starting, func(w *world) { w.templates("data", "logs"); w.claim("data", 2, withoutVolume); w.claim("logs", 2) }),
 		"one whose phase nobody has told yet may": with(starting, func(w *world) {
-			w.claim("data", 2, unbound, func(c *corev1.PersistentVolumeClaim) { c.Status.Phase = "" })
+			w.claim("data", 2, withoutVolume, func(c *corev1.PersistentVolumeClaim) { c.Status.Phase = "" })
 		}),
 		"a pending claim that names a volume has one": with(starting, func(w *world) {
-			w.claim("data", 2, unbound, func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "restored" })
+			w.claim("data", 2, withoutVolume, func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "restored" })
 		}),
 		"a claim is missing":                    blocked(drainv1alpha1.ReasonClaimMissing, `"logs-web-2"`, func(w *world) { w.templates("data", "logs"); w.claim("data", 2) }),
 		"a claim is being deleted by somebody":  blocked(drainv1alpha1.ReasonClaimTerminating, `"data-web-2"`, func(w *world) { w.claim("data", 2, claimTerminating) }),
@@ -349,7 +349,7 @@ func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 		"the template is refused":                is(waiting, drainv1alpha1.ReasonInvalidTemplate, "no such image", "", gone(orphan, func(w *world) { w.Refusal = "no such image" })),
 		"a claim is missing":                     is(drainv1alpha1.DrainBlocked, drainv1alpha1.ReasonClaimMissing, `"logs-web-2"`, "", gone(func(w *world) { w.templates("data", "logs"); w.claim("data", 2) })),
 		"skipped":                                is(retained, drainv1alpha1.ReasonSkipped, "", "", gone(func(w *world) { w.claim("data", 2, skip) })),
-		"never bound":                            is(retained, drainv1alpha1.ReasonNeverBound, "", "", gone(func(w *world) { w.claim("data", 2, unbound) })),
+		"never bound":                            is(retained, drainv1alpha1.ReasonNeverBound, "", "", gone(func(w *world) { w.claim("data", 2, withoutVolume) })),
 		"its pod is still there":                 {given: gone(orphan, func(w *world) { w.pod("web-2", "data-web-2") }), wantState: waiting, wantReason: drainv1alpha1.ReasonPodStillExists, wantRetryAfter: recheck},
 		"a failed attempt is repeated":           is(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed, "", "StartJob", gone(lockedOrphan, func(w *world) { w.job(2, 1, failed) })),
 		"a failed attempt waits while suspended": is(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonSuspended, "", "", gone(lockedOrphan, suspended, func(w *world) { w.job(2, 1, failed) })),
@@ -480,7 +480,7 @@ func TestDecideUnderALockWithoutJob(t *testing.T) {
 		"a claim is gone":                           released(`"logs-web-2"`, lockedOrphan, func(w *world) { w.templates("data", "logs") }),
 		"a claim is being deleted":                  released("being deleted", func(w *world) { w.claim("data", 2, claimTerminating); w.lock(2) }),
 		"a claim has lost its volume":               released("lost", func(w *world) { w.claim("data", 2, volumeLost); w.lock(2) }),
-		"the claims never had a volume":             released("never", func(w *world) { w.claim("data", 2, unbound); w.lock(2) }),
+		"the claims never had a volume":             released("never", func(w *world) { w.claim("data", 2, withoutVolume); w.lock(2) }),
 		"another pod uses a claim":                  {given: all(lockedOrphan, func(w *world) { w.pod("debug", "data-web-2") }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"debug"`, wantRetryAfter: recheck},
 		"another pod uses a claim, and wanted back": released("back in range", lockedOrphan, scaledUp, func(w *world) { w.pod("debug", "data-web-2") }),
 	})
@@ -536,7 +536,7 @@ func TestDecideAboutARunningJob(t *testing.T) {
 
 		"a new pod is admitted":                      with(says(drainv1alpha1.ReasonPodNotStarted, "not started", "UngatePod", job(), pod(gated)), admits(1)),
 		"the next pod is admitted after a failed":    with(says(drainv1alpha1.ReasonJobRunning, "", "UngatePod", job(), pod(ended(1, "x")), pod(gated)), admits(2)),
-		"also while the ordinal is wanted back":      with(says(drainv1alpha1.ReasonWantedBack, "", "UngatePod", scaledUp, job(), pod(ended(1, "x")), pod(gated)), admits(2)),
+		"also while the ordinal is wanted back":      with(says(drainv1alpha1.ReasonBackInRange, "", "UngatePod", scaledUp, job(), pod(ended(1, "x")), pod(gated)), admits(2)),
 		"a gated pod that is going is not":           says(drainv1alpha1.ReasonPodNotStarted, "", "", job(), pod(gated, podTerminating)),
 		"another gate is not ours to lift":           says(drainv1alpha1.ReasonQueued, "kueue.x-k8s.io/admission", "", job(), pod(gated, func(p *corev1.Pod) { p.Spec.SchedulingGates[0].Name = "kueue.x-k8s.io/admission" })),
 		"no second pod beside a live one":            says(drainv1alpha1.ReasonJobRunning, "", "", job(), pod(running), pod(gated)),
@@ -559,7 +559,7 @@ func TestDecideAboutARunningJob(t *testing.T) {
 		"a claim goes when a pod has ended well":     says(drainv1alpha1.ReasonJobRunning, "fine", "", claimGoing, job(), pod(ended(0, "fine"))),
 		"the policy is being deleted":                says(drainv1alpha1.ReasonStoppingJob, "policy", "DeleteJob", deleted, job(), pod(running)),
 		"wanted back before a pod ran":               says(drainv1alpha1.ReasonStoppingJob, "back in range", "DeleteJob", scaledUp, job(), pod(unschedulable)),
-		"wanted back, Wait":                          says(drainv1alpha1.ReasonWantedBack, "Wait", "", scaledUp, job(), pod(running)),
+		"wanted back, Wait":                          says(drainv1alpha1.ReasonBackInRange, "Wait", "", scaledUp, job(), pod(running)),
 		"wanted back, Cancel":                        says(drainv1alpha1.ReasonStoppingJob, "Cancel", "DeleteJob", scaledUp, cancel, job(), pod(running)),
 		"Cancel means nothing out of range":          says(drainv1alpha1.ReasonJobRunning, "", "", cancel, job(), pod(running)),
 		"suspend lets a running drain go on":         says(drainv1alpha1.ReasonJobRunning, "", "", suspended, job(), pod(running)),

@@ -471,9 +471,12 @@ func scaledRetain(e *evidence) bool {
 }
 
 func neverBound(e *evidence) bool {
-	return !slices.ContainsFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool {
-		return claim.Spec.VolumeName != "" || claim.Status.Phase != corev1.ClaimPending
-	})
+	return !slices.ContainsFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool { return !unbound(&claim) })
+}
+
+// unbound reports whether a claim never had a volume.
+func unbound(claim *corev1.PersistentVolumeClaim) bool {
+	return claim.Spec.VolumeName == "" && claim.Status.Phase == corev1.ClaimPending
 }
 
 // ambiguous reports whether claims of the StatefulSet may be another one's. Those of the ordinal that seem to be missing may

@@ -77,7 +77,7 @@ func TestInvariantsHoldForWhateverTheClusterHolds(t *testing.T) {
 	}
 	for _, reason := range []string{
 		drainv1alpha1.ReasonPodStillExists, drainv1alpha1.ReasonWaitingForReadyReplicas, drainv1alpha1.ReasonWaitingForSlot, drainv1alpha1.ReasonClaimInUse, drainv1alpha1.ReasonStarting,
-		drainv1alpha1.ReasonStatefulSetNotObserved, drainv1alpha1.ReasonLocked, drainv1alpha1.ReasonJobRunning, drainv1alpha1.ReasonPodNotStarted, drainv1alpha1.ReasonImagePullFailed, drainv1alpha1.ReasonWantedBack,
+		drainv1alpha1.ReasonStatefulSetNotObserved, drainv1alpha1.ReasonLocked, drainv1alpha1.ReasonJobRunning, drainv1alpha1.ReasonPodNotStarted, drainv1alpha1.ReasonImagePullFailed, drainv1alpha1.ReasonBackInRange,
 		drainv1alpha1.ReasonStoppingJob, drainv1alpha1.ReasonMarkingClaims, drainv1alpha1.ReasonDeletingClaims, drainv1alpha1.ReasonReleasingLock, drainv1alpha1.ReasonJobFailed, drainv1alpha1.ReasonAttemptsExhausted,
 		drainv1alpha1.ReasonClaimMissing, drainv1alpha1.ReasonClaimLost, drainv1alpha1.ReasonClaimTerminating, drainv1alpha1.ReasonWhenScaledRetain, drainv1alpha1.ReasonSkipped, drainv1alpha1.ReasonClaimsKept,
 		drainv1alpha1.ReasonNeverBound, drainv1alpha1.ReasonStatefulSetNotFound, drainv1alpha1.ReasonSuspended, drainv1alpha1.ReasonInvalidTemplate, drainv1alpha1.ReasonWaitingForMinOrphanedSeconds,
@@ -188,7 +188,7 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 			continue
 		}
 		w.claim(w.StatefulSet.Spec.VolumeClaimTemplates[i].Name, ordinal, some(r,
-			change[claim]{3, bornAfterTheLock}, change[claim]{markChance, mark}, change[claim]{3, skip}, change[claim]{4, claimTerminating}, change[claim]{3, volumeLost}, change[claim]{4, unbound},
+			change[claim]{3, bornAfterTheLock}, change[claim]{markChance, mark}, change[claim]{3, skip}, change[claim]{4, claimTerminating}, change[claim]{3, volumeLost}, change[claim]{4, withoutVolume},
 			change[claim]{5, unusedSince(corev1.ConditionTrue, noon)}, change[claim]{4, unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(time.Hour)))}, change[claim]{4, unusedSince(corev1.ConditionFalse, noon)})...)
 	}
 	locked := r.IntN(100) < 60
@@ -566,7 +566,7 @@ func (c *checker) status(s drainv1alpha1.DrainPolicyStatus) {
 		}
 		seen.Insert(*entry.Ordinal)
 	}
-	if len(s.Drains) > 100 || s.Orphans == nil || s.Draining == nil || s.Drained == nil || s.Failed == nil || s.OrphanedCapacity == nil {
+	if len(s.Drains) > 100 || s.Undrained == nil || s.Draining == nil || s.Kept == nil || s.Failed == nil || s.OrphanedCapacity == nil {
 		c.fail("the status is outside the schema: %+v", s)
 	}
 	if s.ObservedGeneration != c.world.Policy.Generation {

@@ -452,7 +452,11 @@ func (p *planner) readiness() Condition {
 	if p.template.Status != metav1.ConditionTrue {
 		return p.template
 	}
-	return Condition{Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonArmed, Message: p.readyMessage()}
+	reason := drainv1alpha1.ReasonAccepted
+	if p.Policy.Spec.WhenScaled == drainv1alpha1.WhenScaledRetain {
+		reason = drainv1alpha1.ReasonRetainsClaims
+	}
+	return Condition{Status: metav1.ConditionTrue, Reason: reason, Message: p.readyMessage()}
 }
 
 // readyMessage says what a scale-down of the StatefulSet brings, and what its author should know.
@@ -460,7 +464,7 @@ func (p *planner) readyMessage() string {
 	name := p.Policy.Spec.StatefulSetRef.Name
 	message := fmt.Sprintf("A scale-down of StatefulSet %q will be drained", name)
 	if p.Policy.Spec.WhenScaled == drainv1alpha1.WhenScaledRetain {
-		message = fmt.Sprintf("A scale-down of StatefulSet %q keeps the claims undrained, because spec.whenScaled is Retain", name)
+		message = fmt.Sprintf("A scale-down of StatefulSet %q retains the claims without draining them, because spec.whenScaled is Retain", name)
 	}
 	if p.Policy.Spec.Proof == drainv1alpha1.ProofExitCode {
 		message += "; spec.proof is ExitCode, so a drain that the kubelet ends before it is done counts as a success if it exits with 0"

@@ -72,9 +72,9 @@ func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
 		// wantRetryAfter is when to try again what nobody watches.
 		wantRetryAfter time.Duration
 	}{
-		"armed":                                 {wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: "will be drained"},
-		"armed, and asked to drain nothing":     {given: retain, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: "whenScaled"},
-		"the set keeps its claims":              {given: keepsClaims(appsv1.RetainPersistentVolumeClaimRetentionPolicyType), wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
+		"accepted":                              {wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted, wantSays: "will be drained"},
+		"accepted, and asked to drain nothing":  {given: retain, wantStatus: "True", wantReason: drainv1alpha1.ReasonRetainsClaims, wantSays: "whenScaled"},
+		"the set keeps its claims":              {given: keepsClaims(appsv1.RetainPersistentVolumeClaimRetentionPolicyType), wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted},
 		"the policy is being deleted":           {given: all(deleted, rival), wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyDeleted},
 		"an older policy":                       {given: all(rival, refused), wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyConflict, wantSays: `"older"`, wantStalled: true},
 		"no StatefulSet":                        {given: func(w *world) { w.StatefulSet = nil }, wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound, wantSays: `"web" does not exist in namespace "shop"`},
@@ -82,18 +82,18 @@ func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
 		"no claim templates":                    {given: func(w *world) { w.templates() }, wantStatus: "False", wantReason: drainv1alpha1.ReasonNoClaimTemplates, wantStalled: true},
 		"the set deletes its claims":            {given: keepsClaims(appsv1.DeletePersistentVolumeClaimRetentionPolicyType), wantStatus: "False", wantReason: drainv1alpha1.ReasonClaimsDeletedOnScaleDown, wantSays: "persistentVolumeClaimRetentionPolicy", wantStalled: true},
 		"it takes its claims with it":           {given: all(ownsClaims, whenDeleted), wantStatus: "False", wantReason: drainv1alpha1.ReasonClaimsDeletedWithStatefulSet, wantSays: "persistentVolumeClaimRetentionPolicy.whenDeleted", wantStalled: true},
-		"it takes its claims with it, as asked": {given: ownsClaims, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
-		"asked to drain a set that is deleted":  {given: whenDeleted, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
+		"it takes its claims with it, as asked": {given: ownsClaims, wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted},
+		"asked to drain a set that is deleted":  {given: whenDeleted, wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted},
 		"it goes, and its claims are kept": {given: all(func(w *world) {
 			keepsClaims(appsv1.RetainPersistentVolumeClaimRetentionPolicyType)(w)
 			w.StatefulSet.Spec.PersistentVolumeClaimRetentionPolicy.WhenDeleted = appsv1.RetainPersistentVolumeClaimRetentionPolicyType
-		}, whenDeleted), wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
+		}, whenDeleted), wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted},
 		"no StatefulSet, but claims like its own": {given: func(w *world) { w.claim("data", 0); w.claim("logs", 0); w.StatefulSet = nil }, wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound, wantSays: "2 claims named like its own are there"},
 		"pods without a grace period":             {given: noGrace, wantStatus: "False", wantReason: drainv1alpha1.ReasonGracePeriodZero, wantSays: "terminationGracePeriodSeconds: 0", wantStalled: true},
-		"a hundred claim templates":               {given: func(w *world) { w.templates(names(100)...) }, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
+		"a hundred claim templates":               {given: func(w *world) { w.templates(names(100)...) }, wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted},
 		"too many claim templates":                {given: func(w *world) { w.templates(names(101)...) }, wantStatus: "False", wantReason: drainv1alpha1.ReasonTooManyClaimTemplates, wantSays: "has 101 volumeClaimTemplates; a policy can drain at most 100", wantStalled: true},
-		"exit codes are believed":                 {given: exitCode, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: "counts as a success if it exits with 0"},
-		"exit codes delete claims":                {given: all(exitCode, deleteClaims), wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: "its claims are deleted with what it left on them"},
+		"exit codes are believed":                 {given: exitCode, wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted, wantSays: "counts as a success if it exits with 0"},
+		"exit codes delete claims":                {given: all(exitCode, deleteClaims), wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted, wantSays: "its claims are deleted with what it left on them"},
 		"a template that was too large to keep": {given: func(w *world) {
 			w.Policy.Spec.Template = corev1.PodTemplateSpec{}
 			metav1.SetMetaDataAnnotation(&w.Policy.ObjectMeta, drainv1alpha1.TemplateTooLargeAnnotation, "the template is larger than most")
@@ -101,18 +101,18 @@ func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
 		"no containers":                            {given: func(w *world) { w.Policy.Spec.Template.Spec.Containers = nil }, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "containers is empty", wantStalled: true},
 		"a volume hides a claim":                   {given: hides, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "volumes[1]", wantStalled: true},
 		"a volume that mounts an ordinal's claim":  {given: mounts("data-web-0"), wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: `volumes[0] mounts claim "data-web-0"`, wantStalled: true},
-		"a volume that mounts another claim":       {given: mounts("backup"), wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
-		"a volume that mounts another set's":       {given: mounts("data-api-0"), wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
+		"a volume that mounts another claim":       {given: mounts("backup"), wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted},
+		"a volume that mounts another set's":       {given: mounts("data-api-0"), wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted},
 		"the API server refuses the template":      {given: all(refused, suspended), wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "is forbidden", wantStalled: true, wantRetryAfter: 30 * time.Second},
 		"the API server could not be asked":        {given: func(w *world) { w.Unanswered = "timeout" }, wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPreflightFailed, wantSays: "timeout", wantRetryAfter: 30 * time.Second},
 		"claims that may be another set's":         {given: all(ambiguous, suspended), wantStatus: "False", wantReason: drainv1alpha1.ReasonAmbiguousClaims, wantSays: `"data-x-web-0" belongs to (2 such claims)`, wantStalled: true},
 		"suspended":                                {given: suspended, wantStatus: "False", wantReason: drainv1alpha1.ReasonSuspended},
-		"suspend: false":                           {given: func(w *world) { w.Policy.Spec.Suspend = ptr.To(false) }, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
+		"suspend: false":                           {given: func(w *world) { w.Policy.Spec.Suspend = ptr.To(false) }, wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted},
 		"the annotation can't be read":             {given: unreadable, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "The template can't be read: line 1", wantStalled: true},
 		"a volume of the annotation hides a claim": {given: all(fromAnnotation, hides), wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "spec.volumes[1] in annotation statefulsets.kubernetes.io/scaledown-pod-template is named", wantStalled: true},
 		"the API server refuses the annotation":    {given: all(fromAnnotation, refused), wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "annotation statefulsets.kubernetes.io/scaledown-pod-template is refused", wantStalled: true, wantRetryAfter: 30 * time.Second},
-		"annotations are ignored for a template":   {given: annotated, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: `its annotations statefulsets.kubernetes.io/scaledown-pod-template and statefulsets.kubernetes.io/drainer-pod-template are ignored, because DrainPolicy "web" has a template of its own`},
-		"one annotation is ignored for the other":  {given: all(fromAnnotation, annotated), wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed, wantSays: "its annotation statefulsets.kubernetes.io/drainer-pod-template is ignored, because statefulsets.kubernetes.io/scaledown-pod-template counts"},
+		"annotations are ignored for a template":   {given: annotated, wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted, wantSays: `its annotations statefulsets.kubernetes.io/scaledown-pod-template and statefulsets.kubernetes.io/drainer-pod-template are ignored, because DrainPolicy "web" has a template of its own`},
+		"one annotation is ignored for the other":  {given: all(fromAnnotation, annotated), wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted, wantSays: "its annotation statefulsets.kubernetes.io/drainer-pod-template is ignored, because statefulsets.kubernetes.io/scaledown-pod-template counts"},
 		"an older policy to give way to":           {given: all(rival, func(w *world) { w.Managed = true }), wantStatus: "False", wantReason: drainv1alpha1.ReasonManagedPolicyYielding, wantSays: `gives way to DrainPolicy "older"`},
 		"an older policy of the same sort":         {given: all(rival, func(w *world) { w.Managed, w.RivalManaged = true, true }), wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyConflict, wantStalled: true},
 		"an older policy that gives way":           {given: all(rival, func(w *world) { w.RivalManaged = true }), wantStatus: "False", wantReason: drainv1alpha1.ReasonManagedPolicyYielding, wantSays: `"older"`},
@@ -211,8 +211,8 @@ func TestStrandedClaimsAreNamedAndLeftAlone(t *testing.T) {
 	if len(status.StrandedClaims) != 3 || status.StrandedClaims[0] != (drainv1alpha1.ClaimReference{Name: "data-web-0", UID: "uid-of-data-web-0"}) {
 		t.Errorf("status.strandedClaims = %v, want all three with their UIDs", status.StrandedClaims)
 	}
-	if *status.Orphans != 1 || status.OrphanedCapacity.String() != "1Gi" {
-		t.Errorf("%d orphans of %s, want the stranded claims left out", *status.Orphans, status.OrphanedCapacity)
+	if *status.Undrained != 1 || status.OrphanedCapacity.String() != "1Gi" {
+		t.Errorf("%d orphans of %s, want the stranded claims left out", *status.Undrained, status.OrphanedCapacity)
 	}
 }
 
@@ -240,7 +240,7 @@ func TestRetryAfterIsTheSoonestOfAll(t *testing.T) {
 	if got := plan.RetryAfter(); got != 5*time.Second {
 		t.Errorf("RetryAfter = %v, want 5s", got)
 	}
-	plan.Ready.Reason, plan.Drains = drainv1alpha1.ReasonArmed, plan.Drains[:2]
+	plan.Ready.Reason, plan.Drains = drainv1alpha1.ReasonAccepted, plan.Drains[:2]
 	if got := plan.RetryAfter(); got != time.Minute {
 		t.Errorf("RetryAfter = %v, want 1m", got)
 	}

@@ -47,7 +47,7 @@ func progress(e *evidence) (reason, message string) {
 	case pods.hindrance != "":
 		return pods.hindrance, pods.message
 	case e.inRange:
-		return drainv1alpha1.ReasonWantedBack, fmt.Sprintf("The ordinal is back in range; its pod starts when Job %q has ended, because spec.whenScaledUp is Wait", e.job.Name)
+		return drainv1alpha1.ReasonBackInRange, fmt.Sprintf("The ordinal is back in range; its pod starts when Job %q has ended, because spec.whenScaledUp is Wait", e.job.Name)
 	case ptr.Deref(e.job.Spec.Suspend, false):
 		return drainv1alpha1.ReasonQueued, fmt.Sprintf("Job %q is suspended, by a queueing controller for example", e.job.Name)
 	case !pods.started:

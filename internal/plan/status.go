@@ -70,10 +70,10 @@ func (p *planner) drainedCondition(drains []Drain) Condition {
 			if head == nil || urgency[d.State] < urgency[head.State] {
 				head = d
 			}
-		case d.State == drainv1alpha1.DrainRetained:
-			retained++
-		default:
+		case d.State == drainv1alpha1.DrainDrained:
 			kept++
+		case d.undrained():
+			retained++
 		}
 	}
 	switch {
@@ -83,15 +83,20 @@ func (p *planner) drainedCondition(drains []Drain) Condition {
 		return Condition{Status: metav1.ConditionFalse, Reason: head.Reason, Message: fmt.Sprintf("Ordinal %d: %s (and %d more)", head.Ordinal, head.Message, pending-1)}
 	case p.StatefulSet == nil && !p.drainsDeleted() || p.StatefulSet != nil && p.StatefulSet.DeletionTimestamp != nil || p.Rival != "" || p.Policy.DeletionTimestamp != nil:
 		return Condition{Status: metav1.ConditionUnknown, Reason: p.ready.Reason, Message: p.ready.Message}
-	case retained == 0 && len(p.stranded) > 0:
-		return Condition{Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonClaimsStranded, Message: fmt.Sprintf("Nothing awaits a drain, but %d claims named like the StatefulSet's have another claim template or other labels, and nobody drains them; see status.strandedClaims", len(p.stranded))}
 	case retained > 0:
-		return Condition{Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonRetained, Message: fmt.Sprintf("The claims of %d ordinals are kept undrained, as asked; status.drains says why", retained)}
+		return Condition{Status: metav1.ConditionFalse, Reason: drainv1alpha1.ReasonRetained, Message: fmt.Sprintf("Retaining the undrained claims of %d ordinals, as requested; status.drains has the reason for each ordinal", retained)}
+	case len(p.stranded) > 0:
+		return Condition{Status: metav1.ConditionFalse, Reason: drainv1alpha1.ReasonClaimsStranded, Message: fmt.Sprintf("No drain is pending, but the operator does not drain %d claims that are named like the StatefulSet's and have another claim template or other labels; see status.strandedClaims", len(p.stranded))}
 	case kept > 0:
 		return Condition{Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonAllDrained, Message: fmt.Sprintf("The claims of %d ordinals are drained and kept", kept)}
 	default:
-		return Condition{Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonNoOrphans, Message: "No claims lie outside the StatefulSet's range"}
+		return Condition{Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonNoOrphans, Message: "No undrained data is outside the StatefulSet's range"}
 	}
+}
+
+// undrained reports whether claims of the ordinal may hold data that no drain has moved. Claims that never had a volume hold none.
+func (d *Drain) undrained() bool {
+	return d.State != drainv1alpha1.DrainDrained && slices.ContainsFunc(d.Claims, func(claim corev1.PersistentVolumeClaim) bool { return !unbound(&claim) })
 }
 
 func (p *planner) stalledCondition(drains []Drain) Condition {
@@ -292,7 +297,7 @@ func (p *Plan) Status(policy *drainv1alpha1.DrainPolicy, now metav1.Time) drainv
 }
 
 func (p *Plan) count(status *drainv1alpha1.DrainPolicyStatus) {
-	var orphans, draining, drained, failed int32
+	var undrained, draining, kept, failed int32
 	capacity := resource.Quantity{Format: resource.BinarySI}
 	for i := range p.Drains {
 		d := &p.Drains[i]
@@ -305,16 +310,17 @@ func (p *Plan) count(status *drainv1alpha1.DrainPolicyStatus) {
 		if d.InRange {
 			continue
 		}
-		if d.State == drainv1alpha1.DrainDrained {
-			drained++
-		} else if len(d.Claims) > 0 && d.Reason != drainv1alpha1.ReasonNeverBound {
-			orphans++
+		switch {
+		case d.State == drainv1alpha1.DrainDrained:
+			kept++
+		case d.undrained():
+			undrained++
 		}
 		for j := range d.Claims {
 			capacity.Add(d.Claims[j].Status.Capacity[corev1.ResourceStorage])
 		}
 	}
-	status.Orphans, status.Draining, status.Drained, status.Failed = &orphans, &draining, &drained, &failed
+	status.Undrained, status.Draining, status.Kept, status.Failed = &undrained, &draining, &kept, &failed
 	status.OrphanedCapacity = &capacity
 }
 

@@ -58,10 +58,14 @@ func TestDrainedCondition(t *testing.T) {
 	}{
 		"no orphans":                      {wantStatus: "True", wantReason: drainv1alpha1.ReasonNoOrphans},
 		"all drained and kept":            {given: func(w *world) { w.claim("data", 2, markedAt(4)); w.claim("data", 3, markedAt(4)) }, wantStatus: "True", wantReason: drainv1alpha1.ReasonAllDrained, wantSays: "2 ordinals"},
-		"some kept undrained":             {given: two, wantStatus: "True", wantReason: drainv1alpha1.ReasonRetained, wantSays: "1 ordinals"},
-		"claims are stranded":             {given: stranded, wantStatus: "True", wantReason: drainv1alpha1.ReasonClaimsStranded, wantSays: "1 claims"},
-		"some stranded beside those kept": {given: all(stranded, func(w *world) { w.claim("data", 2, markedAt(4)) }), wantStatus: "True", wantReason: drainv1alpha1.ReasonClaimsStranded},
-		"some retained beside them":       {given: all(two, stranded, ofTheSelector), wantStatus: "True", wantReason: drainv1alpha1.ReasonRetained, wantSays: "1 ordinals"},
+		"some kept undrained":             {given: two, wantStatus: "False", wantReason: drainv1alpha1.ReasonRetained, wantSays: "1 ordinals"},
+		"whenScaled: Retain":              {given: all(orphan, retain), wantStatus: "False", wantReason: drainv1alpha1.ReasonRetained, wantSays: "1 ordinals"},
+		"never bound":                     {given: func(w *world) { w.claim("data", 2, withoutVolume) }, wantStatus: "True", wantReason: drainv1alpha1.ReasonNoOrphans},
+		"never bound, whenScaled: Retain": {given: all(retain, func(w *world) { w.claim("data", 2, withoutVolume) }), wantStatus: "True", wantReason: drainv1alpha1.ReasonNoOrphans},
+		"never bound beside those kept":   {given: func(w *world) { w.claim("data", 2, withoutVolume); w.claim("data", 3, markedAt(4)) }, wantStatus: "True", wantReason: drainv1alpha1.ReasonAllDrained},
+		"claims are stranded":             {given: stranded, wantStatus: "False", wantReason: drainv1alpha1.ReasonClaimsStranded, wantSays: "1 claims"},
+		"some stranded beside those kept": {given: all(stranded, func(w *world) { w.claim("data", 2, markedAt(4)) }), wantStatus: "False", wantReason: drainv1alpha1.ReasonClaimsStranded},
+		"some retained beside them":       {given: all(two, stranded, ofTheSelector), wantStatus: "False", wantReason: drainv1alpha1.ReasonRetained, wantSays: "1 ordinals"},
 		"one waits beside the stranded":   {given: all(stranded, func(w *world) { w.claim("data", 2, labelled("web")) }), wantStatus: "False", wantReason: drainv1alpha1.ReasonStarting},
 		"stranded, and no StatefulSet":    {given: all(stranded, func(w *world) { w.StatefulSet = nil }), wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonStatefulSetNotFound},
 		"one waits":                       {given: all(orphan, suspended), wantStatus: "False", wantReason: drainv1alpha1.ReasonSuspended, wantSays: "Ordinal 2: No drain is started"},
@@ -153,27 +157,28 @@ func TestWhatTheActorLearnsReplacesThePlan(t *testing.T) {
 
 func TestStatusCountsWhatThereIs(t *testing.T) {
 	tests := map[string]struct {
-		given                                              func(*world)
-		wantOrphans, wantDraining, wantDrained, wantFailed int32
-		wantCapacity                                       string
+		given                                             func(*world)
+		wantUndrained, wantDraining, wantKept, wantFailed int32
+		wantCapacity                                      string
 	}{
-		"nothing":         {wantCapacity: "0"},
-		"an orphan":       {given: orphan, wantOrphans: 1, wantCapacity: "1Gi"},
-		"two claims":      {given: all(orphan, func(w *world) { w.templates("data", "logs"); w.claim("logs", 2) }), wantOrphans: 1, wantCapacity: "2Gi"},
-		"draining":        {given: lockedOrphan, wantOrphans: 1, wantDraining: 1, wantCapacity: "1Gi"},
-		"failed":          {given: all(lockedOrphan, func(w *world) { w.job(2, 1, failed) }), wantOrphans: 1, wantDraining: 1, wantFailed: 1, wantCapacity: "1Gi"},
-		"kept":            {given: func(w *world) { w.claim("data", 2, markedAt(4)) }, wantDrained: 1, wantCapacity: "1Gi"},
-		"skipped":         {given: func(w *world) { w.claim("data", 2, skip) }, wantOrphans: 1, wantCapacity: "1Gi"},
-		"never bound":     {given: func(w *world) { w.claim("data", 2, unbound) }, wantCapacity: "0"},
-		"wanted back":     {given: all(lockedOrphan, scaledUp), wantDraining: 1, wantCapacity: "0"},
-		"the claims went": {given: func(w *world) { w.lock(2) }, wantDraining: 1, wantCapacity: "0"},
+		"nothing":               {wantCapacity: "0"},
+		"an orphan":             {given: orphan, wantUndrained: 1, wantCapacity: "1Gi"},
+		"two claims":            {given: all(orphan, func(w *world) { w.templates("data", "logs"); w.claim("logs", 2) }), wantUndrained: 1, wantCapacity: "2Gi"},
+		"draining":              {given: lockedOrphan, wantUndrained: 1, wantDraining: 1, wantCapacity: "1Gi"},
+		"failed":                {given: all(lockedOrphan, func(w *world) { w.job(2, 1, failed) }), wantUndrained: 1, wantDraining: 1, wantFailed: 1, wantCapacity: "1Gi"},
+		"kept":                  {given: func(w *world) { w.claim("data", 2, markedAt(4)) }, wantKept: 1, wantCapacity: "1Gi"},
+		"skipped":               {given: func(w *world) { w.claim("data", 2, skip) }, wantUndrained: 1, wantCapacity: "1Gi"},
+		"never bound":           {given: func(w *world) { w.claim("data", 2, withoutVolume) }, wantCapacity: "0"},
+		"never bound, retained": {given: all(retain, func(w *world) { w.claim("data", 2, withoutVolume) }), wantCapacity: "0"},
+		"back in range":         {given: all(lockedOrphan, scaledUp), wantDraining: 1, wantCapacity: "0"},
+		"the claims went":       {given: func(w *world) { w.lock(2) }, wantDraining: 1, wantCapacity: "0"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := given(tc.given).status()
-			if *s.Orphans != tc.wantOrphans || *s.Draining != tc.wantDraining || *s.Drained != tc.wantDrained || *s.Failed != tc.wantFailed {
-				t.Errorf("orphans, draining, drained, failed = %d, %d, %d, %d, want %d, %d, %d, %d",
-					*s.Orphans, *s.Draining, *s.Drained, *s.Failed, tc.wantOrphans, tc.wantDraining, tc.wantDrained, tc.wantFailed)
+			if *s.Undrained != tc.wantUndrained || *s.Draining != tc.wantDraining || *s.Kept != tc.wantKept || *s.Failed != tc.wantFailed {
+				t.Errorf("undrained, draining, kept, failed = %d, %d, %d, %d, want %d, %d, %d, %d",
+					*s.Undrained, *s.Draining, *s.Kept, *s.Failed, tc.wantUndrained, tc.wantDraining, tc.wantKept, tc.wantFailed)
 			}
 			if want := resource.MustParse(tc.wantCapacity); s.OrphanedCapacity.Cmp(want) != 0 {
 				t.Errorf("orphanedCapacity = %s, want %s", s.OrphanedCapacity, &want)
@@ -405,8 +410,8 @@ func TestStatusIsBounded(t *testing.T) {
 	if !slices.Equal(kept, []int32{29, 28, 27, 26, 25, 24, 23, 22, 21, 20}) {
 		t.Errorf("the ended drains that are shown are %v, want the ten that ended last", kept)
 	}
-	if *s.Orphans != 120 || *s.Drained != 28 || *s.Draining != 5 {
-		t.Errorf("orphans, drained, draining = %d, %d, %d, want all of them counted: 120, 28, 5", *s.Orphans, *s.Drained, *s.Draining)
+	if *s.Undrained != 120 || *s.Kept != 28 || *s.Draining != 5 {
+		t.Errorf("undrained, kept, draining = %d, %d, %d, want all of them counted: 120, 28, 5", *s.Undrained, *s.Kept, *s.Draining)
 	}
 }
 

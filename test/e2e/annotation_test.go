@@ -41,7 +41,7 @@ const (
 	managedPolicy = storeName + "-managed"
 )
 
-// podTemplate is the JSON of a Pod in the shape of the published example, as somebody would write it.
+// podTemplate is the JSON of a Pod in the shape of the published example, as a user would write it.
 func podTemplate(flags ...string) string {
 	args := `"drain", "--data=/var/lib/datastore/data", "--retry-interval=200ms"`
 	for _, flag := range flags {
@@ -127,7 +127,7 @@ func (w *world) expectManagedDrain(ctx context.Context, ordinal int32, want stri
 }
 
 var _ = Describe("A StatefulSet with the annotation of statefulset-scaledown-controller", func() {
-	It("waits while the annotation has a mistake, which is named, and is drained when it is mended", SpecTimeout(specTimeout), func(ctx SpecContext) {
+	It("waits while the annotation has a mistake, which is named, and is drained when it is fixed", SpecTimeout(specTimeout), func(ctx SpecContext) {
 		w.create(ctx, service(), statefulSet(3, annotated(strings.Replace(podTemplate(), `"name": "main",`, `"name": "main"`, 1))))
 		w.expectReplicas(ctx, 3)
 		w.expectCondition(ctx, managedPolicy, drainv1alpha1.ConditionReady, "False "+drainv1alpha1.ReasonInvalidTemplate+
@@ -165,10 +165,10 @@ var _ = Describe("A StatefulSet with the annotation of statefulset-scaledown-con
 		w.scale(ctx, 1)
 		w.expectReplicas(ctx, 1)
 		Expect(w.claimUID(ctx, claim("data", 1))).NotTo(BeEmpty())
-		Expect(w.recorder.drainPods()).To(HaveLen(1), "nobody drains it any more")
+		Expect(w.recorder.drainPods()).To(HaveLen(1), "no drain of it starts any more")
 	})
 
-	It("is drained by the policy that somebody writes for it, in the midst of a drain by the annotation", SpecTimeout(specTimeout), func(ctx SpecContext) {
+	It("is drained by a policy that a user creates for it during a drain by the annotation", SpecTimeout(specTimeout), func(ctx SpecContext) {
 		const each = 8
 		w.create(ctx, service(), statefulSet(2, annotated(podTemplate("--hold="+holdKey))))
 		w.expectReplicas(ctx, 2)
@@ -187,7 +187,7 @@ var _ = Describe("A StatefulSet with the annotation of statefulset-scaledown-con
 		w.expectOneEvent(ctx, "DrainPolicy", storeName, "AnnotationIgnored")
 	})
 
-	DescribeTable("can be deleted in the midst of a drain, and created again",
+	DescribeTable("can be deleted during a drain, and created again",
 		func(ctx SpecContext, how metav1.DeletionPropagation) {
 			const each = 8
 			w.create(ctx, service(), statefulSet(2, annotated(podTemplate("--hold="+holdKey))))
@@ -218,12 +218,12 @@ var _ = Describe("A StatefulSet with the annotation of statefulset-scaledown-con
 			w.create(ctx, statefulSet(1, annotated(podTemplate("--hold="+holdKey))))
 			w.expectReplicas(ctx, 1)
 			Eventually(ctx, func(g Gomega) {
-				anew, other := w.managedUID(ctx)
+				again, other := w.managedUID(ctx)
 				g.Expect(other).NotTo(BeElementOf(owner, types.UID("")), "the new StatefulSet must own the policy")
 				if how == metav1.DeletePropagationOrphan {
-					g.Expect(anew).To(Equal(policy), "the policy must stay")
+					g.Expect(again).To(Equal(policy), "the policy must stay")
 				} else {
-					g.Expect(anew).NotTo(Equal(policy))
+					g.Expect(again).NotTo(Equal(policy))
 				}
 			}).Should(Succeed())
 			w.release(ctx)

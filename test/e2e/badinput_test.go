@@ -46,7 +46,7 @@ var _ = Describe("A policy that can't work", func() {
 	// expectArmed waits until the policy has recovered, and looks that nothing happened until then.
 	expectArmed := func(ctx SpecContext, policy, reason string) {
 		GinkgoHelper()
-		w.expectCondition(ctx, policy, drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonArmed)
+		w.expectCondition(ctx, policy, drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonAccepted)
 		w.expectOneEvent(ctx, "DrainPolicy", policy, reason)
 		w.expectUntouched()
 		w.expectNoLoop(policy)
@@ -141,12 +141,12 @@ var _ = Describe("A policy that can't work", func() {
 	It("is the second one for its StatefulSet, and leaves a scale-down to the first", SpecTimeout(specTimeout), func(ctx SpecContext) {
 		w.startStore(ctx, statefulSet(2), drainPolicy(named("first"), whenDrained(drainv1alpha1.WhenDrainedDelete)))
 		records := w.fillAll(ctx, 2, 6)
-		// Policies of one second are told apart by name; another second makes it the younger one beyond doubt.
+		// Policies of one second are distinguished by name; another second makes it the younger one beyond doubt.
 		first := w.policy(ctx, "first")
 		Eventually(ctx, time.Now).Should(BeTemporally(">", first.CreationTimestamp.Add(time.Second)))
 		w.create(ctx, drainPolicy(named("a-second")))
 		expectRefused(ctx, "a-second", drainv1alpha1.ReasonPolicyConflict, `"first"`)
-		w.expectCondition(ctx, "first", drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonArmed)
+		w.expectCondition(ctx, "first", drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonAccepted)
 
 		w.scale(ctx, 1)
 		w.expectNoClaim(ctx, claim("data", 1))
@@ -154,7 +154,7 @@ var _ = Describe("A policy that can't work", func() {
 		Expect(w.recorder.drainJobs()).To(HaveExactElements(HaveField("ObjectMeta.OwnerReferences", ConsistOf(HaveField("Name", "first")))))
 
 		Expect(cluster.Delete(ctx, first)).To(Succeed())
-		w.expectCondition(ctx, "a-second", drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonArmed)
+		w.expectCondition(ctx, "a-second", drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonAccepted)
 		w.expectOneEvent(ctx, "DrainPolicy", "a-second", drainv1alpha1.ReasonPolicyConflict)
 		w.expectNoLoop("a-second")
 	})
@@ -167,7 +167,7 @@ var _ = Describe("A policy that can't work", func() {
 		Expect(err).To(MatchError(ContainSubstring("restartPolicy must be OnFailure or Never")))
 	})
 
-	It("names an image that doesn't exist: the claim stays as it is, and the drain starts when the template is mended", SpecTimeout(specTimeout), func(ctx SpecContext) {
+	It("names an image that doesn't exist: the claim stays as it is, and the drain starts when the template is fixed", SpecTimeout(specTimeout), func(ctx SpecContext) {
 		w.startStore(ctx, statefulSet(2), drainPolicy(whenDrained(drainv1alpha1.WhenDrainedDelete), func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Template.Spec.Containers[0].Image = "localhost/no-such-image:dev"
 		}))

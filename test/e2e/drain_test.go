@@ -181,7 +181,7 @@ var _ = Describe("A scale-down", func() {
 		w.scale(ctx, 1)
 		w.expectReplicas(ctx, 1)
 		w.expectDrain(ctx, 1, drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonSuspended)
-		Expect(w.policy(ctx, storeName).Status.Orphans).To(HaveValue(Equal(int32(1))), "orphans are reported all the same")
+		Expect(w.policy(ctx, storeName).Status.Undrained).To(HaveValue(Equal(int32(1))), "orphans are reported all the same")
 		w.expectUntouched()
 
 		w.changePolicy(ctx, storeName, func(p *drainv1alpha1.DrainPolicy) { p.Spec.Suspend = new(false) })
@@ -230,7 +230,7 @@ var _ = Describe("A drain that fails", func() {
 	})
 })
 
-var _ = Describe("A scale-up in the midst of a drain", func() {
+var _ = Describe("A scale-up during a drain", func() {
 	const each = 8
 
 	It("waits for the drain's end under whenScaledUp Wait", SpecTimeout(specTimeout), func(ctx SpecContext) {
@@ -242,8 +242,8 @@ var _ = Describe("A scale-up in the midst of a drain", func() {
 		w.expectHalfWay(ctx, 2, each, 0, 1)
 
 		w.scale(ctx, 3)
-		w.expectDrain(ctx, 2, drainv1alpha1.DrainDraining, drainv1alpha1.ReasonWantedBack)
-		w.expectOneEvent(ctx, "StatefulSet", storeName, drainv1alpha1.ReasonWantedBack)
+		w.expectDrain(ctx, 2, drainv1alpha1.DrainDraining, drainv1alpha1.ReasonBackInRange)
+		w.expectOneEvent(ctx, "StatefulSet", storeName, drainv1alpha1.ReasonBackInRange)
 		// The StatefulSet controller has had its chance by now; the promises are held against the whole history at the end.
 		w.release(ctx)
 		w.expectReplicas(ctx, 3)
@@ -262,7 +262,7 @@ var _ = Describe("A scale-up in the midst of a drain", func() {
 		w.expectHalfWay(ctx, 1, each, 0)
 
 		w.scale(ctx, 2)
-		w.expectDrain(ctx, 1, drainv1alpha1.DrainDraining, drainv1alpha1.ReasonWantedBack)
+		w.expectDrain(ctx, 1, drainv1alpha1.DrainDraining, drainv1alpha1.ReasonBackInRange)
 		w.release(ctx)
 		w.expectReplicas(ctx, 2)
 		w.expectRecords(ctx, nil, 1)
@@ -294,8 +294,8 @@ var _ = Describe("A scale-up in the midst of a drain", func() {
 })
 
 var _ = Describe("The operator", func() {
-	// Serial, because it is everybody's operator.
-	It("goes on after a restart in the midst of a drain", Serial, SpecTimeout(specTimeout), func(ctx SpecContext) {
+	// Serial, because all tests share the operator.
+	It("continues after a restart during a drain", Serial, SpecTimeout(specTimeout), func(ctx SpecContext) {
 		const each = 8
 		w.startStore(ctx, statefulSet(3), drainPolicy(held(), whenDrained(drainv1alpha1.WhenDrainedDelete)))
 		records := w.fillAll(ctx, 3, each)
@@ -310,7 +310,7 @@ var _ = Describe("The operator", func() {
 		w.expectCondition(ctx, storeName, drainv1alpha1.ConditionDrained, "True "+drainv1alpha1.ReasonNoOrphans)
 		w.expectRecords(ctx, records, 0, 1)
 		w.expectNoLocks(ctx)
-		Expect(w.recorder.drainJobs()).To(HaveLen(1), "the running Job must be found again, not started anew")
+		Expect(w.recorder.drainJobs()).To(HaveLen(1), "the running Job must be found again, not started again")
 		Expect(w.recorder.drainPods()).To(HaveLen(1))
 	})
 
@@ -341,7 +341,7 @@ var _ = Describe("The operator", func() {
 		w.expectRecords(ctx, records, 0, 1)
 	})
 
-	It("lets the namespace go in the midst of a drain", SpecTimeout(specTimeout), func(ctx SpecContext) {
+	It("does not hold up the deletion of the namespace during a drain", SpecTimeout(specTimeout), func(ctx SpecContext) {
 		const each = 8
 		w.startStore(ctx, statefulSet(2), drainPolicy(held(), whenDrained(drainv1alpha1.WhenDrainedDelete)))
 		w.fillAll(ctx, 2, each)

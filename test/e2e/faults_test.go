@@ -82,7 +82,7 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 			Expect(cluster.Get(ctx, w.key(replica(1)), &pod)).To(Succeed(), "the Pod must still be there, on its dead node")
 			late := time.Since(pod.DeletionTimestamp.Time)
 			Expect(late).To(BeNumerically(">=", 30*time.Second), "a Pod may take its time")
-			Expect(late).To(BeNumerically("<", time.Minute), "and then somebody must be told")
+			Expect(late).To(BeNumerically("<", time.Minute), "and then the policy must report it")
 			w.expectNothingStarted()
 			seen("%.0f s after the grace period: %s", late.Seconds(), said)
 
@@ -122,7 +122,7 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 
 			l.partition(ctx, l.shaky)
 			w.release(ctx)
-			// It can't reach the replica now. A minute is more than the time in which anybody acted above.
+			// It can't reach the replica now. A minute is more than the time in which the operator acted above.
 			Consistently(ctx, func(g Gomega) {
 				g.Expect(w.recorder.drainPods()).To(HaveLen(1))
 				g.Expect(w.claimUID(ctx, claim("data", 1))).To(Equal(uid))
@@ -133,7 +133,7 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 			w.onlyDrainPod()
 		})
 
-		It("partition under a drain Pod that is to be cancelled: the replica waits until it has really ended", SpecTimeout(faultTimeout), func(ctx SpecContext) {
+		It("partition under a drain Pod that is to be canceled: the replica waits until it has really ended", SpecTimeout(faultTimeout), func(ctx SpecContext) {
 			records := l.startHeld(ctx, l.shaky, evictedSoon, whenScaledUp(drainv1alpha1.WhenScaledUpCancel))
 			uid := w.claimUID(ctx, claim("data", 1))
 
@@ -181,7 +181,7 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 
 			w.expectNoClaim(ctx, claim("data", 1))
 			w.expectDrained(ctx, records, 0)
-			Expect(w.recorder.drainJobs()).To(HaveLen(1), "the Job must be found again, not started anew")
+			Expect(w.recorder.drainJobs()).To(HaveLen(1), "the Job must be found again, not started again")
 			w.onlyDrainPod()
 		},
 			Entry("the lock appears", SpecTimeout(faultTimeout), func(c change) bool {
@@ -267,7 +267,7 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 			Consistently(ctx, func() error {
 				_, err := clientset.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
 				return err
-			}).WithTimeout(20*time.Second).Should(HaveOccurred(), "nobody must answer")
+			}).WithTimeout(20*time.Second).Should(HaveOccurred(), "no server must answer")
 			l.run(ctx, "controlplane", "heal")
 			Eventually(ctx, operatorIsReady(ctx)).Should(Succeed())
 			Expect(w.claimUID(ctx, claim("data", 1))).To(Equal(uid))
@@ -362,7 +362,7 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 				p.Spec.Template.Spec.Containers = p.Spec.Template.Spec.Containers[:1]
 			})
 			remove(ctx, pod)
-			// Its last container exits 0 when it is told to end, so its node may report it as succeeded. That isn't believed.
+			// Its last container exits 0 when it gets SIGTERM, so its node may report it as succeeded. That isn't believed.
 			w.expectNoClaim(ctx, claim("data", 1))
 			w.expectDrained(ctx, records, 0)
 			pods := w.recorder.drainPods()

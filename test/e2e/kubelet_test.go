@@ -49,7 +49,7 @@ const (
 	measuring = "volumeStatsAggPeriod: 2s\n"
 )
 
-// exitingZero lets the drain exit 0 without a receipt when it is told to end, as many programs do.
+// exitingZero lets the drain exit 0 without a receipt when it gets SIGTERM, as many programs do.
 func exitingZero(p *drainv1alpha1.DrainPolicy) { drainArgs("--exit-0-on-sigterm")(p) }
 
 // filling lets the drain write 4 MiB to a volume that it has for nothing else.
@@ -135,7 +135,7 @@ func expectOnlyCondition(pod *corev1.Pod) {
 	Expect(pod.DeletionTimestamp).To(BeNil())
 }
 
-// What the kubelet and the nodes do to a drain that exits 0 when it is told to end. Records are counted before and after; the policies say Delete,
+// What the kubelet and the nodes do to a drain that exits 0 when it gets SIGTERM. Records are counted before and after; the policies say Delete,
 // so that what is lost would be lost for good.
 var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 	var l *lab

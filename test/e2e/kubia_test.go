@@ -93,7 +93,7 @@ func (w *world) anyPet(ctx context.Context) (string, error) {
 
 // visitPets lets one client ask any pet all along, and another one look for a text among what the pets show.
 func (w *world) visitPets(ctx context.Context, text string) func() {
-	anybody := visit(ctx, func(ctx context.Context) error {
+	anyPet := visit(ctx, func(ctx context.Context) error {
 		_, err := w.anyPet(ctx)
 		return err
 	})
@@ -106,7 +106,7 @@ func (w *world) visitPets(ctx context.Context, text string) func() {
 	})
 	return func() {
 		GinkgoHelper()
-		anybody.leave("a client that asks any pet")
+		anyPet.leave("a client that asks any pet")
 		reader.leave("a client that looks for the data of the one that leaves")
 	}
 }
@@ -235,7 +235,7 @@ var _ = Describe("The recipe kubia", Label("recipes"), func() {
 		w.kubectl(ctx, "patch", "persistentvolume", bound.Spec.VolumeName, "--type=json", `--patch=[{"op":"remove","path":"/spec/claimRef"}]`)
 		w.expectReplicas(ctx, 3)
 		Expect(w.keepsakes(ctx, 2)).To(BeEmpty(), "the drain has left nothing on the volume")
-		w.greet(ctx, posted, 2, "On the same volume, in another life.")
+		w.greet(ctx, posted, 2, "On the same volume, after a restart.")
 		w.expectGreetings(ctx, posted, 3)
 	})
 })

@@ -41,11 +41,11 @@ func (w *world) applySample(ctx context.Context, folder, set string) {
 	w.kubectl(ctx, "apply", "-k", filepath.Join(top, "config", "samples", folder))
 }
 
-// expectSample waits until so many replicas of a sample are ready and its policy is armed.
+// expectSample waits until so many replicas of a sample are ready and its policy is accepted.
 func (w *world) expectSample(ctx context.Context, replicas int32) {
 	GinkgoHelper()
 	w.expectReplicas(ctx, replicas)
-	w.expectCondition(ctx, w.set, drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonArmed)
+	w.expectCondition(ctx, w.set, drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonAccepted)
 }
 
 // kubectl runs a command line in the test's namespace, on the suite's cluster, and gives what it printed.

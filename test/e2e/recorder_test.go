@@ -64,7 +64,7 @@ type recorder struct {
 	stopped bool
 }
 
-// waiter is told of the first change that fits.
+// waiter gets the first change that fits.
 type waiter struct {
 	fits func(change) bool
 	told chan<- change

@@ -140,7 +140,7 @@ func (w *world) release(ctx context.Context) {
 	Expect(err).NotTo(HaveOccurred())
 }
 
-// expectHalfWay waits until a held drain has moved half of the records of a replica that had n to the given ones, so that it is in its midst.
+// expectHalfWay waits until a held drain has moved half of the records of a replica that had n to the given ones, so that it is half done.
 func (w *world) expectHalfWay(ctx context.Context, leaver int32, n int, to ...int32) {
 	GinkgoHelper()
 	Eventually(ctx, func(g Gomega) {
@@ -171,7 +171,7 @@ func (w *world) expectNoViolation(ctx context.Context) {
 		answer, err := clientset.CoreV1().RESTClient().Get().Namespace(w.namespace).Resource("pods").
 			Name(fmt.Sprintf("%s:%d", pod.Name, storePort)).SubResource("proxy").Suffix("stats").DoRaw(ctx)
 		if err != nil {
-			continue // It is starting or stopping; its volume is asked when it is looked at by whoever comes next.
+			continue // It is starting or stopping; its volume is asked by the next reader.
 		}
 		var stats struct {
 			Violations []string `json:"violations"`

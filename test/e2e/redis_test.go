@@ -195,7 +195,7 @@ var _ = Describe("Redis Cluster", Label("recipes"), func() {
 		fifth := visit(ctx, readKeys(client, homes[5], sums))
 
 		w.scale(ctx, 4)
-		By("killing the first drain in the midst of moving slots")
+		By("killing the first drain while it moves slots")
 		one := redis.NewClient(&redis.Options{Addr: w.redisAddress(ctx, "redis-primaries-0")})
 		DeferCleanup(one.Close)
 		Eventually(ctx, func(g Gomega) {

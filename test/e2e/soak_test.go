@@ -88,7 +88,7 @@ var _ = Describe("Fault", Label("faults"), Serial, func() {
 		newLab(ctx)
 		w.startStore(ctx, statefulSet(most), drainPolicy(
 			whenScaledUp(drainv1alpha1.WhenScaledUpCancel), whenDrained(drainv1alpha1.WhenDrainedDelete), maxConcurrentDrains(2), retriedSoon,
-			// A replica that is asked to take records may be gone by then; nobody waits a minute for it here.
+			// A replica that is asked to take records may be gone by then; the test does not wait a minute for it.
 			drainArgs("--delay=20ms", "--peer-timeout=10s"),
 		))
 		records := w.fillAll(ctx, most, each)

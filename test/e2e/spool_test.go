@@ -221,7 +221,7 @@ var _ = Describe("The recipe spool", Label("recipes"), func() {
 		w.scale(ctx, 1)
 		for _, ordinal := range []int32{2, 1} {
 			said := w.expectMessage(ctx, ordinal, "connection refused")
-			Expect(w.policy(ctx, "spool").Status.Drained).To(HaveValue(BeZero()))
+			Expect(w.policy(ctx, "spool").Status.Kept).To(HaveValue(BeZero()))
 			seen("ordinal %d, without the store: %s", ordinal, said)
 		}
 		for _, pvc := range objectsOf[*corev1.PersistentVolumeClaim](w.recorder) {

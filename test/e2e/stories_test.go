@@ -152,8 +152,8 @@ var _ = Describe("A StatefulSet that is deleted", func() {
 		w.create(ctx, statefulSet(2, withClaimTemplates("index")))
 		w.changePolicy(ctx, storeName, draining("index"))
 		w.expectReplicas(ctx, 2)
-		w.expectCondition(ctx, storeName, drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonArmed)
-		w.expectCondition(ctx, storeName, drainv1alpha1.ConditionDrained, "True "+drainv1alpha1.ReasonClaimsStranded)
+		w.expectCondition(ctx, storeName, drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonAccepted)
+		w.expectCondition(ctx, storeName, drainv1alpha1.ConditionDrained, "False "+drainv1alpha1.ReasonClaimsStranded)
 		w.expectOneEvent(ctx, "DrainPolicy", storeName, drainv1alpha1.ReasonClaimsStranded)
 		named := map[string]string{}
 		for _, stranded := range w.policy(ctx, storeName).Status.StrandedClaims {
@@ -164,7 +164,7 @@ var _ = Describe("A StatefulSet that is deleted", func() {
 		records := w.fillAll(ctx, 2, 4)
 		w.scale(ctx, 1)
 		w.expectNoClaim(ctx, claim("index", 1))
-		w.expectCondition(ctx, storeName, drainv1alpha1.ConditionDrained, "True "+drainv1alpha1.ReasonClaimsStranded)
+		w.expectCondition(ctx, storeName, drainv1alpha1.ConditionDrained, "False "+drainv1alpha1.ReasonClaimsStranded)
 		w.expectRecords(ctx, records, 0)
 		Expect(w.claimUIDs(ctx, "data", 2)).To(Equal(claims), "the claims of the old template must stay")
 
@@ -193,7 +193,7 @@ var _ = Describe("A claim", func() {
 
 		w.scale(ctx, 1)
 		By("leaving alone what the StatefulSet controller didn't make")
-		w.expectCondition(ctx, storeName, drainv1alpha1.ConditionDrained, "True "+drainv1alpha1.ReasonClaimsStranded)
+		w.expectCondition(ctx, storeName, drainv1alpha1.ConditionDrained, "False "+drainv1alpha1.ReasonClaimsStranded)
 		Expect(w.claimUID(ctx, claim("data", 1))).To(Equal(restored.UID))
 		for key, value := range set.Spec.Selector.MatchLabels {
 			w.kubectl(ctx, "label", "pvc", claim("data", 1), key+"="+value)
@@ -278,7 +278,7 @@ var _ = Describe("A change of the StatefulSet", func() {
 		w.expectRecords(ctx, records, 0, 1, 2)
 	})
 
-	It("of whenScaled to Delete in the midst of a drain lets that drain end, and keeps what is not drained", SpecTimeout(specTimeout), func(ctx SpecContext) {
+	It("of whenScaled to Delete during a drain lets that drain end, and keeps what is not drained", SpecTimeout(specTimeout), func(ctx SpecContext) {
 		w.startStore(ctx, statefulSet(3), drainPolicy(held(), whenDrained(drainv1alpha1.WhenDrainedDelete)))
 		records := w.fillAll(ctx, 3, 6)
 		w.hold(ctx)

@@ -72,7 +72,7 @@ func TestE2E(t *testing.T) {
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	if os.Getenv(clientcmd.RecommendedConfigPathEnvVar) == "" {
-		// Without KUBECONFIG it is the local cluster, never by accident whatever cluster somebody last worked on; for kubectl as well.
+		// Without KUBECONFIG it is the local cluster, never by accident the cluster that the user last worked on; for kubectl as well.
 		local, err := filepath.Abs(filepath.Join(top, ".cluster", "kubeconfig"))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(os.Setenv(clientcmd.RecommendedConfigPathEnvVar, local)).To(Succeed())
@@ -139,7 +139,7 @@ func newWorld(ctx context.Context) *world {
 	fresh := &world{namespace: ns.Name, set: storeName, recorder: startRecorder(ns.Name)}
 	DeferCleanup(func(ctx SpecContext) {
 		fresh.recorder.stop()
-		// Nobody waits for it here: the next test has another one, and the suite's end looks that all are gone.
+		// The test does not wait for it: the next test has another one, and the suite's end looks that all are gone.
 		Expect(client.IgnoreNotFound(cluster.Delete(ctx, ns))).To(Succeed())
 	}, NodeTimeout(time.Minute))
 	// The first Pod would be refused until then.

@@ -64,7 +64,7 @@ func (w *world) create(ctx context.Context, objects ...client.Object) {
 	}
 }
 
-// startStore creates Service, StatefulSet and policies, and waits until all replicas are ready and all policies are armed.
+// startStore creates Service, StatefulSet and policies, and waits until all replicas are ready and all policies are accepted.
 func (w *world) startStore(ctx context.Context, set *appsv1.StatefulSet, policies ...*drainv1alpha1.DrainPolicy) {
 	GinkgoHelper()
 	w.create(ctx, service(), set)
@@ -73,7 +73,7 @@ func (w *world) startStore(ctx context.Context, set *appsv1.StatefulSet, policie
 	}
 	w.expectReplicas(ctx, *set.Spec.Replicas)
 	for _, policy := range policies {
-		w.expectCondition(ctx, policy.Name, drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonArmed)
+		w.expectCondition(ctx, policy.Name, drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonAccepted)
 	}
 }
 

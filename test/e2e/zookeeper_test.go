@@ -239,7 +239,7 @@ var _ = Describe("ZooKeeper", Label("recipes"), func() {
 		var written []string
 		reader := visit(ctx, readAll(e.connect(4, 3, 2, 1, 0), znodes))
 		writer := visit(ctx, writeMore(e.connect(3, 2, 1, 0), &written))
-		// The first pod of the first drain is told to end while it works: the next one has to find out what was done.
+		// The first pod of the first drain is deleted while it works: the next one has to find out what was done.
 		started := w.recorder.next(func(c change) bool {
 			pod, ok := c.object.(*corev1.Pod)
 			return ok && isDrainPod(pod) && pod.Status.Phase == corev1.PodRunning

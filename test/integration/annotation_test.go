@@ -190,10 +190,10 @@ var _ = Describe("A policy whose template is in an annotation", func() {
 		}, "whenDeleted must be Retain with templateFrom"),
 	)
 
-	It("is somebody's own, and drains with what the annotation says when the drain starts", func() {
+	It("is not managed, and drains with what the annotation says when the drain starts", func() {
 		w.statefulSet(2, withAnnotation(scaledown, drainWith("first")))
 		w.policy(fromAnnotation)
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		generation := w.set.Generation
 		w.annotate(scaledown, drainWith("second"))
 		Expect(w.set.Generation).To(Equal(generation), "an annotation makes no generation")
@@ -205,7 +205,7 @@ var _ = Describe("A policy whose template is in an annotation", func() {
 		Expect(job.Spec.Template.Spec.TerminationGracePeriodSeconds).To(HaveValue(BeEquivalentTo(5)))
 		Expect(job.Spec.Template.Spec.Volumes).To(ContainElement(HaveField("PersistentVolumeClaim.ClaimName", "data-store-1")))
 		Expect(w.named("store").Spec.Template).To(Equal(corev1.PodTemplateSpec{}), "what was read isn't written to the policy")
-		Expect(w.policies()).To(Equal([]string{"store"}), "nobody needs another one")
+		Expect(w.policies()).To(Equal([]string{"store"}), "no other policy is needed")
 	})
 
 	It("replaces a Job whose pod has not started when the annotation is edited, but not for one that can't be read", func() {
@@ -225,7 +225,7 @@ var _ = Describe("A policy whose template is in an annotation", func() {
 		w.policy(fromAnnotation)
 		Eventually(w.ready("store")).Should(HavePrefix(`False/InvalidTemplate: The template can't be read: StatefulSet "store" has no annotation ` + scaledown))
 		w.annotate(scaledown, drainWith("drain"))
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 	})
 })
 
@@ -233,14 +233,14 @@ var _ = Describe("An annotated StatefulSet", func() {
 	var w *world
 	BeforeEach(func() { w = newWorld() })
 
-	armed := func() {
+	accepted := func() {
 		GinkgoHelper()
-		Eventually(w.ready(managed)).Should(HavePrefix("True/Armed"))
+		Eventually(w.ready(managed)).Should(HavePrefix("True/Accepted"))
 	}
 
 	DescribeTable("has a policy kept for it", func(key string) {
 		w.statefulSet(2, withAnnotation(key, drainWith("drain")))
-		armed()
+		accepted()
 		policy := w.named(managed)
 		Expect(policy.Labels).To(HaveKeyWithValue("app.kubernetes.io/managed-by", "drain-operator"))
 		Expect(policy.Annotations["kubernetes.io/description"]).To(ContainSubstring("annotation " + key + " of StatefulSet store"))
@@ -287,7 +287,7 @@ var _ = Describe("An annotated StatefulSet", func() {
 
 	It("isn't written to, and nor is its policy while all is as it should be", func() {
 		w.statefulSet(2, withAnnotation(scaledown, drainWith("drain")))
-		armed()
+		accepted()
 		before := w.named(managed)
 		w.annotate("example.com/other", "note")
 		w.scale(3)
@@ -300,16 +300,16 @@ var _ = Describe("An annotated StatefulSet", func() {
 		}
 	})
 
-	It("gets its policy back as it was when somebody edits or deletes it", func() {
+	It("gets its policy back as it was when a user edits or deletes it", func() {
 		w.statefulSet(2, withAnnotation(scaledown, drainWith("drain")))
-		armed()
+		accepted()
 		want := w.named(managed).Spec
 		w.editPolicy(managed, func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.WhenDrained, p.Spec.Identity, p.Spec.MinReadyReplicas = drainv1alpha1.WhenDrainedRetain, drainv1alpha1.IdentityJob, ptr.To[int32](1)
 			p.Spec.TemplateFrom = drainv1alpha1.TemplateSource{}
 			p.Spec.Template.Spec.Containers = []corev1.Container{{Name: "mine", Image: "mine"}}
 			p.OwnerReferences, p.Annotations = nil, nil
-			// These are anybody's to change.
+			// Users may change these.
 			p.Spec.Suspend, p.Spec.Retry.MaxAttempts = ptr.To(true), ptr.To[int32](3)
 		})
 		want.Suspend, want.Retry.MaxAttempts = ptr.To(true), ptr.To[int32](3)
@@ -326,10 +326,10 @@ var _ = Describe("An annotated StatefulSet", func() {
 		old := w.named(managed)
 		Expect(k8s.Delete(w.ctx, old)).To(Succeed())
 		Eventually(func() bool { p := w.named(managed); return p != nil && p.UID != old.UID }).Should(BeTrue(), "another one is made")
-		armed()
+		accepted()
 	})
 
-	It("follows the annotation: mended by an edit, gone when it is taken off, with what ran", func() {
+	It("follows the annotation: fixed by an edit, gone when it is taken off, with what ran", func() {
 		w.statefulSet(2, withAnnotation(scaledown, drainWith("wrong")))
 		w.scale(1)
 		w.runningJob(1)
@@ -347,7 +347,7 @@ var _ = Describe("An annotated StatefulSet", func() {
 		Eventually(w.events("StatefulSet", "DrainPolicyDeleted")).Should(Equal(1))
 	})
 
-	It("with bad JSON is told where the mistake is, once, and nothing is drained until it is mended", func() {
+	It("with bad JSON reports where the mistake is, once, and nothing is drained until it is fixed", func() {
 		w.statefulSet(2, withAnnotation(scaledown, strings.Replace(drainWith("drain"), `"name": "main",`, `"name": "main"`, 1)))
 		Eventually(w.ready(managed)).Should(Equal(`False/InvalidTemplate: The template can't be read: annotation ` + scaledown +
 			` of StatefulSet "store", line 7, column 7: invalid character '"' after object key:value pair`))
@@ -371,7 +371,7 @@ var _ = Describe("An annotated StatefulSet", func() {
 
 	It("is drained with what its annotation says now, whatever the cache says", func() {
 		w.statefulSet(2, withAnnotation(scaledown, drainWith("first")))
-		armed()
+		accepted()
 		stale := w.set.DeepCopy()
 		stale.Spec.Replicas, stale.Status.Replicas, stale.Status.ReadyReplicas = ptr.To[int32](1), 1, 1
 		operatorGate.freeze(w.namespace, stale)
@@ -388,7 +388,7 @@ var _ = Describe("An annotated StatefulSet", func() {
 
 	It("keeps its policy while only the cache says that the annotation is gone", func() {
 		w.statefulSet(2, withAnnotation(scaledown, drainWith("drain")))
-		armed()
+		accepted()
 		before := w.named(managed)
 		stale := w.set.DeepCopy()
 		stale.Annotations = nil
@@ -400,11 +400,11 @@ var _ = Describe("An annotated StatefulSet", func() {
 		Expect(w.writes("delete DrainPolicy")()).To(BeZero())
 	})
 
-	It("with a template that the API server refuses is told so in its words, before anything is at stake", func() {
+	It("with a template that the API server refuses reports that in its words, before anything is at stake", func() {
 		w.statefulSet(2, withAnnotation(scaledown, strings.Replace(drainWith("drain"), `{"name": "data"`, `{"name": "dta"`, 1)))
 		Eventually(w.ready(managed)).Should(And(HavePrefix("False/InvalidTemplate: annotation "+scaledown+" is refused. The API server refuses the drain that the template would become"), ContainSubstring(`volumeMounts[0].name: Not found: "dta"`)))
 		w.annotate(scaledown, drainWith("drain"))
-		armed()
+		accepted()
 		By("an edit that the API server would refuse, though no generation changes")
 		w.annotate(scaledown, strings.Replace(drainWith("drain"), `{"name": "data"`, `{"name": "dta"`, 1))
 		Eventually(w.ready(managed)).Should(HavePrefix("False/InvalidTemplate"))
@@ -412,7 +412,7 @@ var _ = Describe("An annotated StatefulSet", func() {
 
 	It("with both annotations has the newer one followed, and says so", func() {
 		w.statefulSet(2, withAnnotation(drainer, drainWith("old")))
-		armed()
+		accepted()
 		Expect(w.events("StatefulSet", "AnnotationIgnored")()).To(BeZero())
 		w.annotate(scaledown, drainWith("new"))
 		Eventually(func() drainv1alpha1.TemplateAnnotation {
@@ -431,10 +431,10 @@ var _ = Describe("An annotated StatefulSet", func() {
 		}).Should(BeEquivalentTo(drainer))
 	})
 
-	It("with somebody's policy has no other, and the policy says that the annotation is ignored", func() {
+	It("with an unmanaged policy has no other, and the policy says that the annotation is ignored", func() {
 		w.policy()
 		w.statefulSet(2, withAnnotation(scaledown, drainWith("annotated")))
-		Eventually(w.ready("store")).Should(Equal(`True/Armed: A scale-down of StatefulSet "store" will be drained; its annotation ` + scaledown + ` is ignored, because DrainPolicy "store" has a template of its own`))
+		Eventually(w.ready("store")).Should(Equal(`True/Accepted: A scale-down of StatefulSet "store" will be drained; its annotation ` + scaledown + ` is ignored, because DrainPolicy "store" has a template of its own`))
 		Eventually(w.events("StatefulSet", "AnnotationIgnored")).Should(Equal(1))
 		Eventually(w.events("DrainPolicy", "AnnotationIgnored")).Should(Equal(1))
 		w.scale(1)
@@ -443,7 +443,7 @@ var _ = Describe("An annotated StatefulSet", func() {
 		Expect(w.events("StatefulSet", "AnnotationIgnored")()).To(Equal(1), "still one event")
 	})
 
-	It("has its managed policy give way to somebody's own, in the midst of a drain, and come back after it", func() {
+	It("has its managed policy give way to an unmanaged one during a drain, and come back after it", func() {
 		w.statefulSet(2, withAnnotation(scaledown, drainWith("annotated")))
 		w.scale(1)
 		job := w.runningJob(1)
@@ -452,7 +452,7 @@ var _ = Describe("An annotated StatefulSet", func() {
 
 		w.policy()
 		Eventually(w.policies).Should(Equal([]string{"store"}))
-		Eventually(func() []string { return images(w.jobs()) }).Should(Equal([]string{"drain"}), "the drain begins anew under the other policy")
+		Eventually(func() []string { return images(w.jobs()) }).Should(Equal([]string{"drain"}), "the drain starts again under the other policy")
 		Expect(w.claim("data-store-1").UID).To(Equal(uid))
 		Expect(w.events("StatefulSet", drainv1alpha1.ReasonPolicyConflict)()).To(BeZero(), "that is no conflict")
 		Eventually(w.events("StatefulSet", "DrainPolicyDeleted")).Should(Equal(1))
@@ -468,19 +468,19 @@ var _ = Describe("An annotated StatefulSet", func() {
 		Expect(k8s.Create(w.ctx, other)).To(Succeed())
 		w.statefulSet(2, withAnnotation(scaledown, drainWith("drain")))
 		unique := managed + "-" + string(w.set.UID)
-		Eventually(w.ready(unique)).Should(HavePrefix("True/Armed"))
+		Eventually(w.ready(unique)).Should(HavePrefix("True/Accepted"))
 		Consistently(w.policies).Should(Equal([]string{managed, unique}))
 		Expect(w.named(managed).Spec.StatefulSetRef.Name).To(Equal("another"))
 	})
 
-	It("without claim templates is told that there is nothing to drain", func() {
+	It("without claim templates reports that there is nothing to drain", func() {
 		w.statefulSet(1, claimTemplates(), withAnnotation(scaledown, drainWith("drain")))
 		Eventually(w.ready(managed)).Should(HavePrefix("False/NoClaimTemplates"))
 	})
 
 	It("waits for a drain pod of the old controller, which holds the name that the lock needs", func() {
 		w.statefulSet(2, withAnnotation(scaledown, drainWith("drain")))
-		armed()
+		accepted()
 		old := &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{
 				Name: "store-1", Namespace: w.namespace, Labels: map[string]string{"scaledown-pod": "store-1"},
@@ -497,7 +497,7 @@ var _ = Describe("An annotated StatefulSet", func() {
 		Expect(k8s.Create(w.ctx, old)).To(Succeed())
 		w.scale(1)
 		Eventually(w.drainOf(managed, 1)).Should(Equal("Waiting/PodStillExists"))
-		By("it has succeeded, and nobody is there to delete it and its claim")
+		By("it has succeeded, and no controller is there to delete it and its claim")
 		w.podStatus(old, corev1.PodSucceeded, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}})
 		Consistently(w.drainOf(managed, 1)).Should(Equal("Waiting/PodStillExists"))
 		Expect(w.jobs()).To(BeEmpty())

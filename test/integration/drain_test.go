@@ -41,7 +41,7 @@ var _ = Describe("A drain", func() {
 	It("goes from lock to Job to mark, keeps the claims and gives the ordinal back", func() {
 		w.statefulSet(3)
 		w.policy()
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("True/NoOrphans"))
 		w.scale(2)
 
@@ -90,7 +90,7 @@ var _ = Describe("A drain", func() {
 		Expect(w.get().Status.Drains[0].Message).To(Equal("done"))
 		Expect(w.get().Status.Drains[0].Claims).To(HaveLen(2), "both are named on")
 		Expect(w.lock(1)).To(BeNil())
-		Expect(w.claim("data-store-0")).NotTo(BeNil(), "ordinals in range are nobody's business")
+		Expect(w.claim("data-store-0")).NotTo(BeNil(), "ordinals in range are left alone")
 		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("True/NoOrphans"))
 	})
 
@@ -177,7 +177,7 @@ var _ = Describe("A drain", func() {
 		w.runningJob(1)
 	})
 
-	It("waits for whoever else uses the claim, and says who", func() {
+	It("waits for another pod that uses the claim, and names it", func() {
 		w.statefulSet(2)
 		stranger := w.ownPod(7)
 		w.policy()
@@ -189,7 +189,7 @@ var _ = Describe("A drain", func() {
 		w.runningJob(1)
 	})
 
-	It("waits for somebody to take the data, unless it needs nobody", func() {
+	It("waits for replicas that can take the data, unless it needs none", func() {
 		w.statefulSet(2)
 		w.policy()
 		w.scale(0)
@@ -229,7 +229,7 @@ var _ = Describe("A drain", func() {
 	It("is not asked for by deleting the StatefulSet, unless whenDeleted says so", func() {
 		w.statefulSet(2)
 		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinReadyReplicas = ptr.To[int32](0) })
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
 		Eventually(w.drain(0)).Should(Equal("Retained/StatefulSetNotFound"))
 		Eventually(w.drain(1)).Should(Equal("Retained/StatefulSetNotFound"))
@@ -243,7 +243,7 @@ var _ = Describe("A drain", func() {
 			p.Spec.WhenDeleted = drainv1alpha1.WhenDeletedDrain
 			p.Spec.MinReadyReplicas = ptr.To[int32](0)
 		})
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
 		for ordinal := int32(1); ordinal >= 0; ordinal-- {
 			job := w.runningJob(ordinal)
@@ -267,7 +267,7 @@ var _ = Describe("A drain", func() {
 			p.Spec.WhenDeleted, p.Spec.WhenScaledUp = drainv1alpha1.WhenDeletedDrain, drainv1alpha1.WhenScaledUpCancel
 			p.Spec.MinReadyReplicas = ptr.To[int32](0)
 		})
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
 		w.startPod(w.runningJob(0))
 		again := &appsv1.StatefulSet{ObjectMeta: w.meta("store"), Spec: w.set.Spec}
@@ -282,8 +282,10 @@ var _ = Describe("A drain", func() {
 		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaled = drainv1alpha1.WhenScaledRetain })
 		w.scale(1)
 		Eventually(w.drain(1)).Should(Equal("Retained/WhenScaledRetain"))
-		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("True/Retained"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/RetainsClaims"))
+		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("False/Retained"))
 		Consistently(w.jobs).Should(BeEmpty())
+		Expect(w.get().Status.Undrained).To(HaveValue(BeEquivalentTo(1)))
 	})
 
 	It("leaves skipped claims alone", func() {
@@ -294,10 +296,11 @@ var _ = Describe("A drain", func() {
 		Expect(k8s.Update(w.ctx, claim)).To(Succeed())
 		w.scale(1)
 		Eventually(w.drain(1)).Should(Equal("Retained/Skipped"))
+		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("False/Retained"), "the skipped claim holds undrained data")
 		Consistently(w.jobs).Should(BeEmpty())
 	})
 
-	It("is blocked by a claim that is missing, lost or being deleted by somebody else", func() {
+	It("is blocked by a claim that is missing, lost or being deleted by a user", func() {
 		w.statefulSet(4, claimTemplates("data", "logs"))
 		for _, name := range []string{"logs-store-1", "logs-store-3"} {
 			claim := w.claim(name)
@@ -322,7 +325,7 @@ var _ = Describe("A drain", func() {
 		Expect(k8s.Update(w.ctx, held)).To(Succeed())
 	})
 
-	It("tries again after a failure, at once when the template is mended", func() {
+	It("tries again after a failure, at once when the template is fixed", func() {
 		w.statefulSet(2)
 		w.policy(func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Retry = drainv1alpha1.RetryOptions{InitialDelaySeconds: ptr.To[int32](1), MaxAttempts: ptr.To[int32](2)}
@@ -339,7 +342,7 @@ var _ = Describe("A drain", func() {
 		Eventually(w.condition(drainv1alpha1.ConditionStalled)).Should(Equal("True/AttemptsExhausted"))
 		Consistently(w.jobs).Should(HaveLen(2))
 		Expect(w.marked("data-store-1")).To(BeFalse())
-		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].Image = "mended" })
+		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].Image = "fixed" })
 		third := w.runningJob(1)
 		w.succeed(third, w.startPod(third), "")
 		Eventually(w.drain(1)).Should(Equal("Drained/ClaimsKept"))
@@ -353,8 +356,8 @@ var _ = Describe("A drain", func() {
 		pod := w.startPod(job)
 		Eventually(w.drain(1)).Should(Equal("Draining/JobRunning"))
 		w.scale(2)
-		Eventually(w.drain(1)).Should(Equal("Draining/WantedBack"))
-		Eventually(w.events("StatefulSet", drainv1alpha1.ReasonWantedBack)).Should(Equal(1))
+		Eventually(w.drain(1)).Should(Equal("Draining/BackInRange"))
+		Eventually(w.events("StatefulSet", drainv1alpha1.ReasonBackInRange)).Should(Equal(1))
 		Consistently(func() *corev1.Pod { return w.lock(1) }).ShouldNot(BeNil())
 		w.succeed(job, pod, "")
 		Eventually(func() *corev1.Pod { return w.lock(1) }).Should(BeNil())
@@ -460,7 +463,7 @@ var _ = Describe("Safety", func() {
 	It("holds when the cache still says that an ordinal is out of range", func() {
 		w.statefulSet(1)
 		w.policy()
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		operatorGate.freeze(w.namespace, w.set.DeepCopy())
 		// The StatefulSet controller creates the claim before the pod.
 		w.scale(2)
@@ -525,7 +528,7 @@ var _ = Describe("Safety", func() {
 		w.runningJob(1)
 	})
 
-	It("stops a Job whose lock somebody removed, before anything else", func() {
+	It("stops a Job whose lock was removed, before anything else", func() {
 		w.statefulSet(2)
 		w.policy()
 		w.scale(1)

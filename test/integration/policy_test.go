@@ -27,11 +27,25 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
+
+// failingOn gives a policy's Job a podFailurePolicy with so many rules, each for an exit code of its own.
+func failingOn(rules int32) func(*drainv1alpha1.DrainPolicy) {
+	return func(p *drainv1alpha1.DrainPolicy) {
+		p.Spec.Job.PodFailurePolicy = &batchv1.PodFailurePolicy{}
+		for code := range rules {
+			p.Spec.Job.PodFailurePolicy.Rules = append(p.Spec.Job.PodFailurePolicy.Rules, batchv1.PodFailurePolicyRule{
+				Action:      batchv1.PodFailurePolicyActionFailJob,
+				OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: []int32{code + 1}},
+			})
+		}
+	}
+}
 
 var _ = Describe("The schema", func() {
 	var w *world
@@ -89,6 +103,30 @@ var _ = Describe("The schema", func() {
 			p.Spec.Retry.InitialDelaySeconds = ptr.To[int32](3600)
 		}, "initialDelaySeconds must not be greater"),
 		Entry("no attempts", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Retry.MaxAttempts = ptr.To[int32](0) }, "spec.retry.maxAttempts"),
+		Entry("a StatefulSet name of 254 characters", func(p *drainv1alpha1.DrainPolicy) { p.Spec.StatefulSetRef.Name = strings.Repeat("a", 254) }, "spec.statefulSetRef.name"),
+		Entry("an unknown proof", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Proof = "Word" }, "spec.proof"),
+		Entry("maxConcurrentDrains 1001", func(p *drainv1alpha1.DrainPolicy) { p.Spec.MaxConcurrentDrains = ptr.To[int32](1001) }, "spec.maxConcurrentDrains"),
+		Entry("minReadyReplicas 1000001", func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinReadyReplicas = ptr.To[int32](1000001) }, "spec.minReadyReplicas"),
+		Entry("minOrphanedSeconds of more than a year", func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinOrphanedSeconds = ptr.To[int32](31536001) }, "spec.minOrphanedSeconds"),
+		Entry("backoffLimit 100001", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.BackoffLimit = ptr.To[int32](100001) }, "spec.job.backoffLimit"),
+		Entry("activeDeadlineSeconds of more than a year", func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Job.ActiveDeadlineSeconds = ptr.To[int64](31536001)
+		}, "spec.job.activeDeadlineSeconds"),
+		Entry("initialDelaySeconds 0", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Retry.InitialDelaySeconds = ptr.To[int32](0) }, "spec.retry.initialDelaySeconds"),
+		Entry("maxDelaySeconds of more than a day", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Retry.MaxDelaySeconds = ptr.To[int32](86401) }, "spec.retry.maxDelaySeconds"),
+		Entry("maxAttempts 1000001", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Retry.MaxAttempts = ptr.To[int32](1000001) }, "spec.retry.maxAttempts"),
+		Entry("whenDeleted Drain with the default of minReadyReplicas", func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.WhenDeleted = drainv1alpha1.WhenDeletedDrain
+		}, "minReadyReplicas must be 0 when whenDeleted is Drain"),
+		Entry("podFailurePolicy with restartPolicy OnFailure", func(p *drainv1alpha1.DrainPolicy) {
+			failingOn(1)(p)
+			p.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
+		}, "spec.template.spec.restartPolicy: Invalid value: template.spec.restartPolicy must be Never or unset with job.podFailurePolicy"),
+		Entry("podFailurePolicy with proof ExitCode", func(p *drainv1alpha1.DrainPolicy) {
+			failingOn(1)(p)
+			p.Spec.Proof = drainv1alpha1.ProofExitCode
+		}, "job.podFailurePolicy can't be combined with proof ExitCode"),
+		Entry("podFailurePolicy with 21 rules", failingOn(21), "podFailurePolicy must have at most 20 rules"),
 	)
 
 	DescribeTable("takes", func(mutate func(*drainv1alpha1.DrainPolicy)) {
@@ -97,14 +135,45 @@ var _ = Describe("The schema", func() {
 		Entry("restartPolicy Never", func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyNever
 		}),
-		Entry("an upload that needs nobody", func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinReadyReplicas = ptr.To[int32](0) }),
+		Entry("minReadyReplicas 0, for an upload", func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinReadyReplicas = ptr.To[int32](0) }),
 		Entry("a StatefulSet name with dots", func(p *drainv1alpha1.DrainPolicy) { p.Spec.StatefulSetRef.Name = "store.v1" }),
-		Entry("a podFailurePolicy", func(p *drainv1alpha1.DrainPolicy) {
-			p.Spec.Job.PodFailurePolicy = &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
-				Action:      batchv1.PodFailurePolicyActionFailJob,
-				OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: []int32{3}},
-			}}}
+		Entry("podFailurePolicy with 20 rules", failingOn(20)),
+		Entry("podFailurePolicy with restartPolicy Never", func(p *drainv1alpha1.DrainPolicy) {
+			failingOn(1)(p)
+			p.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyNever
 		}),
+		Entry("podFailurePolicy with a template from an annotation", func(p *drainv1alpha1.DrainPolicy) {
+			failingOn(1)(p)
+			p.Spec.Template = corev1.PodTemplateSpec{}
+			p.Spec.TemplateFrom.StatefulSetAnnotation = drainv1alpha1.ScaledownPodTemplateAnnotation
+		}),
+		Entry("proof ExitCode without a podFailurePolicy", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Proof = drainv1alpha1.ProofExitCode }),
+		Entry("whenDeleted Drain with minReadyReplicas 0", whenDeletedDrain),
+		Entry("equal delays", func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Retry = drainv1alpha1.RetryOptions{InitialDelaySeconds: ptr.To[int32](60), MaxDelaySeconds: ptr.To[int32](60)}
+		}),
+		Entry("the highest values", func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.StatefulSetRef.Name = strings.Repeat("a", 253)
+			p.Spec.MaxConcurrentDrains, p.Spec.MinReadyReplicas, p.Spec.MinOrphanedSeconds = ptr.To[int32](1000), ptr.To[int32](1000000), ptr.To[int32](31536000)
+			p.Spec.Job.BackoffLimit, p.Spec.Job.ActiveDeadlineSeconds = ptr.To[int32](100000), ptr.To[int64](31536000)
+			p.Spec.Retry = drainv1alpha1.RetryOptions{InitialDelaySeconds: ptr.To[int32](86400), MaxDelaySeconds: ptr.To[int32](86400), MaxAttempts: ptr.To[int32](1000000)}
+		}),
+	)
+
+	DescribeTable("refuses in a status", func(status, want string) {
+		// No StatefulSet of this name exists, so the operator has no drains to report.
+		policy := w.policy()
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/StatefulSetNotFound"))
+		err := k8s.Status().Patch(w.ctx, policy, client.RawPatch(types.MergePatchType, []byte(status)))
+		Expect(apierrors.IsInvalid(err)).To(BeTrue(), "%v", err)
+		Expect(err).To(MatchError(ContainSubstring(want)))
+	},
+		Entry("two drains of one ordinal", `{"status": {"drains": [{"ordinal": 1, "state": "Waiting", "reason": "A"}, {"ordinal": 1, "state": "Waiting", "reason": "B"}]}}`, "Duplicate value"),
+		Entry("a drain without a state", `{"status": {"drains": [{"ordinal": 1, "reason": "A"}]}}`, "status.drains[0].state: Required value"),
+		Entry("an unknown state", `{"status": {"drains": [{"ordinal": 1, "state": "Lost", "reason": "A"}]}}`, "status.drains[0].state: Unsupported value"),
+		Entry("a message of 1025 characters", `{"status": {"drains": [{"ordinal": 1, "state": "Waiting", "reason": "A", "message": "`+strings.Repeat("x", 1025)+`"}]}}`, "status.drains[0].message"),
+		Entry("a negative count", `{"status": {"undrained": -1}}`, "status.undrained"),
+		Entry("a stranded claim without a UID", `{"status": {"strandedClaims": [{"name": "data-store-1"}]}}`, "status.strandedClaims[0].uid: Required value"),
 	)
 
 	It("keeps statefulSetRef as it was made", func() {
@@ -191,7 +260,7 @@ var _ = Describe("A template", func() {
 		w.scale(1)
 		pod := w.createPod(w.runningJob(1))
 		Expect(pod.Spec.SchedulingGates).To(ConsistOf(corev1.PodSchedulingGate{Name: "example.com/queue"}, corev1.PodSchedulingGate{Name: drainv1alpha1.DrainSchedulingGate}))
-		Eventually(w.gates(pod)).Should(ConsistOf(corev1.PodSchedulingGate{Name: "example.com/queue"}), "the other one is somebody else's to lift")
+		Eventually(w.gates(pod)).Should(ConsistOf(corev1.PodSchedulingGate{Name: "example.com/queue"}), "the queue lifts the other one")
 	})
 
 	It("runs under its own ServiceAccount or the namespace's default, never under the StatefulSet's or the operator's", func() {
@@ -227,7 +296,7 @@ var _ = Describe("A template", func() {
 	})
 })
 
-var _ = Describe("A policy that can't be armed", func() {
+var _ = Describe("A policy that can't be accepted", func() {
 	var w *world
 	BeforeEach(func() { w = newWorld() })
 
@@ -263,9 +332,9 @@ var _ = Describe("A policy that can't be armed", func() {
 		Expect(w.events("DrainPolicy", want)()).To(Equal(1), "still one event")
 		untouched()
 	}
-	armed := func() {
+	accepted := func() {
 		GinkgoHelper()
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		Eventually(w.condition(drainv1alpha1.ConditionStalled)).Should(Equal("False/Progressing"))
 	}
 
@@ -273,7 +342,7 @@ var _ = Describe("A policy that can't be armed", func() {
 		w.policy()
 		refused(drainv1alpha1.ReasonStatefulSetNotFound, "False/Progressing")
 		w.statefulSet(2)
-		armed()
+		accepted()
 	})
 
 	It("says that the StatefulSet has no claim templates, and recovers when it is made with some", func() {
@@ -284,7 +353,7 @@ var _ = Describe("A policy that can't be armed", func() {
 		refused(drainv1alpha1.ReasonNoClaimTemplates, "True/NoClaimTemplates")
 		Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
 		w.statefulSet(1)
-		armed()
+		accepted()
 	})
 
 	It("says that the StatefulSet deletes the claims itself, and recovers when it doesn't", func() {
@@ -300,7 +369,7 @@ var _ = Describe("A policy that can't be armed", func() {
 		Consistently(w.jobs).Should(BeEmpty())
 		untouched()
 		w.change(retention(appsv1.RetainPersistentVolumeClaimRetentionPolicyType))
-		armed()
+		accepted()
 	})
 
 	It("says in the API server's words what is wrong with the template, and recovers when it is fixed", func() {
@@ -335,7 +404,7 @@ var _ = Describe("A policy that can't be armed", func() {
 		})
 		refused(drainv1alpha1.ReasonInvalidTemplate, "True/InvalidTemplate")
 		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Volumes = nil })
-		armed()
+		accepted()
 	})
 
 	It("refuses a claim of another ordinal", func() {
@@ -350,13 +419,13 @@ var _ = Describe("A policy that can't be armed", func() {
 	It("gives way to an older policy for the same StatefulSet, and takes over when that is deleted", func() {
 		w.statefulSet(2)
 		older := w.policy()
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		// Creation times have seconds; the name decides within one.
 		Expect(k8s.Create(w.ctx, w.newPolicy("younger"))).To(Succeed())
 		Eventually(w.conditionOf("younger", drainv1alpha1.ConditionReady)).Should(Equal("False/PolicyConflict"))
-		Consistently(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Consistently(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		Expect(k8s.Delete(w.ctx, older)).To(Succeed())
-		Eventually(w.conditionOf("younger", drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.conditionOf("younger", drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 	})
 
 	It("doesn't guess whose an ambiguous claim is", func() {
@@ -369,7 +438,7 @@ var _ = Describe("A policy that can't be armed", func() {
 		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].VolumeMounts[0].Name = "data-x" })
 		refused(drainv1alpha1.ReasonAmbiguousClaims, "True/AmbiguousClaims")
 		Expect(k8s.Delete(w.ctx, other)).To(Succeed())
-		armed()
+		accepted()
 	})
 
 	It("starts nothing while it is suspended, and reports the orphans all the same", func() {
@@ -377,7 +446,7 @@ var _ = Describe("A policy that can't be armed", func() {
 		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Suspend = ptr.To(true) })
 		w.scale(1)
 		Eventually(w.drain(1)).Should(Equal("Waiting/Suspended"))
-		Expect(w.get().Status.Orphans).To(HaveValue(BeEquivalentTo(1)))
+		Expect(w.get().Status.Undrained).To(HaveValue(BeEquivalentTo(1)))
 		Expect(w.get().Status.OrphanedCapacity.String()).To(Equal("1Gi"))
 		quiet()
 		untouched()
@@ -387,7 +456,7 @@ var _ = Describe("A policy that can't be armed", func() {
 })
 
 var _ = Describe("An image that can't be pulled", func() {
-	It("is told of as a condition and one event, and the Job is replaced when the template is mended", func() {
+	It("has a condition and one event, and the Job is replaced when the template is fixed", func() {
 		w := newWorld()
 		w.statefulSet(2)
 		w.policy()
@@ -402,8 +471,8 @@ var _ = Describe("An image that can't be pulled", func() {
 		}
 		Eventually(w.events("DrainPolicy", drainv1alpha1.ReasonImagePullFailed)).Should(Equal(1))
 		Consistently(w.events("StatefulSet", drainv1alpha1.ReasonImagePullFailed)).Should(Equal(1))
-		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].Image = "mended" })
-		Eventually(func() string { return strings.Join(images(w.jobs()), " ") }).Should(Equal("mended"))
+		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].Image = "fixed" })
+		Eventually(func() string { return strings.Join(images(w.jobs()), " ") }).Should(Equal("fixed"))
 		Eventually(w.condition(drainv1alpha1.ConditionStalled)).Should(Equal("False/Progressing"))
 	})
 })

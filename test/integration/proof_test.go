@@ -188,7 +188,7 @@ var _ = Describe("A policy whose drains could not be believed", func() {
 		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/InvalidTemplate"))
 		Expect(w.message(drainv1alpha1.ConditionReady)()).To(ContainSubstring("spec.containers[0].resources.limits.ephemeral-storage lets the kubelet evict the pod"))
 		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Proof = drainv1alpha1.ProofReceipt })
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 	})
 
 	It("is not ready when the StatefulSet's pods have no grace period", func() {
@@ -199,7 +199,7 @@ var _ = Describe("A policy whose drains could not be believed", func() {
 			set.Spec.Template.Spec.TerminationGracePeriodSeconds = ptr.To[int64](30)
 		})
 		w.report()
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 	})
 
 	It("starts no drain of a StatefulSet that is gone either", func() {
@@ -293,7 +293,7 @@ var _ = Describe("A drain that does not prove its success", func() {
 	It("is not let run when a webhook that came later changes its pod", func() {
 		w.statefulSet(2)
 		w.policy()
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		w.scale(1)
 		job := w.runningJob(1)
 		w.mutate(ofPods, `[JSONPatch{op: "add", path: "/spec/terminationGracePeriodSeconds", value: 0}]`)
@@ -342,7 +342,7 @@ var _ = Describe("A lock that a webhook changes", func() {
 		w := newWorld()
 		w.statefulSet(2)
 		w.policy()
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		w.mutate(ofPods, `object.metadata.?labels["`+drainv1alpha1.RoleLabel+`"].orValue("") == "lock" ? `+patch+` : []`)
 		w.scale(1)
 		Eventually(w.drain(1)).Should(Equal("Blocked/LockRefused"))
@@ -358,7 +358,7 @@ var _ = Describe("A lock that a webhook changes", func() {
 })
 
 var _ = Describe("A write that an admission policy refuses", func() {
-	It("is told in the status, and the drain goes on when it is allowed", func() {
+	It("is reported in the status, and the drain continues when it is allowed", func() {
 		w := newWorld()
 		w.statefulSet(2)
 		w.policy()
@@ -418,7 +418,7 @@ var _ = Describe("Many kept orphans", func() {
 			w.scale(next)
 			return w.jobs()
 		}).WithPolling(5*time.Second).WithTimeout(21*time.Second).Should(BeEmpty(), "a mark that was not renewed in time would make its ordinal drain again")
-		Expect(w.get().Status.Drained).To(HaveValue(BeEquivalentTo(kept)), "no mark has become void")
+		Expect(w.get().Status.Kept).To(HaveValue(BeEquivalentTo(kept)), "no mark has become void")
 		Eventually(func() int {
 			renewed := 0
 			for ordinal := int32(10); ordinal < 10+kept; ordinal++ {

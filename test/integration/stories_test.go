@@ -43,7 +43,7 @@ func (w *world) recreate(mutate ...func(*appsv1.StatefulSet)) {
 	w.report()
 }
 
-// stranded returns the names of the claims that the status says nobody drains.
+// stranded returns the names of the claims that the status lists as stranded.
 func (w *world) stranded() []string {
 	var names []string
 	for _, claim := range w.get().Status.StrandedClaims {
@@ -79,14 +79,14 @@ var _ = Describe("A StatefulSet that is created again", func() {
 	It("with other claim templates leaves the claims of the old ones, which are reported and left alone", func() {
 		w.statefulSet(3)
 		w.policy(whenDrained(drainv1alpha1.WhenDrainedDelete), whenDeletedDrain)
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		w.recreate(claimTemplates("index"))
 		for ordinal := range int32(3) {
 			w.createClaims(ordinal)
 		}
 		w.edit(mounting("index"))
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
-		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("True/ClaimsStranded"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
+		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("False/ClaimsStranded"))
 		Expect(w.stranded()).To(Equal([]string{"data-store-0", "data-store-1", "data-store-2"}))
 		Eventually(w.events("DrainPolicy", drainv1alpha1.ReasonClaimsStranded)).Should(Equal(1))
 
@@ -96,7 +96,7 @@ var _ = Describe("A StatefulSet that is created again", func() {
 		Expect(job.Spec.Template.Spec.Volumes).To(HaveExactElements(HaveField("VolumeSource.PersistentVolumeClaim.ClaimName", "index-store-2")))
 		w.succeed(job, w.startPod(job), "")
 		Eventually(func() *corev1.PersistentVolumeClaim { return w.claim("index-store-2") }).Should(BeNil())
-		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("True/ClaimsStranded"))
+		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("False/ClaimsStranded"))
 		Expect(w.jobs()).To(BeEmpty(), "it went before its claim")
 		for ordinal := range 3 {
 			claim := w.claim(fmt.Sprintf("data-store-%d", ordinal))
@@ -107,10 +107,10 @@ var _ = Describe("A StatefulSet that is created again", func() {
 		Expect(w.events("DrainPolicy", drainv1alpha1.ReasonClaimsStranded)()).To(Equal(1), "once is enough")
 	})
 
-	It("with other claim templates in the midst of a drain stops that drain, and its claims stay", func() {
+	It("with other claim templates during a drain stops that drain, and its claims stay", func() {
 		w.statefulSet(1)
 		w.policy(whenDrained(drainv1alpha1.WhenDrainedDelete), whenDeletedDrain)
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
 		w.startPod(w.runningJob(0))
 		again := &appsv1.StatefulSet{ObjectMeta: w.meta("store"), Spec: *w.set.Spec.DeepCopy()}
@@ -124,13 +124,13 @@ var _ = Describe("A StatefulSet that is created again", func() {
 		Expect(w.marked("data-store-0")).To(BeFalse())
 	})
 
-	It("with another selector and the claims of the old one says so, and drains them when they are labelled", func() {
+	It("with another selector and the claims of the old one says so, and drains them when they are labeled", func() {
 		w.statefulSet(2)
 		w.policy()
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		// The StatefulSet controller takes claims by name, whatever their labels say.
 		w.recreate(selector("store-v2"))
-		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("True/ClaimsStranded"), "before the data is at stake")
+		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("False/ClaimsStranded"), "before the data is at stake")
 		Expect(w.stranded()).To(Equal([]string{"data-store-0", "data-store-1"}))
 		w.scale(1)
 		Consistently(w.jobs).Should(BeEmpty())
@@ -149,7 +149,7 @@ var _ = Describe("A StatefulSet that is created again", func() {
 		w.succeed(before, w.startPod(before), "")
 		Eventually(w.drain(2)).Should(Equal("Drained/ClaimsKept"))
 		w.recreate(replicas(1))
-		// The mark is of another StatefulSet, whose pods nobody knows.
+		// The mark is of another StatefulSet, whose pods are not known.
 		again := w.runningJob(2)
 		Expect(again.Name).NotTo(Equal(before.Name))
 		w.succeed(again, w.startPod(again), "")
@@ -170,7 +170,7 @@ var _ = Describe("A StatefulSet that is deleted", func() {
 		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/StatefulSetNotFound"))
 		Eventually(w.stranded).Should(Equal([]string{"data-store-0", "data-store-1"}))
 		Expect(w.get().Status.Conditions).To(ContainElement(HaveField("Message", ContainSubstring("2 claims named like its own"))))
-		Consistently(w.jobs).Should(BeEmpty(), "nobody knows what claim templates it had")
+		Consistently(w.jobs).Should(BeEmpty(), "the claim templates that it had are not known")
 
 		again := &appsv1.StatefulSet{ObjectMeta: w.meta("store"), Spec: *w.set.Spec.DeepCopy()}
 		replicas(0)(again)
@@ -188,7 +188,7 @@ var _ = Describe("A StatefulSet that is deleted", func() {
 	It("in the foreground is drained when it is gone, and not before", func() {
 		w.statefulSet(1)
 		w.policy(whenDeletedDrain)
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		Expect(k8s.Delete(w.ctx, w.set, client.PropagationPolicy(metav1.DeletePropagationForeground))).To(Succeed())
 		Eventually(w.drain(0)).Should(Equal("Waiting/StatefulSetNotFound"))
 		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("False/StatefulSetNotFound"))
@@ -203,7 +203,7 @@ var _ = Describe("A StatefulSet that is deleted", func() {
 	It("and whose pods go on, orphaned, is drained when they are gone", func() {
 		w.statefulSet(2)
 		w.policy(whenDeletedDrain)
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		pod := w.ownPod(1)
 		Expect(k8s.Delete(w.ctx, w.set, client.PropagationPolicy(metav1.DeletePropagationOrphan))).To(Succeed())
 		Expect(client.IgnoreNotFound(k8s.Patch(w.ctx, w.set, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))))).To(Succeed())
@@ -227,7 +227,7 @@ var _ = Describe("A StatefulSet that is deleted", func() {
 		Eventually(w.condition(drainv1alpha1.ConditionStalled)).Should(Equal("True/ClaimsDeletedWithStatefulSet"))
 		Eventually(w.events("StatefulSet", drainv1alpha1.ReasonClaimsDeletedWithStatefulSet)).Should(Equal(1))
 		w.change(takesClaims(appsv1.RetainPersistentVolumeClaimRetentionPolicyType))
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 	})
 })
 
@@ -268,13 +268,13 @@ var _ = Describe("Claims", func() {
 		other = &appsv1.StatefulSet{ObjectMeta: w.meta("x-store"), Spec: other.Spec}
 		selector("x-store")(other)
 		Expect(k8s.Create(w.ctx, other)).To(Succeed())
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		job := w.runningJob(1)
 		w.succeed(job, w.startPod(job), "")
 		Eventually(func() *corev1.PersistentVolumeClaim { return w.claim("data-x-store-1") }).Should(BeNil())
 	})
 
-	It("of another StatefulSet with the same selector are nobody's business", func() {
+	It("of another StatefulSet with the same selector are left alone", func() {
 		w.statefulSet(2)
 		mine := w.set
 		w.set = &appsv1.StatefulSet{ObjectMeta: w.meta("stock"), Spec: *mine.Spec.DeepCopy()}
@@ -308,7 +308,7 @@ var _ = Describe("Claims", func() {
 		w.policy()
 		Eventually(w.drain(1)).Should(Equal("Retained/NeverBound"))
 		Eventually(w.drain(2)).Should(Equal("Retained/NeverBound"))
-		Expect(w.get().Status.Orphans).To(HaveValue(BeZero()))
+		Expect(w.get().Status.Undrained).To(HaveValue(BeZero()))
 		Consistently(w.jobs).Should(BeEmpty())
 
 		By("binding one of two, which may hold data then")
@@ -322,7 +322,7 @@ var _ = Describe("Claims", func() {
 	})
 })
 
-var _ = Describe("A change of the StatefulSet in the midst of a drain", func() {
+var _ = Describe("A change of the StatefulSet during a drain", func() {
 	var w *world
 	BeforeEach(func() { w = newWorld() })
 

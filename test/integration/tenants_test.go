@@ -69,7 +69,7 @@ var _ = Describe("Other tenants", func() {
 		hostile, victim := newWorld(), newWorld()
 		victim.statefulSet(2)
 		victim.policy()
-		Eventually(victim.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Armed"))
+		Eventually(victim.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		for i := range 4 {
 			hostile.hostileSet(fmt.Sprintf("hostile%d", i))
 		}

@@ -51,7 +51,7 @@ func newWorld() *world {
 	ctx := context.Background()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "drain-"}}
 	Expect(k8s.Create(ctx, namespace)).To(Succeed())
-	// Pods are created by ServiceAccount "default", which nobody else makes here.
+	// Pods are created by ServiceAccount "default", which no controller creates here.
 	Expect(k8s.Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: namespace.Name}})).To(Succeed())
 	return &world{ctx: ctx, namespace: namespace.Name}
 }
@@ -119,7 +119,7 @@ func claimTemplates(names ...string) func(*appsv1.StatefulSet) {
 	}
 }
 
-// createClaims creates the claims of one ordinal, labelled and bound.
+// createClaims creates the claims of one ordinal, with labels and bound.
 func (w *world) createClaims(ordinal int32) {
 	GinkgoHelper()
 	for _, template := range w.set.Spec.VolumeClaimTemplates {
@@ -253,7 +253,9 @@ func expectSoundStatus(policy *drainv1alpha1.DrainPolicy) {
 		Expect(c.Message).NotTo(BeEmpty(), c.Type)
 	}
 	if meta.IsStatusConditionTrue(status.Conditions, drainv1alpha1.ConditionDrained) {
-		Expect(status.Draining).To(HaveValue(BeZero()), "nothing is drained while all is drained")
+		Expect(status.Draining).To(HaveValue(BeZero()), "no drain is under way when Drained is True")
+		Expect(status.Undrained).To(HaveValue(BeZero()), "no orphaned ordinal holds undrained data when Drained is True")
+		Expect(status.StrandedClaims).To(BeEmpty(), "no claim is stranded when Drained is True")
 	}
 }
 
@@ -423,14 +425,14 @@ func (w *world) claim(name string) *corev1.PersistentVolumeClaim {
 	return claim
 }
 
-// marked says whether a claim carries a mark.
+// marked reports whether a claim carries a mark.
 func (w *world) marked(name string) bool {
 	GinkgoHelper()
 	claim := w.claim(name)
 	return claim != nil && claims.ReadMark(claim) != nil
 }
 
-// events returns how often the operator told of a reason on an object of this kind.
+// events returns how many events the operator recorded for a reason on an object of this kind.
 func (w *world) events(kind, reason string) func() int {
 	return func() int {
 		var list eventsv1.EventList

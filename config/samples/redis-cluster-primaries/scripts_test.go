@@ -34,7 +34,7 @@ const (
 	podIP   = "127.1.0.5"
 )
 
-// redisStandIns are a server that ends when it is told to, and a redis-cli that tells what is in files: nodes.<address>, memory.<address>, keys.
+// redisStandIns are a server that ends on a signal, and a redis-cli that tells what is in files: nodes.<address>, memory.<address>, keys.
 var redisStandIns = map[string]string{
 	"hostname": `echo web-5.web.ns.svc`,
 	"getent":   `echo "$2 STREAM"`,
@@ -186,7 +186,7 @@ func TestRedisDrainEndsInTime(t *testing.T) {
 	}
 }
 
-// Told to end in the midst of a long command, it ends at once, after its server has written what it has.
+// Told to end during a long command, it ends at once, after its server has written what it has.
 func TestRedisDrainStopsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newRedis(t)

@@ -191,7 +191,7 @@ func TestStory(t *testing.T) {
 	}
 }
 
-// TestDrainToldToEnd holds that a drain that is told to end leaves no receipt, whatever its exit code is.
+// TestDrainToldToEnd holds that a drain that gets SIGTERM leaves no receipt, whatever its exit code is.
 func TestDrainToldToEnd(t *testing.T) {
 	for _, zero := range []bool{false, true} {
 		keep, leave := t.TempDir(), t.TempDir()

@@ -27,7 +27,7 @@ import (
 	"time"
 )
 
-// drain hands everything on an orphaned volume to pets that live: the leaver's own data, and what it had adopted itself.
+// drain hands everything on an orphaned volume to pets that live: its pet's own data, and what it had adopted itself.
 type drain struct {
 	volume   *volume
 	lookup   lookup

@@ -28,7 +28,7 @@ stop_server() {
 	pid=
 }
 
-# progress starts the time anew, and in_time ends the work when there was no progress for too long.
+# progress restarts the time, and in_time ends the work when there was no progress for too long.
 progress() { deadline=$((SECONDS + patience)); }
 in_time() { # WHAT IT WAITS FOR
 	if [[ -n "$pid" ]]; then kill -0 "$pid" 2>/dev/null || finish 1 "redis-server has ended, while waiting $1"; fi

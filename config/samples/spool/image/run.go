@@ -36,7 +36,7 @@ import (
 const (
 	// lastWords is how much of a program's output becomes the termination message, whole lines of it. There is room for how it ended.
 	lastWords = 700
-	// grace is the time that a program has to end when it is told to.
+	// grace is the time that a program has to end after a signal.
 	grace = 5 * time.Second
 )
 
@@ -91,7 +91,7 @@ func runOnce(ctx context.Context, args []string, out io.Writer) (err error) {
 	return drains.LeaveWords(*message, said.lines(), *receipt)
 }
 
-// runShip runs a program until it is told to end, and then once more: what came last is shipped, too.
+// runShip runs a program until it gets a signal, and then once more: what came last is shipped, too.
 func runShip(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("ship", flag.ContinueOnError)
 	every := flags.Duration("every", 2*time.Second, "time between two runs")

@@ -233,7 +233,7 @@ func TestAFailedWriteIsNotAcknowledged(t *testing.T) {
 func TestAClosedSegmentIsNeverWrittenAgain(t *testing.T) {
 	dir := t.TempDir()
 	write(t, open(t, dir, 1<<20), "of the first life\n")
-	if _, _, err := seal(dir, "spool-2"); err != nil { // A drain that was cancelled then.
+	if _, _, err := seal(dir, "spool-2"); err != nil { // A drain that was canceled then.
 		t.Fatal(err)
 	}
 	write(t, open(t, dir, 1<<20), "of the second life\n")

@@ -36,7 +36,7 @@ const CoreDNSImage = "localhost/coredns:cluster"
 //go:embed manifests.yaml
 var manifests string
 
-// Manifests are the objects to apply. upstream says whether a server resolves names outside the cluster.
+// Manifests are the objects to apply. upstream reports whether a server resolves names outside the cluster.
 func Manifests(l layout.Layout, nodes int, upstream bool) (string, error) {
 	parsed, err := template.New("manifests").Parse(manifests)
 	if err != nil {

@@ -45,6 +45,6 @@ func TestManifests(t *testing.T) {
 		t.Fatal(err)
 	}
 	if strings.Contains(alone, "forward") || !strings.Contains(alone, "  replicas: 2\n") {
-		t.Errorf("without anybody to ask, and on three nodes, got\n%s", alone)
+		t.Errorf("without an upstream server, and on three nodes, got\n%s", alone)
 	}
 }

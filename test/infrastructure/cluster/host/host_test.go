@@ -287,7 +287,7 @@ func TestMountPoints(t *testing.T) {
 	if err := m.MountPoints([]string{used, unused, old}); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(used, "somebody's"), nil, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(used, "another's"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.Release(slot); err != nil {

@@ -228,7 +228,7 @@ func (m *Machine) restoreSettings() error {
 		return err
 	}
 	if boot, err := m.boot(); err != nil || boot != saved.Boot {
-		return err // the machine was started anew since, and has its own settings back
+		return err // the machine was restarted since, and has its own settings back
 	}
 	for name, want := range saved.Values {
 		file := filepath.Join(m.proc, name)

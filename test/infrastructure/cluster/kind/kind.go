@@ -78,7 +78,7 @@ func (p *Provider) Up(ctx context.Context, nodes int) error {
 			p.Report("cluster is up already: export KUBECONFIG=%s", l.Kubeconfig())
 			return nil
 		}
-		p.Report("a cluster is there that runs only in part; starting anew")
+		p.Report("a cluster is there that runs only in part; starting it again")
 		if err := p.Down(ctx); err != nil {
 			return err
 		}

@@ -107,7 +107,7 @@ func (p *Provider) Up(ctx context.Context, nodes int) error {
 	}
 	c := &cluster{Layout: layout.Layout{State: p.State, Slot: slot}, programs: folder, size: nodes}
 	if err := p.start(ctx, c, images); err != nil {
-		p.Report("what was started is left for you to look at, with its logs in %s; up starts anew, down removes it", c.Logs())
+		p.Report("what was started is left for you to look at, with its logs in %s; up starts it again, down removes it", c.Logs())
 		return err
 	}
 	return nil
@@ -366,7 +366,7 @@ func (p *Provider) resume(ctx context.Context, nodes int) (bool, error) {
 	if c.size != nodes && c.controlPlane().Healthy() {
 		return false, fmt.Errorf("the cluster runs with %d nodes: take it down first to have %d", c.size, nodes)
 	}
-	p.Report("a cluster is there that runs only in part; starting anew")
+	p.Report("a cluster is there that runs only in part; starting it again")
 	return false, p.remove(ctx)
 }
 

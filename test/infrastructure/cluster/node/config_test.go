@@ -67,7 +67,7 @@ func TestWriteConfig(t *testing.T) {
 		}
 	}
 	if strings.Contains(kubeletConfig(n, "", true), "failCgroupV1") {
-		t.Error("cgroup version 2 is told to tolerate version 1")
+		t.Error("the configuration for cgroup version 2 tolerates version 1")
 	}
 	// kube-proxy must know all pods of the cluster, not only the node's.
 	if proxy := read("kube-proxy.yaml"); !strings.Contains(proxy, "clusterCIDR: 10.103.128.0/17\n") {

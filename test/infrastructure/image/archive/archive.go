@@ -44,7 +44,7 @@ type File struct {
 	Source string
 	// Target is its absolute path in the image.
 	Target string
-	// Executable says that everybody may run it.
+	// Executable lets every user run it.
 	Executable bool
 }
 

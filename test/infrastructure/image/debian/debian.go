@@ -157,7 +157,7 @@ func open(ctx context.Context, archive string, unpack func(io.Reader) error) err
 	}
 	err = unpack(stdout)
 	if err != nil {
-		cancel() // It would wait for a reader for ever.
+		cancel() // It would wait for a reader forever.
 	} else {
 		_, err = io.Copy(io.Discard, stdout)
 	}

@@ -44,7 +44,7 @@ func pack(t *testing.T, headers ...tar.Header) []byte {
 			header.Size = int64(len(text))
 		}
 		header.ModTime = time.Now()
-		header.Uname, header.Gname = "somebody", "somebody"
+		header.Uname, header.Gname = "builder", "builder"
 		if err := w.WriteHeader(&header); err != nil {
 			t.Fatal(err)
 		}

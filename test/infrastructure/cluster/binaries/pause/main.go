@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-// Pause holds a pod's namespaces: it waits until it is told to stop, and reaps what is orphaned to it.
+// Pause holds a pod's namespaces: it waits for a signal to stop, and reaps what is orphaned to it.
 package main
 
 import (

@@ -15,7 +15,7 @@ limitations under the License.
 */
 
 // Volume-provisioner gives the cluster volumes that behave like network storage: every node reaches every volume, so that
-// a claim follows its pod to any node, and everybody may write, so that pods need not run as root.
+// a claim follows its pod to any node, and every user may write, so that pods need not run as root.
 //
 // A volume is a folder on the machine that all nodes run on, mounted by hostPath. It is removed with its claim.
 package main

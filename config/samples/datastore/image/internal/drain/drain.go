@@ -507,7 +507,7 @@ func (d *drain) failOnRequest(records int) error {
 	return fmt.Errorf("%w: run %d of the %d that are to fail, after %d of %d records", ErrOnRequest, d.run, d.FailRuns, d.result.Records, records)
 }
 
-// forgetRuns lets the next drain of a volume that is used again start counting anew.
+// forgetRuns lets the next drain of a volume that is used again count from the start again.
 func (d *drain) forgetRuns() error {
 	if d.FailRuns <= 0 {
 		return nil

@@ -75,7 +75,7 @@ func acquire(dir, holder string) (*lock, error) {
 }
 
 // release empties the file first, so that the next holder knows this one left in good order. The file itself stays: removing it would let a
-// process that has it open and one that creates it anew hold two locks of the same name.
+// process that has it open and one that creates it again hold two locks of the same name.
 func (l *lock) release() error {
 	return errors.Join(l.write(""), l.file.Close())
 }
