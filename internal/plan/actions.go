@@ -124,7 +124,7 @@ func (e *evidence) release(void bool) Step {
 	return RemoveLockFinalizer{e.lock}
 }
 
-// discard makes the next write that removes a lock which protects nothing, or would stay for ever.
+// discard makes the next write that removes a lock which protects nothing, or would stay forever.
 func (e *evidence) discard() Step {
 	switch pod := e.namesake; {
 	case pod.DeletionTimestamp == nil:

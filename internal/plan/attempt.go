@@ -61,7 +61,7 @@ type Attempt struct {
 	Why    string `json:"why,omitempty"`
 }
 
-// attemptUnder returns what a lock remembers. What can't be read is nothing: the attempts are counted anew.
+// attemptUnder returns what a lock remembers. What can't be read is nothing: the attempts are counted again.
 func attemptUnder(lock *corev1.Pod) Attempt {
 	var attempt Attempt
 	text, ok := lock.Annotations[drainv1alpha1.AttemptAnnotation]

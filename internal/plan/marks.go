@@ -61,7 +61,7 @@ func awaitsMark(e *evidence, claim *corev1.PersistentVolumeClaim) bool {
 }
 
 // restIsNew reports whether every claim whose mark doesn't hold was created under the present lock. A StatefulSet that wants
-// the ordinal back creates claims anew while the drained ones are deleted; no pod can have used those, and the drained ones
+// the ordinal back creates new claims while the drained ones are deleted; no pod can have used those, and the drained ones
 // must not be left among them. Any other unmarked claim is drained before one of its ordinal is deleted.
 func restIsNew(e *evidence) bool {
 	return !slices.ContainsFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool {
@@ -152,7 +152,7 @@ func (e *evidence) doubt() string {
 
 // usedLate returns which claim a pod may have used after the Job had ended, in words, or "": it became unused long after the
 // last pod of the Job did. Both times are the kube-controller-manager's. Where that is late each time, each attempt allows it
-// twice as long, so that no drain is repeated for ever.
+// twice as long, so that no drain is repeated forever.
 func (e *evidence) usedLate() string {
 	lag := unusedLag
 	for i := int32(0); i < e.last.Late && lag < maxUnusedLag; i++ {

@@ -93,12 +93,12 @@ func finished(job *batchv1.Job) *batchv1.JobCondition {
 	return nil
 }
 
-// terminal says whether none of the pod's containers runs or will run again.
+// terminal reports whether none of the pod's containers runs or will run again.
 func terminal(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
-// started says whether any container of the pod has ever run.
+// started reports whether any container of the pod has ever run.
 func started(pod *corev1.Pod) bool {
 	if terminal(pod) {
 		return true
@@ -161,7 +161,7 @@ func receiptOf(pod *corev1.Pod) string {
 	return ""
 }
 
-// trouble returns why a pod that should run doesn't, in a way that a person must mend.
+// trouble returns why a pod that should run doesn't, in a way that a person must fix.
 func trouble(pod *corev1.Pod) (reason, message string) {
 	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
 		for i := range statuses {

@@ -116,7 +116,7 @@ func (p *Plan) Drain(ordinal int32) *Drain {
 	return nil
 }
 
-// identity returns what the claims are recognised by: the StatefulSet, or what the status
+// identity returns what the claims are recognized by: the StatefulSet, or what the status
 // remembers of it.
 func identity(snapshot Snapshot) claims.Identity {
 	if snapshot.StatefulSet != nil {
@@ -324,7 +324,7 @@ func Replicas(set *appsv1.StatefulSet) int32 {
 	return ptr.Deref(set.Spec.Replicas, 1)
 }
 
-// InRange says whether a StatefulSet wants an ordinal. One that doesn't exist, or is being
+// InRange reports whether a StatefulSet wants an ordinal. One that doesn't exist, or is being
 // deleted, wants none.
 func InRange(set *appsv1.StatefulSet, ordinal int32) bool {
 	if set == nil || set.DeletionTimestamp != nil {
@@ -382,7 +382,7 @@ func (p *planner) ignoredAnnotations() []drainv1alpha1.TemplateAnnotation {
 	return ignored
 }
 
-// drainsDeleted says whether the StatefulSet is gone and its ordinals are to be drained.
+// drainsDeleted reports whether the StatefulSet is gone and its ordinals are to be drained.
 func (p *planner) drainsDeleted() bool {
 	return p.StatefulSet == nil && p.Policy.Status.StatefulSet != nil && p.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain
 }
@@ -414,7 +414,7 @@ func refuse(reason, format string, args ...any) Condition {
 	return Condition{Status: metav1.ConditionFalse, Reason: reason, Message: fmt.Sprintf(format, args...)}
 }
 
-// readiness says whether a scale-down now would be drained, and if not, why.
+// readiness reports whether a scale-down now would be drained, and if not, why.
 func (p *planner) readiness() Condition {
 	name := p.Policy.Spec.StatefulSetRef.Name
 	set := p.StatefulSet
@@ -510,7 +510,7 @@ func (p *planner) inTemplate(field string) string {
 	return p.templateName() + "." + field
 }
 
-// templateCondition says whether the template can become a drain pod now.
+// templateCondition reports whether the template can become a drain pod now.
 func (p *planner) templateCondition(ambiguous []string) Condition {
 	if p.Unreadable != "" {
 		return refuse(drainv1alpha1.ReasonInvalidTemplate, "The template can't be read: %s", p.Unreadable)
@@ -545,7 +545,7 @@ func (p *planner) templateCondition(ambiguous []string) Condition {
 	return Condition{Status: metav1.ConditionTrue}
 }
 
-// owns says whether a claim name is one that the StatefulSet gives.
+// owns reports whether a claim name is one that the StatefulSet gives.
 func (p *planner) owns(claim string) bool {
 	base, _, ok := claims.Parse(claim)
 	if !ok {
@@ -583,14 +583,14 @@ func Remembered(policy *drainv1alpha1.DrainPolicy) *appsv1.StatefulSet {
 	return set
 }
 
-// deletesClaims says whether the StatefulSet controller deletes claims on scale-down. It
-// deletes them with their pods, and a claim that is being deleted can be mounted by nobody.
+// deletesClaims reports whether the StatefulSet controller deletes claims on scale-down. It
+// deletes them with their pods, and a claim that is being deleted can be mounted by no new pod.
 func deletesClaims(set *appsv1.StatefulSet) bool {
 	policy := set.Spec.PersistentVolumeClaimRetentionPolicy
 	return policy != nil && policy.WhenScaled == appsv1.DeletePersistentVolumeClaimRetentionPolicyType
 }
 
-// deletesClaimsWithItself says whether the StatefulSet owns its claims, so that the garbage
+// deletesClaimsWithItself reports whether the StatefulSet owns its claims, so that the garbage
 // collector deletes them when it is gone.
 func deletesClaimsWithItself(set *appsv1.StatefulSet) bool {
 	policy := set.Spec.PersistentVolumeClaimRetentionPolicy

@@ -123,7 +123,7 @@ func failuresIn(pod *corev1.Pod) int32 {
 	return restarts
 }
 
-// edited says whether the template is another than the one that a Job was made from. One that can't
+// edited reports whether the template is another than the one that a Job was made from. One that can't
 // be read is none.
 func (p *planner) edited(job *batchv1.Job) bool {
 	return p.TemplateHash != "" && job.Annotations[drainv1alpha1.TemplateHashAnnotation] != p.TemplateHash
@@ -196,7 +196,7 @@ func outlasting(pod *corev1.Pod, template []string) string {
 	return added
 }
 
-// ifNodeIsDown returns what to do about a pod that should have ended a while ago. Nobody but a
+// ifNodeIsDown returns what to do about a pod that should have ended a while ago. Only a
 // person can tell a node that is down from one that can't be reached and still writes.
 func (p *planner) ifNodeIsDown(pod *corev1.Pod) string {
 	if pod.DeletionTimestamp == nil || p.now.Before(pod.DeletionTimestamp.Add(overdue)) {
@@ -221,12 +221,12 @@ func (e *evidence) whichHangs() string {
 	return ""
 }
 
-// hanging says whether a pod is being deleted and its node has not said yet that it has ended.
+// hanging reports whether a pod is being deleted and its node has not said yet that it has ended.
 func hanging(pod corev1.Pod) bool {
 	return pod.DeletionTimestamp != nil && pod.Spec.NodeName != "" && !terminal(&pod)
 }
 
-// awaitsLock says whether a drain pod still has the operator's gate.
+// awaitsLock reports whether a drain pod still has the operator's gate.
 func awaitsLock(pod *corev1.Pod) bool {
 	return holdsGate(pod, drainv1alpha1.DrainSchedulingGate)
 }

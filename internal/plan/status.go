@@ -44,7 +44,7 @@ const (
 	maxMessage = 1024
 )
 
-// urgency orders the states by how much they matter to somebody who looks at the policy.
+// urgency orders the states by how much they matter to a person who looks at the policy.
 var urgency = map[drainv1alpha1.DrainState]int{
 	drainv1alpha1.DrainDraining: 0,
 	drainv1alpha1.DrainFailed:   1,
@@ -54,7 +54,7 @@ var urgency = map[drainv1alpha1.DrainState]int{
 	drainv1alpha1.DrainDrained:  5,
 }
 
-// pending says whether a drain is under way or asked for.
+// pending reports whether a drain is under way or asked for.
 func (d *Drain) pending() bool {
 	return urgency[d.State] <= urgency[drainv1alpha1.DrainWaiting]
 }
@@ -144,7 +144,7 @@ var patience = map[string]time.Duration{
 }
 
 // lockPatience is how long a lock may stand before the first drain pod under it is let run. Reasons that alternate start
-// their own time anew with each change.
+// their own time again with each change.
 const lockPatience = 30 * time.Minute
 
 // overduePatience is how long after the end of its grace period a pod may keep an ordinal waiting before a person should
@@ -224,15 +224,15 @@ var settling = map[string]bool{
 	drainv1alpha1.ReasonReleasingLock:  true,
 }
 
-// Replace puts what was learnt about an ordinal after the plan was made in the place of the
+// Replace puts what was learned about an ordinal after the plan was made in the place of the
 // plan's entry, and brings the conditions in line. The snapshot is the plan's own.
-func (p *Plan) Replace(snapshot Snapshot, learnt Drain, now time.Time) {
+func (p *Plan) Replace(snapshot Snapshot, learned Drain, now time.Time) {
 	planner := planner{Snapshot: snapshot, now: now, ready: p.Ready, stranded: p.Stranded}
-	planner.age(&learnt, nil)
-	if entry := p.Drain(learnt.Ordinal); entry != nil {
-		*entry = learnt
+	planner.age(&learned, nil)
+	if entry := p.Drain(learned.Ordinal); entry != nil {
+		*entry = learned
 	} else {
-		p.Drains = append(p.Drains, learnt)
+		p.Drains = append(p.Drains, learned)
 		slices.SortFunc(p.Drains, func(a, b Drain) int { return cmp.Compare(b.Ordinal, a.Ordinal) })
 	}
 	p.Drained = planner.drainedCondition(p.Drains)

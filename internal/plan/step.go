@@ -123,7 +123,7 @@ func (RemoveLockFinalizer) Name() string { return "RemoveLockFinalizer" }
 // FollowsOn implements Step.
 //
 // A lock's name is its precondition. A note and a release carry the lock's resourceVersion or name its UID, a mark and the
-// deletion of a claim carry the claim's. What runs, and who uses the claims, is looked at anew before a Job is created,
+// deletion of a claim carry the claim's. What runs, and who uses the claims, is looked at again before a Job is created,
 // and before anything that runs is stopped.
 func (AddFinalizer) FollowsOn() bool        { return false }
 func (RemoveFinalizer) FollowsOn() bool     { return false }

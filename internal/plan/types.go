@@ -36,7 +36,7 @@ type Snapshot struct {
 	Policy *drainv1alpha1.DrainPolicy
 	// Rival is the name of an older policy for the same StatefulSet, or empty.
 	Rival string
-	// Managed and RivalManaged say whether the operator keeps the policy, and that other one, for an
+	// Managed and RivalManaged report whether the operator keeps the policy, and that other one, for an
 	// annotation. Such a policy gives way to one that isn't.
 	Managed, RivalManaged bool
 	// StatefulSet that the policy names, or nil if there is none.
@@ -75,14 +75,14 @@ type Plan struct {
 	// Policy is the step that the policy as a whole asks for, if there is one, and History the one about Jobs of the past.
 	// The latter is decided on the caches: what it can cost is a log, or one more attempt.
 	Policy, History Drain
-	// Stranded are claims that look like the StatefulSet's and are nobody's to drain, by name.
+	// Stranded are claims that look like the StatefulSet's and that the operator does not drain, by name.
 	Stranded []corev1.PersistentVolumeClaim
 	// Observed is the StatefulSet that the plan is about, as the status keeps it.
 	Observed *drainv1alpha1.ObservedStatefulSet
 	// TemplateHash and PreflightAfter are those of the snapshot.
 	TemplateHash   string
 	PreflightAfter time.Duration
-	// Finalizer says whether the policy needs its finalizer: a lock is held or about to be.
+	// Finalizer reports whether the policy needs its finalizer: a lock is held or about to be.
 	Finalizer bool
 
 	// StatefulSet that the plan is about, or nil if there is none.
@@ -101,7 +101,7 @@ type Drain struct {
 	Ordinal int32
 	// Rule is the name of the rule that applies.
 	Rule string
-	// InRange says whether the StatefulSet wants the ordinal.
+	// InRange reports whether the StatefulSet wants the ordinal.
 	InRange bool
 	State   drainv1alpha1.DrainState
 	Reason  string

@@ -217,7 +217,7 @@ func (p *planner) accepted() Condition {
 
 // orphanedSince returns since when the ordinal is known to be out of range. The status is the memory of it, for as long as
 // the StatefulSet's generation shows that it didn't come back in the meantime; a claim that some pod used later says more.
-// When in doubt, the time starts anew.
+// When in doubt, the time starts again.
 func (e *evidence) orphanedSince() metav1.Time {
 	since := metav1.NewTime(e.now.UTC().Truncate(time.Second))
 	last := e.Policy.Status.StatefulSet
