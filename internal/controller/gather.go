@@ -32,8 +32,8 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/annotation"
-	"github.com/statefulset-dev/drain-operator/internal/build"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
+	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 )
 
@@ -212,7 +212,7 @@ func readTemplate(snapshot *plan.Snapshot) {
 		}
 		policy.Spec.Template = template
 	}
-	snapshot.TemplateHash = build.TemplateHash(policy, target(*snapshot))
+	snapshot.TemplateHash = objects.TemplateHash(policy, target(*snapshot))
 }
 
 // rival returns an older policy for the same StatefulSet, or nil.

@@ -31,8 +31,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
-	"github.com/statefulset-dev/drain-operator/internal/build"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
+	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 	"github.com/statefulset-dev/drain-operator/internal/proof"
 )
@@ -101,7 +101,7 @@ type trial struct {
 
 func newTrial(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) trial {
 	ordinal := plan.Start(set) + plan.Replicas(set)
-	attempt := build.Attempt{
+	attempt := objects.Attempt{
 		Job:     plan.JobName(set.Name, policy.UID, ordinal, "", []types.UID{"preflight"}, 1),
 		Ordinal: ordinal,
 		Number:  1,
@@ -116,7 +116,7 @@ func newTrial(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) trial 
 	if policy.Spec.TemplateFrom.StatefulSetAnnotation != "" {
 		t.path = ""
 	}
-	t.job = build.Job(policy, set, attempt)
+	t.job = objects.Job(policy, set, attempt)
 	t.own = proof.Pod(&t.job.Spec.Template.Spec, t.want)
 	return t
 }
@@ -142,7 +142,7 @@ func (r *Reconciler) ask(ctx context.Context, snapshot plan.Snapshot) (refused, 
 	if problems := append(proof.Job(job), in("template.spec.", proof.Pod(&job.Spec.Template.Spec, want))...); len(problems) > 0 {
 		return "A webhook changes the drain's Job: " + list("", problems), ""
 	}
-	pod := build.Pod(job)
+	pod := objects.Pod(job)
 	if refused, unanswered = judge(r.Create(ctx, pod, client.DryRunAll)); refused != "" || unanswered != "" {
 		return refused, unanswered
 	}

@@ -33,7 +33,7 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/annotation"
-	"github.com/statefulset-dev/drain-operator/internal/build"
+	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 )
 
@@ -120,7 +120,7 @@ func cached[T any](t *testing.T, transform func(any) (any, error), object T) T {
 
 func TestCacheHoldsWhatThePlannerReads(t *testing.T) {
 	snapshot := func(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) plan.Snapshot {
-		return plan.Snapshot{Policy: policy, StatefulSet: set, Managed: annotation.IsManaged(policy), TemplateHash: build.TemplateHash(policy, set)}
+		return plan.Snapshot{Policy: policy, StatefulSet: set, Managed: annotation.IsManaged(policy), TemplateHash: objects.TemplateHash(policy, set)}
 	}
 	now := time.Unix(100, 0)
 	full := snapshot(fullPolicy(), fullSet())
@@ -132,8 +132,8 @@ func TestCacheHoldsWhatThePlannerReads(t *testing.T) {
 	if diff := cmp.Diff(status(full), status(kept)); diff != "" {
 		t.Errorf("status from the API server's objects and from the cache's (-full +cached):\n%s", diff)
 	}
-	attempt := build.Attempt{Job: "job", Ordinal: 2, Number: 1, LockUID: "lock"}
-	if diff := cmp.Diff(build.Job(full.Policy, full.StatefulSet, attempt), build.Job(kept.Policy, kept.StatefulSet, attempt)); diff != "" {
+	attempt := objects.Attempt{Job: "job", Ordinal: 2, Number: 1, LockUID: "lock"}
+	if diff := cmp.Diff(objects.Job(full.Policy, full.StatefulSet, attempt), objects.Job(kept.Policy, kept.StatefulSet, attempt)); diff != "" {
 		t.Errorf("Job (-full +cached):\n%s", diff)
 	}
 	if diff := cmp.Diff(annotation.Next(annotation.Evidence{StatefulSet: full.StatefulSet}), annotation.Next(annotation.Evidence{StatefulSet: kept.StatefulSet})); diff != "" {

@@ -17,16 +17,16 @@ limitations under the License.
 package main
 
 const (
-	act      = "internal/controller/act.go"
-	markFile = "internal/claims/mark.go"
-	decide   = "internal/plan/decide.go"
-	evidence = "internal/plan/evidence.go"
-	gather   = "internal/controller/gather.go"
-	jobFile  = "internal/plan/job.go"
-	marks    = "internal/plan/marks.go"
-	planFile = "internal/plan/plan.go"
-	buildJob = "internal/build/job.go"
-	lockFile = "internal/build/lock.go"
+	act       = "internal/controller/act.go"
+	markFile  = "internal/claims/mark.go"
+	decide    = "internal/plan/decide.go"
+	evidence  = "internal/plan/evidence.go"
+	gather    = "internal/controller/gather.go"
+	jobFile   = "internal/plan/job.go"
+	marks     = "internal/plan/marks.go"
+	planFile  = "internal/plan/plan.go"
+	jobObject = "internal/objects/job.go"
+	lockFile  = "internal/objects/lock.go"
 
 	attempts  = "internal/plan/attempt.go"
 	preflight = "internal/controller/preflight.go"
@@ -66,8 +66,8 @@ var guards = []guard{
 		{planFile, `if pod.Name == fmt.Sprintf("%s-%d", p.identity.Name, number) {`, `if pod.Name == fmt.Sprintf("lock-%s-%d", p.identity.Name, number) {`},
 	}},
 	{name: "the lock's finalizer", edits: []edit{{lockFile, "Finalizers:      []string{drainv1alpha1.LockFinalizer},", ""}}},
-	{name: "the drain pod's gate", edits: []edit{{buildJob, "template.Spec.SchedulingGates = append(template.Spec.SchedulingGates, corev1.PodSchedulingGate{Name: drainv1alpha1.DrainSchedulingGate})", ""}}},
-	{name: "podReplacementPolicy Failed", unneeded: "backed up by letting one pod run at a time; both away: see below", edits: []edit{{buildJob, "PodReplacementPolicy: ptr.To(batchv1.Failed),", ""}}},
+	{name: "the drain pod's gate", edits: []edit{{jobObject, "template.Spec.SchedulingGates = append(template.Spec.SchedulingGates, corev1.PodSchedulingGate{Name: drainv1alpha1.DrainSchedulingGate})", ""}}},
+	{name: "podReplacementPolicy Failed", unneeded: "backed up by letting one pod run at a time; both away: see below", edits: []edit{{jobObject, "PodReplacementPolicy: ptr.To(batchv1.Failed),", ""}}},
 	{name: "the lock's UID in the Job's name", edits: []edit{{evidence, `fmt.Fprintf(hash, "%s/%d/%s/%d", policy, ordinal, lock, attempt)`, `fmt.Fprintf(hash, "%s/%d/%d", policy, ordinal, attempt)`}}},
 	{name: "the claims' UIDs in the Job's name", edits: []edit{{evidence, `fmt.Fprintf(hash, "/%s", uid)`, `_ = uid`}}},
 	{name: "the Job's name as evidence", edits: []edit{{planFile, "if attempt == 0 || orphaned(job) || job.Name != p.jobName(o, attempt) {", "if attempt == 0 {"}}},
@@ -179,7 +179,7 @@ var guards = []guard{
 		{decide, "if terminal(pod) || (o.job != nil", "if o != nil || terminal(pod) || (o.job != nil"},
 	}},
 	{name: "podReplacementPolicy Failed, and one drain pod at a time is let run", edits: []edit{
-		{buildJob, "PodReplacementPolicy: ptr.To(batchv1.Failed),", ""},
+		{jobObject, "PodReplacementPolicy: ptr.To(batchv1.Failed),", ""},
 		{jobFile, "if pods.gated != nil && !pods.alive && !pods.succeeded &&", "if pods.gated != nil && !pods.succeeded &&"},
 	}},
 	{name: "writing to the lock before a claim is deleted", edits: []edit{{act, "		if err := r.noteDeletion(ctx, drain.Lock, step.Delete); err != nil {", "		if err := error(nil); err != nil {"}}},
