@@ -35,32 +35,34 @@ import (
 	"github.com/statefulset-dev/drain-operator/internal/claims"
 	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
-// gather returns what the caches hold about a policy.
-func (r *Reconciler) gather(ctx context.Context, policy *drainv1alpha1.DrainPolicy) (plan.Snapshot, error) {
+// gather returns what the caches hold about a policy, and its StatefulSet, which events are about; nil if there is none.
+func (r *Reconciler) gather(ctx context.Context, policy *drainv1alpha1.DrainPolicy) (plan.Snapshot, *appsv1.StatefulSet, error) {
 	snapshot := plan.Snapshot{Policy: policy, Managed: annotation.IsManaged(policy)}
 	var list corev1.PersistentVolumeClaimList
 	if err := r.List(ctx, &list, client.InNamespace(policy.Namespace), client.MatchingFields{claimSetIndex: policy.Spec.StatefulSetRef.Name}); err != nil {
-		return snapshot, fmt.Errorf("listing the claims that StatefulSet %q may have made: %w", policy.Spec.StatefulSetRef.Name, err)
+		return snapshot, nil, fmt.Errorf("listing the claims that StatefulSet %q may have made: %w", policy.Spec.StatefulSetRef.Name, err)
 	}
 	snapshot.Claims = list.Items
-	if err := r.gatherTarget(ctx, r.Client, &snapshot); err != nil {
-		return snapshot, err
+	set, err := gatherTarget(ctx, r.Client, &snapshot)
+	if err != nil {
+		return snapshot, nil, err
 	}
 	rival, err := r.rival(ctx, policy)
 	if err != nil {
-		return snapshot, err
+		return snapshot, nil, err
 	}
 	if rival != nil {
 		snapshot.Rival = rival.Name
 		snapshot.RivalManaged = annotation.IsManaged(rival)
 	}
 	if err := gatherOwn(ctx, r.Client, &snapshot, ownLabels(policy)); err != nil {
-		return snapshot, err
+		return snapshot, nil, err
 	}
 	r.preflight(ctx, &snapshot)
-	return snapshot, nil
+	return snapshot, set, nil
 }
 
 // gatherLive returns what the API server holds about some ordinals, and about the locks and
@@ -79,7 +81,7 @@ func (r *Reconciler) gatherLive(ctx context.Context, cached plan.Snapshot, ordin
 		return plan.Snapshot{}, err
 	}
 	snapshot := plan.Snapshot{Policy: policy, Rival: cached.Rival, Managed: cached.Managed, RivalManaged: cached.RivalManaged, Refusal: cached.Refusal, Unanswered: cached.Unanswered}
-	if err := r.gatherTarget(ctx, r.Live, &snapshot); err != nil {
+	if _, err := gatherTarget(ctx, r.Live, &snapshot); err != nil {
 		return snapshot, err
 	}
 	if err := r.gatherClaims(ctx, &snapshot, ordinals); err != nil {
@@ -95,11 +97,11 @@ const fewReads = 6
 
 // gatherClaims reads the claims of some ordinals.
 func (r *Reconciler) gatherClaims(ctx context.Context, snapshot *plan.Snapshot, ordinals []int32) error {
-	namespace, set := snapshot.Policy.Namespace, snapshot.Policy.Spec.StatefulSetRef.Name
+	namespace := snapshot.Policy.Namespace
 	wanted := map[string]bool{}
 	for _, ordinal := range ordinals {
-		for _, template := range templates(snapshot) {
-			wanted[claims.Name(template, set, ordinal)] = true
+		for _, name := range snapshot.Target.ClaimNames(ordinal) {
+			wanted[name] = true
 		}
 	}
 	if len(wanted) > fewReads {
@@ -122,17 +124,25 @@ func (r *Reconciler) gatherClaims(ctx context.Context, snapshot *plan.Snapshot, 
 	return nil
 }
 
-// gatherTarget reads the StatefulSet and those others that its claims may belong to too.
-func (r *Reconciler) gatherTarget(ctx context.Context, reader client.Reader, snapshot *plan.Snapshot) error {
+// gatherTarget reads the StatefulSet, which it returns if there is one, and those others that its claims may belong to too.
+func gatherTarget(ctx context.Context, reader client.Reader, snapshot *plan.Snapshot) (*appsv1.StatefulSet, error) {
 	namespace, name := snapshot.Policy.Namespace, snapshot.Policy.Spec.StatefulSetRef.Name
 	set := &appsv1.StatefulSet{}
 	switch err := reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, set); {
 	case err == nil:
-		snapshot.StatefulSet = set
-	case !apierrors.IsNotFound(err):
-		return fmt.Errorf("reading StatefulSet %q: %w", name, err)
+		snapshot.Target = statefulset.Of(set)
+	case apierrors.IsNotFound(err):
+		set, snapshot.Target = nil, statefulset.Remembered(snapshot.Policy)
+	default:
+		return nil, fmt.Errorf("reading StatefulSet %q: %w", name, err)
 	}
-	readTemplate(snapshot)
+	readTemplate(snapshot, set)
+	return set, gatherOthers(ctx, reader, snapshot)
+}
+
+// gatherOthers reads the StatefulSets that claims of the snapshot's may belong to too.
+func gatherOthers(ctx context.Context, reader client.Reader, snapshot *plan.Snapshot) error {
+	namespace := snapshot.Policy.Namespace
 	others := otherSets(snapshot)
 	if len(others) > fewReads {
 		var list appsv1.StatefulSetList
@@ -170,7 +180,7 @@ func otherSets(snapshot *plan.Snapshot) map[string]bool {
 			}
 		}
 	}
-	for _, template := range templates(snapshot) {
+	for _, template := range snapshot.Target.ClaimTemplates {
 		see(claims.Base(template, name))
 	}
 	for i := range snapshot.Claims {
@@ -197,22 +207,22 @@ func gatherOwn(ctx context.Context, reader client.Reader, snapshot *plan.Snapsho
 
 // readTemplate puts the template of a policy that has it from an annotation into the policy in hand,
 // which then is like any other. It is read anew for every look, so no copy has to be kept in step.
-func readTemplate(snapshot *plan.Snapshot) {
+func readTemplate(snapshot *plan.Snapshot, set *appsv1.StatefulSet) {
 	policy := snapshot.Policy
 	if key := policy.Spec.TemplateFrom.StatefulSetAnnotation; key != "" {
 		policy.Spec.Template = corev1.PodTemplateSpec{}
-		if snapshot.StatefulSet == nil {
+		if set == nil {
 			snapshot.Unreadable = fmt.Sprintf("StatefulSet %q, whose annotation %s has it, does not exist", policy.Spec.StatefulSetRef.Name, key)
 			return
 		}
-		template, err := annotation.Read(snapshot.StatefulSet, key)
+		template, err := annotation.Read(set, key)
 		if err != nil {
 			snapshot.Unreadable = err.Error()
 			return
 		}
 		policy.Spec.Template = template
 	}
-	snapshot.TemplateHash = objects.TemplateHash(policy, target(*snapshot))
+	snapshot.TemplateHash = objects.TemplateHash(policy, snapshot.Target)
 }
 
 // rival returns an older policy for the same StatefulSet, or nil.
@@ -232,26 +242,6 @@ func (r *Reconciler) rival(ctx context.Context, policy *drainv1alpha1.DrainPolic
 		return nil, nil
 	}
 	return &oldest, nil
-}
-
-// target returns the StatefulSet, or what the status remembers of one that is gone.
-func target(snapshot plan.Snapshot) *appsv1.StatefulSet {
-	if snapshot.StatefulSet != nil {
-		return snapshot.StatefulSet
-	}
-	return plan.Remembered(snapshot.Policy)
-}
-
-// templates returns the names of the claim templates to look for: the StatefulSet's, or those
-// it had when it was last seen.
-func templates(snapshot *plan.Snapshot) []string {
-	if snapshot.StatefulSet != nil {
-		return claims.IdentityOf(snapshot.StatefulSet).Templates
-	}
-	if last := snapshot.Policy.Status.StatefulSet; last != nil {
-		return last.ClaimTemplates
-	}
-	return nil
 }
 
 func ownLabels(policy *drainv1alpha1.DrainPolicy) client.MatchingLabels {

@@ -23,7 +23,6 @@ import (
 	"sync"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -31,10 +30,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
-	"github.com/statefulset-dev/drain-operator/internal/claims"
 	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 	"github.com/statefulset-dev/drain-operator/internal/proof"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
 const (
@@ -62,17 +61,17 @@ type answer struct {
 // the snapshot why they can't be had or could not be believed. A template must not turn out to be wrong when the data
 // is at stake.
 func (r *Reconciler) preflight(ctx context.Context, snapshot *plan.Snapshot) {
-	policy, set := snapshot.Policy, snapshot.StatefulSet
-	if gone := target(*snapshot); set == nil && gone != nil && policy.DeletionTimestamp == nil && len(policy.Spec.Template.Spec.Containers) > 0 {
+	policy, target := snapshot.Policy, snapshot.Target
+	if target.Gone() && policy.DeletionTimestamp == nil && len(policy.Spec.Template.Spec.Containers) > 0 {
 		// Of a StatefulSet that is gone, all that can be said is what is wrong with the template itself.
-		snapshot.Refusal = ownProblems(newTrial(policy, gone))
+		snapshot.Refusal = ownProblems(newTrial(policy, target))
 	}
-	if set == nil || set.DeletionTimestamp != nil || policy.DeletionTimestamp != nil || snapshot.Rival != "" ||
+	if !target.Stands() || policy.DeletionTimestamp != nil || snapshot.Rival != "" ||
 		len(policy.Spec.Template.Spec.Containers) == 0 || preflown(*snapshot) {
 		r.preflights.forget(client.ObjectKeyFromObject(policy))
 		return
 	}
-	about := fmt.Sprintf("%s/%d/%s/%d/%s", policy.UID, policy.Generation, set.UID, set.Generation, snapshot.TemplateHash)
+	about := fmt.Sprintf("%s/%d/%s/%d/%s", policy.UID, policy.Generation, target.UID, target.Generation, snapshot.TemplateHash)
 	now := r.Clock.Now()
 	last, known := r.preflights.last(client.ObjectKeyFromObject(policy), about)
 	if !known || !now.Before(last.again) {
@@ -99,24 +98,23 @@ type trial struct {
 	path string
 }
 
-func newTrial(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) trial {
-	ordinal := plan.Start(set) + plan.Replicas(set)
+func newTrial(policy *drainv1alpha1.DrainPolicy, target statefulset.Target) trial {
+	ordinal := target.Start + target.Replicas
 	attempt := objects.Attempt{
-		Job:     plan.JobName(set.Name, policy.UID, ordinal, "", []types.UID{"preflight"}, 1),
+		Job:     plan.JobName(target.Name, policy.UID, ordinal, "", []types.UID{"preflight"}, 1),
 		Ordinal: ordinal,
 		Number:  1,
 	}
-	t := trial{path: "template.spec.", want: proof.Expected{Proof: policy.Spec.Proof, Receipt: plan.Receipt(attempt.Job)}}
+	t := trial{path: "template.spec.", want: proof.Expected{
+		Proof: policy.Spec.Proof, Receipt: plan.Receipt(attempt.Job), Claims: target.ClaimNames(ordinal),
+	}}
 	for i := range policy.Spec.Template.Spec.Containers {
 		t.want.Containers = append(t.want.Containers, policy.Spec.Template.Spec.Containers[i].Name)
-	}
-	for i := range set.Spec.VolumeClaimTemplates {
-		t.want.Claims = append(t.want.Claims, claims.Name(set.Spec.VolumeClaimTemplates[i].Name, set.Name, ordinal))
 	}
 	if policy.Spec.TemplateFrom.StatefulSetAnnotation != "" {
 		t.path = ""
 	}
-	t.job = objects.Job(policy, set, attempt)
+	t.job = objects.Job(policy, target, attempt)
 	t.own = proof.Pod(&t.job.Spec.Template.Spec, t.want)
 	return t
 }
@@ -131,7 +129,7 @@ func ownProblems(t trial) string {
 
 // ask makes the dry runs and reads their answers, which webhooks and LimitRanges have a say in.
 func (r *Reconciler) ask(ctx context.Context, snapshot plan.Snapshot) (refused, unanswered string) {
-	t := newTrial(snapshot.Policy, snapshot.StatefulSet)
+	t := newTrial(snapshot.Policy, snapshot.Target)
 	job, want := t.job, t.want
 	if refused, unanswered = judge(r.Create(ctx, job, client.DryRunAll)); refused != "" || unanswered != "" {
 		return refused, unanswered
@@ -212,14 +210,14 @@ func (p *preflights) forget(policy types.NamespacedName) {
 // preflown says whether the template was accepted before and nothing has changed since in
 // what it is made from.
 func preflown(snapshot plan.Snapshot) bool {
-	policy, set := snapshot.Policy, snapshot.StatefulSet
+	policy, target := snapshot.Policy, snapshot.Target
 	ready := meta.FindStatusCondition(policy.Status.Conditions, drainv1alpha1.ConditionReady)
 	if ready == nil || ready.ObservedGeneration != policy.Generation ||
 		(ready.Reason != drainv1alpha1.ReasonArmed && ready.Reason != drainv1alpha1.ReasonSuspended) {
 		return false
 	}
 	last := policy.Status.StatefulSet
-	return last != nil && last.UID == string(set.UID) && last.Generation != nil && *last.Generation == set.Generation &&
+	return last != nil && last.UID == string(target.UID) && last.Generation != nil && *last.Generation == target.Generation &&
 		// An annotation changes without a generation.
 		policy.Status.TemplateHash == snapshot.TemplateHash
 }

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -68,12 +69,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		r.preflights.forget(request.NamespacedName)
 		return again(wait, 0), abandoned
 	}
-	snapshot, err := r.gather(ctx, &policy)
+	snapshot, set, err := r.gather(ctx, &policy)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	next := plan.Make(snapshot, r.Clock.Now())
-	err = errors.Join(r.act(ctx, snapshot, &next), r.report(ctx, snapshot, &next), abandoned)
+	err = errors.Join(r.act(ctx, snapshot, &next), r.report(ctx, snapshot.Policy, set, &next), abandoned)
 	if apierrors.IsConflict(err) {
 		// What this was decided on is no more. The caches will have what is soon; until then
 		// nothing is gained by complaining.
@@ -96,8 +97,7 @@ func again(wait bool, after time.Duration) ctrl.Result {
 
 // report writes the status if it is another than before, and then tells of what changed. A
 // cache that hasn't seen the last status yet makes a conflict, or everything would be told twice.
-func (r *Reconciler) report(ctx context.Context, snapshot plan.Snapshot, p *plan.Plan) error {
-	before := snapshot.Policy
+func (r *Reconciler) report(ctx context.Context, before *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, p *plan.Plan) error {
 	after := before.DeepCopy()
 	after.Status = p.Status(before, metav1.NewTime(r.Clock.Now().UTC().Truncate(time.Second)))
 	if equality.Semantic.DeepEqual(before.Status, after.Status) {
@@ -107,6 +107,6 @@ func (r *Reconciler) report(ctx context.Context, snapshot plan.Snapshot, p *plan
 		// A policy whose finalizer was just removed is gone.
 		return client.IgnoreNotFound(err)
 	}
-	r.announce(snapshot, before.Status, after.Status)
+	r.announce(before, set, before.Status, after.Status)
 	return nil
 }

@@ -23,6 +23,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
 var attempt = Attempt{Job: "web-2-drain-abc", Ordinal: 2, Number: 3, LockUID: "lock"}
@@ -42,9 +43,9 @@ func makePolicy(change ...func(*drainv1alpha1.DrainPolicy)) *drainv1alpha1.Drain
 	return policy
 }
 
-// makeSet returns a StatefulSet whose pods have all that a drain may take over, and a
+// makeTarget returns a StatefulSet whose pods have all that a drain may take over, and a
 // ServiceAccount, which it may not.
-func makeSet(change ...func(*appsv1.StatefulSet)) *appsv1.StatefulSet {
+func makeTarget(change ...func(*appsv1.StatefulSet)) statefulset.Target {
 	set := &appsv1.StatefulSet{
 		ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: "set"},
 		Spec: appsv1.StatefulSetSpec{
@@ -70,5 +71,5 @@ func makeSet(change ...func(*appsv1.StatefulSet)) *appsv1.StatefulSet {
 	for _, c := range change {
 		c(set)
 	}
-	return set
+	return statefulset.Of(set)
 }

@@ -19,27 +19,27 @@ package objects
 import (
 	"strconv"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
 // Lock returns the lock of an ordinal: a pod with the name of the StatefulSet's own, which
 // never runs. Its labels are outside the StatefulSet's selector and its controller is the
 // policy, so the StatefulSet controller neither adopts nor counts it; its scheduling gate
 // keeps it from every node, and its finalizer from going before the operator lets it.
-func Lock(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, ordinal int32) *corev1.Pod {
+func Lock(policy *drainv1alpha1.DrainPolicy, target statefulset.Target, ordinal int32) *corev1.Pod {
 	least := corev1.ResourceList{
 		corev1.ResourceCPU:    resource.MustParse("1m"),
 		corev1.ResourceMemory: resource.MustParse("1Mi"),
 	}
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:      podName(set, ordinal),
+			Name:      target.PodName(ordinal),
 			Namespace: policy.Namespace,
 			Labels: map[string]string{
 				drainv1alpha1.PolicyUIDLabel: string(policy.UID),

@@ -279,7 +279,7 @@ func TestWhatDoesNotComeIsAskedForLessOften(t *testing.T) {
 				LastTransitionTime: ptr.To(metav1.NewTime(now.Add(-tc.waited))),
 			}}
 		})
-		if got := new(Make(w.Snapshot, now)).Drain(2).RetryAfter; got != tc.want {
+		if got := new(Make(w.snapshot(), now)).Drain(2).RetryAfter; got != tc.want {
 			t.Errorf("%s, the next look comes after %v, want %v", name, got, tc.want)
 		}
 	}
@@ -344,7 +344,7 @@ func TestStalledAfterABoundedTime(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := given(tc.given)
-			plan := Make(w.Snapshot, now)
+			plan := Make(w.snapshot(), now)
 			drain := plan.Drain(2)
 			want := tc.want
 			if want == "" {

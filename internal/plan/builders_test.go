@@ -32,6 +32,7 @@ import (
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
 	"github.com/statefulset-dev/drain-operator/internal/proof"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
 const (
@@ -48,11 +49,31 @@ var (
 
 // world is a snapshot to be: StatefulSet web of two replicas, with one claim template, and the
 // policy that drains it. Its methods add what a test is about.
-type world struct{ Snapshot }
+type world struct {
+	Snapshot
+	// StatefulSet that the target is made of, or nil if it is gone.
+	StatefulSet *appsv1.StatefulSet
+}
+
+// snapshot returns the snapshot of a world as it is now.
+func (w *world) snapshot() Snapshot {
+	s := w.Snapshot
+	s.Target = statefulset.Remembered(w.Policy)
+	if w.StatefulSet != nil {
+		s.Target = statefulset.Of(w.StatefulSet)
+	}
+	return s
+}
 
 // given returns a world as the functions make it.
 func given(build ...func(*world)) *world {
-	w := &world{Snapshot{
+	w := &world{}
+	w.StatefulSet = &appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: setUID, Generation: 4},
+		Spec:       appsv1.StatefulSetSpec{Replicas: ptr.To[int32](2)},
+		Status:     appsv1.StatefulSetStatus{ObservedGeneration: 4, ReadyReplicas: 2},
+	}
+	w.Snapshot = Snapshot{
 		Policy: &drainv1alpha1.DrainPolicy{
 			ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: policyUID, Generation: 7},
 			Spec: drainv1alpha1.DrainPolicySpec{
@@ -63,13 +84,8 @@ func given(build ...func(*world)) *world {
 				WhenScaledUp:   drainv1alpha1.WhenScaledUpWait,
 			},
 		},
-		StatefulSet: &appsv1.StatefulSet{
-			ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: setUID, Generation: 4},
-			Spec:       appsv1.StatefulSetSpec{Replicas: ptr.To[int32](2)},
-			Status:     appsv1.StatefulSetStatus{ObservedGeneration: 4, ReadyReplicas: 2},
-		},
 		TemplateHash: hash,
-	}}
+	}
 	w.templates("data")
 	for _, b := range build {
 		if b != nil {
@@ -429,6 +445,6 @@ func ended(code int32, message string) func(*corev1.Pod) {
 
 // observedBefore makes the status remember the StatefulSet as it is.
 func (w *world) observedBefore() {
-	plan := Make(w.Snapshot, now)
+	plan := Make(w.snapshot(), now)
 	w.Policy.Status.StatefulSet = plan.Observed
 }

@@ -51,7 +51,7 @@ func decide(t *testing.T, tests map[string]decision) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			w := given(tc.given)
-			plan := Make(w.Snapshot, now)
+			plan := Make(w.snapshot(), now)
 			drain := plan.Drain(2)
 			if drain != nil && drain.Next.Kind == NoteAttempt && tc.wantStep != NoteAttempt {
 				// The row is about what follows when the lock remembers the failure.
@@ -59,7 +59,7 @@ func decide(t *testing.T, tests map[string]decision) {
 					drain.Next.Note.Failed = &noon // When the Job was over.
 				}
 				w.note(2, *drain.Next.Note)
-				plan = Make(w.Snapshot, now)
+				plan = Make(w.snapshot(), now)
 				drain = plan.Drain(2)
 			}
 			if drain == nil || tc.wantSilent {
@@ -438,7 +438,7 @@ func TestDecideAboutStrays(t *testing.T) {
 		"unlocked": all(orphan, func(w *world) { w.job(2, 1); w.drainPod(2) }),
 		"a pod":    all(orphan, func(w *world) { w.drainPod(2) }),
 	} {
-		if plan := Make(given(build).Snapshot, now); !plan.Finalizer {
+		if plan := Make(given(build).snapshot(), now); !plan.Finalizer {
 			t.Errorf("%s: the policy must stay while a stray Job of it runs", name)
 		}
 	}

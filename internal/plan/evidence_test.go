@@ -206,7 +206,7 @@ func TestTheNewestPodWithWordsSpeaksForTheDrain(t *testing.T) {
 			})
 		}
 	})
-	plan := Make(w.Snapshot, now)
+	plan := Make(w.snapshot(), now)
 	if got := plan.Drain(2).Outcome; got != "newest" {
 		t.Errorf("the outcome is %q, want %q", got, "newest")
 	}
@@ -236,7 +236,7 @@ func TestBusyNamesWhatKeepsAPolicyOrLock(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := Busy(given(tc.given).Snapshot, tc.ordinal)
+			got := Busy(given(tc.given).snapshot(), tc.ordinal)
 			if (got == "") != (tc.wantBusy == "") || !strings.HasPrefix(got, tc.wantBusy) {
 				t.Errorf("Busy = %q, want %q", got, tc.wantBusy)
 			}
@@ -261,7 +261,7 @@ func TestOrphanNamesThePodThatNothingElseEnds(t *testing.T) {
 		"a lock":                          {given: func(w *world) { w.lock(2) }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := Orphan(given(tc.given).Snapshot, "2"); (got != nil) != tc.want {
+			if got := Orphan(given(tc.given).snapshot(), "2"); (got != nil) != tc.want {
 				t.Errorf("Orphan = %v, want one: %t", got, tc.want)
 			}
 		})

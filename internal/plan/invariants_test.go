@@ -50,7 +50,8 @@ func TestInvariantsHoldForWhateverTheClusterHolds(t *testing.T) {
 	for seed := range uint64(randomWorlds) {
 		w := randomWorld(rand.New(rand.NewPCG(seed, 0)))
 		before := w.copy()
-		plan := Make(w.Snapshot, now)
+		snapshot := w.snapshot()
+		plan := Make(snapshot, now)
 		c := checker{T: t, seed: seed, world: w, plan: &plan}
 		c.plans()
 		for i := range plan.Drains {
@@ -59,10 +60,10 @@ func TestInvariantsHoldForWhateverTheClusterHolds(t *testing.T) {
 			c.drain(&plan.Drains[i])
 		}
 		c.status(plan.Status(w.Policy, metav1.NewTime(now)))
-		if !equality.Semantic.DeepEqual(before.Snapshot, w.Snapshot) {
+		if !equality.Semantic.DeepEqual(before.snapshot(), snapshot) {
 			c.fail("the snapshot was changed")
 		}
-		if !equality.Semantic.DeepEqual(plan, Make(before.Snapshot, now)) {
+		if !equality.Semantic.DeepEqual(plan, Make(before.snapshot(), now)) {
 			c.fail("the same snapshot makes two plans")
 		}
 		if t.Failed() {
@@ -223,7 +224,7 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 }
 
 func (w *world) copy() *world {
-	c := &world{w.Snapshot}
+	c := &world{Snapshot: w.Snapshot}
 	c.Policy, c.StatefulSet = w.Policy.DeepCopy(), w.StatefulSet.DeepCopy()
 	c.Claims, c.Pods, c.Jobs = nil, nil, nil
 	for i := range w.Claims {

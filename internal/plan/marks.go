@@ -23,7 +23,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
@@ -68,10 +67,10 @@ func (p *planner) mark(o *ordinal, d *Drain) {
 			Job: o.job.Name, Attempts: o.attempt, Time: metav1.NewTime(p.now), Outcome: d.Outcome,
 		}
 		switch {
-		case p.StatefulSet == nil:
-			mark.Absent, mark.StatefulSetUID = true, p.lastSeen()
-		case stays && p.StatefulSet.Status.ObservedGeneration >= p.StatefulSet.Generation:
-			mark.StatefulSetUID, mark.Generation = p.StatefulSet.UID, p.StatefulSet.Generation
+		case !p.Target.Exists():
+			mark.Absent, mark.StatefulSetUID = true, p.Target.UID
+		case stays && !p.Target.Behind():
+			mark.StatefulSetUID, mark.Generation = p.Target.UID, p.Target.Generation
 		}
 		step.Marks = append(step.Marks, ClaimMark{Claim: *claim, Mark: mark})
 	}
@@ -246,7 +245,7 @@ func terminating(o *ordinal) string {
 // staysOut says whether there is a StatefulSet whose generation shows that the ordinal is out
 // of range.
 func (p *planner) staysOut(o *ordinal) bool {
-	return p.StatefulSet != nil && p.StatefulSet.DeletionTimestamp == nil && !o.inRange
+	return p.Target.Stands() && !o.inRange
 }
 
 // holds reports whether a claim bears a mark that holds. A claim that may be deleted must have been drained under the lock
@@ -260,10 +259,10 @@ func (p *planner) holds(o *ordinal, claim *corev1.PersistentVolumeClaim) bool {
 	if o.lock != nil && p.deletes(o) {
 		return false
 	}
-	if p.StatefulSet == nil {
-		return mark.HoldsAbsent(p.lastSeen())
+	if !p.Target.Exists() {
+		return mark.HoldsAbsent(p.Target.UID)
 	}
-	return p.staysOut(o) && mark.HoldsAt(p.StatefulSet.UID, p.StatefulSet.Generation)
+	return p.staysOut(o) && mark.HoldsAt(p.Target.UID, p.Target.Generation)
 }
 
 // refuted reports whether a mark is of an attempt that the lock remembers as failed. A mark that was decided before, and
@@ -271,14 +270,6 @@ func (p *planner) holds(o *ordinal, claim *corev1.PersistentVolumeClaim) bool {
 func refuted(o *ordinal, mark *claims.Mark) bool {
 	last := attemptUnder(o.lock)
 	return mark.Attempts < last.Number || mark.Attempts == last.Number && last.Failed != nil
-}
-
-// lastSeen returns the UID of the StatefulSet that the status remembers, or "".
-func (p *planner) lastSeen() types.UID {
-	if last := p.Policy.Status.StatefulSet; last != nil {
-		return types.UID(last.UID)
-	}
-	return ""
 }
 
 // marked returns the claims of the ordinal whose mark holds.
@@ -294,14 +285,14 @@ func (p *planner) marked(o *ordinal) (held []corev1.PersistentVolumeClaim) {
 // carried renews the marks that name another generation than the StatefulSet's present one,
 // before the next one comes.
 func (p *planner) carried(held []corev1.PersistentVolumeClaim) []ClaimMark {
-	if p.StatefulSet == nil {
+	if !p.Target.Exists() {
 		return nil
 	}
 	var marks []ClaimMark
 	for i := range held {
 		mark := *claims.ReadMark(&held[i])
-		if mark.Generation != p.StatefulSet.Generation {
-			mark.Generation = p.StatefulSet.Generation
+		if mark.Generation != p.Target.Generation {
+			mark.Generation = p.Target.Generation
 			marks = append(marks, ClaimMark{Claim: held[i], Mark: mark})
 		}
 	}

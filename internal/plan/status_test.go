@@ -38,7 +38,7 @@ import (
 
 // status plans for a world and returns the status that comes of it.
 func (w *world) status() drainv1alpha1.DrainPolicyStatus {
-	plan := Make(w.Snapshot, now)
+	plan := Make(w.snapshot(), now)
 	return plan.Status(w.Policy, metav1.NewTime(now))
 }
 
@@ -85,7 +85,7 @@ func TestDrainedCondition(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := Make(given(tc.given).Snapshot, now).Drained
+			got := Make(given(tc.given).snapshot(), now).Drained
 			if got.Status != tc.wantStatus || got.Reason != tc.wantReason || !strings.Contains(got.Message, tc.wantSays) || got.Message == "" {
 				t.Errorf("Drained = %+v, want %s/%s with %q", got, tc.wantStatus, tc.wantReason, tc.wantSays)
 			}
@@ -126,7 +126,7 @@ func TestStalledOnlyWhenAPersonMustAct(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := Make(given(tc.given).Snapshot, now).Stalled
+			got := Make(given(tc.given).snapshot(), now).Stalled
 			if (got.Status == metav1.ConditionTrue) != tc.wantTrue || got.Reason != tc.wantReason || got.Message == "" {
 				t.Errorf("Stalled = %+v, want %t/%s", got, tc.wantTrue, tc.wantReason)
 			}
@@ -136,9 +136,9 @@ func TestStalledOnlyWhenAPersonMustAct(t *testing.T) {
 
 func TestWhatTheActorLearnsReplacesThePlan(t *testing.T) {
 	w := given(all(orphan, func(w *world) { w.claim("data", 4); w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](2) }))
-	plan := Make(w.Snapshot, now)
-	plan.Replace(w.Snapshot, Drain{Ordinal: 4, State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonLockRefused, Message: "no quota"}, now)
-	plan.Replace(w.Snapshot, Drain{Ordinal: 3, State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonJobRefused, Message: "no quota either"}, now)
+	plan := Make(w.snapshot(), now)
+	plan.Replace(w.snapshot(), Drain{Ordinal: 4, State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonLockRefused, Message: "no quota"}, now)
+	plan.Replace(w.snapshot(), Drain{Ordinal: 3, State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonJobRefused, Message: "no quota either"}, now)
 	var got []string
 	for i := range plan.Drains {
 		got = append(got, fmt.Sprintf("%d %s", plan.Drains[i].Ordinal, plan.Drains[i].Reason))
@@ -187,7 +187,7 @@ func TestStatusKeepsTheTimesOfWhatDidNotChange(t *testing.T) {
 	w.turn()
 	before := meta.FindStatusCondition(w.Policy.Status.Conditions, drainv1alpha1.ConditionReady).LastTransitionTime
 	w.Policy.Generation = 8
-	plan := Make(w.Snapshot, now)
+	plan := Make(w.snapshot(), now)
 	after := plan.Status(w.Policy, metav1.NewTime(now.Add(time.Hour)))
 	for _, c := range after.Conditions {
 		if !c.LastTransitionTime.Equal(&before) || c.ObservedGeneration != 8 {
@@ -195,7 +195,7 @@ func TestStatusKeepsTheTimesOfWhatDidNotChange(t *testing.T) {
 		}
 	}
 	w.Policy.Spec.Suspend = nil
-	plan = Make(w.Snapshot, now)
+	plan = Make(w.snapshot(), now)
 	after = plan.Status(w.Policy, metav1.NewTime(now.Add(time.Hour)))
 	if got := meta.FindStatusCondition(after.Conditions, drainv1alpha1.ConditionReady).LastTransitionTime; !got.Equal(ptr.To(metav1.NewTime(now.Add(time.Hour)))) {
 		t.Errorf("Ready became True at %v, want now", got)
@@ -238,7 +238,7 @@ func TestStatusTellsADrainFromItsStartToItsEnd(t *testing.T) {
 	if e := entry(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonMarkingClaims, ""); !e.CompletionTime.Equal(&noon) {
 		t.Errorf("with its Job complete the entry is %+v", e)
 	}
-	plan := Make(w.Snapshot, now)
+	plan := Make(w.snapshot(), now)
 	mark := plan.Drain(2).Next.Marks[0].Mark
 	markedBy(mark)(&w.Claims[0])
 	w.Jobs, w.Pods = nil, w.Pods[:1]

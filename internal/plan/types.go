@@ -19,7 +19,6 @@ package plan
 import (
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,6 +26,7 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
 // Snapshot is what the cluster holds about one policy. What is absent from it is taken
@@ -39,8 +39,8 @@ type Snapshot struct {
 	// Managed and RivalManaged say whether the operator keeps the policy, and that other one, for an
 	// annotation. Such a policy gives way to one that isn't.
 	Managed, RivalManaged bool
-	// StatefulSet that the policy names, or nil if there is none.
-	StatefulSet *appsv1.StatefulSet
+	// Target is the StatefulSet that the policy names.
+	Target statefulset.Target
 	// Others are the other StatefulSets of the namespace, which a claim may belong to too.
 	Others []claims.Identity
 	// Claims of the namespace whose names fit the StatefulSet, of its claim templates at least.
@@ -82,8 +82,8 @@ type Plan struct {
 	// Finalizer says whether the policy needs its finalizer: a lock is held or about to be.
 	Finalizer bool
 
-	// StatefulSet that the plan is about, or nil if there is none.
-	StatefulSet *appsv1.StatefulSet
+	// Target is the StatefulSet that the plan is about.
+	Target statefulset.Target
 }
 
 // Condition is the content of a status condition.

@@ -34,17 +34,16 @@ import (
 
 // unasked says why no drain of the ordinal is asked for, or why there can be none.
 func (p *planner) unasked(o *ordinal, d *Drain) bool {
-	set := p.StatefulSet
 	switch {
 	case skipped(o) != "":
 		d.say(drainv1alpha1.DrainRetained, drainv1alpha1.ReasonSkipped, "Claim %q carries the annotation %s, so the ordinal is left alone", skipped(o), drainv1alpha1.SkipAnnotation)
 		return true
-	case set == nil && p.drainsDeleted():
+	case p.drainsDeleted():
 		// It is gone, and that is what asks for the drain.
-	case set != nil && set.DeletionTimestamp != nil && p.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain:
+	case p.Target.Deleting && p.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain:
 		d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonStatefulSetNotFound, "The StatefulSet is being deleted; the drain starts when it is gone, because spec.whenDeleted is Drain")
 		return true
-	case set == nil || set.DeletionTimestamp != nil:
+	case !p.Target.Stands():
 		d.say(drainv1alpha1.DrainRetained, drainv1alpha1.ReasonStatefulSetNotFound, "The StatefulSet is gone; its claims are kept undrained")
 		return true
 	case p.Policy.Spec.WhenScaled == drainv1alpha1.WhenScaledRetain:
@@ -59,7 +58,7 @@ func (p *planner) unasked(o *ordinal, d *Drain) bool {
 		// The claims that seem to be missing may be the ambiguous ones.
 		return p.unarmed(d)
 	}
-	if len(o.claims) < len(p.identity.Templates) {
+	if len(o.claims) < len(p.Target.ClaimTemplates) {
 		d.say(drainv1alpha1.DrainBlocked, drainv1alpha1.ReasonClaimMissing, "Claim %q does not exist; restore it, or annotate the others with %s: \"true\"", p.missing(o), drainv1alpha1.SkipAnnotation)
 		return true
 	}
@@ -81,7 +80,7 @@ func (p *planner) unasked(o *ordinal, d *Drain) bool {
 // which is what asks for the drain, and all else is well.
 func (p *planner) armed() Condition {
 	if p.drainsDeleted() && p.ready.Reason == drainv1alpha1.ReasonStatefulSetNotFound {
-		if ptr.Deref(p.Policy.Status.StatefulSet.TerminationGracePeriodSeconds, 1) == 0 {
+		if p.Target.ZeroGracePeriod() {
 			return refuse(drainv1alpha1.ReasonGracePeriodZero,
 				"StatefulSet %q had terminationGracePeriodSeconds: 0, so containers of its pods may still run; the claims are kept undrained", p.Policy.Spec.StatefulSetRef.Name)
 		}
@@ -106,8 +105,8 @@ func (p *planner) unarmed(d *Drain) bool {
 func (p *planner) orphanedSince(o *ordinal) metav1.Time {
 	since := metav1.NewTime(p.now.UTC().Truncate(time.Second))
 	last := p.Policy.Status.StatefulSet
-	unbroken := last != nil && p.StatefulSet != nil && last.UID == string(p.StatefulSet.UID) && p.StatefulSet.Generation-ptr.Deref(last.Generation, 0) <= 1
-	if p.StatefulSet == nil || unbroken {
+	unbroken := last != nil && p.Target.Exists() && last.UID == string(p.Target.UID) && p.Target.Generation-ptr.Deref(last.Generation, 0) <= 1
+	if !p.Target.Exists() || unbroken {
 		if entry := find(p.Policy.Status.Drains, o.number); entry != nil && entry.OrphanedTime != nil {
 			since = *entry.OrphanedTime
 		}
@@ -140,7 +139,7 @@ func (p *planner) awaitAge(d *Drain) bool {
 func (p *planner) awaitMark(o *ordinal, d *Drain) bool {
 	for i := range o.claims {
 		mark := claims.ReadMark(&o.claims[i])
-		if mark == nil || p.StatefulSet == nil || mark.StatefulSetUID != p.StatefulSet.UID || mark.Generation == 0 || p.holds(o, &o.claims[i]) {
+		if mark == nil || !p.Target.Exists() || mark.StatefulSetUID != p.Target.UID || mark.Generation == 0 || p.holds(o, &o.claims[i]) {
 			continue
 		}
 		if due := mark.Time.Add(Backoff(p.Policy.Spec.Retry, 1)); p.now.Before(due) {
@@ -155,10 +154,10 @@ func (p *planner) awaitMark(o *ordinal, d *Drain) bool {
 // awaitController says whether the StatefulSet controller may still act on a spec from before
 // the present one, and make a pod for the ordinal once its name is free.
 func (p *planner) awaitController(d *Drain) bool {
-	if p.StatefulSet == nil || p.StatefulSet.Status.ObservedGeneration >= p.StatefulSet.Generation {
+	if !p.Target.Behind() {
 		return false
 	}
-	d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonStatefulSetNotObserved, "Waiting for the StatefulSet controller to see generation %d of the StatefulSet", p.StatefulSet.Generation)
+	d.say(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonStatefulSetNotObserved, "Waiting for the StatefulSet controller to see generation %d of the StatefulSet", p.Target.Generation)
 	return true
 }
 
@@ -167,10 +166,7 @@ func (p *planner) awaitController(d *Drain) bool {
 // hence the minimum.
 func (p *planner) awaitReplicas(d *Drain) bool {
 	least := ptr.Deref(p.Policy.Spec.MinReadyReplicas, 1)
-	var remaining int32
-	if p.StatefulSet != nil {
-		remaining = min(p.StatefulSet.Status.ReadyReplicas, Replicas(p.StatefulSet))
-	}
+	remaining := min(p.Target.ReadyReplicas, p.Target.Replicas)
 	if remaining >= least {
 		return false
 	}
@@ -203,7 +199,7 @@ func (p *planner) awaitTurn(d *Drain) bool {
 // awaitOthers says whether pods other than the drain's stand in the way. Only a live
 // snapshot shows them all.
 func (p *planner) awaitOthers(o *ordinal, d *Drain) bool {
-	name := fmt.Sprintf("%s-%d", p.identity.Name, o.number)
+	name := p.Target.PodName(o.number)
 	for i := range p.Pods {
 		pod := &p.Pods[i]
 		if pod.Name != name {
@@ -314,8 +310,7 @@ func (p *planner) neverBound(o *ordinal) bool {
 
 // missing returns the name of a claim that the ordinal should have and hasn't.
 func (p *planner) missing(o *ordinal) string {
-	for _, template := range p.identity.Templates {
-		name := claims.Name(template, p.identity.Name, o.number)
+	for _, name := range p.Target.ClaimNames(o.number) {
 		if !slices.ContainsFunc(o.claims, func(claim corev1.PersistentVolumeClaim) bool { return claim.Name == name }) {
 			return name
 		}

@@ -62,8 +62,8 @@ var guards = []guard{
 
 	// What the Job and the lock are made of.
 	{name: "the lock has the pod's name", edits: []edit{
-		{lockFile, "Name:      podName(set, ordinal),", `Name:      "lock-" + podName(set, ordinal),`},
-		{planFile, `if pod.Name == fmt.Sprintf("%s-%d", p.identity.Name, number) {`, `if pod.Name == fmt.Sprintf("lock-%s-%d", p.identity.Name, number) {`},
+		{lockFile, "Name:      target.PodName(ordinal),", `Name:      "lock-" + target.PodName(ordinal),`},
+		{planFile, "if pod.Name == p.Target.PodName(number) {", `if pod.Name == "lock-"+p.Target.PodName(number) {`},
 	}},
 	{name: "the lock's finalizer", edits: []edit{{lockFile, "Finalizers:      []string{drainv1alpha1.LockFinalizer},", ""}}},
 	{name: "the drain pod's gate", edits: []edit{{jobObject, "template.Spec.SchedulingGates = append(template.Spec.SchedulingGates, corev1.PodSchedulingGate{Name: drainv1alpha1.DrainSchedulingGate})", ""}}},
@@ -85,10 +85,10 @@ var guards = []guard{
 		return true
 	}
 	return m`}}},
-	{name: "marks don't hold for an ordinal in range", edits: []edit{{marks, "p.StatefulSet.DeletionTimestamp == nil && !o.inRange", "p.StatefulSet.DeletionTimestamp == nil"}}},
+	{name: "marks don't hold for an ordinal in range", edits: []edit{{marks, "return p.Target.Stands() && !o.inRange", "return p.Target.Stands()"}}},
 	{name: "the controller has seen the generation on a mark", edits: []edit{
 		{marks, "if stays && p.Policy.DeletionTimestamp == nil && p.awaitController(d) {", "if false {"},
-		{marks, "case stays && p.StatefulSet.Status.ObservedGeneration >= p.StatefulSet.Generation:", "case stays:"},
+		{marks, "case stays && !p.Target.Behind():", "case stays:"},
 	}},
 	{name: "a use after the Job's end is drained again", edits: []edit{{marks, "known && since != nil && since.After(latest) {", "known && o == nil && since.After(latest) {"}}},
 	{name: "the success of a pod that was told to end isn't believed", edits: []edit{{proofFile, "case pod.DeletionTimestamp != nil:", `case pod.Name == "":`}}},
@@ -127,8 +127,8 @@ var guards = []guard{
 	{name: "no probes when exit codes are believed", edits: []edit{{proofFile, "		true, probes,", "		true, deadline,"}}},
 	{name: "no limits of local storage when exit codes are believed", edits: []edit{{proofFile, "		true, sizeLimits,", "		true, deadline,"}}},
 	{name: "drain pods have a grace period", edits: []edit{{proofFile, "		false, zeroGracePeriod,", "		true, deadline,"}}},
-	{name: "the StatefulSet's pods have a grace period", edits: []edit{{planFile, "case ptr.Deref(set.Spec.Template.Spec.TerminationGracePeriodSeconds, 1) == 0:", "case set == nil:"}}},
-	{name: "the pods of a StatefulSet that is gone had a grace period", edits: []edit{{wait, "if ptr.Deref(p.Policy.Status.StatefulSet.TerminationGracePeriodSeconds, 1) == 0 {", "if p == nil {"}}},
+	{name: "the StatefulSet's pods have a grace period", edits: []edit{{planFile, "case p.Target.ZeroGracePeriod():", "case !p.Target.Exists():"}}},
+	{name: "the pods of a StatefulSet that is gone had a grace period", edits: []edit{{wait, "if p.Target.ZeroGracePeriod() {", "if p == nil {"}}},
 	{name: "containers that something adds are refused", unneeded: "one that never ends keeps the pod from ending, and leaves no receipt", edits: []edit{{proofFile, "		false, addedContainers,", "		true, deadline,"}}},
 	{name: "the answer to a dry run is read", unneeded: "backed up by looks at the pod before it is ungated and once it has succeeded; what a gate that is gone does: see below", edits: []edit{
 		{preflight, "; len(problems) > 0 {\n		return \"A webhook changes", "; len(problems) > 1000 {\n		return \"A webhook changes"},
