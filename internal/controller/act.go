@@ -169,9 +169,7 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, drain *plan.D
 // yet, so that nobody has seen to that. That its name is taken means that somebody came first: the
 // StatefulSet's pod, or this operator in another life.
 func (r *Reconciler) takeLock(ctx context.Context, live plan.Snapshot, drain *plan.Drain) error {
-	// Made first: the answer to a patch is decoded into the policy in hand, and a template that was
-	// read from an annotation isn't in it.
-	lock := objects.Lock(live.Policy, live.Target, drain.Ordinal)
+	lock := objects.Lock(live.Policy, &live.Template, live.Target, drain.Ordinal)
 	if err := r.addFinalizer(ctx, live.Policy); err != nil {
 		return err
 	}
@@ -199,7 +197,7 @@ func (r *Reconciler) takeLock(ctx context.Context, live plan.Snapshot, drain *pl
 // startJob creates the Job of an attempt, and has the lock remember it where that is asked for. The Job's name says which
 // attempt it is, so one that exists already is this one, or a stranger's.
 func (r *Reconciler) startJob(ctx context.Context, live plan.Snapshot, drain *plan.Drain) error {
-	err := r.Create(ctx, objects.Job(live.Policy, live.Target, objects.Attempt{
+	err := r.Create(ctx, objects.Job(live.Policy, &live.Template, live.Target, objects.Attempt{
 		Job:     drain.Next.Job,
 		Ordinal: drain.Ordinal,
 		Number:  drain.Next.Attempt,

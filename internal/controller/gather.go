@@ -205,12 +205,12 @@ func gatherOwn(ctx context.Context, reader client.Reader, snapshot *plan.Snapsho
 	return nil
 }
 
-// readTemplate puts the template of a policy that has it from an annotation into the policy in hand,
-// which then is like any other. It is read anew for every look, so no copy has to be kept in step.
+// readTemplate puts the template into the snapshot, and why it can't be read. One from an annotation is read anew for every
+// look, so no copy has to be kept in step. The snapshot has a copy of its own: the answer to a patch is decoded into the
+// policy in hand, slices and all.
 func readTemplate(snapshot *plan.Snapshot, set *appsv1.StatefulSet) {
 	policy := snapshot.Policy
 	if key := policy.Spec.TemplateFrom.StatefulSetAnnotation; key != "" {
-		policy.Spec.Template = corev1.PodTemplateSpec{}
 		if set == nil {
 			snapshot.Unreadable = fmt.Sprintf("StatefulSet %q, whose annotation %s has it, does not exist", policy.Spec.StatefulSetRef.Name, key)
 			return
@@ -220,9 +220,11 @@ func readTemplate(snapshot *plan.Snapshot, set *appsv1.StatefulSet) {
 			snapshot.Unreadable = err.Error()
 			return
 		}
-		policy.Spec.Template = template
+		snapshot.Template = template
+	} else {
+		snapshot.Template = *policy.Spec.Template.DeepCopy()
 	}
-	snapshot.TemplateHash = objects.TemplateHash(policy, snapshot.Target)
+	snapshot.TemplateHash = objects.TemplateHash(policy, &snapshot.Template, snapshot.Target)
 }
 
 // rival returns an older policy for the same StatefulSet, or nil.

@@ -33,7 +33,6 @@ import (
 	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 	"github.com/statefulset-dev/drain-operator/internal/proof"
-	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
 const (
@@ -62,12 +61,12 @@ type answer struct {
 // is at stake.
 func (r *Reconciler) preflight(ctx context.Context, snapshot *plan.Snapshot) {
 	policy, target := snapshot.Policy, snapshot.Target
-	if target.Gone() && policy.DeletionTimestamp == nil && len(policy.Spec.Template.Spec.Containers) > 0 {
+	if target.Gone() && policy.DeletionTimestamp == nil && len(snapshot.Template.Spec.Containers) > 0 {
 		// Of a StatefulSet that is gone, all that can be said is what is wrong with the template itself.
-		snapshot.Refusal = ownProblems(newTrial(policy, target))
+		snapshot.Refusal = ownProblems(newTrial(*snapshot))
 	}
 	if !target.Stands() || policy.DeletionTimestamp != nil || snapshot.Rival != "" ||
-		len(policy.Spec.Template.Spec.Containers) == 0 || preflown(*snapshot) {
+		len(snapshot.Template.Spec.Containers) == 0 || preflown(*snapshot) {
 		r.preflights.forget(client.ObjectKeyFromObject(policy))
 		return
 	}
@@ -98,7 +97,8 @@ type trial struct {
 	path string
 }
 
-func newTrial(policy *drainv1alpha1.DrainPolicy, target statefulset.Target) trial {
+func newTrial(snapshot plan.Snapshot) trial {
+	policy, target := snapshot.Policy, snapshot.Target
 	ordinal := target.Start + target.Replicas
 	attempt := objects.Attempt{
 		Job:     plan.JobName(target.Name, policy.UID, ordinal, "", []types.UID{"preflight"}, 1),
@@ -108,13 +108,13 @@ func newTrial(policy *drainv1alpha1.DrainPolicy, target statefulset.Target) tria
 	t := trial{path: "template.spec.", want: proof.Expected{
 		Proof: policy.Spec.Proof, Receipt: plan.Receipt(attempt.Job), Claims: target.ClaimNames(ordinal),
 	}}
-	for i := range policy.Spec.Template.Spec.Containers {
-		t.want.Containers = append(t.want.Containers, policy.Spec.Template.Spec.Containers[i].Name)
+	for i := range snapshot.Template.Spec.Containers {
+		t.want.Containers = append(t.want.Containers, snapshot.Template.Spec.Containers[i].Name)
 	}
 	if policy.Spec.TemplateFrom.StatefulSetAnnotation != "" {
 		t.path = ""
 	}
-	t.job = objects.Job(policy, target, attempt)
+	t.job = objects.Job(policy, &snapshot.Template, target, attempt)
 	t.own = proof.Pod(&t.job.Spec.Template.Spec, t.want)
 	return t
 }
@@ -129,7 +129,7 @@ func ownProblems(t trial) string {
 
 // ask makes the dry runs and reads their answers, which webhooks and LimitRanges have a say in.
 func (r *Reconciler) ask(ctx context.Context, snapshot plan.Snapshot) (refused, unanswered string) {
-	t := newTrial(snapshot.Policy, snapshot.Target)
+	t := newTrial(snapshot)
 	job, want := t.job, t.want
 	if refused, unanswered = judge(r.Create(ctx, job, client.DryRunAll)); refused != "" || unanswered != "" {
 		return refused, unanswered

@@ -122,7 +122,7 @@ func cached[T any](t *testing.T, transform func(any) (any, error), object T) T {
 func TestCacheHoldsWhatThePlannerReads(t *testing.T) {
 	snapshot := func(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) plan.Snapshot {
 		target := statefulset.Of(set)
-		return plan.Snapshot{Policy: policy, Target: target, Managed: annotation.IsManaged(policy), TemplateHash: objects.TemplateHash(policy, target)}
+		return plan.Snapshot{Policy: policy, Target: target, Template: policy.Spec.Template, Managed: annotation.IsManaged(policy), TemplateHash: objects.TemplateHash(policy, &policy.Spec.Template, target)}
 	}
 	now := time.Unix(100, 0)
 	fullSet, keptSet := fullSet(), cached(t, stripSet, fullSet())
@@ -139,7 +139,7 @@ func TestCacheHoldsWhatThePlannerReads(t *testing.T) {
 		t.Errorf("target (-full +cached):\n%s", diff)
 	}
 	attempt := objects.Attempt{Job: "job", Ordinal: 2, Number: 1, LockUID: "lock"}
-	if diff := cmp.Diff(objects.Job(full.Policy, full.Target, attempt), objects.Job(kept.Policy, kept.Target, attempt)); diff != "" {
+	if diff := cmp.Diff(objects.Job(full.Policy, &full.Template, full.Target, attempt), objects.Job(kept.Policy, &kept.Template, kept.Target, attempt)); diff != "" {
 		t.Errorf("Job (-full +cached):\n%s", diff)
 	}
 	if diff := cmp.Diff(annotation.Next(annotation.Evidence{StatefulSet: fullSet}), annotation.Next(annotation.Evidence{StatefulSet: keptSet})); diff != "" {

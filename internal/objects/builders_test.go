@@ -18,6 +18,7 @@ package objects
 
 import (
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -72,4 +73,17 @@ func makeTarget(change ...func(*appsv1.StatefulSet)) statefulset.Target {
 		c(set)
 	}
 	return statefulset.Of(set)
+}
+
+// jobOf, lockOf and hashOf are for a policy whose template is its own.
+func jobOf(policy *drainv1alpha1.DrainPolicy, target statefulset.Target, attempt Attempt) *batchv1.Job {
+	return Job(policy, &policy.Spec.Template, target, attempt)
+}
+
+func lockOf(policy *drainv1alpha1.DrainPolicy, target statefulset.Target, ordinal int32) *corev1.Pod {
+	return Lock(policy, &policy.Spec.Template, target, ordinal)
+}
+
+func hashOf(policy *drainv1alpha1.DrainPolicy, target statefulset.Target) string {
+	return TemplateHash(policy, &policy.Spec.Template, target)
 }

@@ -51,9 +51,9 @@ type Attempt struct {
 	LockUID types.UID
 }
 
-// Job returns the Job of an attempt.
-func Job(policy *drainv1alpha1.DrainPolicy, target statefulset.Target, attempt Attempt) *batchv1.Job {
-	template := podTemplate(policy, target)
+// Job returns the Job of an attempt. The template that is given need not be the policy's own: see spec.templateFrom.
+func Job(policy *drainv1alpha1.DrainPolicy, given *corev1.PodTemplateSpec, target statefulset.Target, attempt Attempt) *batchv1.Job {
+	template := podTemplate(policy, given, target)
 	addClaims(&template.Spec, target, attempt.Ordinal)
 	if policy.Spec.Identity == drainv1alpha1.IdentityStatefulSetPod {
 		template.Spec.Hostname = cmp.Or(template.Spec.Hostname, target.PodName(attempt.Ordinal))
@@ -70,7 +70,7 @@ func Job(policy *drainv1alpha1.DrainPolicy, target statefulset.Target, attempt A
 	notes := map[string]string{
 		drainv1alpha1.PolicyAnnotation:       policy.Name,
 		drainv1alpha1.LockAnnotation:         string(attempt.LockUID),
-		drainv1alpha1.TemplateHashAnnotation: TemplateHash(policy, target),
+		drainv1alpha1.TemplateHashAnnotation: TemplateHash(policy, given, target),
 		drainv1alpha1.ProofAnnotation:        string(cmp.Or(policy.Spec.Proof, drainv1alpha1.ProofReceipt)),
 	}
 	template.Labels = merge(template.Labels, own)
@@ -115,16 +115,16 @@ func Pod(job *batchv1.Job) *corev1.Pod {
 }
 
 // TemplateHash returns a hash of all that a drain pod is made from and that can change
-// while a drain runs: the policy's template and Job options, and what is taken over from the
+// while a drain runs: the template, the policy's Job options, and what is taken over from the
 // StatefulSet. The number of replicas isn't part of it.
-func TemplateHash(policy *drainv1alpha1.DrainPolicy, target statefulset.Target) string {
+func TemplateHash(policy *drainv1alpha1.DrainPolicy, given *corev1.PodTemplateSpec, target statefulset.Target) string {
 	text, err := json.Marshal(struct {
 		Template corev1.PodTemplateSpec
 		Job      drainv1alpha1.JobOptions
 		Identity drainv1alpha1.Identity
 		Proof    drainv1alpha1.Proof
 		Rules    int
-	}{podTemplate(policy, target), policy.Spec.Job, policy.Spec.Identity, policy.Spec.Proof, proof.Revision})
+	}{podTemplate(policy, given, target), policy.Spec.Job, policy.Spec.Identity, policy.Spec.Proof, proof.Revision})
 	if err != nil {
 		// Both came from JSON.
 		panic(fmt.Sprintf("encoding a pod template: %v", err))
@@ -133,10 +133,10 @@ func TemplateHash(policy *drainv1alpha1.DrainPolicy, target statefulset.Target) 
 	return hex.EncodeToString(sum[:])[:16]
 }
 
-// podTemplate returns the policy's template with what it takes over from the StatefulSet.
+// podTemplate returns the given template with what it takes over from the StatefulSet.
 // A ServiceAccount is never taken over: what a drain may do is for the policy to say.
-func podTemplate(policy *drainv1alpha1.DrainPolicy, target statefulset.Target) corev1.PodTemplateSpec {
-	given := policy.Spec.Template.DeepCopy()
+func podTemplate(policy *drainv1alpha1.DrainPolicy, given *corev1.PodTemplateSpec, target statefulset.Target) corev1.PodTemplateSpec {
+	given = given.DeepCopy()
 	// Finalizers would keep the pods, and a name or namespace isn't the template's to give.
 	template := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: given.Labels, Annotations: given.Annotations}, Spec: given.Spec}
 	inherit(&template.Spec, target.PodDefaults.DeepCopy())

@@ -41,7 +41,7 @@ func withMetadata(policy *drainv1alpha1.DrainPolicy) {
 
 func TestTheTemplatesMetadataReachesJobAndPod(t *testing.T) {
 	policy := makePolicy(withMetadata)
-	job := Job(policy, makeTarget(), attempt)
+	job := jobOf(policy, makeTarget(), attempt)
 	wantLabels := map[string]string{
 		"kueue.x-k8s.io/queue-name":  "drains",
 		drainv1alpha1.PolicyUIDLabel: "policy",
@@ -53,7 +53,7 @@ func TestTheTemplatesMetadataReachesJobAndPod(t *testing.T) {
 		"example.com/team":                   "shop",
 		drainv1alpha1.PolicyAnnotation:       "empty-web",
 		drainv1alpha1.LockAnnotation:         "lock",
-		drainv1alpha1.TemplateHashAnnotation: TemplateHash(policy, makeTarget()),
+		drainv1alpha1.TemplateHashAnnotation: hashOf(policy, makeTarget()),
 		drainv1alpha1.ProofAnnotation:        "Receipt",
 	}
 	pod := Pod(job)
@@ -78,7 +78,7 @@ func TestJobIsThePolicysAndRunsOnePodAtATime(t *testing.T) {
 			PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{Action: batchv1.PodFailurePolicyActionFailJob}}},
 		}
 	})
-	job := Job(policy, makeTarget(), attempt)
+	job := jobOf(policy, makeTarget(), attempt)
 	owner := []metav1.OwnerReference{{
 		APIVersion: "drain.statefulset.dev/v1alpha1", Kind: "DrainPolicy", Name: "empty-web", UID: "policy", Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
 	}}
@@ -106,13 +106,29 @@ func TestDrainPodsAreGatedBesideTheTemplatesOwnGates(t *testing.T) {
 		p.Spec.Template.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "example.com/later"}}
 	})
 	want := []corev1.PodSchedulingGate{{Name: "example.com/later"}, {Name: drainv1alpha1.DrainSchedulingGate}}
-	if diff := cmp.Diff(want, Job(policy, makeTarget(), attempt).Spec.Template.Spec.SchedulingGates); diff != "" {
+	if diff := cmp.Diff(want, jobOf(policy, makeTarget(), attempt).Spec.Template.Spec.SchedulingGates); diff != "" {
 		t.Errorf("gates (-want +got):\n%s", diff)
 	}
 }
 
+func TestTheGivenTemplateCountsAndNotThePolicys(t *testing.T) {
+	policy, given := makePolicy(), makePolicy().Spec.Template
+	given.Spec.Containers[0].Image = "annotation:1"
+	policy.Spec.Template = corev1.PodTemplateSpec{}
+	job := Job(policy, &given, makeTarget(), attempt)
+	if got := job.Spec.Template.Spec.Containers[0].Image; got != "annotation:1" {
+		t.Errorf("the Job's image = %q, want the given template's", got)
+	}
+	if got := Lock(policy, &given, makeTarget(), 2).Spec.Containers[0].Image; got != "annotation:1" {
+		t.Errorf("the lock's image = %q, want the given template's", got)
+	}
+	if got, want := job.Annotations[drainv1alpha1.TemplateHashAnnotation], TemplateHash(policy, &given, makeTarget()); got != want || want == hashOf(policy, makeTarget()) {
+		t.Errorf("the hash is %s, want that of the given template, %s", got, want)
+	}
+}
+
 func TestPodIsWhatTheJobWouldMake(t *testing.T) {
-	job := Job(makePolicy(), makeTarget(), attempt)
+	job := jobOf(makePolicy(), makeTarget(), attempt)
 	pod := Pod(job)
 	if pod.Namespace != "shop" || pod.Name != "" || pod.GenerateName != "web-2-drain-abc-" {
 		t.Errorf("the pod is %s/%s, generated from %q, want shop/, from web-2-drain-abc-", pod.Namespace, pod.Name, pod.GenerateName)
@@ -131,7 +147,7 @@ func TestEveryClaimTemplateIsAVolume(t *testing.T) {
 		p.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
 	})
 	got := map[string]string{}
-	for _, volume := range Job(policy, makeTarget(), attempt).Spec.Template.Spec.Volumes {
+	for _, volume := range jobOf(policy, makeTarget(), attempt).Spec.Template.Spec.Volumes {
 		got[volume.Name] = ""
 		if volume.PersistentVolumeClaim != nil {
 			got[volume.Name] = fmt.Sprintf("%s, read-only: %t", volume.PersistentVolumeClaim.ClaimName, volume.PersistentVolumeClaim.ReadOnly)
@@ -152,7 +168,7 @@ func TestEnvironmentComesFirstAndYieldsToTheTemplates(t *testing.T) {
 		p.Spec.Template.Spec.Containers = append(p.Spec.Template.Spec.Containers, corev1.Container{Name: "sidecar"})
 	})
 	set := makeTarget(func(s *appsv1.StatefulSet) { s.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: 5} })
-	spec := Job(policy, set, Attempt{Job: "web-7-drain-abc", Ordinal: 7, Number: 3}).Spec.Template.Spec
+	spec := jobOf(policy, set, Attempt{Job: "web-7-drain-abc", Ordinal: 7, Number: 3}).Spec.Template.Spec
 
 	full := []corev1.EnvVar{
 		{Name: "DRAIN_STATEFULSET", Value: "web"},
@@ -182,7 +198,7 @@ func TestEnvironmentComesFirstAndYieldsToTheTemplates(t *testing.T) {
 func TestTheDrainTakesOverWhatTheTemplateLeavesOut(t *testing.T) {
 	set := makeTarget()
 	from := set.PodDefaults
-	got := Job(makePolicy(), set, attempt).Spec.Template.Spec
+	got := jobOf(makePolicy(), set, attempt).Spec.Template.Spec
 	want := corev1.PodSpec{
 		SecurityContext: from.SecurityContext, Tolerations: from.Tolerations, NodeSelector: from.NodeSelector, ImagePullSecrets: from.ImagePullSecrets,
 		PriorityClassName: "high", SchedulerName: "mine", RuntimeClassName: ptr.To("gvisor"),
@@ -212,7 +228,7 @@ func TestTheTemplateIsNeverOverridden(t *testing.T) {
 		RestartPolicy:      corev1.RestartPolicyNever,
 	}
 	policy := makePolicy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec = *theirs.DeepCopy() })
-	got := Job(policy, makeTarget(), attempt).Spec.Template.Spec
+	got := jobOf(policy, makeTarget(), attempt).Spec.Template.Spec
 	got.Volumes, got.SchedulingGates = nil, nil
 	if diff := cmp.Diff(theirs, got); diff != "" {
 		t.Errorf("spec (-template's +Job's):\n%s", diff)
@@ -237,7 +253,7 @@ func TestIdentityOfAStatefulSetPod(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			spec := Job(makePolicy(tc.changes...), makeTarget(), attempt).Spec.Template.Spec
+			spec := jobOf(makePolicy(tc.changes...), makeTarget(), attempt).Spec.Template.Spec
 			if spec.Hostname != tc.wantHostname || spec.Subdomain != tc.wantSubdomain {
 				t.Errorf("hostname, subdomain = %q, %q, want %q, %q", spec.Hostname, spec.Subdomain, tc.wantHostname, tc.wantSubdomain)
 			}
@@ -249,7 +265,7 @@ func TestOnlyLabelsAndAnnotationsAreTheTemplatesToGive(t *testing.T) {
 	policy := makePolicy(func(p *drainv1alpha1.DrainPolicy) {
 		p.Spec.Template.Name, p.Spec.Template.Namespace, p.Spec.Template.Finalizers = "x", "elsewhere", []string{"example.com/never"}
 	})
-	template := Job(policy, makeTarget(), attempt).Spec.Template
+	template := jobOf(policy, makeTarget(), attempt).Spec.Template
 	if template.Name != "" || template.Namespace != "" || template.Finalizers != nil {
 		t.Errorf("the pods would get name %q, namespace %q and finalizers %v", template.Name, template.Namespace, template.Finalizers)
 	}
@@ -272,7 +288,7 @@ func TestRestartPolicyIsOneThatJobsTake(t *testing.T) {
 			policy := makePolicy(func(p *drainv1alpha1.DrainPolicy) {
 				p.Spec.Template.Spec.RestartPolicy, p.Spec.Job.PodFailurePolicy = tc.template, tc.policy
 			})
-			if got := Job(policy, makeTarget(), attempt).Spec.Template.Spec.RestartPolicy; got != tc.want {
+			if got := jobOf(policy, makeTarget(), attempt).Spec.Template.Spec.RestartPolicy; got != tc.want {
 				t.Errorf("restartPolicy = %s, want %s", got, tc.want)
 			}
 		})
@@ -282,7 +298,7 @@ func TestRestartPolicyIsOneThatJobsTake(t *testing.T) {
 func TestTemplateHash(t *testing.T) {
 	type policyChange = func(*drainv1alpha1.DrainPolicy)
 	type setChange = func(*appsv1.StatefulSet)
-	base := TemplateHash(makePolicy(), makeTarget())
+	base := hashOf(makePolicy(), makeTarget())
 	tests := map[string]struct {
 		policy   policyChange
 		set      setChange
@@ -316,12 +332,12 @@ func TestTemplateHash(t *testing.T) {
 			if tc.policy != nil {
 				tc.policy(policy)
 			}
-			if got := TemplateHash(policy, set); (got == base) != tc.wantSame {
+			if got := hashOf(policy, set); (got == base) != tc.wantSame {
 				t.Errorf("the hash stays the same: %t, want %t", got == base, tc.wantSame)
 			}
 		})
 	}
-	if got := TemplateHash(makePolicy(), statefulset.Target{}); got == base || len(got) != 16 {
+	if got := hashOf(makePolicy(), statefulset.Target{}); got == base || len(got) != 16 {
 		t.Errorf("the hash without a StatefulSet is %q, want another of 16 characters", got)
 	}
 }
@@ -335,10 +351,10 @@ func TestNothingWritesToItsInputs(t *testing.T) {
 		p.Spec.Template.Spec.Containers[0].Env = append(make([]corev1.EnvVar, 0, 32), corev1.EnvVar{Name: "DRAIN_PEERS"})
 	}
 	policy, set := makePolicy(fill), makeTarget()
-	job := Job(policy, set, attempt)
+	job := jobOf(policy, set, attempt)
 	Pod(job)
-	Lock(policy, set, 2)
-	TemplateHash(policy, set)
+	lockOf(policy, set, 2)
+	hashOf(policy, set)
 	if diff := cmp.Diff(makePolicy(fill), policy); diff != "" {
 		t.Errorf("the policy changed (-before +after):\n%s", diff)
 	}
@@ -349,7 +365,7 @@ func TestNothingWritesToItsInputs(t *testing.T) {
 	if spare.Volumes[:2][1].Name != "" || spare.SchedulingGates[:2][1].Name != "" || spare.Containers[0].Env[:2][1].Name != "" {
 		t.Error("something was appended behind the policy's slices")
 	}
-	if diff := cmp.Diff(job, Job(policy, set, attempt)); diff != "" {
+	if diff := cmp.Diff(job, jobOf(policy, set, attempt)); diff != "" {
 		t.Errorf("the same attempt makes two Jobs:\n%s", diff)
 	}
 }

@@ -32,7 +32,7 @@ import (
 // never runs. Its labels are outside the StatefulSet's selector and its controller is the
 // policy, so the StatefulSet controller neither adopts nor counts it; its scheduling gate
 // keeps it from every node, and its finalizer from going before the operator lets it.
-func Lock(policy *drainv1alpha1.DrainPolicy, target statefulset.Target, ordinal int32) *corev1.Pod {
+func Lock(policy *drainv1alpha1.DrainPolicy, template *corev1.PodTemplateSpec, target statefulset.Target, ordinal int32) *corev1.Pod {
 	least := corev1.ResourceList{
 		corev1.ResourceCPU:    resource.MustParse("1m"),
 		corev1.ResourceMemory: resource.MustParse("1Mi"),
@@ -56,7 +56,7 @@ func Lock(policy *drainv1alpha1.DrainPolicy, target statefulset.Target, ordinal 
 			// that an image policy which lets the drain in lets its lock in too.
 			Containers: []corev1.Container{{
 				Name:  "lock",
-				Image: policy.Spec.Template.Spec.Containers[0].Image,
+				Image: template.Spec.Containers[0].Image,
 				// No image has it: should a person take the gate off, the drain's own program must not run under this name.
 				Command: []string{"/drain-operator-lock-never-runs"},
 				// Some quotas want both from every pod.

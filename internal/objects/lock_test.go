@@ -31,7 +31,7 @@ import (
 
 func TestLockHasTheNameOfTheOrdinalsPod(t *testing.T) {
 	policy, set := makePolicy(withMetadata), makeTarget()
-	lock := Lock(policy, set, 2)
+	lock := lockOf(policy, set, 2)
 	if lock.Name != "web-2" || lock.Namespace != "shop" {
 		t.Errorf("the lock is %s/%s, want shop/web-2", lock.Namespace, lock.Name)
 	}
@@ -51,7 +51,7 @@ func TestTheStatefulSetNeitherSelectsNorAdoptsTheLock(t *testing.T) {
 	set := makeTarget(func(s *appsv1.StatefulSet) {
 		s.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
 	})
-	lock := Lock(makePolicy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Labels = map[string]string{"app": "web"} }), set, 2)
+	lock := lockOf(makePolicy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Labels = map[string]string{"app": "web"} }), set, 2)
 	if labels.SelectorFromSet(set.MatchLabels).Matches(labels.Set(lock.Labels)) {
 		t.Errorf("labels %v match the StatefulSet's selector", lock.Labels)
 	}
@@ -61,7 +61,7 @@ func TestTheStatefulSetNeitherSelectsNorAdoptsTheLock(t *testing.T) {
 }
 
 func TestLockNeverRunsAndGoesOnlyWhenItIsLetGo(t *testing.T) {
-	lock := Lock(makePolicy(), makeTarget(), 2)
+	lock := lockOf(makePolicy(), makeTarget(), 2)
 	if diff := cmp.Diff([]string{drainv1alpha1.LockFinalizer}, lock.Finalizers); diff != "" {
 		t.Errorf("finalizers (-want +got):\n%s", diff)
 	}
@@ -85,7 +85,7 @@ func TestLockNeverRunsAndGoesOnlyWhenItIsLetGo(t *testing.T) {
 // TestLockPassesTheRestrictedStandard asks what Pod Security's restricted level asks of a pod
 // (k8s.io/pod-security-admission/policy).
 func TestLockPassesTheRestrictedStandard(t *testing.T) {
-	spec := Lock(makePolicy(), makeTarget(), 2).Spec
+	spec := lockOf(makePolicy(), makeTarget(), 2).Spec
 	if len(spec.Containers) != 1 || len(spec.InitContainers)+len(spec.EphemeralContainers) > 0 {
 		t.Fatalf("the lock has containers %v, want one", spec.Containers)
 	}
@@ -111,7 +111,7 @@ func TestLockPassesTheRestrictedStandard(t *testing.T) {
 
 func TestLockAsksForNextToNothing(t *testing.T) {
 	policy := makePolicy()
-	container := Lock(policy, makeTarget(), 2).Spec.Containers[0]
+	container := lockOf(policy, makeTarget(), 2).Spec.Containers[0]
 	if container.Image != "drain:1" {
 		t.Errorf("image = %q, want the template's own, which image policies let in", container.Image)
 	}

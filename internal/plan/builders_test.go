@@ -58,6 +58,7 @@ type world struct {
 // snapshot returns the snapshot of a world as it is now.
 func (w *world) snapshot() Snapshot {
 	s := w.Snapshot
+	s.Template = w.Policy.Spec.Template
 	s.Target = statefulset.Remembered(w.Policy)
 	if w.StatefulSet != nil {
 		s.Target = statefulset.Of(w.StatefulSet)

@@ -94,7 +94,7 @@ func (p *planner) expected(o *ordinal) proof.Expected {
 	}
 	containers := o.job.Spec.Template.Spec.Containers
 	if !p.edited(o.job) && p.TemplateHash != "" {
-		containers = p.Policy.Spec.Template.Spec.Containers
+		containers = p.Template.Spec.Containers
 	}
 	for i := range containers {
 		want.Containers = append(want.Containers, containers[i].Name)

@@ -441,10 +441,10 @@ func (p *planner) templateCondition(ambiguous []string) Condition {
 	if why := p.Policy.Annotations[drainv1alpha1.TemplateTooLargeAnnotation]; why != "" {
 		return refuse(drainv1alpha1.ReasonInvalidTemplate, "%s is refused: %s; move what makes it large into a ConfigMap", p.templateName(), why)
 	}
-	if len(p.Policy.Spec.Template.Spec.Containers) == 0 {
+	if len(p.Template.Spec.Containers) == 0 {
 		return refuse(drainv1alpha1.ReasonInvalidTemplate, "%s is empty, so nothing would drain", p.inTemplate("spec.containers"))
 	}
-	for i, volume := range p.Policy.Spec.Template.Spec.Volumes {
+	for i, volume := range p.Template.Spec.Volumes {
 		if slices.Contains(p.Target.ClaimTemplates, volume.Name) {
 			return refuse(drainv1alpha1.ReasonInvalidTemplate,
 				"%s is named %q like a volumeClaimTemplate of StatefulSet %q and would hide its data from the drain; remove or rename the volume", p.inTemplate(fmt.Sprintf("spec.volumes[%d]", i)), volume.Name, p.Target.Name)

@@ -50,11 +50,13 @@ type Snapshot struct {
 	Pods []corev1.Pod
 	// Jobs of this policy.
 	Jobs []batchv1.Job
+	// Template that drain pods are made from: the policy's own, or the one that spec.templateFrom says. It is empty while that
+	// can't be read or is refused for its size.
+	Template corev1.PodTemplateSpec
 	// TemplateHash is that of the pod that a Job created now would have; empty if its template
 	// can't be read.
 	TemplateHash string
 	// Unreadable is why the template can't be read from where spec.templateFrom says, or empty.
-	// If it can, the policy has it in spec.template.
 	Unreadable string
 	// Refusal is why that pod can't be had, or could not be believed, going by the API server's answer to a dry run, or
 	// empty. Unanswered is why it could not be asked, or empty.
