@@ -50,19 +50,11 @@ func (r *Reconciler) gather(ctx context.Context, policy *drainv1alpha1.DrainPoli
 	if err != nil {
 		return snapshot, nil, err
 	}
-	rival, err := r.rival(ctx, policy)
-	if err != nil {
+	if err := gatherRival(ctx, r.Client, &snapshot); err != nil {
 		return snapshot, nil, err
 	}
-	if rival != nil {
-		snapshot.Rival = rival.Name
-		snapshot.RivalManaged = annotation.IsManaged(rival)
-	}
-	if err := gatherOwn(ctx, r.Client, &snapshot, ownLabels(policy)); err != nil {
-		return snapshot, nil, err
-	}
-	r.preflight(ctx, &snapshot)
-	return snapshot, set, nil
+	err = gatherOwn(ctx, r.Client, &snapshot, ownLabels(policy))
+	return snapshot, set, err
 }
 
 // gatherLive returns what the API server holds about some ordinals, and about the locks and
@@ -80,7 +72,14 @@ func (r *Reconciler) gatherLive(ctx context.Context, cached plan.Snapshot, ordin
 	if err := boundTemplate(policy); err != nil {
 		return plan.Snapshot{}, err
 	}
-	snapshot := plan.Snapshot{Policy: policy, Rival: cached.Rival, Managed: cached.Managed, RivalManaged: cached.RivalManaged, Refusal: cached.Refusal, Unanswered: cached.Unanswered}
+	// The preflight is carried over: dry runs go through webhooks, and the rest of the look would grow old meanwhile. It names
+	// what it is about, and the planner starts nothing on an answer about another template or StatefulSet than this look sees.
+	// No promise rests on it. The planner looks at each drain pod again before it is ungated and when it has succeeded.
+	snapshot := plan.Snapshot{Policy: policy, Managed: annotation.IsManaged(policy), Preflight: cached.Preflight}
+	// A rival is read live, like all else that forbids a start: a cache may not have seen an older policy yet.
+	if err := gatherRival(ctx, r.Live, &snapshot); err != nil {
+		return snapshot, err
+	}
 	if _, err := gatherTarget(ctx, r.Live, &snapshot); err != nil {
 		return snapshot, err
 	}
@@ -227,12 +226,13 @@ func readTemplate(snapshot *plan.Snapshot, set *appsv1.StatefulSet) {
 	snapshot.TemplateHash = objects.TemplateHash(policy, &snapshot.Template, snapshot.Target)
 }
 
-// rival returns an older policy for the same StatefulSet, or nil.
-func (r *Reconciler) rival(ctx context.Context, policy *drainv1alpha1.DrainPolicy) (*drainv1alpha1.DrainPolicy, error) {
+// gatherRival looks for an older policy for the same StatefulSet.
+func gatherRival(ctx context.Context, reader client.Reader, snapshot *plan.Snapshot) error {
+	policy := snapshot.Policy
 	var list drainv1alpha1.DrainPolicyList
-	if err := r.List(ctx, &list, client.InNamespace(policy.Namespace),
+	if err := reader.List(ctx, &list, client.InNamespace(policy.Namespace),
 		client.MatchingFields{statefulSetIndex: policy.Spec.StatefulSetRef.Name}); err != nil {
-		return nil, fmt.Errorf("listing the policies for StatefulSet %q: %w", policy.Spec.StatefulSetRef.Name, err)
+		return fmt.Errorf("listing the policies for StatefulSet %q: %w", policy.Spec.StatefulSetRef.Name, err)
 	}
 	oldest := slices.MinFunc(append(list.Items, *policy), func(a, b drainv1alpha1.DrainPolicy) int {
 		if c := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); c != 0 {
@@ -240,10 +240,10 @@ func (r *Reconciler) rival(ctx context.Context, policy *drainv1alpha1.DrainPolic
 		}
 		return strings.Compare(a.Name, b.Name)
 	})
-	if oldest.Name == policy.Name {
-		return nil, nil
+	if oldest.Name != policy.Name {
+		snapshot.Rival, snapshot.RivalManaged = oldest.Name, annotation.IsManaged(&oldest)
 	}
-	return &oldest, nil
+	return nil
 }
 
 func ownLabels(policy *drainv1alpha1.DrainPolicy) client.MatchingLabels {

@@ -56,36 +56,41 @@ type answer struct {
 	again               time.Time
 }
 
-// preflight asks the API server, in a dry run, what the Job of this policy and that Job's pod would become, and notes in
-// the snapshot why they can't be had or could not be believed. A template must not turn out to be wrong when the data
-// is at stake.
-func (r *Reconciler) preflight(ctx context.Context, snapshot *plan.Snapshot) {
-	policy, target := snapshot.Policy, snapshot.Target
-	if target.Gone() && policy.DeletionTimestamp == nil && len(snapshot.Template.Spec.Containers) > 0 {
+// preflight returns what the API server says, in a dry run, about the Job of this policy and that Job's pod: why they can't
+// be had, or why their success could not be believed. A template must not turn out to be wrong when the data is at stake.
+func (r *Reconciler) preflight(ctx context.Context, snapshot plan.Snapshot) plan.Preflight {
+	policy, target, subject := snapshot.Policy, snapshot.Target, snapshot.Subject()
+	key := client.ObjectKeyFromObject(policy)
+	switch {
+	case policy.DeletionTimestamp != nil || snapshot.Rival != "" || len(snapshot.Template.Spec.Containers) == 0 || !target.Stands() && !target.Gone():
+		// No drain starts, whatever the answer would be.
+		r.preflights.forget(key)
+		return plan.Preflight{}
+	case target.Gone():
 		// Of a StatefulSet that is gone, all that can be said is what is wrong with the template itself.
-		snapshot.Refusal = ownProblems(newTrial(*snapshot))
+		r.preflights.forget(key)
+		return plan.Preflight{About: subject, Refusal: ownProblems(newTrial(snapshot))}
+	case preflown(snapshot):
+		r.preflights.forget(key)
+		return plan.Preflight{About: subject}
 	}
-	if !target.Stands() || policy.DeletionTimestamp != nil || snapshot.Rival != "" ||
-		len(snapshot.Template.Spec.Containers) == 0 || preflown(*snapshot) {
-		r.preflights.forget(client.ObjectKeyFromObject(policy))
-		return
-	}
-	about := fmt.Sprintf("%s/%d/%s/%d/%s", policy.UID, policy.Generation, target.UID, target.Generation, snapshot.TemplateHash)
+	about := fmt.Sprintf("%s/%d/%+v", policy.UID, policy.Generation, subject)
 	now := r.Clock.Now()
-	last, known := r.preflights.last(client.ObjectKeyFromObject(policy), about)
+	last, known := r.preflights.last(key, about)
 	if !known || !now.Before(last.again) {
 		delay := firstPreflightDelay
 		if known {
 			delay = min(2*last.delay, lastPreflightDelay)
 		}
 		last = answer{about: about, delay: delay, again: now.Add(delay)}
-		last.refused, last.unanswered = r.ask(ctx, *snapshot)
-		r.preflights.note(client.ObjectKeyFromObject(policy), last)
+		last.refused, last.unanswered = r.ask(ctx, snapshot)
+		r.preflights.note(key, last)
 	}
-	snapshot.Refusal, snapshot.Unanswered = last.refused, last.unanswered
-	if last.refused != "" || last.unanswered != "" {
-		snapshot.PreflightAfter = last.again.Sub(now)
+	said := plan.Preflight{About: subject, Refusal: last.refused, Unanswered: last.unanswered}
+	if said.Refusal != "" || said.Unanswered != "" {
+		said.Again = last.again.Sub(now)
 	}
+	return said
 }
 
 // trial is the Job that a policy's drains would be made from, for an ordinal that isn't there, and what is expected of it.

@@ -73,6 +73,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	snapshot.Preflight = r.preflight(ctx, snapshot)
 	next := plan.Make(snapshot, r.Clock.Now())
 	err = errors.Join(r.act(ctx, snapshot, &next), r.report(ctx, snapshot.Policy, set, &next), abandoned)
 	if apierrors.IsConflict(err) {

@@ -122,7 +122,9 @@ func cached[T any](t *testing.T, transform func(any) (any, error), object T) T {
 func TestCacheHoldsWhatThePlannerReads(t *testing.T) {
 	snapshot := func(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) plan.Snapshot {
 		target := statefulset.Of(set)
-		return plan.Snapshot{Policy: policy, Target: target, Template: policy.Spec.Template, Managed: annotation.IsManaged(policy), TemplateHash: objects.TemplateHash(policy, &policy.Spec.Template, target)}
+		s := plan.Snapshot{Policy: policy, Target: target, Template: policy.Spec.Template, Managed: annotation.IsManaged(policy), TemplateHash: objects.TemplateHash(policy, &policy.Spec.Template, target)}
+		s.Preflight.About = s.Subject()
+		return s
 	}
 	now := time.Unix(100, 0)
 	fullSet, keptSet := fullSet(), cached(t, stripSet, fullSet())

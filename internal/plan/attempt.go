@@ -190,6 +190,8 @@ func (p *planner) retry(o *ordinal, failure *Attempt, d *Drain) {
 	case !remembered(o, failure):
 		d.say(drainv1alpha1.DrainFailed, failure.Reason, "Attempt %d failed: %s", failure.Number, failure.Why)
 		d.Next = Step{Kind: NoteAttempt, Note: failure}
+	case p.awaitPreflight(o, d):
+		d.say(drainv1alpha1.DrainFailed, failure.Reason, "Attempt %d failed: %s; no further attempt starts yet: %s", failure.Number, failure.Why, d.Message)
 	case p.unarmed(d):
 		d.say(drainv1alpha1.DrainFailed, d.Reason, "Attempt %d failed: %s; no further attempt starts: %s", failure.Number, failure.Why, d.Message)
 	case !edited && failure.Number >= limit:

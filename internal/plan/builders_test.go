@@ -53,6 +53,8 @@ type world struct {
 	Snapshot
 	// StatefulSet that the target is made of, or nil if it is gone.
 	StatefulSet *appsv1.StatefulSet
+	// changedSince is true when the preflight was about something else than the snapshot has now.
+	changedSince bool
 }
 
 // snapshot returns the snapshot of a world as it is now.
@@ -62,6 +64,9 @@ func (w *world) snapshot() Snapshot {
 	s.Target = statefulset.Remembered(w.Policy)
 	if w.StatefulSet != nil {
 		s.Target = statefulset.Of(w.StatefulSet)
+	}
+	if s.Preflight.About = s.Subject(); w.changedSince {
+		s.Preflight.About = Subject{TemplateHash: "of-another-template"}
 	}
 	return s
 }
@@ -93,8 +98,8 @@ func given(build ...func(*world)) *world {
 			b(w)
 		}
 	}
-	if w.Refusal != "" || w.Unanswered != "" {
-		w.PreflightAfter = 30 * time.Second
+	if w.Preflight.Refusal != "" || w.Preflight.Unanswered != "" {
+		w.Preflight.Again = 30 * time.Second
 	}
 	return w
 }

@@ -186,7 +186,7 @@ func (p *planner) decideUnlocked(o *ordinal, d *Drain) bool {
 		// They are to be deleted by now, and are drained once more for that, under a lock.
 	}
 	asked := *d
-	if p.unasked(o, &asked) || p.unarmed(&asked) || p.awaitAge(&asked) || p.awaitMark(o, &asked) || p.awaitReplicas(&asked) {
+	if p.unasked(o, &asked) || p.awaitPreflight(o, &asked) || p.unarmed(&asked) || p.awaitAge(&asked) || p.awaitMark(o, &asked) || p.awaitReplicas(&asked) {
 		if !kept {
 			*d = asked
 		}

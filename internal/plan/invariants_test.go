@@ -128,7 +128,7 @@ func randomWorld(r *rand.Rand) *world {
 		if chance(20) {
 			spec.MinOrphanedSeconds = ptr.To(r.Int32N(2))
 		}
-		for _, rare := range []func(*world){setDeleted, deleted, suspended, retain, rival, func(w *world) { w.Refusal = "refused" }, func(w *world) { w.Unanswered = "timeout" }, unreadable} {
+		for _, rare := range []func(*world){setDeleted, deleted, suspended, retain, rival, func(w *world) { w.Preflight.Refusal = "refused" }, func(w *world) { w.Preflight.Unanswered = "timeout" }, changedSince, unreadable} {
 			if chance(4) {
 				rare(w)
 			}
@@ -224,7 +224,7 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 }
 
 func (w *world) copy() *world {
-	c := &world{Snapshot: w.Snapshot}
+	c := &world{Snapshot: w.Snapshot, changedSince: w.changedSince}
 	c.Policy, c.StatefulSet = w.Policy.DeepCopy(), w.StatefulSet.DeepCopy()
 	c.Claims, c.Pods, c.Jobs = nil, nil, nil
 	for i := range w.Claims {
@@ -415,7 +415,7 @@ func (c *checker) armed(d *Drain) {
 	w := c.world
 	set := w.StatefulSet
 	c.require(set != nil && set.DeletionTimestamp == nil || set == nil && w.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain, d, "somebody asked for it")
-	c.require(w.Policy.DeletionTimestamp == nil && w.Rival == "" && w.Refusal == "" && w.Unanswered == "" && w.Unreadable == "", d, "the policy is armed")
+	c.require(w.Policy.DeletionTimestamp == nil && w.Rival == "" && w.Preflight.Refusal == "" && w.Preflight.Unanswered == "" && !w.changedSince && w.Unreadable == "", d, "the policy is armed")
 	c.require(!ptr.Deref(w.Policy.Spec.Suspend, false), d, "the policy isn't suspended")
 	for i := range d.Claims {
 		c.require(d.Claims[i].Annotations[drainv1alpha1.SkipAnnotation] == "", d, "no claim is skipped")

@@ -205,6 +205,9 @@ func (p *planner) start(o *ordinal, d *Drain) {
 		p.release(o, d, why)
 		return
 	}
+	if p.awaitPreflight(o, d) {
+		return
+	}
 	if p.unarmed(d) {
 		p.release(o, d, d.Message)
 		return

@@ -90,7 +90,7 @@ func Make(snapshot Snapshot, now time.Time) Plan {
 		}
 	}
 
-	plan := Plan{Ready: p.ready, Observed: p.observed(), TemplateHash: p.TemplateHash, Target: p.Target, Stranded: p.stranded, PreflightAfter: p.PreflightAfter}
+	plan := Plan{Ready: p.ready, Observed: p.observed(), TemplateHash: p.TemplateHash, Target: p.Target, Stranded: p.stranded, PreflightAfter: p.Preflight.Again}
 	for _, o := range ordinals {
 		drain, worthSaying := p.decide(o)
 		plan.Finalizer = plan.Finalizer || o.lock != nil || drain.Next.Kind == TakeLock || o.busy()
@@ -433,6 +433,9 @@ func (p *planner) inTemplate(field string) string {
 	return p.templateName() + "." + field
 }
 
+// asked reports whether the API server was asked about the template and the StatefulSet as this snapshot has them.
+func (p *planner) asked() bool { return p.Preflight.About == p.Subject() }
+
 // templateCondition says whether the template can become a drain pod now.
 func (p *planner) templateCondition(ambiguous []string) Condition {
 	if p.Unreadable != "" {
@@ -455,10 +458,12 @@ func (p *planner) templateCondition(ambiguous []string) Condition {
 		}
 	}
 	switch {
-	case p.Refusal != "":
-		return refuse(drainv1alpha1.ReasonInvalidTemplate, "%s is refused. %s", p.templateName(), p.Refusal)
-	case p.Unanswered != "":
-		return Condition{Status: metav1.ConditionUnknown, Reason: drainv1alpha1.ReasonPreflightFailed, Message: fmt.Sprintf("The API server could not be asked whether it accepts the drain that %s would become: %s", p.templateName(), p.Unanswered)}
+	case !p.asked():
+		return Condition{Status: metav1.ConditionUnknown, Reason: drainv1alpha1.ReasonPreflightFailed, Message: fmt.Sprintf("The API server has not been asked yet whether it accepts the drain that %s would become", p.templateName())}
+	case p.Preflight.Refusal != "":
+		return refuse(drainv1alpha1.ReasonInvalidTemplate, "%s is refused. %s", p.templateName(), p.Preflight.Refusal)
+	case p.Preflight.Unanswered != "":
+		return Condition{Status: metav1.ConditionUnknown, Reason: drainv1alpha1.ReasonPreflightFailed, Message: fmt.Sprintf("The API server could not be asked whether it accepts the drain that %s would become: %s", p.templateName(), p.Preflight.Unanswered)}
 	case len(ambiguous) > 0:
 		return refuse(drainv1alpha1.ReasonAmbiguousClaims,
 			"It can't be told which StatefulSet claim %q belongs to (%d such claims); label it like the volumeClaimTemplates' claims of its StatefulSet", ambiguous[0], len(ambiguous))

@@ -48,7 +48,7 @@ func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
 			WhenScaled: appsv1.RetainPersistentVolumeClaimRetentionPolicyType, WhenDeleted: appsv1.DeletePersistentVolumeClaimRetentionPolicyType,
 		}
 	}
-	refused := func(w *world) { w.Refusal = "pods \"web\" is forbidden" }
+	refused := func(w *world) { w.Preflight.Refusal = "pods \"web\" is forbidden" }
 	ambiguous := func(w *world) {
 		w.templates("data-x")
 		w.Others = []claims.Identity{{Name: "x-web", Templates: []string{"data"}}}
@@ -104,7 +104,8 @@ func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
 		"a volume that mounts another claim":       {given: mounts("backup"), wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
 		"a volume that mounts another set's":       {given: mounts("data-api-0"), wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},
 		"the API server refuses the template":      {given: all(refused, suspended), wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "is forbidden", wantStalled: true, wantRetryAfter: 30 * time.Second},
-		"the API server could not be asked":        {given: func(w *world) { w.Unanswered = "timeout" }, wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPreflightFailed, wantSays: "timeout", wantRetryAfter: 30 * time.Second},
+		"the API server could not be asked":        {given: func(w *world) { w.Preflight.Unanswered = "timeout" }, wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPreflightFailed, wantSays: "timeout", wantRetryAfter: 30 * time.Second},
+		"the preflight was about something else":   {given: all(changedSince, suspended), wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPreflightFailed, wantSays: "has not been asked yet"},
 		"claims that may be another set's":         {given: all(ambiguous, suspended), wantStatus: "False", wantReason: drainv1alpha1.ReasonAmbiguousClaims, wantSays: `"data-x-web-0" belongs to (2 such claims)`, wantStalled: true},
 		"suspended":                                {given: suspended, wantStatus: "False", wantReason: drainv1alpha1.ReasonSuspended},
 		"suspend: false":                           {given: func(w *world) { w.Policy.Spec.Suspend = ptr.To(false) }, wantStatus: "True", wantReason: drainv1alpha1.ReasonArmed},

@@ -113,7 +113,7 @@ func TestStalledOnlyWhenAPersonMustAct(t *testing.T) {
 		"a drain failed":              {given: all(lockedOrphan, func(w *world) { w.job(2, 1, failed) }), wantReason: drainv1alpha1.ReasonProgressing},
 		"suspended":                   {given: all(orphan, suspended), wantReason: drainv1alpha1.ReasonProgressing},
 		"no StatefulSet":              {given: func(w *world) { w.StatefulSet = nil }, wantReason: drainv1alpha1.ReasonProgressing},
-		"the API server is not asked": {given: func(w *world) { w.Unanswered = "timeout" }, wantReason: drainv1alpha1.ReasonProgressing},
+		"the API server is not asked": {given: func(w *world) { w.Preflight.Unanswered = "timeout" }, wantReason: drainv1alpha1.ReasonProgressing},
 		"a wrong image":               {given: all(lockedOrphan, func(w *world) { w.job(2, 1); w.drainPod(2, waiting("ErrImagePull")) }), wantReason: drainv1alpha1.ReasonImagePullFailed, wantTrue: true},
 		"a wrong container":           {given: all(lockedOrphan, func(w *world) { w.job(2, 1); w.drainPod(2, waiting("CreateContainerError")) }), wantReason: drainv1alpha1.ReasonContainerConfigError, wantTrue: true},
 		"no attempt is left": {given: all(lockedOrphan, func(w *world) {
@@ -362,7 +362,7 @@ func TestStatusKeepsEndedDrainsWhenTheStatefulSetIsGone(t *testing.T) {
 func TestStatusIsBounded(t *testing.T) {
 	w := given(func(w *world) {
 		w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](1000)
-		w.Refusal = strings.Repeat("ß", 3000)
+		w.Preflight.Refusal = strings.Repeat("ß", 3000)
 		for ordinal := int32(2); ordinal < 150; ordinal++ {
 			switch {
 			case ordinal < 30:

@@ -58,11 +58,37 @@ type Snapshot struct {
 	TemplateHash string
 	// Unreadable is why the template can't be read from where spec.templateFrom says, or empty.
 	Unreadable string
-	// Refusal is why that pod can't be had, or could not be believed, going by the API server's answer to a dry run, or
-	// empty. Unanswered is why it could not be asked, or empty.
-	Refusal, Unanswered string
-	// PreflightAfter is the time after which the API server is asked again; 0 if it isn't.
-	PreflightAfter time.Duration
+	// Preflight is what the API server said about that pod. It counts only if it is about this snapshot's Subject.
+	Preflight Preflight
+}
+
+// Subject is what a preflight is about: all that a drain pod is made from.
+type Subject struct {
+	// TemplateHash is that of the snapshot.
+	TemplateHash string
+	// StatefulSet and Generation are those of the target; the generation of one that is gone is 0. The environment of a drain
+	// and its volumes come from there, and no hash covers them.
+	StatefulSet types.UID
+	Generation  int64
+}
+
+// Subject returns what a preflight for a snapshot is about.
+func (s *Snapshot) Subject() Subject {
+	return Subject{TemplateHash: s.TemplateHash, StatefulSet: s.Target.UID, Generation: s.Target.Generation}
+}
+
+// Preflight is what the API server said, in dry runs, about the Job and the pod that a drain would start. The zero value
+// says nothing: no drain starts on it.
+type Preflight struct {
+	// About is what was asked about. A live look sees what has become of it since: an answer about another template or
+	// StatefulSet is no answer.
+	About Subject
+	// Refusal is why the pod can't be had, or why its success could not be believed, or empty.
+	Refusal string
+	// Unanswered is why the API server could not be asked, or empty.
+	Unanswered string
+	// Again is the time after which the API server is asked again; 0 if it isn't.
+	Again time.Duration
 }
 
 // Plan is what to do next, and what to say about it.

@@ -99,6 +99,22 @@ func (p *planner) unarmed(d *Drain) bool {
 	return true
 }
 
+// awaitPreflight says whether all that keeps a drain from starting is that the API server was not asked about the template
+// and the StatefulSet as this look sees them: one of them changed after the preflight. It is asked with the next reconcile,
+// which the change brings about, so the lock is kept for as long.
+func (p *planner) awaitPreflight(o *ordinal, d *Drain) bool {
+	condition := p.armed()
+	if p.asked() || condition.Reason != drainv1alpha1.ReasonPreflightFailed {
+		return false
+	}
+	d.say(drainv1alpha1.DrainWaiting, condition.Reason, "%s", condition.Message)
+	if o.lock != nil {
+		d.say(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonLocked, "%s", condition.Message)
+	}
+	d.RetryAfter = recheck
+	return true
+}
+
 // orphanedSince returns since when the ordinal is known to be out of range. The status is the
 // memory of it, for as long as the StatefulSet's generation shows that it didn't come back in
 // the meantime; a claim that some pod used later says more. When in doubt, the time starts anew.
