@@ -60,6 +60,9 @@ const (
 	// ReasonPreflightFailed surfaces, with status Unknown, when the API server could not be
 	// asked about the template.
 	ReasonPreflightFailed = "PreflightFailed"
+	// ReasonLookFailed surfaces, with status Unknown, when the operator could not read what the decision needs, because a
+	// right is missing for example. The other conditions are what was known last.
+	ReasonLookFailed = "LookFailed"
 	// ReasonAmbiguousClaims surfaces when a claim can belong to more than one StatefulSet.
 	ReasonAmbiguousClaims = "AmbiguousClaims"
 	// ReasonSuspended surfaces when spec.suspend is true; on a drain, it is what it waits for.

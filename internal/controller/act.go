@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -73,8 +74,7 @@ func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Pl
 				continue
 			}
 			err := r.take(ctx, live, decision)
-			// A lock that is released goes by a JSON patch with tests, and one that fails is Invalid too.
-			if apierrors.IsForbidden(err) || decision.Next.Kind != plan.ReleaseLock && refusal(err) {
+			if classify(err) == refused {
 				log.FromContext(ctx).Info("A step was refused", "ordinal", ordinal, "step", decision.Next.Kind, "why", err.Error())
 				refuse(decision, drainv1alpha1.ReasonWriteRefused, fmt.Sprintf("The API server refuses step %s of the operator", decision.Next.Kind), err)
 			} else if err != nil {
@@ -180,7 +180,7 @@ func (r *Reconciler) takeLock(ctx context.Context, live plan.Snapshot, drain *pl
 		drain.Message = "Waiting for the pod of the ordinal to terminate"
 		drain.RetryAfter = refusalRecheck
 		return nil
-	case err != nil && refusal(err):
+	case classify(err) == refused:
 		refuse(drain, drainv1alpha1.ReasonLockRefused, "The API server refuses the lock, a pod that never runs", err)
 		return nil
 	case err != nil:
@@ -208,7 +208,7 @@ func (r *Reconciler) startJob(ctx context.Context, live plan.Snapshot, drain *pl
 		drain.Message = fmt.Sprintf("Job %q exists already; if DrainPolicy %q is not its controller, delete it", drain.Next.Job, live.Policy.Name)
 		drain.RetryAfter = refusalRecheck
 		return nil
-	case err != nil && refusal(err):
+	case classify(err) == refused:
 		refuse(drain, drainv1alpha1.ReasonJobRefused, "The API server refuses the drain's Job", err)
 		return nil
 	case err != nil || drain.Next.Note == nil:
@@ -323,17 +323,22 @@ func (r *Reconciler) releaseLock(ctx context.Context, lock *corev1.Pod) error {
 	if err != nil {
 		return fmt.Errorf("encoding the patch: %w", err)
 	}
-	return client.IgnoreNotFound(r.Patch(ctx, lock.DeepCopy(), client.RawPatch(types.JSONPatchType, patch)))
+	err = r.Patch(ctx, lock.DeepCopy(), client.RawPatch(types.JSONPatchType, patch))
+	if apierrors.IsInvalid(err) {
+		// A test in the patch failed, which is no refusal. What changed is not known, so it is tried again with backoff.
+		return errors.New(err.Error())
+	}
+	return client.IgnoreNotFound(err)
 }
 
 // releaseAbandonedLocks releases the locks of a policy that is gone, of this name and with
 // another UID than the present one. They can only come of a policy whose finalizer a person
-// removed by hand, or of two managers at a leader change; nothing else would release them. It returns whether some must
-// wait. A lock that can't be released blocks its own ordinal, and no other.
-func (r *Reconciler) releaseAbandonedLocks(ctx context.Context, policy types.NamespacedName, present types.UID) (wait bool, err error) {
+// removed by hand, or of two managers at a leader change; nothing else would release them. It returns the time after which
+// to look again at those that must wait. A lock that can't be released blocks its own ordinal, and no other.
+func (r *Reconciler) releaseAbandonedLocks(ctx context.Context, policy types.NamespacedName, present types.UID) (after time.Duration, err error) {
 	var locks corev1.PodList
 	if err := r.List(ctx, &locks, client.InNamespace(policy.Namespace), client.MatchingLabels{drainv1alpha1.RoleLabel: drainv1alpha1.RoleLock}); err != nil {
-		return false, fmt.Errorf("listing locks: %w", err)
+		return 0, fmt.Errorf("listing locks: %w", err)
 	}
 	var errs []error
 	for i := range locks.Items {
@@ -345,9 +350,11 @@ func (r *Reconciler) releaseAbandonedLocks(ctx context.Context, policy types.Nam
 		if err != nil {
 			errs = append(errs, fmt.Errorf("releasing the abandoned lock %q: %w", locks.Items[i].Name, err))
 		}
-		wait = wait || busy
+		if busy {
+			after = refusalRecheck
+		}
 	}
-	return wait, errors.Join(errs...)
+	return after, errors.Join(errs...)
 }
 
 // releaseAbandonedLock releases a lock unless something still runs under it, which it then tells to end where nothing

@@ -43,7 +43,7 @@ func (r *Reconciler) gather(ctx context.Context, policy *drainv1alpha1.DrainPoli
 	snapshot := plan.Snapshot{Policy: policy, Managed: annotation.IsManaged(policy)}
 	var list corev1.PersistentVolumeClaimList
 	if err := r.List(ctx, &list, client.InNamespace(policy.Namespace), client.MatchingFields{claimSetIndex: policy.Spec.StatefulSetRef.Name}); err != nil {
-		return snapshot, nil, fmt.Errorf("listing the claims that StatefulSet %q may have made: %w", policy.Spec.StatefulSetRef.Name, err)
+		return snapshot, nil, failedRead(err, "listing the claims that StatefulSet %q may have made", policy.Spec.StatefulSetRef.Name)
 	}
 	snapshot.Claims = list.Items
 	set, err := gatherTarget(ctx, r.Client, &snapshot)
@@ -62,11 +62,13 @@ func (r *Reconciler) gather(ctx context.Context, policy *drainv1alpha1.DrainPoli
 // that is one list, which the API server answers from its watch cache.
 func (r *Reconciler) gatherLive(ctx context.Context, cached plan.Snapshot, ordinals ...int32) (plan.Snapshot, error) {
 	policy := &drainv1alpha1.DrainPolicy{}
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(cached.Policy), policy); err != nil {
-		return plan.Snapshot{}, fmt.Errorf("reading the policy: %w", err)
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(cached.Policy), policy); apierrors.IsNotFound(err) {
+		return plan.Snapshot{}, fmt.Errorf("%w: the policy is gone", errChanged)
+	} else if err != nil {
+		return plan.Snapshot{}, failedRead(err, "reading the policy")
 	}
 	if policy.UID != cached.Policy.UID {
-		return plan.Snapshot{}, fmt.Errorf("the policy was deleted and created again: UID %s became %s", cached.Policy.UID, policy.UID)
+		return plan.Snapshot{}, fmt.Errorf("%w: the policy with UID %s became one with UID %s", errChanged, cached.Policy.UID, policy.UID)
 	}
 	// The caches leave a template that is too large out, so this look does too.
 	if err := boundTemplate(policy); err != nil {
@@ -106,7 +108,7 @@ func (r *Reconciler) gatherClaims(ctx context.Context, snapshot *plan.Snapshot, 
 	if len(wanted) > fewReads {
 		var list corev1.PersistentVolumeClaimList
 		if err := r.Live.List(ctx, &list, client.InNamespace(namespace)); err != nil {
-			return fmt.Errorf("listing claims: %w", err)
+			return failedRead(err, "listing claims")
 		}
 		snapshot.Claims = slices.DeleteFunc(list.Items, func(claim corev1.PersistentVolumeClaim) bool { return !wanted[claim.Name] })
 		return nil
@@ -117,7 +119,7 @@ func (r *Reconciler) gatherClaims(ctx context.Context, snapshot *plan.Snapshot, 
 		case err == nil:
 			snapshot.Claims = append(snapshot.Claims, claim)
 		case !apierrors.IsNotFound(err):
-			return fmt.Errorf("reading claim %q: %w", name, err)
+			return failedRead(err, "reading claim %q", name)
 		}
 	}
 	return nil
@@ -133,7 +135,7 @@ func gatherTarget(ctx context.Context, reader client.Reader, snapshot *plan.Snap
 	case apierrors.IsNotFound(err):
 		set, snapshot.Target = nil, statefulset.Remembered(snapshot.Policy)
 	default:
-		return nil, fmt.Errorf("reading StatefulSet %q: %w", name, err)
+		return nil, failedRead(err, "reading StatefulSet %q", name)
 	}
 	readTemplate(snapshot, set)
 	return set, gatherOthers(ctx, reader, snapshot)
@@ -146,7 +148,7 @@ func gatherOthers(ctx context.Context, reader client.Reader, snapshot *plan.Snap
 	if len(others) > fewReads {
 		var list appsv1.StatefulSetList
 		if err := reader.List(ctx, &list, client.InNamespace(namespace)); err != nil {
-			return fmt.Errorf("listing StatefulSets: %w", err)
+			return failedRead(err, "listing StatefulSets")
 		}
 		for i := range list.Items {
 			if others[list.Items[i].Name] {
@@ -161,7 +163,7 @@ func gatherOthers(ctx context.Context, reader client.Reader, snapshot *plan.Snap
 		case err == nil:
 			snapshot.Others = append(snapshot.Others, claims.IdentityOf(set))
 		case !apierrors.IsNotFound(err):
-			return fmt.Errorf("reading StatefulSet %q: %w", other, err)
+			return failedRead(err, "reading StatefulSet %q", other)
 		}
 	}
 	return nil
@@ -194,11 +196,11 @@ func gatherOwn(ctx context.Context, reader client.Reader, snapshot *plan.Snapsho
 	policy := snapshot.Policy
 	var pods corev1.PodList
 	if err := reader.List(ctx, &pods, append(podOptions, client.InNamespace(policy.Namespace))...); err != nil {
-		return fmt.Errorf("listing pods: %w", err)
+		return failedRead(err, "listing pods")
 	}
 	var jobs batchv1.JobList
 	if err := reader.List(ctx, &jobs, ownLabels(policy), client.InNamespace(policy.Namespace)); err != nil {
-		return fmt.Errorf("listing Jobs: %w", err)
+		return failedRead(err, "listing Jobs")
 	}
 	snapshot.Pods, snapshot.Jobs = pods.Items, jobs.Items
 	return nil
@@ -232,7 +234,7 @@ func gatherRival(ctx context.Context, reader client.Reader, snapshot *plan.Snaps
 	var list drainv1alpha1.DrainPolicyList
 	if err := reader.List(ctx, &list, client.InNamespace(policy.Namespace),
 		client.MatchingFields{statefulSetIndex: policy.Spec.StatefulSetRef.Name}); err != nil {
-		return fmt.Errorf("listing the policies for StatefulSet %q: %w", policy.Spec.StatefulSetRef.Name, err)
+		return failedRead(err, "listing the policies for StatefulSet %q", policy.Spec.StatefulSetRef.Name)
 	}
 	oldest := slices.MinFunc(append(list.Items, *policy), func(a, b drainv1alpha1.DrainPolicy) int {
 		if c := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); c != 0 {

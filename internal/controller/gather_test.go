@@ -38,7 +38,7 @@ import (
 )
 
 // fakeCluster returns a client that has the indexes of the caches, for reads from the caches and live ones alike.
-func fakeCluster(t *testing.T, funcs interceptor.Funcs, objects ...client.Object) client.Client {
+func fakeCluster(t *testing.T, funcs interceptor.Funcs, objects ...client.Object) client.WithWatch {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, drainv1alpha1.AddToScheme} {

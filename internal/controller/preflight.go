@@ -24,7 +24,6 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -51,7 +50,7 @@ type preflights struct {
 // answer is what the API server said about a policy's template.
 type answer struct {
 	about               string
-	refused, unanswered string
+	refusal, unanswered string
 	delay               time.Duration
 	again               time.Time
 }
@@ -83,10 +82,10 @@ func (r *Reconciler) preflight(ctx context.Context, snapshot plan.Snapshot) plan
 			delay = min(2*last.delay, lastPreflightDelay)
 		}
 		last = answer{about: about, delay: delay, again: now.Add(delay)}
-		last.refused, last.unanswered = r.ask(ctx, snapshot)
+		last.refusal, last.unanswered = r.ask(ctx, snapshot)
 		r.preflights.note(key, last)
 	}
-	said := plan.Preflight{About: subject, Refusal: last.refused, Unanswered: last.unanswered}
+	said := plan.Preflight{About: subject, Refusal: last.refusal, Unanswered: last.unanswered}
 	if said.Refusal != "" || said.Unanswered != "" {
 		said.Again = last.again.Sub(now)
 	}
@@ -133,11 +132,11 @@ func ownProblems(t trial) string {
 }
 
 // ask makes the dry runs and reads their answers, which webhooks and LimitRanges have a say in.
-func (r *Reconciler) ask(ctx context.Context, snapshot plan.Snapshot) (refused, unanswered string) {
+func (r *Reconciler) ask(ctx context.Context, snapshot plan.Snapshot) (refusal, unanswered string) {
 	t := newTrial(snapshot)
 	job, want := t.job, t.want
-	if refused, unanswered = judge(r.Create(ctx, job, client.DryRunAll)); refused != "" || unanswered != "" {
-		return refused, unanswered
+	if err := r.Create(ctx, job, client.DryRunAll); err != nil {
+		return unaccepted(err)
 	}
 	if own := ownProblems(t); own != "" {
 		return own, ""
@@ -146,8 +145,8 @@ func (r *Reconciler) ask(ctx context.Context, snapshot plan.Snapshot) (refused, 
 		return "A webhook changes the drain's Job: " + list("", problems), ""
 	}
 	pod := objects.Pod(job)
-	if refused, unanswered = judge(r.Create(ctx, pod, client.DryRunAll)); refused != "" || unanswered != "" {
-		return refused, unanswered
+	if err := r.Create(ctx, pod, client.DryRunAll); err != nil {
+		return unaccepted(err)
 	}
 	if problems := append(proof.Gate(&pod.Spec), proof.Pod(&pod.Spec, want)...); len(problems) > 0 {
 		return "A webhook or a LimitRange changes the drain pod: " + list("", problems), ""
@@ -155,16 +154,12 @@ func (r *Reconciler) ask(ctx context.Context, snapshot plan.Snapshot) (refused, 
 	return "", ""
 }
 
-// judge tells the API server's refusal of a dry run from trouble on the way to it.
-func judge(err error) (refused, unanswered string) {
-	switch {
-	case err == nil:
-		return "", ""
-	case refusal(err):
+// unaccepted tells the API server's refusal of a dry run from trouble on the way to it.
+func unaccepted(err error) (refusal, unanswered string) {
+	if classify(err) == refused {
 		return "The API server refuses the drain that the template would become: " + err.Error(), ""
-	default:
-		return "", err.Error()
 	}
+	return "", err.Error()
 }
 
 // maxProblems bounds how many problems one message names.
@@ -225,10 +220,4 @@ func preflown(snapshot plan.Snapshot) bool {
 	return last != nil && last.UID == string(target.UID) && last.Generation != nil && *last.Generation == target.Generation &&
 		// An annotation changes without a generation.
 		policy.Status.TemplateHash == snapshot.TemplateHash
-}
-
-// refusal says whether an error is the API server's judgement on an object, as opposed to
-// trouble on the way to it.
-func refusal(err error) bool {
-	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err)
 }
