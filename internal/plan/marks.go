@@ -245,7 +245,7 @@ func terminating(o *ordinal) string {
 // staysOut says whether there is a StatefulSet whose generation shows that the ordinal is out
 // of range.
 func (p *planner) staysOut(o *ordinal) bool {
-	return p.Target.Stands() && !o.inRange
+	return p.Target.Excludes(o.number)
 }
 
 // holds reports whether a claim bears a mark that holds. A claim that may be deleted must have been drained under the lock

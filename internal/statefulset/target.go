@@ -150,9 +150,6 @@ func (t Target) Exists() bool { return t.Presence == Present }
 // Gone reports whether the StatefulSet is not in the cluster and the policy's status remembers it.
 func (t Target) Gone() bool { return t.Presence == Gone }
 
-// Known reports whether the StatefulSet exists or is remembered, so that its drains can be made.
-func (t Target) Known() bool { return t.Presence != Unknown }
-
 // Stands reports whether the StatefulSet exists and is not being deleted, so that its range means something.
 func (t Target) Stands() bool { return t.Exists() && !t.Deleting }
 

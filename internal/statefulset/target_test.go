@@ -234,7 +234,7 @@ func TestInRange(t *testing.T) {
 }
 
 func TestWhatBecameOfTheStatefulSet(t *testing.T) {
-	type facts struct{ Exists, Gone, Known, Stands, Behind, ZeroGracePeriod bool }
+	type facts struct{ Exists, Gone, Stands, Behind, ZeroGracePeriod bool }
 	notObserved := func(set *appsv1.StatefulSet) { set.Status.ObservedGeneration = 3 }
 	noGrace := func(set *appsv1.StatefulSet) { set.Spec.Template.Spec.TerminationGracePeriodSeconds = ptr.To[int64](0) }
 	unset := func(set *appsv1.StatefulSet) { set.Spec.Template.Spec.TerminationGracePeriodSeconds = nil }
@@ -242,20 +242,20 @@ func TestWhatBecameOfTheStatefulSet(t *testing.T) {
 		target Target
 		want   facts
 	}{
-		"it exists":                          {of(), facts{Exists: true, Known: true, Stands: true}},
-		"its controller has not seen it yet": {of(notObserved), facts{Exists: true, Known: true, Stands: true, Behind: true}},
-		"its controller is ahead of a cache": {of(func(set *appsv1.StatefulSet) { set.Status.ObservedGeneration = 5 }), facts{Exists: true, Known: true, Stands: true}},
-		"it is being deleted":                {of(deleting), facts{Exists: true, Known: true}},
-		"it is being deleted, unobserved":    {of(deleting, notObserved), facts{Exists: true, Known: true, Behind: true}},
-		"its pods have no grace period":      {of(noGrace), facts{Exists: true, Known: true, Stands: true, ZeroGracePeriod: true}},
-		"its grace period is unset":          {of(unset), facts{Exists: true, Known: true, Stands: true}},
-		"it is gone":                         {gone(), facts{Gone: true, Known: true}},
-		"it is gone, without grace period":   {Remembered(remembering(of(noGrace).Observed())), facts{Gone: true, Known: true, ZeroGracePeriod: true}},
+		"it exists":                          {of(), facts{Exists: true, Stands: true}},
+		"its controller has not seen it yet": {of(notObserved), facts{Exists: true, Stands: true, Behind: true}},
+		"its controller is ahead of a cache": {of(func(set *appsv1.StatefulSet) { set.Status.ObservedGeneration = 5 }), facts{Exists: true, Stands: true}},
+		"it is being deleted":                {of(deleting), facts{Exists: true}},
+		"it is being deleted, unobserved":    {of(deleting, notObserved), facts{Exists: true, Behind: true}},
+		"its pods have no grace period":      {of(noGrace), facts{Exists: true, Stands: true, ZeroGracePeriod: true}},
+		"its grace period is unset":          {of(unset), facts{Exists: true, Stands: true}},
+		"it is gone":                         {gone(), facts{Gone: true}},
+		"it is gone, without grace period":   {Remembered(remembering(of(noGrace).Observed())), facts{Gone: true, ZeroGracePeriod: true}},
 		"it was never seen":                  {unknown(), facts{}},
 		"nothing is known":                   {Target{}, facts{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := facts{tc.target.Exists(), tc.target.Gone(), tc.target.Known(), tc.target.Stands(), tc.target.Behind(), tc.target.ZeroGracePeriod()}
+			got := facts{tc.target.Exists(), tc.target.Gone(), tc.target.Stands(), tc.target.Behind(), tc.target.ZeroGracePeriod()}
 			if got != tc.want {
 				t.Errorf("got %+v, want %+v", got, tc.want)
 			}

@@ -85,7 +85,7 @@ var guards = []guard{
 		return true
 	}
 	return m`}}},
-	{name: "marks don't hold for an ordinal in range", edits: []edit{{marks, "return p.Target.Stands() && !o.inRange", "return p.Target.Stands()"}}},
+	{name: "marks don't hold for an ordinal in range", edits: []edit{{marks, "return p.Target.Excludes(o.number)", "return p.Target.Stands()"}}},
 	{name: "the controller has seen the generation on a mark", edits: []edit{
 		{marks, "if stays && p.Policy.DeletionTimestamp == nil && p.awaitController(d) {", "if false {"},
 		{marks, "case stays && !p.Target.Behind():", "case stays:"},
