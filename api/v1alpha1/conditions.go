@@ -62,6 +62,9 @@ const (
 	// ReasonPreflightFailed means that the operator could not ask the API server whether it accepts the template. The status of
 	// Ready is Unknown.
 	ReasonPreflightFailed = "PreflightFailed"
+	// ReasonLookFailed means that the operator could not read what it needs to decide, for example because a right is missing.
+	// The status of Ready is Unknown, and the other conditions are what was known last.
+	ReasonLookFailed = "LookFailed"
 	// ReasonAmbiguousClaims means that a claim can belong to more than one StatefulSet.
 	ReasonAmbiguousClaims = "AmbiguousClaims"
 	// ReasonSuspended means that spec.suspend is true. A drain with this reason waits for the policy to be resumed.

@@ -36,14 +36,22 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
-	"github.com/statefulset-dev/drain-operator/internal/build"
+	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 	"github.com/statefulset-dev/drain-operator/internal/proof"
 )
 
 // act looks again, live, at every ordinal that the plan has a step for, and takes the step that the live look asks for. What
-// it learns goes into the plan. An error about one ordinal doesn't keep it from the others.
-func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Plan) error {
+// it learns goes into the plan. An error about one ordinal doesn't keep it from the others. It returns the policy as it is
+// after the operator's own writes to it, for the status to be written on.
+func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Plan) (*drainv1alpha1.DrainPolicy, error) {
+	latest := snapshot.Policy
+	learn := func(decision plan.Drain, answer client.Object) {
+		if policy, ok := answer.(*drainv1alpha1.DrainPolicy); ok && policy.Generation == snapshot.Policy.Generation {
+			latest = policy
+		}
+		p.Replace(snapshot, decision, r.Clock.Now())
+	}
 	var errs []error
 	queue := looks(p)
 	for len(queue) > 0 {
@@ -56,7 +64,7 @@ func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Pl
 		}
 		again := r.protocol().Make(live, r.Clock.Now())
 		for _, ordinal := range ordinals {
-			alone, err := r.follow(ctx, live, again, ordinal, len(ordinals) > 1, func(decision plan.Drain) { p.Replace(snapshot, decision, r.Clock.Now()) })
+			alone, err := r.follow(ctx, live, again, ordinal, len(ordinals) > 1, learn)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("ordinal %d: %w", ordinal, err))
 			}
@@ -66,7 +74,7 @@ func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Pl
 		}
 	}
 	errs = append(errs, r.tidy(ctx, snapshot, p))
-	return errors.Join(errs...)
+	return latest, errors.Join(errs...)
 }
 
 // looks returns the ordinals that the plan has a step for, those together that one live look is enough for. Marks are
@@ -96,7 +104,7 @@ func renews(step plan.Step) bool { return step.Name() == string(plan.RenewMark) 
 
 // follow takes the step that a live look asks for, and those after it that need no look of their own. A look that is shared
 // with other ordinals is good for renewals alone: alone says that the ordinal needs another.
-func (r *Reconciler) follow(ctx context.Context, live plan.Snapshot, again plan.Plan, ordinal int32, shared bool, learn func(plan.Drain)) (alone bool, err error) {
+func (r *Reconciler) follow(ctx context.Context, live plan.Snapshot, again plan.Plan, ordinal int32, shared bool, learn func(plan.Drain, client.Object)) (alone bool, err error) {
 	for first := true; ; first = false {
 		if !first {
 			again = r.protocol().Make(live, r.Clock.Now())
@@ -108,7 +116,7 @@ func (r *Reconciler) follow(ctx context.Context, live plan.Snapshot, again plan.
 			return false, nil
 		case decision.Next == nil:
 			if first {
-				learn(*decision)
+				learn(*decision, nil)
 			}
 			return false, nil
 		case shared && !renews(decision.Next):
@@ -120,7 +128,7 @@ func (r *Reconciler) follow(ctx context.Context, live plan.Snapshot, again plan.
 		said := err != nil && decision.Answer(outcome, err)
 		if _, last := decision.Next.(plan.RemoveLockFinalizer); first || said || !last {
 			// Why a lock is released is what its deletion said.
-			learn(*decision)
+			learn(*decision, answer)
 		}
 		if said {
 			log.FromContext(ctx).Info("A step was not carried out", "ordinal", ordinal, "rule", decision.Rule, "step", decision.Next.Name(), "outcome", outcome, "why", err.Error())
@@ -181,10 +189,10 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, decision *pla
 		answer, err = r.changePolicy(ctx, step.Policy, controllerutil.RemoveFinalizer)
 		err = client.IgnoreNotFound(err)
 	case plan.TakeLock:
-		lock := build.Lock(live.Policy, target(live), step.Ordinal)
+		lock := objects.Lock(live.Policy, &live.Template, live.Target, step.Ordinal)
 		answer, err = lock, r.Create(ctx, lock)
 	case plan.StartJob:
-		job := build.Job(live.Policy, target(live), build.Attempt{Job: step.Job, Ordinal: step.Ordinal, Number: step.Attempt, LockUID: step.LockUID})
+		job := objects.Job(live.Policy, &live.Template, live.Target, objects.Attempt{Job: step.Job, Ordinal: step.Ordinal, Number: step.Attempt, LockUID: step.LockUID})
 		answer, err = job, r.Create(ctx, job)
 	case plan.NoteAttempt:
 		answer, err = r.note(ctx, step.Lock, func(annotations map[string]string) {
@@ -249,13 +257,7 @@ func outcomeOf(step plan.Step, err error) plan.Outcome {
 		// The tests of a JSON patch take the place of preconditions.
 		return plan.Conflict
 	}
-	switch {
-	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
-		return plan.Conflict
-	case refusal(err):
-		return plan.Refused
-	}
-	return plan.Lost
+	return map[class]plan.Outcome{done: plan.Done, conflict: plan.Conflict, refused: plan.Refused, lost: plan.Lost}[classify(err)]
 }
 
 // changePolicy changes the finalizers of a policy, provided that it is still as it was read.
@@ -263,10 +265,8 @@ func (r *Reconciler) changePolicy(ctx context.Context, policy *drainv1alpha1.Dra
 	after := policy.DeepCopy()
 	change(after, drainv1alpha1.PolicyFinalizer)
 	if err := r.Patch(ctx, after, client.MergeFromWithOptions(policy, client.MergeFromWithOptimisticLock{})); err != nil {
-		return nil, fmt.Errorf("changing the finalizers of the policy: %w", err)
+		return nil, fmt.Errorf("changing the finalizers of DrainPolicy %q: %w", policy.Name, err)
 	}
-	// A template that was read from an annotation isn't in the answer.
-	after.Spec.Template = policy.Spec.Template
 	return after, nil
 }
 
@@ -342,15 +342,21 @@ func (r *Reconciler) removeLockFinalizer(ctx context.Context, lock *corev1.Pod) 
 	if err != nil {
 		return fmt.Errorf("encoding the patch: %w", err)
 	}
-	return client.IgnoreNotFound(r.Patch(ctx, lock.DeepCopy(), client.RawPatch(types.JSONPatchType, patch)))
+	err = r.Patch(ctx, lock.DeepCopy(), client.RawPatch(types.JSONPatchType, patch))
+	if apierrors.IsInvalid(err) {
+		// A test in the patch failed, which is no refusal. What changed is not known, so it is tried again with backoff.
+		return errors.New(err.Error())
+	}
+	return client.IgnoreNotFound(err)
 }
 
 // releaseAbandonedLocks releases the locks of policies that are gone, of this name and with another UID than the present
-// one. It returns whether some must wait. A lock that can't be released blocks its own ordinal, and no other.
-func (r *Reconciler) releaseAbandonedLocks(ctx context.Context, policy types.NamespacedName, present types.UID) (wait bool, err error) {
+// one. It returns the time after which to look again at those that must wait. A lock that can't be released blocks its own
+// ordinal, and no other.
+func (r *Reconciler) releaseAbandonedLocks(ctx context.Context, policy types.NamespacedName, present types.UID) (after time.Duration, err error) {
 	var locks corev1.PodList
 	if err := r.List(ctx, &locks, client.InNamespace(policy.Namespace), client.MatchingLabels{drainv1alpha1.RoleLabel: drainv1alpha1.RoleLock}); err != nil {
-		return false, fmt.Errorf("listing locks: %w", err)
+		return 0, fmt.Errorf("listing locks: %w", err)
 	}
 	var errs []error
 	for i := range locks.Items {
@@ -358,13 +364,15 @@ func (r *Reconciler) releaseAbandonedLocks(ctx context.Context, policy types.Nam
 		if !ok || owner.Name != policy.Name || owner.UID == present {
 			continue
 		}
-		busy, err := r.releaseAbandonedLock(ctx, &locks.Items[i], owner)
+		wait, err := r.releaseAbandonedLock(ctx, &locks.Items[i], owner)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("releasing the abandoned lock %q: %w", locks.Items[i].Name, err))
 		}
-		wait = wait || busy
+		if wait {
+			after = plan.RefusalRecheck
+		}
 	}
-	return wait, errors.Join(errs...)
+	return after, errors.Join(errs...)
 }
 
 // releaseAbandonedLock takes the steps that the protocol asks for, as far as one live look is good for. It reports whether

@@ -84,18 +84,12 @@ func policyEssence(object client.Object) any {
 func (r *AnnotationReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	evidence, err := r.gather(ctx, r.Client, request.NamespacedName, client.MatchingFields{statefulSetIndex: request.Name})
 	if err != nil || annotation.Next(evidence) == (annotation.Step{}) {
-		return ctrl.Result{}, err
+		return outcome(ctx, 0, err)
 	}
 	if evidence, err = r.gather(ctx, r.Live, request.NamespacedName); err != nil {
-		return ctrl.Result{}, err
+		return outcome(ctx, 0, err)
 	}
-	err = r.take(ctx, evidence.StatefulSet, annotation.Next(evidence))
-	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
-		// Another writer came first. The next reconcile sees what it wrote.
-		log.FromContext(ctx).V(1).Info("Deciding again", "why", err.Error())
-		return ctrl.Result{RequeueAfter: cacheLag}, nil
-	}
-	return ctrl.Result{}, err
+	return outcome(ctx, 0, r.take(ctx, evidence.StatefulSet, annotation.Next(evidence)))
 }
 
 // gather reads a StatefulSet and its policies, which the options may narrow down.

@@ -17,7 +17,8 @@ limitations under the License.
 // Package controller watches DrainPolicies and what they are about, and carries out
 // what internal/plan decides. It is the only package with a client.
 //
-// One reconcile is: gather what the caches hold, plan, act, write the status. The
+// One reconcile is: gather what the caches hold, ask the API server about the template in
+// a preflight, plan, act, write the status, and map what went wrong to a result. The
 // caches only say where there is something to do. Before each step the ordinal is
 // gathered again by live reads, the same planner decides again, and only that decision
 // is carried out, with the UIDs and resourceVersions it was made from as preconditions.

@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -46,15 +47,15 @@ type notice struct {
 
 // announce tells the policy's and the StatefulSet's readers what has changed between two
 // statuses. The status that was written is the memory, so a restart repeats nothing.
-func (r *Reconciler) announce(snapshot plan.Snapshot, before, after drainv1alpha1.DrainPolicyStatus) {
-	for _, e := range append(transitions(before, after), ignored(snapshot.Policy, before, after)...) {
+func (r *Reconciler) announce(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, before, after drainv1alpha1.DrainPolicyStatus) {
+	for _, e := range append(transitions(before, after), ignored(policy, before, after)...) {
 		e.message = clip(e.message)
-		if snapshot.StatefulSet == nil {
-			r.Recorder.Eventf(snapshot.Policy, nil, e.eventType, e.reason, e.action, "%s", e.message)
+		if set == nil {
+			r.Recorder.Eventf(policy, nil, e.eventType, e.reason, e.action, "%s", e.message)
 			continue
 		}
-		r.Recorder.Eventf(snapshot.Policy, snapshot.StatefulSet, e.eventType, e.reason, e.action, "%s", e.message)
-		r.Recorder.Eventf(snapshot.StatefulSet, snapshot.Policy, e.eventType, e.reason, e.action, "%s", e.message)
+		r.Recorder.Eventf(policy, set, e.eventType, e.reason, e.action, "%s", e.message)
+		r.Recorder.Eventf(set, policy, e.eventType, e.reason, e.action, "%s", e.message)
 	}
 }
 

@@ -33,35 +33,29 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/annotation"
-	"github.com/statefulset-dev/drain-operator/internal/build"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
+	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
-// gather returns what the caches hold about a policy.
-func (r *Reconciler) gather(ctx context.Context, policy *drainv1alpha1.DrainPolicy) (plan.Snapshot, error) {
+// gather returns what the caches hold about a policy, and its StatefulSet, which events are about; nil if there is none.
+func (r *Reconciler) gather(ctx context.Context, policy *drainv1alpha1.DrainPolicy) (plan.Snapshot, *appsv1.StatefulSet, error) {
 	snapshot := plan.Snapshot{Policy: policy, Managed: annotation.IsManaged(policy)}
 	var list corev1.PersistentVolumeClaimList
 	if err := r.List(ctx, &list, client.InNamespace(policy.Namespace), client.MatchingFields{claimSetIndex: policy.Spec.StatefulSetRef.Name}); err != nil {
-		return snapshot, fmt.Errorf("listing the claims that StatefulSet %q may have made: %w", policy.Spec.StatefulSetRef.Name, err)
+		return snapshot, nil, failedRead(err, "listing the claims that StatefulSet %q may have made", policy.Spec.StatefulSetRef.Name)
 	}
 	snapshot.Claims = list.Items
-	if err := r.gatherTarget(ctx, r.Client, &snapshot); err != nil {
-		return snapshot, err
-	}
-	rival, err := r.rival(ctx, policy)
+	set, err := gatherTarget(ctx, r.Client, &snapshot)
 	if err != nil {
-		return snapshot, err
+		return snapshot, nil, err
 	}
-	if rival != nil {
-		snapshot.Rival = rival.Name
-		snapshot.RivalManaged = annotation.IsManaged(rival)
+	if err := gatherRival(ctx, r.Client, &snapshot); err != nil {
+		return snapshot, nil, err
 	}
-	if err := gatherOwn(ctx, r.Client, &snapshot, ownLabels(policy)); err != nil {
-		return snapshot, err
-	}
-	r.preflight(ctx, &snapshot)
-	return snapshot, nil
+	err = gatherOwn(ctx, r.Client, &snapshot, ownLabels(policy))
+	return snapshot, set, err
 }
 
 // gatherLive returns what the API server holds about some ordinals, and about the locks and
@@ -69,18 +63,27 @@ func (r *Reconciler) gather(ctx context.Context, policy *drainv1alpha1.DrainPoli
 // that is one list, which the API server answers from its watch cache.
 func (r *Reconciler) gatherLive(ctx context.Context, cached plan.Snapshot, ordinals ...int32) (plan.Snapshot, error) {
 	policy := &drainv1alpha1.DrainPolicy{}
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(cached.Policy), policy); err != nil {
-		return plan.Snapshot{}, fmt.Errorf("reading the policy: %w", err)
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(cached.Policy), policy); apierrors.IsNotFound(err) {
+		return plan.Snapshot{}, fmt.Errorf("%w: the policy is gone", errChanged)
+	} else if err != nil {
+		return plan.Snapshot{}, failedRead(err, "reading the policy")
 	}
 	if policy.UID != cached.Policy.UID {
-		return plan.Snapshot{}, fmt.Errorf("the policy was deleted and created again: UID %s became %s", cached.Policy.UID, policy.UID)
+		return plan.Snapshot{}, fmt.Errorf("%w: the policy with UID %s became one with UID %s", errChanged, cached.Policy.UID, policy.UID)
 	}
 	// The caches leave a template that is too large out, so this look does too.
 	if err := boundTemplate(policy); err != nil {
 		return plan.Snapshot{}, err
 	}
-	snapshot := plan.Snapshot{Policy: policy, Rival: cached.Rival, Managed: cached.Managed, RivalManaged: cached.RivalManaged, Refusal: cached.Refusal, Unanswered: cached.Unanswered}
-	if err := r.gatherTarget(ctx, r.Live, &snapshot); err != nil {
+	// The preflight is carried over: dry runs go through webhooks, and the rest of the look would grow old meanwhile. It names
+	// what it is about, and the planner starts nothing on an answer about another template or StatefulSet than this look sees.
+	// No promise rests on it. The planner looks at each drain pod again before it is ungated and when it has succeeded.
+	snapshot := plan.Snapshot{Policy: policy, Managed: annotation.IsManaged(policy), Preflight: cached.Preflight}
+	// A rival is read live, like all else that forbids a start: a cache may not have seen an older policy yet.
+	if err := gatherRival(ctx, r.Live, &snapshot); err != nil {
+		return snapshot, err
+	}
+	if _, err := gatherTarget(ctx, r.Live, &snapshot); err != nil {
 		return snapshot, err
 	}
 	if err := r.gatherClaims(ctx, &snapshot, ordinals); err != nil {
@@ -96,17 +99,17 @@ const fewReads = 6
 
 // gatherClaims reads the claims of some ordinals.
 func (r *Reconciler) gatherClaims(ctx context.Context, snapshot *plan.Snapshot, ordinals []int32) error {
-	namespace, set := snapshot.Policy.Namespace, snapshot.Policy.Spec.StatefulSetRef.Name
+	namespace := snapshot.Policy.Namespace
 	wanted := map[string]bool{}
 	for _, ordinal := range ordinals {
-		for _, template := range templates(snapshot) {
-			wanted[claims.Name(template, set, ordinal)] = true
+		for _, name := range snapshot.Target.ClaimNames(ordinal) {
+			wanted[name] = true
 		}
 	}
 	if len(wanted) > fewReads {
 		var list corev1.PersistentVolumeClaimList
 		if err := r.Live.List(ctx, &list, client.InNamespace(namespace)); err != nil {
-			return fmt.Errorf("listing claims: %w", err)
+			return failedRead(err, "listing claims")
 		}
 		snapshot.Claims = slices.DeleteFunc(list.Items, func(claim corev1.PersistentVolumeClaim) bool { return !wanted[claim.Name] })
 		return nil
@@ -117,28 +120,36 @@ func (r *Reconciler) gatherClaims(ctx context.Context, snapshot *plan.Snapshot, 
 		case err == nil:
 			snapshot.Claims = append(snapshot.Claims, claim)
 		case !apierrors.IsNotFound(err):
-			return fmt.Errorf("reading claim %q: %w", name, err)
+			return failedRead(err, "reading claim %q", name)
 		}
 	}
 	return nil
 }
 
-// gatherTarget reads the StatefulSet and those others that its claims may belong to too.
-func (r *Reconciler) gatherTarget(ctx context.Context, reader client.Reader, snapshot *plan.Snapshot) error {
+// gatherTarget reads the StatefulSet, which it returns if there is one, and those others that its claims may belong to too.
+func gatherTarget(ctx context.Context, reader client.Reader, snapshot *plan.Snapshot) (*appsv1.StatefulSet, error) {
 	namespace, name := snapshot.Policy.Namespace, snapshot.Policy.Spec.StatefulSetRef.Name
 	set := &appsv1.StatefulSet{}
 	switch err := reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, set); {
 	case err == nil:
-		snapshot.StatefulSet = set
-	case !apierrors.IsNotFound(err):
-		return fmt.Errorf("reading StatefulSet %q: %w", name, err)
+		snapshot.Target = statefulset.Of(set)
+	case apierrors.IsNotFound(err):
+		set, snapshot.Target = nil, statefulset.Remembered(snapshot.Policy)
+	default:
+		return nil, failedRead(err, "reading StatefulSet %q", name)
 	}
-	readTemplate(snapshot)
+	readTemplate(snapshot, set)
+	return set, gatherOthers(ctx, reader, snapshot)
+}
+
+// gatherOthers reads the StatefulSets that claims of the snapshot's may belong to too.
+func gatherOthers(ctx context.Context, reader client.Reader, snapshot *plan.Snapshot) error {
+	namespace := snapshot.Policy.Namespace
 	others := otherSets(snapshot)
 	if len(others) > fewReads {
 		var list appsv1.StatefulSetList
 		if err := reader.List(ctx, &list, client.InNamespace(namespace)); err != nil {
-			return fmt.Errorf("listing StatefulSets: %w", err)
+			return failedRead(err, "listing StatefulSets")
 		}
 		for i := range list.Items {
 			if others[list.Items[i].Name] {
@@ -153,7 +164,7 @@ func (r *Reconciler) gatherTarget(ctx context.Context, reader client.Reader, sna
 		case err == nil:
 			snapshot.Others = append(snapshot.Others, claims.IdentityOf(set))
 		case !apierrors.IsNotFound(err):
-			return fmt.Errorf("reading StatefulSet %q: %w", other, err)
+			return failedRead(err, "reading StatefulSet %q", other)
 		}
 	}
 	return nil
@@ -171,7 +182,7 @@ func otherSets(snapshot *plan.Snapshot) map[string]bool {
 			}
 		}
 	}
-	for _, template := range templates(snapshot) {
+	for _, template := range snapshot.Target.ClaimTemplates {
 		see(claims.Base(template, name))
 	}
 	for i := range snapshot.Claims {
@@ -186,11 +197,11 @@ func gatherOwn(ctx context.Context, reader client.Reader, snapshot *plan.Snapsho
 	policy := snapshot.Policy
 	var pods corev1.PodList
 	if err := reader.List(ctx, &pods, append(podOptions, client.InNamespace(policy.Namespace))...); err != nil {
-		return fmt.Errorf("listing pods: %w", err)
+		return failedRead(err, "listing pods")
 	}
 	var jobs batchv1.JobList
 	if err := reader.List(ctx, &jobs, ownLabels(policy), client.InNamespace(policy.Namespace)); err != nil {
-		return fmt.Errorf("listing Jobs: %w", err)
+		return failedRead(err, "listing Jobs")
 	}
 	snapshot.Pods, snapshot.Jobs = pods.Items, jobs.Items
 	return nil
@@ -213,38 +224,41 @@ func (r *Reconciler) gatherAbandoned(ctx context.Context, cached *corev1.Pod, ow
 	}
 	var list corev1.PersistentVolumeClaimList
 	if err := r.Live.List(ctx, &list, client.InNamespace(lock.Namespace)); err != nil {
-		return nil, gone, fmt.Errorf("listing claims: %w", err)
+		return nil, gone, failedRead(err, "listing claims")
 	}
 	gone.Claims = list.Items
 	return lock, gone, nil
 }
 
-// readTemplate puts the template of a policy that has it from an annotation into the policy in hand,
-// which then is like any other. It is read again for every look, so no copy has to be kept in step.
-func readTemplate(snapshot *plan.Snapshot) {
+// readTemplate puts the template into the snapshot, and why it can't be read. One from an annotation is read again for every
+// look, so no copy has to be kept in step. The snapshot has a copy of its own: the answer to a patch is decoded into the
+// policy in hand, slices and all.
+func readTemplate(snapshot *plan.Snapshot, set *appsv1.StatefulSet) {
 	policy := snapshot.Policy
 	if key := policy.Spec.TemplateFrom.StatefulSetAnnotation; key != "" {
-		policy.Spec.Template = corev1.PodTemplateSpec{}
-		if snapshot.StatefulSet == nil {
+		if set == nil {
 			snapshot.Unreadable = fmt.Sprintf("StatefulSet %q, whose annotation %s has it, does not exist", policy.Spec.StatefulSetRef.Name, key)
 			return
 		}
-		template, err := annotation.Read(snapshot.StatefulSet, key)
+		template, err := annotation.Read(set, key)
 		if err != nil {
 			snapshot.Unreadable = err.Error()
 			return
 		}
-		policy.Spec.Template = template
+		snapshot.Template = template
+	} else {
+		snapshot.Template = *policy.Spec.Template.DeepCopy()
 	}
-	snapshot.TemplateHash = build.TemplateHash(policy, target(*snapshot))
+	snapshot.TemplateHash = objects.TemplateHash(policy, &snapshot.Template, snapshot.Target)
 }
 
-// rival returns an older policy for the same StatefulSet, or nil.
-func (r *Reconciler) rival(ctx context.Context, policy *drainv1alpha1.DrainPolicy) (*drainv1alpha1.DrainPolicy, error) {
+// gatherRival looks for an older policy for the same StatefulSet.
+func gatherRival(ctx context.Context, reader client.Reader, snapshot *plan.Snapshot) error {
+	policy := snapshot.Policy
 	var list drainv1alpha1.DrainPolicyList
-	if err := r.List(ctx, &list, client.InNamespace(policy.Namespace),
+	if err := reader.List(ctx, &list, client.InNamespace(policy.Namespace),
 		client.MatchingFields{statefulSetIndex: policy.Spec.StatefulSetRef.Name}); err != nil {
-		return nil, fmt.Errorf("listing the policies for StatefulSet %q: %w", policy.Spec.StatefulSetRef.Name, err)
+		return failedRead(err, "listing the policies for StatefulSet %q", policy.Spec.StatefulSetRef.Name)
 	}
 	oldest := slices.MinFunc(append(list.Items, *policy), func(a, b drainv1alpha1.DrainPolicy) int {
 		if c := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); c != 0 {
@@ -252,28 +266,8 @@ func (r *Reconciler) rival(ctx context.Context, policy *drainv1alpha1.DrainPolic
 		}
 		return strings.Compare(a.Name, b.Name)
 	})
-	if oldest.Name == policy.Name {
-		return nil, nil
-	}
-	return &oldest, nil
-}
-
-// target returns the StatefulSet, or what the status remembers of one that is gone.
-func target(snapshot plan.Snapshot) *appsv1.StatefulSet {
-	if snapshot.StatefulSet != nil {
-		return snapshot.StatefulSet
-	}
-	return plan.Remembered(snapshot.Policy)
-}
-
-// templates returns the names of the claim templates to look for: the StatefulSet's, or those
-// it had when it was last seen.
-func templates(snapshot *plan.Snapshot) []string {
-	if snapshot.StatefulSet != nil {
-		return claims.IdentityOf(snapshot.StatefulSet).Templates
-	}
-	if last := snapshot.Policy.Status.StatefulSet; last != nil {
-		return last.ClaimTemplates
+	if oldest.Name != policy.Name {
+		snapshot.Rival, snapshot.RivalManaged = oldest.Name, annotation.IsManaged(&oldest)
 	}
 	return nil
 }

@@ -23,16 +23,13 @@ import (
 	"sync"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
-	"github.com/statefulset-dev/drain-operator/internal/build"
-	"github.com/statefulset-dev/drain-operator/internal/claims"
+	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 	"github.com/statefulset-dev/drain-operator/internal/proof"
 )
@@ -53,41 +50,46 @@ type preflights struct {
 // answer is what the API server said about a policy's template.
 type answer struct {
 	about               string
-	refused, unanswered string
+	refusal, unanswered string
 	delay               time.Duration
 	again               time.Time
 }
 
-// preflight asks the API server, in a dry run, what the Job of this policy and that Job's pod would become, and notes in
-// the snapshot why they can't be had or could not be believed. A template must not turn out to be wrong when the data
-// is at stake.
-func (r *Reconciler) preflight(ctx context.Context, snapshot *plan.Snapshot) {
-	policy, set := snapshot.Policy, snapshot.StatefulSet
-	if gone := target(*snapshot); set == nil && gone != nil && policy.DeletionTimestamp == nil && len(policy.Spec.Template.Spec.Containers) > 0 {
+// preflight returns what the API server says, in a dry run, about the Job of this policy and that Job's pod: why they can't
+// be had, or why their success could not be believed. A template must not turn out to be wrong when the data is at stake.
+func (r *Reconciler) preflight(ctx context.Context, snapshot plan.Snapshot) plan.Preflight {
+	policy, target, subject := snapshot.Policy, snapshot.Target, snapshot.Subject()
+	key := client.ObjectKeyFromObject(policy)
+	switch {
+	case policy.DeletionTimestamp != nil || snapshot.Rival != "" || len(snapshot.Template.Spec.Containers) == 0 || !target.Stands() && !target.Gone():
+		// No drain starts, whatever the answer would be.
+		r.preflights.forget(key)
+		return plan.Preflight{}
+	case target.Gone():
 		// Of a StatefulSet that is gone, all that can be said is what is wrong with the template itself.
-		snapshot.Refusal = ownProblems(newTrial(policy, gone))
+		r.preflights.forget(key)
+		return plan.Preflight{About: subject, Refusal: ownProblems(newTrial(snapshot))}
+	case preflown(snapshot):
+		r.preflights.forget(key)
+		return plan.Preflight{About: subject}
 	}
-	if set == nil || set.DeletionTimestamp != nil || policy.DeletionTimestamp != nil || snapshot.Rival != "" ||
-		len(policy.Spec.Template.Spec.Containers) == 0 || preflown(*snapshot) {
-		r.preflights.forget(client.ObjectKeyFromObject(policy))
-		return
-	}
-	about := fmt.Sprintf("%s/%d/%s/%d/%s", policy.UID, policy.Generation, set.UID, set.Generation, snapshot.TemplateHash)
+	about := fmt.Sprintf("%s/%d/%+v", policy.UID, policy.Generation, subject)
 	now := r.Clock.Now()
-	last, known := r.preflights.last(client.ObjectKeyFromObject(policy), about)
+	last, known := r.preflights.last(key, about)
 	if !known || !now.Before(last.again) {
 		delay := firstPreflightDelay
 		if known {
 			delay = min(2*last.delay, lastPreflightDelay)
 		}
 		last = answer{about: about, delay: delay, again: now.Add(delay)}
-		last.refused, last.unanswered = r.ask(ctx, *snapshot)
-		r.preflights.note(client.ObjectKeyFromObject(policy), last)
+		last.refusal, last.unanswered = r.ask(ctx, snapshot)
+		r.preflights.note(key, last)
 	}
-	snapshot.Refusal, snapshot.Unanswered = last.refused, last.unanswered
-	if last.refused != "" || last.unanswered != "" {
-		snapshot.PreflightAfter = last.again.Sub(now)
+	said := plan.Preflight{About: subject, Refusal: last.refusal, Unanswered: last.unanswered}
+	if said.Refusal != "" || said.Unanswered != "" {
+		said.Again = last.again.Sub(now)
 	}
+	return said
 }
 
 // trial is the Job that a policy's drains would be made from, for an ordinal that isn't there, and what is expected of it.
@@ -99,24 +101,24 @@ type trial struct {
 	path string
 }
 
-func newTrial(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) trial {
-	ordinal := plan.Start(set) + plan.Replicas(set)
-	attempt := build.Attempt{
-		Job:     plan.JobName(set.Name, policy.UID, ordinal, "", []types.UID{"preflight"}, 1),
+func newTrial(snapshot plan.Snapshot) trial {
+	policy, target := snapshot.Policy, snapshot.Target
+	ordinal := target.Start + target.Replicas
+	attempt := objects.Attempt{
+		Job:     plan.JobName(target.Name, policy.UID, ordinal, "", []types.UID{"preflight"}, 1),
 		Ordinal: ordinal,
 		Number:  1,
 	}
-	t := trial{path: "template.spec.", want: proof.Expected{Proof: policy.Spec.Proof, Receipt: plan.Receipt(attempt.Job)}}
-	for i := range policy.Spec.Template.Spec.Containers {
-		t.want.Containers = append(t.want.Containers, policy.Spec.Template.Spec.Containers[i].Name)
-	}
-	for i := range set.Spec.VolumeClaimTemplates {
-		t.want.Claims = append(t.want.Claims, claims.Name(set.Spec.VolumeClaimTemplates[i].Name, set.Name, ordinal))
+	t := trial{path: "template.spec.", want: proof.Expected{
+		Proof: policy.Spec.Proof, Receipt: plan.Receipt(attempt.Job), Claims: target.ClaimNames(ordinal),
+	}}
+	for i := range snapshot.Template.Spec.Containers {
+		t.want.Containers = append(t.want.Containers, snapshot.Template.Spec.Containers[i].Name)
 	}
 	if policy.Spec.TemplateFrom.StatefulSetAnnotation != "" {
 		t.path = ""
 	}
-	t.job = build.Job(policy, set, attempt)
+	t.job = objects.Job(policy, &snapshot.Template, target, attempt)
 	t.own = proof.Pod(&t.job.Spec.Template.Spec, t.want)
 	return t
 }
@@ -130,11 +132,11 @@ func ownProblems(t trial) string {
 }
 
 // ask makes the dry runs and reads their answers, which webhooks and LimitRanges have a say in.
-func (r *Reconciler) ask(ctx context.Context, snapshot plan.Snapshot) (refused, unanswered string) {
-	t := newTrial(snapshot.Policy, snapshot.StatefulSet)
+func (r *Reconciler) ask(ctx context.Context, snapshot plan.Snapshot) (refusal, unanswered string) {
+	t := newTrial(snapshot)
 	job, want := t.job, t.want
-	if refused, unanswered = judge(r.Create(ctx, job, client.DryRunAll)); refused != "" || unanswered != "" {
-		return refused, unanswered
+	if err := r.Create(ctx, job, client.DryRunAll); err != nil {
+		return unaccepted(err)
 	}
 	if own := ownProblems(t); own != "" {
 		return own, ""
@@ -142,9 +144,9 @@ func (r *Reconciler) ask(ctx context.Context, snapshot plan.Snapshot) (refused, 
 	if problems := append(proof.Job(job), in("template.spec.", proof.Pod(&job.Spec.Template.Spec, want))...); len(problems) > 0 {
 		return "A webhook changes the drain's Job: " + list("", problems), ""
 	}
-	pod := build.Pod(job)
-	if refused, unanswered = judge(r.Create(ctx, pod, client.DryRunAll)); refused != "" || unanswered != "" {
-		return refused, unanswered
+	pod := objects.Pod(job)
+	if err := r.Create(ctx, pod, client.DryRunAll); err != nil {
+		return unaccepted(err)
 	}
 	if problems := append(proof.Gate(&pod.Spec), proof.Pod(&pod.Spec, want)...); len(problems) > 0 {
 		return "A webhook or a LimitRange changes the drain pod: " + list("", problems), ""
@@ -152,16 +154,12 @@ func (r *Reconciler) ask(ctx context.Context, snapshot plan.Snapshot) (refused, 
 	return "", ""
 }
 
-// judge tells the API server's refusal of a dry run from trouble on the way to it.
-func judge(err error) (refused, unanswered string) {
-	switch {
-	case err == nil:
-		return "", ""
-	case refusal(err):
+// unaccepted tells the API server's refusal of a dry run from trouble on the way to it.
+func unaccepted(err error) (refusal, unanswered string) {
+	if classify(err) == refused {
 		return "The API server refuses the drain that the template would become: " + err.Error(), ""
-	default:
-		return "", err.Error()
 	}
+	return "", err.Error()
 }
 
 // maxProblems bounds how many problems one message names.
@@ -212,7 +210,7 @@ func (p *preflights) forget(policy types.NamespacedName) {
 // preflown reports whether the template was accepted before and nothing has changed since in
 // what it is made from.
 func preflown(snapshot plan.Snapshot) bool {
-	policy, set := snapshot.Policy, snapshot.StatefulSet
+	policy, target := snapshot.Policy, snapshot.Target
 	ready := meta.FindStatusCondition(policy.Status.Conditions, drainv1alpha1.ConditionReady)
 	if ready == nil || ready.ObservedGeneration != policy.Generation {
 		return false
@@ -223,13 +221,7 @@ func preflown(snapshot plan.Snapshot) bool {
 		return false
 	}
 	last := policy.Status.StatefulSet
-	return last != nil && last.UID == string(set.UID) && last.Generation != nil && *last.Generation == set.Generation &&
+	return last != nil && last.UID == string(target.UID) && last.Generation != nil && *last.Generation == target.Generation &&
 		// An annotation changes without a generation.
 		policy.Status.TemplateHash == snapshot.TemplateHash
-}
-
-// refusal reports whether an error is the API server's judgement on an object, as opposed to
-// trouble on the way to it.
-func refusal(err error) bool {
-	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err)
 }

@@ -21,14 +21,14 @@ import (
 	"errors"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
@@ -59,56 +59,62 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=list;watch;create;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Reconcile takes one policy one step further. It writes nothing when there is nothing to do.
+// Reconcile takes one policy one step further: gather, preflight, plan, act, report. It writes nothing when there is nothing
+// to do.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	var policy drainv1alpha1.DrainPolicy
-	if err := r.Get(ctx, request.NamespacedName, &policy); client.IgnoreNotFound(err) != nil {
-		return ctrl.Result{}, err
+	policy := &drainv1alpha1.DrainPolicy{}
+	if err := r.Get(ctx, request.NamespacedName, policy); client.IgnoreNotFound(err) != nil {
+		return outcome(ctx, 0, err)
 	}
-	wait, abandoned := r.releaseAbandonedLocks(ctx, request.NamespacedName, policy.UID)
+	abandonedAfter, abandoned := r.releaseAbandonedLocks(ctx, request.NamespacedName, policy.UID)
 	if policy.UID == "" {
 		r.preflights.forget(request.NamespacedName)
-		return again(wait, 0), abandoned
+		return outcome(ctx, abandonedAfter, abandoned)
 	}
-	snapshot, err := r.gather(ctx, &policy)
+	snapshot, set, err := r.gather(ctx, policy)
 	if err != nil {
-		return ctrl.Result{}, err
+		return outcome(ctx, abandonedAfter, err, abandoned, r.reportBlind(ctx, policy, err))
 	}
+	snapshot.Preflight = r.preflight(ctx, snapshot)
 	next := r.protocol().Make(snapshot, r.Clock.Now())
-	err = errors.Join(r.act(ctx, snapshot, &next), r.report(ctx, snapshot, &next), abandoned)
-	if apierrors.IsConflict(err) {
-		// The evidence of this decision is stale. The caches will have what is soon; until then
-		// nothing is gained by complaining.
-		log.FromContext(ctx).V(1).Info("Deciding again", "why", err.Error())
-		return ctrl.Result{RequeueAfter: cacheLag}, nil
-	}
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	return again(wait, next.RetryAfter()), nil
+	policy, err = r.act(ctx, snapshot, &next)
+	showRefusals(&next, errors.Join(err, abandoned))
+	reported := r.report(ctx, policy, set, &next)
+	return outcome(ctx, soonest(next.RetryAfter(), abandonedAfter), err, abandoned, reported)
 }
 
-// again returns when to look again: after a while, or soon if something must be waited for that no watch tells of.
-func again(wait bool, after time.Duration) ctrl.Result {
-	if wait && (after == 0 || plan.RefusalRecheck < after) {
-		after = plan.RefusalRecheck
-	}
-	return ctrl.Result{RequeueAfter: after}
+// report writes the status that a plan makes.
+func (r *Reconciler) report(ctx context.Context, policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, p *plan.Plan) error {
+	return r.writeStatus(ctx, policy, set, p.Status(policy, r.now()))
 }
 
-// report writes the status if it is another than before, and then tells of what changed. A
+// reportBlind says in the status that a read failed. The other conditions stay as they are: they are what was known last.
+func (r *Reconciler) reportBlind(ctx context.Context, policy *drainv1alpha1.DrainPolicy, failed error) error {
+	status, ready := policy.Status.DeepCopy(), blind(failed)
+	meta.SetStatusCondition(&status.Conditions, metav1.Condition{
+		Type: drainv1alpha1.ConditionReady, Status: ready.Status, Reason: ready.Reason, Message: clip(ready.Message),
+		ObservedGeneration: policy.Generation, LastTransitionTime: r.now(),
+	})
+	return r.writeStatus(ctx, policy, nil, *status)
+}
+
+// writeStatus writes the status if it is another than before, and then tells of what changed. A
 // cache that hasn't seen the last status yet makes a conflict, or everything would be told twice.
-func (r *Reconciler) report(ctx context.Context, snapshot plan.Snapshot, p *plan.Plan) error {
-	before := snapshot.Policy
-	after := before.DeepCopy()
-	after.Status = p.Status(before, metav1.NewTime(r.Clock.Now().UTC().Truncate(time.Second)))
-	if equality.Semantic.DeepEqual(before.Status, after.Status) {
+func (r *Reconciler) writeStatus(ctx context.Context, before *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, status drainv1alpha1.DrainPolicyStatus) error {
+	if equality.Semantic.DeepEqual(before.Status, status) {
 		return nil
 	}
+	after := before.DeepCopy()
+	after.Status = status
 	if err := r.Status().Patch(ctx, after, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 		// A policy whose finalizer was just removed is gone.
 		return client.IgnoreNotFound(err)
 	}
-	r.announce(snapshot, before.Status, after.Status)
+	r.announce(before, set, before.Status, after.Status)
 	return nil
+}
+
+// now returns the time as a status holds it, to the second.
+func (r *Reconciler) now() metav1.Time {
+	return metav1.NewTime(r.Clock.Now().UTC().Truncate(time.Second))
 }

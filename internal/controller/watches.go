@@ -51,8 +51,9 @@ import (
 const (
 	// claimSetIndex finds claims by every name that their StatefulSet may have.
 	claimSetIndex = "claimSet"
-	// statefulSetIndex finds policies by the StatefulSet that they name.
-	statefulSetIndex = "statefulSet"
+	// statefulSetIndex finds policies by the StatefulSet that they name. It is a selectable field of the CRD too, so the API
+	// server answers the same selector.
+	statefulSetIndex = "spec.statefulSetRef.name"
 
 	// reconcileTimeout ends a reconcile that hangs; the next one goes on from the evidence.
 	reconcileTimeout = time.Minute

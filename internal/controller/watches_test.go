@@ -33,8 +33,9 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/annotation"
-	"github.com/statefulset-dev/drain-operator/internal/build"
+	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
 // template has what drain pods take over, and much else.
@@ -120,11 +121,15 @@ func cached[T any](t *testing.T, transform func(any) (any, error), object T) T {
 
 func TestCacheHoldsWhatThePlannerReads(t *testing.T) {
 	snapshot := func(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) plan.Snapshot {
-		return plan.Snapshot{Policy: policy, StatefulSet: set, Managed: annotation.IsManaged(policy), TemplateHash: build.TemplateHash(policy, set)}
+		target := statefulset.Of(set)
+		s := plan.Snapshot{Policy: policy, Target: target, Template: policy.Spec.Template, Managed: annotation.IsManaged(policy), TemplateHash: objects.TemplateHash(policy, &policy.Spec.Template, target)}
+		s.Preflight.About = s.Subject()
+		return s
 	}
 	now := time.Unix(100, 0)
-	full := snapshot(fullPolicy(), fullSet())
-	kept := snapshot(cached(t, stripPolicy, fullPolicy()), cached(t, stripSet, fullSet()))
+	fullSet, keptSet := fullSet(), cached(t, stripSet, fullSet())
+	full := snapshot(fullPolicy(), fullSet)
+	kept := snapshot(cached(t, stripPolicy, fullPolicy()), keptSet)
 	status := func(s plan.Snapshot) drainv1alpha1.DrainPolicyStatus {
 		p := plan.Make(s, now)
 		return p.Status(s.Policy, metav1.NewTime(now))
@@ -132,17 +137,20 @@ func TestCacheHoldsWhatThePlannerReads(t *testing.T) {
 	if diff := cmp.Diff(status(full), status(kept)); diff != "" {
 		t.Errorf("status from the API server's objects and from the cache's (-full +cached):\n%s", diff)
 	}
-	attempt := build.Attempt{Job: "job", Ordinal: 2, Number: 1, LockUID: "lock"}
-	if diff := cmp.Diff(build.Job(full.Policy, full.StatefulSet, attempt), build.Job(kept.Policy, kept.StatefulSet, attempt)); diff != "" {
+	if diff := cmp.Diff(full.Target, kept.Target); diff != "" {
+		t.Errorf("target (-full +cached):\n%s", diff)
+	}
+	attempt := objects.Attempt{Job: "job", Ordinal: 2, Number: 1, LockUID: "lock"}
+	if diff := cmp.Diff(objects.Job(full.Policy, &full.Template, full.Target, attempt), objects.Job(kept.Policy, &kept.Template, kept.Target, attempt)); diff != "" {
 		t.Errorf("Job (-full +cached):\n%s", diff)
 	}
-	if diff := cmp.Diff(annotation.Next(annotation.Evidence{StatefulSet: full.StatefulSet}), annotation.Next(annotation.Evidence{StatefulSet: kept.StatefulSet})); diff != "" {
+	if diff := cmp.Diff(annotation.Next(annotation.Evidence{StatefulSet: fullSet}), annotation.Next(annotation.Evidence{StatefulSet: keptSet})); diff != "" {
 		t.Errorf("managed policy (-full +cached):\n%s", diff)
 	}
-	if diff := cmp.Diff(setEssence(full.StatefulSet), setEssence(kept.StatefulSet)); diff != "" {
+	if diff := cmp.Diff(setEssence(fullSet), setEssence(keptSet)); diff != "" {
 		t.Errorf("essence (-full +cached):\n%s", diff)
 	}
-	if grace := kept.StatefulSet.Spec.Template.Spec.TerminationGracePeriodSeconds; grace == nil || *grace != 0 {
+	if grace := keptSet.Spec.Template.Spec.TerminationGracePeriodSeconds; grace == nil || *grace != 0 {
 		t.Errorf("the grace period of the StatefulSet's own pods is %v, want 0", grace)
 	}
 }

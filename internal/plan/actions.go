@@ -68,10 +68,10 @@ func (e *evidence) mark() Step {
 		Job: e.job.Name, Attempts: e.attempt, Time: metav1.NewTime(e.now), Outcome: e.outcome,
 	}
 	switch {
-	case e.StatefulSet == nil:
-		mark.Absent, mark.StatefulSetUID = true, e.lastSeen()
-	case e.staysOut(e.inRange) && !behind(e):
-		mark.StatefulSetUID, mark.Generation = e.StatefulSet.UID, e.StatefulSet.Generation
+	case !e.Target.Exists():
+		mark.Absent, mark.StatefulSetUID = true, e.Target.UID
+	case e.Target.Excludes(e.number) && !behind(e):
+		mark.StatefulSetUID, mark.Generation = e.Target.UID, e.Target.Generation
 	}
 	return WriteMark{MarkClaim, claim, mark}
 }
@@ -80,7 +80,7 @@ func (e *evidence) mark() Step {
 func (e *evidence) renew() Step {
 	claim := e.outdated()
 	mark := *claims.ReadMark(claim)
-	mark.Generation = e.StatefulSet.Generation
+	mark.Generation = e.Target.Generation
 	return WriteMark{RenewMark, *claim, mark}
 }
 

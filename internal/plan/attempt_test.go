@@ -52,7 +52,7 @@ func TestAttemptsOutliveTheirJobs(t *testing.T) {
 				t.Errorf("attempt %d is to start, want attempt %d", step.Attempt, attempt)
 			}
 			w.job(2, attempt, func(j *batchv1.Job) { j.CreationTimestamp = metav1.NewTime(now) })
-			plan := Make(w.Snapshot, now)
+			plan := Make(w.snapshot(), now)
 			if step := stepName(plan.Drain(2).Next); (step == "NoteAttempt") != noted {
 				t.Errorf("when the Job is there, the next step is %q, want the lock to remember it: %t", step, noted)
 			}
@@ -284,7 +284,7 @@ func TestWhatDoesNotComeIsAskedForLessOften(t *testing.T) {
 				LastTransitionTime: ptr.To(metav1.NewTime(now.Add(-tc.waited))),
 			}}
 		})
-		if got := new(Make(w.Snapshot, now)).Drain(2).RetryAfter; got != tc.want {
+		if got := new(Make(w.snapshot(), now)).Drain(2).RetryAfter; got != tc.want {
 			t.Errorf("%s, the next look comes after %v, want %v", name, got, tc.want)
 		}
 	}
@@ -349,7 +349,7 @@ func TestStalledAfterABoundedTime(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := given(tc.given)
-			plan := Make(w.Snapshot, now)
+			plan := Make(w.snapshot(), now)
 			drain := plan.Drain(2)
 			want := tc.want
 			if want == "" {

@@ -33,6 +33,7 @@ import (
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
 	"github.com/statefulset-dev/drain-operator/internal/proof"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
 const (
@@ -49,11 +50,37 @@ var (
 
 // world is a snapshot to be: StatefulSet web of two replicas, with one claim template, and the
 // policy that drains it. Its methods add what a test is about.
-type world struct{ Snapshot }
+type world struct {
+	Snapshot
+	// StatefulSet that the target is made of, or nil if it is gone.
+	StatefulSet *appsv1.StatefulSet
+	// changedSince is true when the preflight was about something else than the snapshot has now.
+	changedSince bool
+}
+
+// snapshot returns the snapshot of a world as it is now.
+func (w *world) snapshot() Snapshot {
+	s := w.Snapshot
+	s.Template = w.Policy.Spec.Template
+	s.Target = statefulset.Remembered(w.Policy)
+	if w.StatefulSet != nil {
+		s.Target = statefulset.Of(w.StatefulSet)
+	}
+	if s.Preflight.About = s.Subject(); w.changedSince {
+		s.Preflight.About = Subject{TemplateHash: "of-another-template"}
+	}
+	return s
+}
 
 // given returns a world as the functions make it.
 func given(build ...func(*world)) *world {
-	w := &world{Snapshot{
+	w := &world{}
+	w.StatefulSet = &appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: setUID, Generation: 4},
+		Spec:       appsv1.StatefulSetSpec{Replicas: ptr.To[int32](2)},
+		Status:     appsv1.StatefulSetStatus{ObservedGeneration: 4, ReadyReplicas: 2},
+	}
+	w.Snapshot = Snapshot{
 		Policy: &drainv1alpha1.DrainPolicy{
 			ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: policyUID, Generation: 7, Finalizers: []string{drainv1alpha1.PolicyFinalizer}},
 			Spec: drainv1alpha1.DrainPolicySpec{
@@ -64,21 +91,16 @@ func given(build ...func(*world)) *world {
 				WhenScaledUp:   drainv1alpha1.WhenScaledUpWait,
 			},
 		},
-		StatefulSet: &appsv1.StatefulSet{
-			ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: setUID, Generation: 4},
-			Spec:       appsv1.StatefulSetSpec{Replicas: ptr.To[int32](2)},
-			Status:     appsv1.StatefulSetStatus{ObservedGeneration: 4, ReadyReplicas: 2},
-		},
 		TemplateHash: hash,
-	}}
+	}
 	w.templates("data")
 	for _, b := range build {
 		if b != nil {
 			b(w)
 		}
 	}
-	if w.Refusal != "" || w.Unanswered != "" {
-		w.PreflightAfter = 30 * time.Second
+	if w.Preflight.Refusal != "" || w.Preflight.Unanswered != "" {
+		w.Preflight.Again = 30 * time.Second
 	}
 	return w
 }
@@ -437,7 +459,7 @@ func ended(code int32, message string) func(*corev1.Pod) {
 
 // observedBefore makes the status remember the StatefulSet as it is.
 func (w *world) observedBefore() {
-	plan := Make(w.Snapshot, now)
+	plan := Make(w.snapshot(), now)
 	w.Policy.Status.StatefulSet = plan.Observed
 }
 

@@ -51,7 +51,7 @@ func decide(t *testing.T, tests map[string]decision) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			w := given(tc.given)
-			plan := Make(w.Snapshot, now)
+			plan := Make(w.snapshot(), now)
 			drain := plan.Drain(2)
 			for drain != nil && stepName(drain.Next) != tc.wantStep {
 				// The row is about what follows when the lock remembers it.
@@ -62,7 +62,7 @@ func decide(t *testing.T, tests map[string]decision) {
 				if !w.noted(drain.Next) {
 					break
 				}
-				plan = Make(w.Snapshot, now)
+				plan = Make(w.snapshot(), now)
 				drain = plan.Drain(2)
 			}
 			if drain == nil || tc.wantSilent {
@@ -98,6 +98,7 @@ func suspended(w *world)    { w.Policy.Spec.Suspend = ptr.To(true) }
 func deleteClaims(w *world) { w.Policy.Spec.WhenDrained = drainv1alpha1.WhenDrainedDelete }
 func cancel(w *world)       { w.Policy.Spec.WhenScaledUp = drainv1alpha1.WhenScaledUpCancel }
 func retain(w *world)       { w.Policy.Spec.WhenScaled = drainv1alpha1.WhenScaledRetain }
+func changedSince(w *world) { w.changedSince = true }
 func whenDeleted(w *world)  { w.Policy.Spec.WhenDeleted = drainv1alpha1.WhenDeletedDrain }
 func rival(w *world)        { w.Rival = "older" }
 func setGone(w *world)      { w.observedBefore(); w.StatefulSet = nil }
@@ -346,7 +347,8 @@ func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 		"suspended":                              is(waiting, drainv1alpha1.ReasonSuspended, "", "", gone(orphan, suspended)),
 		"the annotation can't be read":           is(waiting, drainv1alpha1.ReasonInvalidTemplate, "line 1", "", all(orphan, unreadable)),
 		"it went with the StatefulSet":           is(waiting, drainv1alpha1.ReasonInvalidTemplate, "line 1", "", gone(all(orphan, unreadable))),
-		"the template is refused":                is(waiting, drainv1alpha1.ReasonInvalidTemplate, "no such image", "", gone(orphan, func(w *world) { w.Refusal = "no such image" })),
+		"the preflight was about something else": {given: gone(orphan, changedSince), wantState: waiting, wantReason: drainv1alpha1.ReasonPreflightFailed, wantSays: "not been asked yet", wantRetryAfter: recheck},
+		"the template is refused":                is(waiting, drainv1alpha1.ReasonInvalidTemplate, "no such image", "", gone(orphan, func(w *world) { w.Preflight.Refusal = "no such image" })),
 		"a claim is missing":                     is(drainv1alpha1.DrainBlocked, drainv1alpha1.ReasonClaimMissing, `"logs-web-2"`, "", gone(func(w *world) { w.templates("data", "logs"); w.claim("data", 2) })),
 		"skipped":                                is(retained, drainv1alpha1.ReasonSkipped, "", "", gone(func(w *world) { w.claim("data", 2, skip) })),
 		"never bound":                            is(retained, drainv1alpha1.ReasonNeverBound, "", "", gone(func(w *world) { w.claim("data", 2, withoutVolume) })),
@@ -444,7 +446,7 @@ func TestDecideAboutStrays(t *testing.T) {
 		"unlocked": all(orphan, func(w *world) { w.job(2, 1); w.drainPod(2) }),
 		"a pod":    all(orphan, func(w *world) { w.drainPod(2) }),
 	} {
-		if plan := Make(given(build).Snapshot, now); !plan.Finalizer {
+		if plan := Make(given(build).snapshot(), now); !plan.Finalizer {
 			t.Errorf("%s: the policy must stay while a stray Job of it runs", name)
 		}
 	}
@@ -464,18 +466,23 @@ func TestDecideUnderALockWithoutJob(t *testing.T) {
 			},
 		},
 		"with fewer ready replicas than at first": {given: all(lockedOrphan, func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: "StartJob"},
-		"wanted back":                               released("back in range", lockedOrphan, scaledUp),
-		"the policy is being deleted":               released("policy is being deleted", lockedOrphan, deleted),
-		"the lock is being deleted":                 letGo(released("lock is being deleted", func(w *world) { w.claim("data", 2); w.lock(2, podTerminating) })),
-		"another policy is in charge":               released("Another policy", lockedOrphan, rival),
-		"skipped":                                   released(drainv1alpha1.SkipAnnotation, func(w *world) { w.claim("data", 2, skip); w.lock(2) }),
-		"whenScaled: Retain":                        released("whenScaled", lockedOrphan, retain),
-		"the StatefulSet is gone":                   released("gone", lockedOrphan, setGone),
-		"the StatefulSet is being deleted":          released("gone", lockedOrphan, setDeleted),
-		"suspended":                                 released("suspend", lockedOrphan, suspended),
-		"the annotation can't be read":              released("line 1", lockedOrphan, unreadable),
-		"the template is refused":                   released("no such image", lockedOrphan, func(w *world) { w.Refusal = "no such image" }),
-		"the template could not be tried out":       released("timeout", lockedOrphan, func(w *world) { w.Unanswered = "timeout" }),
+		"wanted back":                         released("back in range", lockedOrphan, scaledUp),
+		"the policy is being deleted":         released("policy is being deleted", lockedOrphan, deleted),
+		"the lock is being deleted":           letGo(released("lock is being deleted", func(w *world) { w.claim("data", 2); w.lock(2, podTerminating) })),
+		"another policy is in charge":         released("Another policy", lockedOrphan, rival),
+		"skipped":                             released(drainv1alpha1.SkipAnnotation, func(w *world) { w.claim("data", 2, skip); w.lock(2) }),
+		"whenScaled: Retain":                  released("whenScaled", lockedOrphan, retain),
+		"the StatefulSet is gone":             released("gone", lockedOrphan, setGone),
+		"the StatefulSet is being deleted":    released("gone", lockedOrphan, setDeleted),
+		"suspended":                           released("suspend", lockedOrphan, suspended),
+		"the annotation can't be read":        released("line 1", lockedOrphan, unreadable),
+		"the template is refused":             released("no such image", lockedOrphan, func(w *world) { w.Preflight.Refusal = "no such image" }),
+		"the template could not be tried out": released("timeout", lockedOrphan, func(w *world) { w.Preflight.Unanswered = "timeout" }),
+		"the preflight was about something else": {
+			given: all(lockedOrphan, changedSince), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked,
+			wantSays: "not been asked yet", wantRetryAfter: recheck,
+		},
+		"the preflight was about something else, and the ordinal is back in range": released("back in range", lockedOrphan, changedSince, scaledUp),
 		"the claims are gone":                       released("gone", func(w *world) { w.lock(2) }),
 		"a claim is gone":                           released(`"logs-web-2"`, lockedOrphan, func(w *world) { w.templates("data", "logs") }),
 		"a claim is being deleted":                  released("being deleted", func(w *world) { w.claim("data", 2, claimTerminating); w.lock(2) }),
@@ -595,31 +602,32 @@ func TestDecideAboutAFailedJob(t *testing.T) {
 	with := func(d decision, check func(*testing.T, *world, *Drain)) decision { d.check = check; return d }
 
 	decide(t, map[string]decision{
-		"the backoff is over":                with(is(drainv1alpha1.ReasonJobFailed, "words of the Job controller", "StartJob", 0, failedOnce), starts(2)),
-		"the backoff is over this instant":   is(drainv1alpha1.ReasonJobFailed, "starting", "StartJob", 0, failedOnce, delay(60)),
-		"the backoff isn't over":             is(drainv1alpha1.ReasonJobFailed, "2026-08-01T12:01:01Z", "", time.Second, failedOnce, delay(61)),
-		"the third attempt waits longer":     is(drainv1alpha1.ReasonJobFailed, "Attempt 3", "", time.Minute, lockedOrphan, delay(30), func(w *world) { w.job(2, 2, failed); w.job(2, 3, failed); w.job(2, 1, failed) }),
-		"the drain's own words go first":     is(drainv1alpha1.ReasonJobFailed, "no peer takes it", "StartJob", 0, failedOnce, func(w *world) { w.drainPod(2, ended(3, "no peer takes it")) }),
-		"an edit starts the next at once":    with(is(drainv1alpha1.ReasonJobFailed, "starting", "StartJob", 0, lockedOrphan, delay(3600), func(w *world) { w.job(2, 1, failed, otherTemplate) }), starts(2)),
-		"the last attempt failed":            is(drainv1alpha1.ReasonAttemptsExhausted, "All 2 attempts", "", 0, lockedOrphan, limit(2), func(w *world) { w.job(2, 2, failed) }),
-		"one more attempt is allowed":        with(is(drainv1alpha1.ReasonJobFailed, "", "StartJob", 0, failedOnce, limit(2)), starts(2)),
-		"an edit allows one more":            with(is(drainv1alpha1.ReasonJobFailed, "", "StartJob", 0, lockedOrphan, limit(1), func(w *world) { w.job(2, 1, failed, otherTemplate) }), starts(2)),
-		"suspended":                          is(drainv1alpha1.ReasonSuspended, "no further attempt starts", "", 0, failedOnce, suspended),
-		"the template is refused":            is(drainv1alpha1.ReasonInvalidTemplate, "no further attempt starts", "", 0, failedOnce, func(w *world) { w.Refusal = "x" }),
-		"the annotation can't be read":       is(drainv1alpha1.ReasonInvalidTemplate, "no further attempt starts: The template can't be read: line 1", "", 0, failedOnce, unreadable),
-		"the annotation is to be mended":     is(drainv1alpha1.ReasonAttemptsExhausted, "edit annotation statefulsets.kubernetes.io/scaledown-pod-template", "", 0, failedOnce, fromAnnotation, limit(1)),
-		"another pod uses a claim":           is(drainv1alpha1.ReasonClaimInUse, `"debug"`, "", recheck, failedOnce, func(w *world) { w.pod("debug", "data-web-2") }),
-		"wanted back":                        released("back in range", failedOnce, scaledUp),
-		"the policy is being deleted":        released("policy is being deleted", failedOnce, deleted),
-		"the lock is being deleted":          letGo(released("lock is being deleted", failedOnce, func(w *world) { w.Pods[0].DeletionTimestamp = &noon })),
-		"another policy is in charge":        released("Another policy", failedOnce, rival),
-		"a claim is skipped":                 released(drainv1alpha1.SkipAnnotation, failedOnce, func(w *world) { skip(&w.Claims[0]) }),
-		"whenScaled is Retain by now":        released("whenScaled", failedOnce, retain),
-		"a claim is being deleted":           {given: all(failedOnce, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantSays: "whose pod holds it", wantStep: "DeleteJob"},
-		"a claim has lost its volume":        released("lost", failedOnce, func(w *world) { volumeLost(&w.Claims[0]) }),
-		"the StatefulSet is gone":            released("gone", failedOnce, setGone),
-		"what the drain said is not lost":    released("disk on fire", failedOnce, scaledUp, func(w *world) { w.drainPod(2, ended(1, "disk on fire")) }),
-		"marks of before hold, and are kept": {given: func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(2); w.job(2, 1, failed) }, wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: "ReleaseMark"},
+		"the backoff is over":                    with(is(drainv1alpha1.ReasonJobFailed, "words of the Job controller", "StartJob", 0, failedOnce), starts(2)),
+		"the backoff is over this instant":       is(drainv1alpha1.ReasonJobFailed, "starting", "StartJob", 0, failedOnce, delay(60)),
+		"the backoff isn't over":                 is(drainv1alpha1.ReasonJobFailed, "2026-08-01T12:01:01Z", "", time.Second, failedOnce, delay(61)),
+		"the third attempt waits longer":         is(drainv1alpha1.ReasonJobFailed, "Attempt 3", "", time.Minute, lockedOrphan, delay(30), func(w *world) { w.job(2, 2, failed); w.job(2, 3, failed); w.job(2, 1, failed) }),
+		"the drain's own words go first":         is(drainv1alpha1.ReasonJobFailed, "no peer takes it", "StartJob", 0, failedOnce, func(w *world) { w.drainPod(2, ended(3, "no peer takes it")) }),
+		"an edit starts the next at once":        with(is(drainv1alpha1.ReasonJobFailed, "starting", "StartJob", 0, lockedOrphan, delay(3600), func(w *world) { w.job(2, 1, failed, otherTemplate) }), starts(2)),
+		"the last attempt failed":                is(drainv1alpha1.ReasonAttemptsExhausted, "All 2 attempts", "", 0, lockedOrphan, limit(2), func(w *world) { w.job(2, 2, failed) }),
+		"one more attempt is allowed":            with(is(drainv1alpha1.ReasonJobFailed, "", "StartJob", 0, failedOnce, limit(2)), starts(2)),
+		"an edit allows one more":                with(is(drainv1alpha1.ReasonJobFailed, "", "StartJob", 0, lockedOrphan, limit(1), func(w *world) { w.job(2, 1, failed, otherTemplate) }), starts(2)),
+		"suspended":                              is(drainv1alpha1.ReasonSuspended, "no further attempt starts", "", 0, failedOnce, suspended),
+		"the preflight was about something else": is(drainv1alpha1.ReasonJobFailed, "no further attempt starts yet: The API server has not been asked yet", "", recheck, failedOnce, changedSince),
+		"the template is refused":                is(drainv1alpha1.ReasonInvalidTemplate, "no further attempt starts", "", 0, failedOnce, func(w *world) { w.Preflight.Refusal = "x" }),
+		"the annotation can't be read":           is(drainv1alpha1.ReasonInvalidTemplate, "no further attempt starts: The template can't be read: line 1", "", 0, failedOnce, unreadable),
+		"the annotation is to be mended":         is(drainv1alpha1.ReasonAttemptsExhausted, "edit annotation statefulsets.kubernetes.io/scaledown-pod-template", "", 0, failedOnce, fromAnnotation, limit(1)),
+		"another pod uses a claim":               is(drainv1alpha1.ReasonClaimInUse, `"debug"`, "", recheck, failedOnce, func(w *world) { w.pod("debug", "data-web-2") }),
+		"wanted back":                            released("back in range", failedOnce, scaledUp),
+		"the policy is being deleted":            released("policy is being deleted", failedOnce, deleted),
+		"the lock is being deleted":              letGo(released("lock is being deleted", failedOnce, func(w *world) { w.Pods[0].DeletionTimestamp = &noon })),
+		"another policy is in charge":            released("Another policy", failedOnce, rival),
+		"a claim is skipped":                     released(drainv1alpha1.SkipAnnotation, failedOnce, func(w *world) { skip(&w.Claims[0]) }),
+		"whenScaled is Retain by now":            released("whenScaled", failedOnce, retain),
+		"a claim is being deleted":               {given: all(failedOnce, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantSays: "whose pod holds it", wantStep: "DeleteJob"},
+		"a claim has lost its volume":            released("lost", failedOnce, func(w *world) { volumeLost(&w.Claims[0]) }),
+		"the StatefulSet is gone":                released("gone", failedOnce, setGone),
+		"what the drain said is not lost":        released("disk on fire", failedOnce, scaledUp, func(w *world) { w.drainPod(2, ended(1, "disk on fire")) }),
+		"marks of before hold, and are kept":     {given: func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(2); w.job(2, 1, failed) }, wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: "ReleaseMark"},
 	})
 }
 
@@ -736,7 +744,7 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			w.lock(2)
 			w.through(2, 1)
 			w.pod("debug", "data-web-2")
-			step := as[WriteMark](new(Make(w.Snapshot, now)).Drain(2).Next)
+			step := as[WriteMark](new(Make(w.snapshot(), now)).Drain(2).Next)
 			if step.Purpose != ReleaseMark {
 				panic("the release of the lock does not write to the claim first: " + stepName(step))
 			}

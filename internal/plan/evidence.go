@@ -90,9 +90,9 @@ type evidence struct {
 // observe computes what follows from the objects of an ordinal.
 func (p *planner) observe(e *evidence) {
 	e.planner = p
-	e.inRange = InRange(p.StatefulSet, e.number)
+	e.inRange = p.Target.InRange(e.number)
 	e.user = p.userOf(e)
-	name := p.podName(e.number)
+	name := p.Target.PodName(e.number)
 	for i := range p.Pods {
 		if p.Pods[i].Name == name {
 			e.namesake = &p.Pods[i]
@@ -204,11 +204,6 @@ func claimOf(pod *corev1.Pod, volume *corev1.Volume) string {
 		return pod.Name + "-" + volume.Name
 	}
 	return ""
-}
-
-// podName returns the name of the StatefulSet's own pod of an ordinal, and of its lock.
-func (p *planner) podName(ordinal int32) string {
-	return fmt.Sprintf("%s-%d", p.identity.Name, ordinal)
 }
 
 // The rest is what the rules ask of the evidence.
@@ -369,7 +364,7 @@ func unmarked(e *evidence) bool {
 }
 
 func unmarkedBehind(e *evidence) bool {
-	return unmarked(e) && e.staysOut(e.inRange) && !policyDeleted(e) && behind(e)
+	return unmarked(e) && e.Target.Excludes(e.number) && !policyDeleted(e) && behind(e)
 }
 
 // unmarkedInUse reports whether Kubernetes does not report a claim as unused yet.
@@ -426,7 +421,7 @@ func keptBehind(e *evidence) bool { return kept(e) && e.outdated() != nil }
 
 func (e *evidence) outdated() *corev1.PersistentVolumeClaim {
 	for i := range e.held {
-		if e.StatefulSet != nil && claims.ReadMark(&e.held[i]).Generation != e.StatefulSet.Generation {
+		if e.Target.Exists() && claims.ReadMark(&e.held[i]).Generation != e.Target.Generation {
 			return &e.held[i]
 		}
 	}
@@ -440,12 +435,12 @@ func keptForGood(e *evidence) bool {
 // keptForNow reports whether claims that are drained and kept are to be deleted by now, and can't be drained once more for
 // that yet, under a lock.
 func keptForNow(e *evidence) bool {
-	return kept(e) && (anyOf(unasked)(e) || young(e) || drainedBefore(e) || fewReplicas(e))
+	return kept(e) && (anyOf(unasked)(e) || notAccepted(e) || young(e) || drainedBefore(e) || fewReplicas(e))
 }
 
 // unasked is why no drain of an orphan starts, whatever the time and the replicas.
 var unasked = []func(*evidence) bool{
-	skippedClaim, setGoingDrain, noSet, scaledRetain, neverBound, ambiguous, claimMissing, claimGoing, claimLost, notAccepted,
+	skippedClaim, setGoingDrain, noSet, scaledRetain, neverBound, ambiguous, claimMissing, claimGoing, claimLost,
 }
 
 func anyOf(conditions []func(*evidence) bool) func(*evidence) bool {
@@ -459,11 +454,11 @@ func anyOf(conditions []func(*evidence) bool) func(*evidence) bool {
 func skippedClaim(e *evidence) bool { return skipped(e) != "" }
 
 func setGoingDrain(e *evidence) bool {
-	return e.StatefulSet != nil && e.StatefulSet.DeletionTimestamp != nil && e.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain
+	return e.Target.Deleting && e.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain
 }
 
 func noSet(e *evidence) bool {
-	return !e.drainsDeleted() && (e.StatefulSet == nil || e.StatefulSet.DeletionTimestamp != nil)
+	return !e.drainsDeleted() && !e.Target.Stands()
 }
 
 func scaledRetain(e *evidence) bool {
@@ -491,7 +486,16 @@ func claimLost(e *evidence) bool { return lostClaim(e) != nil }
 
 func notAccepted(e *evidence) bool { return e.accepted().Status != metav1.ConditionTrue }
 
+// notAsked reports whether all that keeps a drain from starting is that the API server was not asked about the template and
+// the StatefulSet as this look sees them: one of them changed after the preflight. It is asked with the next reconcile, which
+// the change brings about, so a lock is kept for as long.
+func notAsked(e *evidence) bool {
+	return !e.asked() && e.accepted().Reason == drainv1alpha1.ReasonPreflightFailed
+}
+
 // Attempts.
+
+func failedNotAsked(e *evidence) bool { return e.failure != nil && notAsked(e) }
 
 func failedNotAccepted(e *evidence) bool { return e.failure != nil && notAccepted(e) }
 
@@ -528,9 +532,7 @@ func fewReplicas(e *evidence) bool {
 
 // behind reports whether the StatefulSet controller may still act on a spec from before the present one, and make a pod for
 // the ordinal once its name is free.
-func behind(e *evidence) bool {
-	return e.StatefulSet != nil && e.StatefulSet.Status.ObservedGeneration < e.StatefulSet.Generation
-}
+func behind(e *evidence) bool { return e.Target.Behind() }
 
 func lockOfAnother(e *evidence) bool {
 	return e.namesake != nil && e.namesake.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLock

@@ -207,7 +207,7 @@ func TestTheNewestPodWithWordsSpeaksForTheDrain(t *testing.T) {
 			})
 		}
 	})
-	plan := Make(w.Snapshot, now)
+	plan := Make(w.snapshot(), now)
 	if got := plan.Drain(2).Outcome; got != "newest" {
 		t.Errorf("the outcome is %q, want %q", got, "newest")
 	}
@@ -231,7 +231,7 @@ func TestAPolicyStaysForAsLongAsItIsNeeded(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			plan := Make(given(tc.given).Snapshot, now)
+			plan := Make(given(tc.given).snapshot(), now)
 			if stays := plan.Policy.Rule == "policy-needed"; stays != tc.want || (plan.Policy.Next == nil) != tc.want {
 				t.Errorf("rule %s, step %q, want the policy to stay: %t", plan.Policy.Rule, stepName(plan.Policy.Next), tc.want)
 			}
@@ -270,7 +270,7 @@ func TestALockWhosePolicyIsGoneIsReleased(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := given(tc.given)
 			i := slices.IndexFunc(w.Pods, func(p corev1.Pod) bool { return p.UID == lockUID(2) })
-			got := Abandoned(&w.Pods[i], policyUID, w.Snapshot, now)
+			got := Abandoned(&w.Pods[i], policyUID, w.snapshot(), now)
 			if got.Rule != tc.wantRule || stepName(got.Next) != tc.wantStep {
 				t.Errorf("rule %s, step %q, want %s, %q", got.Rule, stepName(got.Next), tc.wantRule, tc.wantStep)
 			}

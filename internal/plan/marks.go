@@ -24,7 +24,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
@@ -42,10 +41,10 @@ func holds(e *evidence, claim *corev1.PersistentVolumeClaim) bool {
 	if e.mayDelete {
 		return false
 	}
-	if e.StatefulSet == nil {
-		return mark.HoldsAbsent(e.lastSeen())
+	if !e.Target.Exists() {
+		return mark.HoldsAbsent(e.Target.UID)
 	}
-	return e.staysOut(e.inRange) && mark.HoldsAt(e.StatefulSet.UID, e.StatefulSet.Generation)
+	return e.Target.Excludes(e.number) && mark.HoldsAt(e.Target.UID, e.Target.Generation)
 }
 
 // refuted reports whether a mark is of an attempt that the lock remembers as failed. A mark that was decided before, and
@@ -78,19 +77,6 @@ func released(e *evidence) bool {
 	})
 }
 
-// staysOut reports whether there is a StatefulSet whose generation shows that an ordinal is out of range.
-func (p *planner) staysOut(inRange bool) bool {
-	return p.StatefulSet != nil && p.StatefulSet.DeletionTimestamp == nil && !inRange
-}
-
-// lastSeen returns the UID of the StatefulSet that the status remembers, or "".
-func (p *planner) lastSeen() types.UID {
-	if last := p.Policy.Status.StatefulSet; last != nil {
-		return types.UID(last.UID)
-	}
-	return ""
-}
-
 // expected returns what the operator asked for when it created the ordinal's Job.
 func (e *evidence) expected() proof.Expected {
 	want := proof.Expected{Proof: drainv1alpha1.ProofReceipt, Receipt: Receipt(e.job.Name)}
@@ -100,7 +86,7 @@ func (e *evidence) expected() proof.Expected {
 	}
 	containers := e.job.Spec.Template.Spec.Containers
 	if !e.edited(e.job) && e.TemplateHash != "" {
-		containers = e.Policy.Spec.Template.Spec.Containers
+		containers = e.Template.Spec.Containers
 	}
 	for i := range containers {
 		want.Containers = append(want.Containers, containers[i].Name)
@@ -180,7 +166,7 @@ func whyUsed(claim *corev1.PersistentVolumeClaim) string {
 func (e *evidence) voidSince() *claims.Mark {
 	for i := range e.claims {
 		mark := claims.ReadMark(&e.claims[i])
-		if mark != nil && e.StatefulSet != nil && mark.StatefulSetUID == e.StatefulSet.UID && mark.Generation != 0 && !holds(e, &e.claims[i]) && e.now.Before(e.again(mark)) {
+		if mark != nil && e.Target.Exists() && mark.StatefulSetUID == e.Target.UID && mark.Generation != 0 && !holds(e, &e.claims[i]) && e.now.Before(e.again(mark)) {
 			return mark
 		}
 	}
@@ -230,8 +216,7 @@ func lostClaim(e *evidence) *corev1.PersistentVolumeClaim {
 
 // missing returns the name of a claim that the ordinal should have and hasn't, or "".
 func (e *evidence) missing() string {
-	for _, template := range e.identity.Templates {
-		name := claims.Name(template, e.identity.Name, e.number)
+	for _, name := range e.Target.ClaimNames(e.number) {
 		if !slices.ContainsFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool { return claim.Name == name }) {
 			return name
 		}

@@ -23,7 +23,6 @@ import (
 	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,6 +31,7 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
 const (
@@ -48,8 +48,6 @@ const (
 	unusedLag = 10 * time.Second
 	// maxUnusedLag is the longest time that a later attempt allows it.
 	maxUnusedLag = 10 * time.Minute
-	// maxClaimTemplates bounds status.statefulSet.claimTemplates and the claims of a drain; the schema has it as maxItems.
-	maxClaimTemplates = 100
 )
 
 // planner is a snapshot with what follows from it for every ordinal.
@@ -59,7 +57,6 @@ type planner struct {
 	// ready is whether a scale-down would be drained, and template whether a drain could be started at all, whatever
 	// becomes of the StatefulSet.
 	ready, template Condition
-	identity        claims.Identity
 	// stranded are claims that look like the StatefulSet's and are not known to be its own.
 	stranded []corev1.PersistentVolumeClaim
 }
@@ -72,12 +69,12 @@ func Rules() Protocol { return slices.Clone(protocol) }
 
 // Make returns the plan for a snapshot. It is deterministic.
 func (protocol Protocol) Make(snapshot Snapshot, now time.Time) Plan {
-	p := &planner{Snapshot: snapshot, now: now, identity: identity(snapshot)}
+	p := &planner{Snapshot: snapshot, now: now}
 	ordinals, ambiguous := p.gather()
 	p.template = p.templateCondition(ambiguous)
 	p.ready = p.readiness()
 
-	plan := Plan{Ready: p.ready, Observed: p.observed(), TemplateHash: p.TemplateHash, StatefulSet: p.StatefulSet, Stranded: p.stranded, PreflightAfter: p.PreflightAfter}
+	plan := Plan{Ready: p.ready, Observed: p.observed(), TemplateHash: p.TemplateHash, Target: p.Target, Stranded: p.stranded, PreflightAfter: p.Preflight.Again}
 	var slots []int32
 	for _, e := range ordinals {
 		if e.lock != nil {
@@ -116,19 +113,6 @@ func (p *Plan) Drain(ordinal int32) *Drain {
 	return nil
 }
 
-// identity returns what the claims are recognized by: the StatefulSet, or what the status
-// remembers of it.
-func identity(snapshot Snapshot) claims.Identity {
-	if snapshot.StatefulSet != nil {
-		return claims.IdentityOf(snapshot.StatefulSet)
-	}
-	id := claims.Identity{Name: snapshot.Policy.Spec.StatefulSetRef.Name}
-	if last := snapshot.Policy.Status.StatefulSet; last != nil {
-		id.Templates, id.MatchLabels = last.ClaimTemplates, last.MatchLabels
-	}
-	return id
-}
-
 // gather sorts the snapshot by ordinal, the highest first.
 func (p *planner) gather() (ordinals []*evidence, ambiguous []string) {
 	byNumber := map[int32]*evidence{}
@@ -138,8 +122,9 @@ func (p *planner) gather() (ordinals []*evidence, ambiguous []string) {
 		}
 		return byNumber[number]
 	}
+	identity := p.Target.Identity()
 	for i := range p.Claims {
-		switch _, number, verdict := claims.Belongs(&p.Claims[i], p.identity, p.Others); verdict {
+		switch _, number, verdict := claims.Belongs(&p.Claims[i], identity, p.Others); verdict {
 		case claims.Own:
 			o := at(number)
 			o.claims = append(o.claims, p.Claims[i])
@@ -160,7 +145,7 @@ func (p *planner) gather() (ordinals []*evidence, ambiguous []string) {
 		switch {
 		case IsLock(pod, p.Policy.UID):
 			// A lock protects the name that it has, whatever its label says.
-			if pod.Name == p.podName(number) {
+			if pod.Name == p.Target.PodName(number) {
 				at(number).lock = pod
 			}
 		case p.isDrainPod(pod):
@@ -307,84 +292,21 @@ func (p *planner) jobName(e *evidence, attempt int32) string {
 	for i := range e.claims {
 		uids = append(uids, e.claims[i].UID)
 	}
-	return JobName(p.identity.Name, p.Policy.UID, e.number, e.lock.UID, uids, attempt)
-}
-
-// Start returns the first ordinal of a StatefulSet's range.
-func Start(set *appsv1.StatefulSet) int32 {
-	if set.Spec.Ordinals == nil {
-		return 0
-	}
-	return set.Spec.Ordinals.Start
-}
-
-// Replicas returns the number of ordinals in a StatefulSet's range; unset means one, as the
-// API server defaults it.
-func Replicas(set *appsv1.StatefulSet) int32 {
-	return ptr.Deref(set.Spec.Replicas, 1)
-}
-
-// InRange reports whether a StatefulSet wants an ordinal. One that doesn't exist, or is being
-// deleted, wants none.
-func InRange(set *appsv1.StatefulSet, ordinal int32) bool {
-	if set == nil || set.DeletionTimestamp != nil {
-		return false
-	}
-	start := int64(Start(set))
-	return int64(ordinal) >= start && int64(ordinal) < start+int64(Replicas(set))
+	return JobName(p.Target.Name, p.Policy.UID, e.number, e.lock.UID, uids, attempt)
 }
 
 func (p *planner) observed() *drainv1alpha1.ObservedStatefulSet {
-	set := p.StatefulSet
-	if set == nil {
+	if !p.Target.Exists() {
 		return p.Policy.Status.StatefulSet
 	}
-	spec := set.Spec.Template.Spec
-	templates := p.identity.Templates
-	if len(templates) > maxClaimTemplates {
-		// Some of them would be worse than none: a drain of a part of the claims.
-		templates = nil
-	}
-	return &drainv1alpha1.ObservedStatefulSet{
-		UID:            string(set.UID),
-		Generation:     ptr.To(set.Generation),
-		StartOrdinal:   ptr.To(Start(set)),
-		Replicas:       ptr.To(Replicas(set)),
-		ClaimTemplates: templates,
-		MatchLabels:    p.identity.MatchLabels,
-		ServiceName:    set.Spec.ServiceName,
-
-		TerminationGracePeriodSeconds: spec.TerminationGracePeriodSeconds,
-
-		IgnoredAnnotations: p.ignoredAnnotations(),
-
-		PodDefaults: &drainv1alpha1.PodDefaults{
-			SecurityContext:   spec.SecurityContext.DeepCopy(),
-			Tolerations:       spec.Tolerations,
-			NodeSelector:      spec.NodeSelector,
-			ImagePullSecrets:  spec.ImagePullSecrets,
-			PriorityClassName: spec.PriorityClassName,
-			SchedulerName:     spec.SchedulerName,
-			RuntimeClassName:  spec.RuntimeClassName,
-		},
-	}
+	observed := p.Target.Observed()
+	observed.IgnoredAnnotations = p.Target.IgnoredBy(p.Policy)
+	return observed
 }
 
-// ignoredAnnotations returns the annotations of the StatefulSet that hold a template and aren't
-// where this policy has its own from.
-func (p *planner) ignoredAnnotations() []drainv1alpha1.TemplateAnnotation {
-	var ignored []drainv1alpha1.TemplateAnnotation
-	for _, key := range drainv1alpha1.TemplateAnnotations() {
-		if p.StatefulSet.Annotations[string(key)] != "" && key != p.Policy.Spec.TemplateFrom.StatefulSetAnnotation {
-			ignored = append(ignored, key)
-		}
-	}
-	return ignored
-}
-
-// drainsDeleted reports whether the StatefulSet is gone and its ordinals are to be drained.
+// drainsDeleted says whether the StatefulSet is gone and its ordinals are to be drained.
 func (p *planner) drainsDeleted() bool {
-	return p.StatefulSet == nil && p.Policy.Status.StatefulSet != nil && p.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain
+	return p.Target.Gone() && p.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain
 }
 
 // surplusJobs returns the finished Jobs that belong to no drain under way, beyond the newest
@@ -417,7 +339,6 @@ func refuse(reason, format string, args ...any) Condition {
 // readiness reports whether a scale-down now would be drained, and if not, why.
 func (p *planner) readiness() Condition {
 	name := p.Policy.Spec.StatefulSetRef.Name
-	set := p.StatefulSet
 	switch {
 	case p.Policy.DeletionTimestamp != nil:
 		return refuse(drainv1alpha1.ReasonPolicyDeleted, "The policy is being deleted: running drains are stopped and locks released")
@@ -427,25 +348,25 @@ func (p *planner) readiness() Condition {
 		return refuse(drainv1alpha1.ReasonManagedPolicyYielding, "DrainPolicy %q, which was kept for an annotation of StatefulSet %q, stops its drains and gives way to this one", p.Rival, name)
 	case p.Rival != "":
 		return refuse(drainv1alpha1.ReasonPolicyConflict, "DrainPolicy %q is older and names StatefulSet %q too; delete one of the two", p.Rival, name)
-	case set == nil:
+	case !p.Target.Exists():
 		missing := refuse(drainv1alpha1.ReasonStatefulSetNotFound, "StatefulSet %q does not exist in namespace %q; create it, or name another one in a new policy", name, p.Policy.Namespace)
 		if len(p.stranded) > 0 {
 			missing.Message += fmt.Sprintf(". %d claims named like its own are there, see status.strandedClaims; they are drained when it is created with replicas: 0 and their claim templates", len(p.stranded))
 		}
 		return missing
-	case set.DeletionTimestamp != nil:
+	case p.Target.Deleting:
 		return refuse(drainv1alpha1.ReasonStatefulSetNotFound, "StatefulSet %q is being deleted", name)
-	case len(set.Spec.VolumeClaimTemplates) == 0:
+	case len(p.Target.ClaimTemplates) == 0:
 		return refuse(drainv1alpha1.ReasonNoClaimTemplates, "StatefulSet %q has no volumeClaimTemplates, so a scale-down leaves no claims behind; delete the policy", name)
-	case len(set.Spec.VolumeClaimTemplates) > maxClaimTemplates:
-		return refuse(drainv1alpha1.ReasonTooManyClaimTemplates, "StatefulSet %q has %d volumeClaimTemplates; a policy can drain at most %d", name, len(set.Spec.VolumeClaimTemplates), maxClaimTemplates)
-	case ptr.Deref(set.Spec.Template.Spec.TerminationGracePeriodSeconds, 1) == 0:
+	case len(p.Target.ClaimTemplates) > statefulset.MaxClaimTemplates:
+		return refuse(drainv1alpha1.ReasonTooManyClaimTemplates, "StatefulSet %q has %d volumeClaimTemplates; a policy can drain at most %d", name, len(p.Target.ClaimTemplates), statefulset.MaxClaimTemplates)
+	case p.Target.ZeroGracePeriod():
 		return refuse(drainv1alpha1.ReasonGracePeriodZero,
 			"StatefulSet %q has spec.template.spec.terminationGracePeriodSeconds: 0, so its pod objects disappear while their containers still run, and a drain could start beside them; set it to 1 or more", name)
-	case deletesClaims(set):
+	case p.Target.DeletesClaimsWhenScaled:
 		return refuse(drainv1alpha1.ReasonClaimsDeletedOnScaleDown,
 			"StatefulSet %q deletes its claims on scale-down before a drain could mount them; set its spec.persistentVolumeClaimRetentionPolicy.whenScaled to Retain and let this policy's whenDrained delete them", name)
-	case p.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain && deletesClaimsWithItself(set):
+	case p.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain && p.Target.DeletesClaimsWhenDeleted:
 		return refuse(drainv1alpha1.ReasonClaimsDeletedWithStatefulSet,
 			"StatefulSet %q takes its claims with it when it is deleted, before a drain could mount them, but spec.whenDeleted is Drain; set its spec.persistentVolumeClaimRetentionPolicy.whenDeleted to Retain and let this policy's whenDrained delete them", name)
 	}
@@ -472,7 +393,7 @@ func (p *planner) readyMessage() string {
 			message += ", and its claims are deleted with what it left on them"
 		}
 	}
-	if ignored := p.ignoredAnnotations(); len(ignored) > 0 {
+	if ignored := p.Target.IgnoredBy(p.Policy); len(ignored) > 0 {
 		message += "; " + Ignoring(p.Policy, ignored)
 	}
 	return message
@@ -510,6 +431,9 @@ func (p *planner) inTemplate(field string) string {
 	return p.templateName() + "." + field
 }
 
+// asked reports whether the API server was asked about the template and the StatefulSet as this snapshot has them.
+func (p *planner) asked() bool { return p.Preflight.About == p.Subject() }
+
 // templateCondition reports whether the template can become a drain pod now.
 func (p *planner) templateCondition(ambiguous []string) Condition {
 	if p.Unreadable != "" {
@@ -518,24 +442,26 @@ func (p *planner) templateCondition(ambiguous []string) Condition {
 	if why := p.Policy.Annotations[drainv1alpha1.TemplateTooLargeAnnotation]; why != "" {
 		return refuse(drainv1alpha1.ReasonInvalidTemplate, "%s is refused: %s; move what makes it large into a ConfigMap", p.templateName(), why)
 	}
-	if len(p.Policy.Spec.Template.Spec.Containers) == 0 {
+	if len(p.Template.Spec.Containers) == 0 {
 		return refuse(drainv1alpha1.ReasonInvalidTemplate, "%s is empty, so nothing would drain", p.inTemplate("spec.containers"))
 	}
-	for i, volume := range p.Policy.Spec.Template.Spec.Volumes {
-		if slices.Contains(p.identity.Templates, volume.Name) {
+	for i, volume := range p.Template.Spec.Volumes {
+		if slices.Contains(p.Target.ClaimTemplates, volume.Name) {
 			return refuse(drainv1alpha1.ReasonInvalidTemplate,
-				"%s is named %q like a volumeClaimTemplate of StatefulSet %q and would hide its data from the drain; remove or rename the volume", p.inTemplate(fmt.Sprintf("spec.volumes[%d]", i)), volume.Name, p.identity.Name)
+				"%s is named %q like a volumeClaimTemplate of StatefulSet %q and would hide its data from the drain; remove or rename the volume", p.inTemplate(fmt.Sprintf("spec.volumes[%d]", i)), volume.Name, p.Target.Name)
 		}
-		if source := volume.PersistentVolumeClaim; source != nil && p.owns(source.ClaimName) {
+		if source := volume.PersistentVolumeClaim; source != nil && p.Target.OwnsClaimName(source.ClaimName) {
 			return refuse(drainv1alpha1.ReasonInvalidTemplate,
-				"%s mounts claim %q of StatefulSet %q; a drain gets the claims of its own ordinal, under their templates' names, and no other's", p.inTemplate(fmt.Sprintf("spec.volumes[%d]", i)), source.ClaimName, p.identity.Name)
+				"%s mounts claim %q of StatefulSet %q; a drain gets the claims of its own ordinal, under their templates' names, and no other's", p.inTemplate(fmt.Sprintf("spec.volumes[%d]", i)), source.ClaimName, p.Target.Name)
 		}
 	}
 	switch {
-	case p.Refusal != "":
-		return refuse(drainv1alpha1.ReasonInvalidTemplate, "%s is refused. %s", p.templateName(), p.Refusal)
-	case p.Unanswered != "":
-		return Condition{Status: metav1.ConditionUnknown, Reason: drainv1alpha1.ReasonPreflightFailed, Message: fmt.Sprintf("The API server could not be asked whether it accepts the drain that %s would become: %s", p.templateName(), p.Unanswered)}
+	case !p.asked():
+		return Condition{Status: metav1.ConditionUnknown, Reason: drainv1alpha1.ReasonPreflightFailed, Message: fmt.Sprintf("The API server has not been asked yet whether it accepts the drain that %s would become", p.templateName())}
+	case p.Preflight.Refusal != "":
+		return refuse(drainv1alpha1.ReasonInvalidTemplate, "%s is refused. %s", p.templateName(), p.Preflight.Refusal)
+	case p.Preflight.Unanswered != "":
+		return Condition{Status: metav1.ConditionUnknown, Reason: drainv1alpha1.ReasonPreflightFailed, Message: fmt.Sprintf("The API server could not be asked whether it accepts the drain that %s would become: %s", p.templateName(), p.Preflight.Unanswered)}
 	case len(ambiguous) > 0:
 		return refuse(drainv1alpha1.ReasonAmbiguousClaims,
 			"It can't be told which StatefulSet claim %q belongs to (%d such claims); label it like the volumeClaimTemplates' claims of its StatefulSet", ambiguous[0], len(ambiguous))
@@ -543,56 +469,4 @@ func (p *planner) templateCondition(ambiguous []string) Condition {
 		return refuse(drainv1alpha1.ReasonSuspended, "No drain is started while spec.suspend is true")
 	}
 	return Condition{Status: metav1.ConditionTrue}
-}
-
-// owns reports whether a claim name is one that the StatefulSet gives.
-func (p *planner) owns(claim string) bool {
-	base, _, ok := claims.Parse(claim)
-	if !ok {
-		return false
-	}
-	_, ok = p.identity.Template(base)
-	return ok
-}
-
-// Remembered returns a StatefulSet as the policy's status remembers it, with no replicas: what
-// the drains of one that is gone are made from. It is nil if the status remembers none.
-func Remembered(policy *drainv1alpha1.DrainPolicy) *appsv1.StatefulSet {
-	last := policy.Status.StatefulSet
-	if last == nil {
-		return nil
-	}
-	set := &appsv1.StatefulSet{
-		ObjectMeta: metav1.ObjectMeta{Name: policy.Spec.StatefulSetRef.Name, Namespace: policy.Namespace, UID: types.UID(last.UID)},
-		Spec:       appsv1.StatefulSetSpec{Replicas: ptr.To[int32](0), ServiceName: last.ServiceName},
-	}
-	for _, template := range last.ClaimTemplates {
-		set.Spec.VolumeClaimTemplates = append(set.Spec.VolumeClaimTemplates, corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: template}})
-	}
-	if defaults := last.PodDefaults; defaults != nil {
-		set.Spec.Template.Spec = corev1.PodSpec{
-			SecurityContext:   defaults.SecurityContext.DeepCopy(),
-			Tolerations:       defaults.Tolerations,
-			NodeSelector:      defaults.NodeSelector,
-			ImagePullSecrets:  defaults.ImagePullSecrets,
-			PriorityClassName: defaults.PriorityClassName,
-			SchedulerName:     defaults.SchedulerName,
-			RuntimeClassName:  defaults.RuntimeClassName,
-		}
-	}
-	return set
-}
-
-// deletesClaims reports whether the StatefulSet controller deletes claims on scale-down. It
-// deletes them with their pods, and a claim that is being deleted can be mounted by no new pod.
-func deletesClaims(set *appsv1.StatefulSet) bool {
-	policy := set.Spec.PersistentVolumeClaimRetentionPolicy
-	return policy != nil && policy.WhenScaled == appsv1.DeletePersistentVolumeClaimRetentionPolicyType
-}
-
-// deletesClaimsWithItself reports whether the StatefulSet owns its claims, so that the garbage
-// collector deletes them when it is gone.
-func deletesClaimsWithItself(set *appsv1.StatefulSet) bool {
-	policy := set.Spec.PersistentVolumeClaimRetentionPolicy
-	return policy != nil && policy.WhenDeleted == appsv1.DeletePersistentVolumeClaimRetentionPolicyType
 }

@@ -48,7 +48,7 @@ func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
 			WhenScaled: appsv1.RetainPersistentVolumeClaimRetentionPolicyType, WhenDeleted: appsv1.DeletePersistentVolumeClaimRetentionPolicyType,
 		}
 	}
-	refused := func(w *world) { w.Refusal = "pods \"web\" is forbidden" }
+	refused := func(w *world) { w.Preflight.Refusal = "pods \"web\" is forbidden" }
 	ambiguous := func(w *world) {
 		w.templates("data-x")
 		w.Others = []claims.Identity{{Name: "x-web", Templates: []string{"data"}}}
@@ -104,7 +104,8 @@ func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
 		"a volume that mounts another claim":       {given: mounts("backup"), wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted},
 		"a volume that mounts another set's":       {given: mounts("data-api-0"), wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted},
 		"the API server refuses the template":      {given: all(refused, suspended), wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "is forbidden", wantStalled: true, wantRetryAfter: 30 * time.Second},
-		"the API server could not be asked":        {given: func(w *world) { w.Unanswered = "timeout" }, wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPreflightFailed, wantSays: "timeout", wantRetryAfter: 30 * time.Second},
+		"the API server could not be asked":        {given: func(w *world) { w.Preflight.Unanswered = "timeout" }, wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPreflightFailed, wantSays: "timeout", wantRetryAfter: 30 * time.Second},
+		"the preflight was about something else":   {given: all(changedSince, suspended), wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPreflightFailed, wantSays: "has not been asked yet"},
 		"claims that may be another set's":         {given: all(ambiguous, suspended), wantStatus: "False", wantReason: drainv1alpha1.ReasonAmbiguousClaims, wantSays: `"data-x-web-0" belongs to (2 such claims)`, wantStalled: true},
 		"suspended":                                {given: suspended, wantStatus: "False", wantReason: drainv1alpha1.ReasonSuspended},
 		"suspend: false":                           {given: func(w *world) { w.Policy.Spec.Suspend = ptr.To(false) }, wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted},
@@ -119,7 +120,7 @@ func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			plan := Make(given(tc.given).Snapshot, now)
+			plan := Make(given(tc.given).snapshot(), now)
 			if plan.Ready.Status != tc.wantStatus || plan.Ready.Reason != tc.wantReason || !strings.Contains(plan.Ready.Message, tc.wantSays) || plan.Ready.Message == "" {
 				t.Errorf("Ready = %+v, want %s/%s with %q", plan.Ready, tc.wantStatus, tc.wantReason, tc.wantSays)
 			}
@@ -159,7 +160,7 @@ func TestAStatefulSetWithTooManyClaimTemplatesFitsTheStatus(t *testing.T) {
 			w.claim(fmt.Sprintf("data%d", i), 2)
 		}
 	})
-	status := new(Make(w.Snapshot, now)).Status(w.Policy, metav1.NewTime(now))
+	status := new(Make(w.snapshot(), now)).Status(w.Policy, metav1.NewTime(now))
 	if len(status.StatefulSet.ClaimTemplates) != 0 {
 		t.Errorf("the status remembers %d claim templates, want none rather than some", len(status.StatefulSet.ClaimTemplates))
 	}
@@ -174,14 +175,14 @@ func TestAClaimThatTheStatefulSetDidNotMakeIsLeftAlone(t *testing.T) {
 		w.selector("web")
 		w.claim("data", 15)
 	})
-	plan := Make(w.Snapshot, now)
+	plan := Make(w.snapshot(), now)
 	if len(plan.Drains) != 0 || len(plan.Stranded) != 1 {
 		t.Errorf("the drains are %+v and the stranded claims %+v, want one of the latter", plan.Drains, plan.Stranded)
 	}
 	w.observedBefore()
 	w.StatefulSet = nil
 	w.Policy.Spec.WhenDeleted, w.Policy.Spec.MinReadyReplicas = drainv1alpha1.WhenDeletedDrain, ptr.To[int32](0)
-	if plan := Make(w.Snapshot, now); len(plan.Drains) != 0 || len(plan.Stranded) != 1 {
+	if plan := Make(w.snapshot(), now); len(plan.Drains) != 0 || len(plan.Stranded) != 1 {
 		t.Errorf("without the StatefulSet, the drains are %+v, want none", plan.Drains)
 	}
 }
@@ -193,7 +194,7 @@ func TestStrandedClaimsAreNamedAndLeftAlone(t *testing.T) {
 		w.claim("logs", 2)                      // Nothing but the name says that it was the StatefulSet's.
 		w.claim("old", 2, labelled("web"))
 	})
-	plan := Make(w.Snapshot, now)
+	plan := Make(w.snapshot(), now)
 	var names []string
 	for i := range plan.Stranded {
 		names = append(names, plan.Stranded[i].Name)
@@ -223,7 +224,7 @@ func TestStrandedClaimsAreBounded(t *testing.T) {
 			w.claim("old", n, labelled("web"))
 		}
 	})
-	plan := Make(w.Snapshot, now)
+	plan := Make(w.snapshot(), now)
 	if got := len(plan.Status(w.Policy, metav1.NewTime(now)).StrandedClaims); got != shownStranded {
 		t.Errorf("the status names %d claims, want %d", got, shownStranded)
 	}
@@ -268,7 +269,7 @@ func TestFinalizerStandsWhileALockDoes(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			if plan := Make(given(tc.given).Snapshot, now); plan.Finalizer != tc.want {
+			if plan := Make(given(tc.given).snapshot(), now); plan.Finalizer != tc.want {
 				t.Errorf("Finalizer = %t, want %t", plan.Finalizer, tc.want)
 			}
 		})
@@ -282,7 +283,7 @@ func TestDrainsAreListedFromTheHighestOrdinal(t *testing.T) {
 			w.claim("data", ordinal)
 		}
 	})
-	plan := Make(w.Snapshot, now)
+	plan := Make(w.snapshot(), now)
 	var got []string
 	for i := range plan.Drains {
 		got = append(got, fmt.Sprintf("%d %s", plan.Drains[i].Ordinal, stepName(plan.Drains[i].Next)))
@@ -302,7 +303,7 @@ func TestClaimsOfAStatefulSetThatIsGoneAreRemembered(t *testing.T) {
 		w.claim("logs", 0)
 		w.claim("other", 0)
 	}, setGone)
-	plan := Make(w.Snapshot, now)
+	plan := Make(w.snapshot(), now)
 	if drain := plan.Drain(0); drain == nil || claimNames(drain.Claims) != "data-web-0, logs-web-0" {
 		t.Errorf("the entry is %+v, want one with the two claims", drain)
 	}
@@ -310,7 +311,7 @@ func TestClaimsOfAStatefulSetThatIsGoneAreRemembered(t *testing.T) {
 		t.Errorf("Observed (-want +got):\n%s", diff)
 	}
 	w.Policy.Status.StatefulSet = nil
-	if plan := Make(w.Snapshot, now); len(plan.Drains) > 0 || plan.Observed != nil {
+	if plan := Make(w.snapshot(), now); len(plan.Drains) > 0 || plan.Observed != nil {
 		t.Errorf("a StatefulSet that never was has %+v, observed %+v", plan.Drains, plan.Observed)
 	}
 }
@@ -321,76 +322,8 @@ func TestObservedIsTheStatefulSetAsItIs(t *testing.T) {
 		UID: "set", Generation: ptr.To[int64](4), StartOrdinal: ptr.To[int32](3), Replicas: ptr.To[int32](2), ClaimTemplates: []string{"data", "logs"},
 		PodDefaults: &drainv1alpha1.PodDefaults{},
 	}
-	if diff := cmp.Diff(want, Make(w.Snapshot, now).Observed); diff != "" {
+	if diff := cmp.Diff(want, Make(w.snapshot(), now).Observed); diff != "" {
 		t.Errorf("Observed (-want +got):\n%s", diff)
-	}
-}
-
-func TestWhatIsRememberedMakesADrainOfAStatefulSetThatIsGone(t *testing.T) {
-	w := given(func(w *world) {
-		w.templates("data", "logs")
-		set := w.StatefulSet
-		set.Spec.ServiceName = "peers"
-		set.Spec.Template.Spec = corev1.PodSpec{
-			SecurityContext: &corev1.PodSecurityContext{FSGroup: ptr.To[int64](1)}, Tolerations: []corev1.Toleration{{Key: "a"}}, NodeSelector: map[string]string{"b": "c"},
-			ImagePullSecrets: []corev1.LocalObjectReference{{Name: "d"}}, PriorityClassName: "e", SchedulerName: "f", RuntimeClassName: ptr.To("g"),
-		}
-	})
-	if Remembered(w.Policy) != nil {
-		t.Error("a StatefulSet is remembered that was never seen")
-	}
-	want := &appsv1.StatefulSet{
-		ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: setUID},
-		Spec: appsv1.StatefulSetSpec{
-			Replicas: ptr.To[int32](0), ServiceName: "peers",
-			VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "data"}}, {ObjectMeta: metav1.ObjectMeta{Name: "logs"}}},
-		},
-	}
-	w.observedBefore()
-	want.Spec.Template.Spec = w.StatefulSet.Spec.Template.Spec
-	if diff := cmp.Diff(want, Remembered(w.Policy)); diff != "" {
-		t.Errorf("Remembered (-want +got):\n%s", diff)
-	}
-	w.Policy.Status.StatefulSet.PodDefaults = nil
-	want.Spec.Template.Spec = corev1.PodSpec{}
-	if diff := cmp.Diff(want, Remembered(w.Policy)); diff != "" {
-		t.Errorf("Remembered without pod defaults (-want +got):\n%s", diff)
-	}
-}
-
-func TestInRange(t *testing.T) {
-	tests := map[string]struct {
-		start, replicas *int32
-		ordinal         int32
-		want            bool
-	}{
-		"the first":                  {replicas: ptr.To[int32](2), ordinal: 0, want: true},
-		"the last":                   {replicas: ptr.To[int32](2), ordinal: 1, want: true},
-		"beyond":                     {replicas: ptr.To[int32](2), ordinal: 2},
-		"scaled to zero":             {replicas: ptr.To[int32](0), ordinal: 0},
-		"unset means one":            {ordinal: 0, want: true},
-		"unset means no more":        {ordinal: 1},
-		"below the start":            {start: ptr.To[int32](5), replicas: ptr.To[int32](2), ordinal: 4},
-		"at the start":               {start: ptr.To[int32](5), replicas: ptr.To[int32](2), ordinal: 5, want: true},
-		"beyond the start":           {start: ptr.To[int32](5), replicas: ptr.To[int32](2), ordinal: 7},
-		"an end that is no int32":    {start: ptr.To[int32](1<<31 - 2), replicas: ptr.To[int32](100), ordinal: 1<<31 - 1, want: true},
-		"below one that is no int32": {start: ptr.To[int32](1<<31 - 2), replicas: ptr.To[int32](100), ordinal: 0},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			w := given(func(w *world) {
-				w.StatefulSet.Spec.Replicas = tc.replicas
-				if tc.start != nil {
-					w.StatefulSet.Spec.Ordinals = ordinals(*tc.start)
-				}
-			})
-			if got := InRange(w.StatefulSet, tc.ordinal); got != tc.want {
-				t.Errorf("InRange = %t, want %t", got, tc.want)
-			}
-		})
-	}
-	if InRange(nil, 0) || InRange(given(setDeleted).StatefulSet, 0) {
-		t.Error("a StatefulSet that is gone or going wants an ordinal")
 	}
 }
 
@@ -409,7 +342,7 @@ func TestSurplusJobsAreTheOldestFinishedOnes(t *testing.T) {
 		w.job(22, 1, named("running"), func(j *batchv1.Job) { j.CreationTimestamp = metav1.Time{} })
 	})
 	var got []string
-	for plan := Make(w.Snapshot, now); plan.History.Next != nil; plan = Make(w.Snapshot, now) {
+	for plan := Make(w.snapshot(), now); plan.History.Next != nil; plan = Make(w.snapshot(), now) {
 		job := as[DeleteJob](plan.History.Next).Job
 		got = append(got, job.Name)
 		w.Jobs = slices.DeleteFunc(w.Jobs, func(j batchv1.Job) bool { return j.Name == job.Name })
@@ -434,10 +367,10 @@ func TestMakeLeavesTheSnapshotAlone(t *testing.T) {
 			w.job(3, 1, failed)
 		})
 	}
-	w := build()
-	plan := Make(w.Snapshot, now)
-	plan.Status(w.Policy, noon)
-	if diff := cmp.Diff(build().Snapshot, w.Snapshot); diff != "" {
+	snapshot := build().snapshot()
+	plan := Make(snapshot, now)
+	plan.Status(snapshot.Policy, noon)
+	if diff := cmp.Diff(build().snapshot(), snapshot); diff != "" {
 		t.Errorf("the snapshot changed (-before +after):\n%s", diff)
 	}
 }
@@ -447,7 +380,7 @@ func TestEveryDocumentedReasonOfAConditionIsReached(t *testing.T) {
 	for _, build := range []func(*world){
 		nil, orphan, all(orphan, retain), func(w *world) { w.claim("data", 2, markedAt(4)) }, stranded,
 	} {
-		reached[Make(given(build).Snapshot, now).Drained.Reason] = true
+		reached[Make(given(build).snapshot(), now).Drained.Reason] = true
 	}
 	for _, want := range []string{drainv1alpha1.ReasonNoOrphans, drainv1alpha1.ReasonAllDrained, drainv1alpha1.ReasonRetained, drainv1alpha1.ReasonClaimsStranded, drainv1alpha1.ReasonStarting} {
 		if !reached[want] {

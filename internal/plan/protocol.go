@@ -321,7 +321,7 @@ var protocol = Protocol{
 	},
 	{
 		id: "kept-for-now", in: unlocked, when: keptForNow, again: (*evidence).untilAsked,
-		given: "Every claim's mark holds, and the drain that must precede their deletion can't start: a rule from skipped to few-replicas applies",
+		given: "Every claim's mark holds, and the drain that must precede their deletion can't start: a rule from `skipped` to `few-replicas` applies",
 		state: drainv1alpha1.DrainDrained, reason: drainv1alpha1.ReasonClaimsKept, say: (*evidence).sayKept,
 	},
 
@@ -380,6 +380,11 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellFailure,
 	},
 	{
+		id: "failed-not-asked", in: locked, when: failedNotAsked, again: after(recheck),
+		given: "The attempt failed, and the API server was not asked about the template and the StatefulSet of now",
+		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellFailedNotAsked,
+	},
+	{
 		id: "failed-not-accepted", in: locked, when: failedNotAccepted,
 		given: "The attempt failed, and the policy is not accepted or suspended",
 		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellFailedNotAccepted,
@@ -406,6 +411,16 @@ var protocol = Protocol{
 	},
 
 	// What an orphan waits for. With a lock, the lock is released or the first attempt starts.
+	{
+		id: "not-asked", in: unlocked, when: notAsked, again: after(recheck),
+		given: "The API server was not asked about the template and the StatefulSet of now: one of them changed after the preflight",
+		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonPreflightFailed, say: (*evidence).sayNotAsked,
+	},
+	{
+		id: "start-not-asked", in: locked, when: notAsked, again: after(recheck),
+		given: "The API server was not asked about the template and the StatefulSet of now",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonLocked, say: (*evidence).sayNotAsked,
+	},
 	{
 		id: "not-accepted", in: unlocked | locked, when: notAccepted, releases: true,
 		given: "The policy is not accepted, or is suspended",

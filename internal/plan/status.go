@@ -31,6 +31,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
 const (
@@ -81,7 +82,7 @@ func (p *planner) drainedCondition(drains []Drain) Condition {
 		return Condition{Status: metav1.ConditionFalse, Reason: head.Reason, Message: fmt.Sprintf("Ordinal %d: %s", head.Ordinal, head.Message)}
 	case pending > 1:
 		return Condition{Status: metav1.ConditionFalse, Reason: head.Reason, Message: fmt.Sprintf("Ordinal %d: %s (and %d more)", head.Ordinal, head.Message, pending-1)}
-	case p.StatefulSet == nil && !p.drainsDeleted() || p.StatefulSet != nil && p.StatefulSet.DeletionTimestamp != nil || p.Rival != "" || p.Policy.DeletionTimestamp != nil:
+	case !p.Target.Exists() && !p.drainsDeleted() || p.Target.Deleting || p.Rival != "" || p.Policy.DeletionTimestamp != nil:
 		return Condition{Status: metav1.ConditionUnknown, Reason: p.ready.Reason, Message: p.ready.Message}
 	case retained > 0:
 		return Condition{Status: metav1.ConditionFalse, Reason: drainv1alpha1.ReasonRetained, Message: fmt.Sprintf("Retaining the undrained claims of %d ordinals, as requested; status.drains has the reason for each ordinal", retained)}
@@ -264,7 +265,7 @@ func (p *Plan) Status(policy *drainv1alpha1.DrainPolicy, now metav1.Time) drainv
 		}
 	}
 	for _, old := range previous.Drains {
-		if p.Drain(*old.Ordinal) == nil && !InRange(p.StatefulSet, *old.Ordinal) {
+		if p.Drain(*old.Ordinal) == nil && !p.Target.InRange(*old.Ordinal) {
 			if entry, ok := concluded(old); ok {
 				ended = append(ended, entry)
 			}
@@ -368,7 +369,7 @@ func (d *Drain) claims(previous *drainv1alpha1.DrainStatus) []drainv1alpha1.Clai
 		references = append(references, drainv1alpha1.ClaimReference{Name: d.Claims[i].Name, UID: string(d.Claims[i].UID)})
 	}
 	if previous == nil || d.Reason != drainv1alpha1.ReasonDeletingClaims {
-		return references[:min(len(references), maxClaimTemplates)]
+		return references[:min(len(references), statefulset.MaxClaimTemplates)]
 	}
 	for _, old := range previous.Claims {
 		if !slices.ContainsFunc(references, func(r drainv1alpha1.ClaimReference) bool { return r.Name == old.Name }) {
@@ -376,7 +377,7 @@ func (d *Drain) claims(previous *drainv1alpha1.DrainStatus) []drainv1alpha1.Clai
 		}
 	}
 	slices.SortFunc(references, func(a, b drainv1alpha1.ClaimReference) int { return cmp.Compare(a.Name, b.Name) })
-	return references[:min(len(references), maxClaimTemplates)]
+	return references[:min(len(references), statefulset.MaxClaimTemplates)]
 }
 
 // concluded turns the entry of an ordinal that nothing is left of into one that has ended:

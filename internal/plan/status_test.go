@@ -38,7 +38,7 @@ import (
 
 // status plans for a world and returns the status that comes of it.
 func (w *world) status() drainv1alpha1.DrainPolicyStatus {
-	plan := Make(w.Snapshot, now)
+	plan := Make(w.snapshot(), now)
 	return plan.Status(w.Policy, metav1.NewTime(now))
 }
 
@@ -89,7 +89,7 @@ func TestDrainedCondition(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := Make(given(tc.given).Snapshot, now).Drained
+			got := Make(given(tc.given).snapshot(), now).Drained
 			if got.Status != tc.wantStatus || got.Reason != tc.wantReason || !strings.Contains(got.Message, tc.wantSays) || got.Message == "" {
 				t.Errorf("Drained = %+v, want %s/%s with %q", got, tc.wantStatus, tc.wantReason, tc.wantSays)
 			}
@@ -117,7 +117,7 @@ func TestStalledOnlyWhenAPersonMustAct(t *testing.T) {
 		"a drain failed":              {given: all(lockedOrphan, func(w *world) { w.job(2, 1, failed) }), wantReason: drainv1alpha1.ReasonProgressing},
 		"suspended":                   {given: all(orphan, suspended), wantReason: drainv1alpha1.ReasonProgressing},
 		"no StatefulSet":              {given: func(w *world) { w.StatefulSet = nil }, wantReason: drainv1alpha1.ReasonProgressing},
-		"the API server is not asked": {given: func(w *world) { w.Unanswered = "timeout" }, wantReason: drainv1alpha1.ReasonProgressing},
+		"the API server is not asked": {given: func(w *world) { w.Preflight.Unanswered = "timeout" }, wantReason: drainv1alpha1.ReasonProgressing},
 		"a wrong image":               {given: all(lockedOrphan, func(w *world) { w.job(2, 1); w.drainPod(2, waiting("ErrImagePull")) }), wantReason: drainv1alpha1.ReasonImagePullFailed, wantTrue: true},
 		"a wrong container":           {given: all(lockedOrphan, func(w *world) { w.job(2, 1); w.drainPod(2, waiting("CreateContainerError")) }), wantReason: drainv1alpha1.ReasonContainerConfigError, wantTrue: true},
 		"no attempt is left": {given: all(lockedOrphan, func(w *world) {
@@ -130,7 +130,7 @@ func TestStalledOnlyWhenAPersonMustAct(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := Make(given(tc.given).Snapshot, now).Stalled
+			got := Make(given(tc.given).snapshot(), now).Stalled
 			if (got.Status == metav1.ConditionTrue) != tc.wantTrue || got.Reason != tc.wantReason || got.Message == "" {
 				t.Errorf("Stalled = %+v, want %t/%s", got, tc.wantTrue, tc.wantReason)
 			}
@@ -140,9 +140,9 @@ func TestStalledOnlyWhenAPersonMustAct(t *testing.T) {
 
 func TestWhatTheActorLearnsReplacesThePlan(t *testing.T) {
 	w := given(all(orphan, func(w *world) { w.claim("data", 4); w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](2) }))
-	plan := Make(w.Snapshot, now)
-	plan.Replace(w.Snapshot, Drain{Ordinal: 4, State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonLockRefused, Message: "no quota"}, now)
-	plan.Replace(w.Snapshot, Drain{Ordinal: 3, State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonJobRefused, Message: "no quota either"}, now)
+	plan := Make(w.snapshot(), now)
+	plan.Replace(w.snapshot(), Drain{Ordinal: 4, State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonLockRefused, Message: "no quota"}, now)
+	plan.Replace(w.snapshot(), Drain{Ordinal: 3, State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonJobRefused, Message: "no quota either"}, now)
 	var got []string
 	for i := range plan.Drains {
 		got = append(got, fmt.Sprintf("%d %s", plan.Drains[i].Ordinal, plan.Drains[i].Reason))
@@ -192,7 +192,7 @@ func TestStatusKeepsTheTimesOfWhatDidNotChange(t *testing.T) {
 	w.turn()
 	before := meta.FindStatusCondition(w.Policy.Status.Conditions, drainv1alpha1.ConditionReady).LastTransitionTime
 	w.Policy.Generation = 8
-	plan := Make(w.Snapshot, now)
+	plan := Make(w.snapshot(), now)
 	after := plan.Status(w.Policy, metav1.NewTime(now.Add(time.Hour)))
 	for _, c := range after.Conditions {
 		if !c.LastTransitionTime.Equal(&before) || c.ObservedGeneration != 8 {
@@ -200,7 +200,7 @@ func TestStatusKeepsTheTimesOfWhatDidNotChange(t *testing.T) {
 		}
 	}
 	w.Policy.Spec.Suspend = nil
-	plan = Make(w.Snapshot, now)
+	plan = Make(w.snapshot(), now)
 	after = plan.Status(w.Policy, metav1.NewTime(now.Add(time.Hour)))
 	if got := meta.FindStatusCondition(after.Conditions, drainv1alpha1.ConditionReady).LastTransitionTime; !got.Equal(ptr.To(metav1.NewTime(now.Add(time.Hour)))) {
 		t.Errorf("Ready became True at %v, want now", got)
@@ -243,7 +243,7 @@ func TestStatusTellsADrainFromItsStartToItsEnd(t *testing.T) {
 	if e := entry(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonMarkingClaims, ""); !e.CompletionTime.Equal(&noon) {
 		t.Errorf("with its Job complete the entry is %+v", e)
 	}
-	plan := Make(w.Snapshot, now)
+	plan := Make(w.snapshot(), now)
 	mark := as[WriteMark](plan.Drain(2).Next).Mark
 	markedBy(mark)(&w.Claims[0])
 	w.Jobs, w.Pods = nil, w.Pods[:1]
@@ -367,7 +367,7 @@ func TestStatusKeepsEndedDrainsWhenTheStatefulSetIsGone(t *testing.T) {
 func TestStatusIsBounded(t *testing.T) {
 	w := given(func(w *world) {
 		w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](1000)
-		w.Refusal = strings.Repeat("ß", 3000)
+		w.Preflight.Refusal = strings.Repeat("ß", 3000)
 		for ordinal := int32(2); ordinal < 150; ordinal++ {
 			switch {
 			case ordinal < 30:

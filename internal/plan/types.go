@@ -19,7 +19,6 @@ package plan
 import (
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,6 +26,7 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
 // Snapshot is what the cluster holds about one policy. What is absent from it is taken
@@ -36,11 +36,11 @@ type Snapshot struct {
 	Policy *drainv1alpha1.DrainPolicy
 	// Rival is the name of an older policy for the same StatefulSet, or empty.
 	Rival string
-	// Managed and RivalManaged report whether the operator keeps the policy, and that other one, for an
+	// Managed and RivalManaged say whether the operator keeps the policy, and that other one, for an
 	// annotation. Such a policy gives way to one that isn't.
 	Managed, RivalManaged bool
-	// StatefulSet that the policy names, or nil if there is none.
-	StatefulSet *appsv1.StatefulSet
+	// Target is the StatefulSet that the policy names.
+	Target statefulset.Target
 	// Others are the other StatefulSets of the namespace, which a claim may belong to too.
 	Others []claims.Identity
 	// Claims of the namespace whose names fit the StatefulSet, of its claim templates at least.
@@ -50,19 +50,47 @@ type Snapshot struct {
 	Pods []corev1.Pod
 	// Jobs of this policy.
 	Jobs []batchv1.Job
+	// Template that drain pods are made from: the policy's own, or the one that spec.templateFrom says. It is empty while that
+	// can't be read or is refused for its size.
+	Template corev1.PodTemplateSpec
 	// TemplateHash is that of the pod that a Job created now would have; empty if its template
 	// can't be read.
 	TemplateHash string
 	// Unreadable is why the template can't be read from where spec.templateFrom says, or empty.
-	// If it can, the policy has it in spec.template.
 	Unreadable string
-	// Refusal is why that pod can't be had, or could not be believed, going by the API server's answer to a dry run, or
-	// empty. Unanswered is why it could not be asked, or empty.
-	Refusal, Unanswered string
-	// PreflightAfter is the time after which the API server is asked again; 0 if it isn't.
-	PreflightAfter time.Duration
+	// Preflight is what the API server said about that pod. It counts only if it is about this snapshot's Subject.
+	Preflight Preflight
 	// Made is the UID of the pod that was created as a lock since the rest was read, or empty.
 	Made types.UID
+}
+
+// Subject is what a preflight is about: all that a drain pod is made from.
+type Subject struct {
+	// TemplateHash is that of the snapshot.
+	TemplateHash string
+	// StatefulSet and Generation are those of the target; the generation of one that is gone is 0. The environment of a drain
+	// and its volumes come from there, and no hash covers them.
+	StatefulSet types.UID
+	Generation  int64
+}
+
+// Subject returns what a preflight for a snapshot is about.
+func (s *Snapshot) Subject() Subject {
+	return Subject{TemplateHash: s.TemplateHash, StatefulSet: s.Target.UID, Generation: s.Target.Generation}
+}
+
+// Preflight is what the API server said, in dry runs, about the Job and the pod that a drain would start. The zero value
+// says nothing: no drain starts on it.
+type Preflight struct {
+	// About is what was asked about. A live look sees what has become of it since: an answer about another template or
+	// StatefulSet is no answer.
+	About Subject
+	// Refusal is why the pod can't be had, or why its success could not be believed, or empty.
+	Refusal string
+	// Unanswered is why the API server could not be asked, or empty.
+	Unanswered string
+	// Again is the time after which the API server is asked again; 0 if it isn't.
+	Again time.Duration
 }
 
 // Plan is what to do next, and what to say about it.
@@ -85,8 +113,8 @@ type Plan struct {
 	// Finalizer reports whether the policy needs its finalizer: a lock is held or about to be.
 	Finalizer bool
 
-	// StatefulSet that the plan is about, or nil if there is none.
-	StatefulSet *appsv1.StatefulSet
+	// Target is the StatefulSet that the plan is about.
+	Target statefulset.Target
 }
 
 // Condition is the content of a status condition.

@@ -90,7 +90,7 @@ func (e *evidence) sayUngateAwaitsUser() string {
 }
 
 func (e *evidence) sayBehind() string {
-	return fmt.Sprintf("Waiting for the StatefulSet controller to see generation %d of the StatefulSet", e.StatefulSet.Generation)
+	return fmt.Sprintf("Waiting for the StatefulSet controller to see generation %d of the StatefulSet", e.Target.Generation)
 }
 
 func (e *evidence) sayInUse() string {
@@ -137,6 +137,12 @@ func (e *evidence) sayLost() string {
 func (e *evidence) tellFailure() (reason, message string) {
 	return e.failure.Reason, fmt.Sprintf("Attempt %d failed: %s", e.failure.Number, e.failure.Why)
 }
+
+func (e *evidence) tellFailedNotAsked() (reason, message string) {
+	return e.failure.Reason, fmt.Sprintf("Attempt %d failed: %s; no further attempt starts yet: %s", e.failure.Number, e.failure.Why, e.accepted().Message)
+}
+
+func (e *evidence) sayNotAsked() string { return e.accepted().Message }
 
 func (e *evidence) tellFailedNotAccepted() (reason, message string) {
 	reason, message = e.tellReady()
@@ -206,7 +212,7 @@ func (e *evidence) sayStillBusy() string {
 // drain, and all else is well.
 func (p *planner) accepted() Condition {
 	if p.drainsDeleted() && p.ready.Reason == drainv1alpha1.ReasonStatefulSetNotFound {
-		if ptr.Deref(p.Policy.Status.StatefulSet.TerminationGracePeriodSeconds, 1) == 0 {
+		if p.Target.ZeroGracePeriod() {
 			return refuse(drainv1alpha1.ReasonGracePeriodZero,
 				"StatefulSet %q had terminationGracePeriodSeconds: 0, so containers of its pods may still run; the claims are kept undrained", p.Policy.Spec.StatefulSetRef.Name)
 		}
@@ -221,8 +227,8 @@ func (p *planner) accepted() Condition {
 func (e *evidence) orphanedSince() metav1.Time {
 	since := metav1.NewTime(e.now.UTC().Truncate(time.Second))
 	last := e.Policy.Status.StatefulSet
-	unbroken := last != nil && e.StatefulSet != nil && last.UID == string(e.StatefulSet.UID) && e.StatefulSet.Generation-ptr.Deref(last.Generation, 0) <= 1
-	if e.StatefulSet == nil || unbroken {
+	unbroken := last != nil && e.Target.Exists() && last.UID == string(e.Target.UID) && e.Target.Generation-ptr.Deref(last.Generation, 0) <= 1
+	if !e.Target.Exists() || unbroken {
 		if entry := find(e.Policy.Status.Drains, e.number); entry != nil && entry.OrphanedTime != nil {
 			since = *entry.OrphanedTime
 		}
@@ -245,17 +251,16 @@ func (e *evidence) oldEnough() time.Time {
 
 // remaining returns how many ready replicas could take the data. While a scale-down is under way, pods that are about to be
 // deleted still count as ready in the StatefulSet's status, hence the minimum.
-func (p *planner) remaining() int32 {
-	if p.StatefulSet == nil {
-		return 0
-	}
-	return min(p.StatefulSet.Status.ReadyReplicas, Replicas(p.StatefulSet))
-}
+func (p *planner) remaining() int32 { return min(p.Target.ReadyReplicas, p.Target.Replicas) }
 
 // untilAsked returns when the rule that keeps a kept orphan from being drained once more ends by time alone; 0 if it doesn't.
 func (e *evidence) untilAsked() time.Duration {
 	switch {
 	case anyOf(unasked)(e):
+		return 0
+	case notAsked(e):
+		return recheck
+	case notAccepted(e):
 		return 0
 	case young(e):
 		return e.oldEnough().Sub(e.now)

@@ -369,7 +369,7 @@ var _ = Describe("An annotated StatefulSet", func() {
 		w.runningJob(1)
 	})
 
-	It("is drained with what its annotation says now, whatever the cache says", func() {
+	It("is never drained with what only the cache says of its annotation", func() {
 		w.statefulSet(2, withAnnotation(scaledown, drainWith("first")))
 		accepted()
 		stale := w.set.DeepCopy()
@@ -381,8 +381,12 @@ var _ = Describe("An annotated StatefulSet", func() {
 		w.scale(1)
 		Eventually(w.drainOf(managed, 1)).Should(Equal("Waiting/InvalidTemplate"))
 		Consistently(func() *corev1.Pod { return w.lock(1) }).Should(BeNil())
-		By("an edit that it has not heard of")
+		By("an edit that it has not heard of, so that the API server was not asked about it")
 		w.annotate(scaledown, drainWith("second"))
+		Eventually(w.drainOf(managed, 1)).Should(Equal("Waiting/PreflightFailed"))
+		Consistently(func() *corev1.Pod { return w.lock(1) }).Should(BeNil())
+		By("the cache hears of the edit")
+		operatorGate.freeze(w.namespace, nil)
 		Expect(images([]batchv1.Job{*w.runningJob(1)})).To(Equal([]string{"second"}))
 	})
 

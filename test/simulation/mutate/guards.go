@@ -17,16 +17,16 @@ limitations under the License.
 package main
 
 const (
-	act      = "internal/controller/act.go"
-	markFile = "internal/claims/mark.go"
-	decide   = "internal/plan/decide.go"
-	evidence = "internal/plan/evidence.go"
-	gather   = "internal/controller/gather.go"
-	jobFile  = "internal/plan/job.go"
-	marks    = "internal/plan/marks.go"
-	planFile = "internal/plan/plan.go"
-	buildJob = "internal/build/job.go"
-	lockFile = "internal/build/lock.go"
+	act       = "internal/controller/act.go"
+	markFile  = "internal/claims/mark.go"
+	decide    = "internal/plan/decide.go"
+	evidence  = "internal/plan/evidence.go"
+	gather    = "internal/controller/gather.go"
+	jobFile   = "internal/plan/job.go"
+	marks     = "internal/plan/marks.go"
+	planFile  = "internal/plan/plan.go"
+	jobObject = "internal/objects/job.go"
+	lockFile  = "internal/objects/lock.go"
 
 	attempts  = "internal/plan/attempt.go"
 	preflight = "internal/controller/preflight.go"
@@ -62,12 +62,12 @@ var guards = []guard{
 
 	// What the Job and the lock are made of.
 	{name: "the lock has the pod's name", edits: []edit{
-		{lockFile, "Name:      podName(set, ordinal),", `Name:      "lock-" + podName(set, ordinal),`},
-		{planFile, `if pod.Name == fmt.Sprintf("%s-%d", p.identity.Name, number) {`, `if pod.Name == fmt.Sprintf("lock-%s-%d", p.identity.Name, number) {`},
+		{lockFile, "Name:      target.PodName(ordinal),", `Name:      "lock-" + target.PodName(ordinal),`},
+		{planFile, "if pod.Name == p.Target.PodName(number) {", `if pod.Name == "lock-"+p.Target.PodName(number) {`},
 	}},
 	{name: "the lock's finalizer", edits: []edit{{lockFile, "Finalizers:      []string{drainv1alpha1.LockFinalizer},", ""}}},
-	{name: "the drain pod's gate", edits: []edit{{buildJob, "template.Spec.SchedulingGates = append(template.Spec.SchedulingGates, corev1.PodSchedulingGate{Name: drainv1alpha1.DrainSchedulingGate})", ""}}},
-	{name: "podReplacementPolicy Failed", unneeded: "backed up by letting one pod run at a time; both away: see below", edits: []edit{{buildJob, "PodReplacementPolicy: ptr.To(batchv1.Failed),", ""}}},
+	{name: "the drain pod's gate", edits: []edit{{jobObject, "template.Spec.SchedulingGates = append(template.Spec.SchedulingGates, corev1.PodSchedulingGate{Name: drainv1alpha1.DrainSchedulingGate})", ""}}},
+	{name: "podReplacementPolicy Failed", unneeded: "backed up by letting one pod run at a time; both away: see below", edits: []edit{{jobObject, "PodReplacementPolicy: ptr.To(batchv1.Failed),", ""}}},
 	{name: "the lock's UID in the Job's name", edits: []edit{{evidence, `fmt.Fprintf(hash, "%s/%d/%s/%d", policy, ordinal, lock, attempt)`, `fmt.Fprintf(hash, "%s/%d/%d", policy, ordinal, attempt)`}}},
 	{name: "the claims' UIDs in the Job's name", edits: []edit{{evidence, `fmt.Fprintf(hash, "/%s", uid)`, `_ = uid`}}},
 	{name: "the Job's name as evidence", edits: []edit{{planFile, "if attempt == 0 || orphaned(job) || job.Name != p.jobName(o, attempt) {", "if attempt == 0 {"}}},
@@ -85,10 +85,10 @@ var guards = []guard{
 		return true
 	}
 	return m`}}},
-	{name: "marks don't hold for an ordinal in range", edits: []edit{{marks, "p.StatefulSet.DeletionTimestamp == nil && !o.inRange", "p.StatefulSet.DeletionTimestamp == nil"}}},
+	{name: "marks don't hold for an ordinal in range", edits: []edit{{marks, "return p.Target.Excludes(o.number)", "return p.Target.Stands()"}}},
 	{name: "the controller has seen the generation on a mark", edits: []edit{
 		{marks, "if stays && p.Policy.DeletionTimestamp == nil && p.awaitController(d) {", "if false {"},
-		{marks, "case stays && p.StatefulSet.Status.ObservedGeneration >= p.StatefulSet.Generation:", "case stays:"},
+		{marks, "case stays && !p.Target.Behind():", "case stays:"},
 	}},
 	{name: "a use after the Job's end is drained again", edits: []edit{{marks, "known && since != nil && since.After(latest) {", "known && o == nil && since.After(latest) {"}}},
 	{name: "the success of a pod that was told to end isn't believed", edits: []edit{{proofFile, "case pod.DeletionTimestamp != nil:", `case pod.Name == "":`}}},
@@ -127,8 +127,8 @@ var guards = []guard{
 	{name: "no probes when exit codes are believed", edits: []edit{{proofFile, "		true, probes,", "		true, deadline,"}}},
 	{name: "no limits of local storage when exit codes are believed", edits: []edit{{proofFile, "		true, sizeLimits,", "		true, deadline,"}}},
 	{name: "drain pods have a grace period", edits: []edit{{proofFile, "		false, zeroGracePeriod,", "		true, deadline,"}}},
-	{name: "the StatefulSet's pods have a grace period", edits: []edit{{planFile, "case ptr.Deref(set.Spec.Template.Spec.TerminationGracePeriodSeconds, 1) == 0:", "case set == nil:"}}},
-	{name: "the pods of a StatefulSet that is gone had a grace period", edits: []edit{{wait, "if ptr.Deref(p.Policy.Status.StatefulSet.TerminationGracePeriodSeconds, 1) == 0 {", "if p == nil {"}}},
+	{name: "the StatefulSet's pods have a grace period", edits: []edit{{planFile, "case p.Target.ZeroGracePeriod():", "case !p.Target.Exists():"}}},
+	{name: "the pods of a StatefulSet that is gone had a grace period", edits: []edit{{wait, "if p.Target.ZeroGracePeriod() {", "if p == nil {"}}},
 	{name: "containers that something adds are refused", unneeded: "one that never ends keeps the pod from ending, and leaves no receipt", edits: []edit{{proofFile, "		false, addedContainers,", "		true, deadline,"}}},
 	{name: "the answer to a dry run is read", unneeded: "backed up by looks at the pod before it is ungated and once it has succeeded; what a gate that is gone does: see below", edits: []edit{
 		{preflight, "; len(problems) > 0 {\n		return \"A webhook changes", "; len(problems) > 1000 {\n		return \"A webhook changes"},
@@ -179,7 +179,7 @@ var guards = []guard{
 		{decide, "if terminal(pod) || (o.job != nil", "if o != nil || terminal(pod) || (o.job != nil"},
 	}},
 	{name: "podReplacementPolicy Failed, and one drain pod at a time is let run", edits: []edit{
-		{buildJob, "PodReplacementPolicy: ptr.To(batchv1.Failed),", ""},
+		{jobObject, "PodReplacementPolicy: ptr.To(batchv1.Failed),", ""},
 		{jobFile, "if pods.gated != nil && !pods.alive && !pods.succeeded &&", "if pods.gated != nil && !pods.succeeded &&"},
 	}},
 	{name: "writing to the lock before a claim is deleted", edits: []edit{{act, "		if err := r.noteDeletion(ctx, drain.Lock, step.Delete); err != nil {", "		if err := error(nil); err != nil {"}}},

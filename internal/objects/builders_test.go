@@ -14,15 +14,17 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package build
+package objects
 
 import (
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
 var attempt = Attempt{Job: "web-2-drain-abc", Ordinal: 2, Number: 3, LockUID: "lock"}
@@ -42,9 +44,9 @@ func makePolicy(change ...func(*drainv1alpha1.DrainPolicy)) *drainv1alpha1.Drain
 	return policy
 }
 
-// makeSet returns a StatefulSet whose pods have all that a drain may take over, and a
+// makeTarget returns a StatefulSet whose pods have all that a drain may take over, and a
 // ServiceAccount, which it may not.
-func makeSet(change ...func(*appsv1.StatefulSet)) *appsv1.StatefulSet {
+func makeTarget(change ...func(*appsv1.StatefulSet)) statefulset.Target {
 	set := &appsv1.StatefulSet{
 		ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: "set"},
 		Spec: appsv1.StatefulSetSpec{
@@ -70,5 +72,18 @@ func makeSet(change ...func(*appsv1.StatefulSet)) *appsv1.StatefulSet {
 	for _, c := range change {
 		c(set)
 	}
-	return set
+	return statefulset.Of(set)
+}
+
+// jobOf, lockOf and hashOf are for a policy whose template is its own.
+func jobOf(policy *drainv1alpha1.DrainPolicy, target statefulset.Target, attempt Attempt) *batchv1.Job {
+	return Job(policy, &policy.Spec.Template, target, attempt)
+}
+
+func lockOf(policy *drainv1alpha1.DrainPolicy, target statefulset.Target, ordinal int32) *corev1.Pod {
+	return Lock(policy, &policy.Spec.Template, target, ordinal)
+}
+
+func hashOf(policy *drainv1alpha1.DrainPolicy, target statefulset.Target) string {
+	return TemplateHash(policy, &policy.Spec.Template, target)
 }

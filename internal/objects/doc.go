@@ -14,10 +14,10 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-// Package build makes the two objects that the operator creates, the Job and the lock,
+// Package objects makes the two objects that the operator creates, the Job and the lock,
 // from a policy and its StatefulSet. It is pure: no client, no clock.
 //
 // It promises that whatever a template says itself is kept as it is, with two
 // exceptions that the protocol needs: the operator's own labels and annotations, and
 // the volumes of the claims.
-package build
+package objects

@@ -14,12 +14,11 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package build
+package objects
 
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -31,6 +30,7 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
 // withMetadata gives the template labels and annotations, some of them the operator's own.
@@ -41,7 +41,7 @@ func withMetadata(policy *drainv1alpha1.DrainPolicy) {
 
 func TestTheTemplatesMetadataReachesJobAndPod(t *testing.T) {
 	policy := makePolicy(withMetadata)
-	job := Job(policy, makeSet(), attempt)
+	job := jobOf(policy, makeTarget(), attempt)
 	wantLabels := map[string]string{
 		"kueue.x-k8s.io/queue-name":  "drains",
 		drainv1alpha1.PolicyUIDLabel: "policy",
@@ -53,7 +53,7 @@ func TestTheTemplatesMetadataReachesJobAndPod(t *testing.T) {
 		"example.com/team":                   "shop",
 		drainv1alpha1.PolicyAnnotation:       "empty-web",
 		drainv1alpha1.LockAnnotation:         "lock",
-		drainv1alpha1.TemplateHashAnnotation: TemplateHash(policy, makeSet()),
+		drainv1alpha1.TemplateHashAnnotation: hashOf(policy, makeTarget()),
 		drainv1alpha1.ProofAnnotation:        "Receipt",
 	}
 	pod := Pod(job)
@@ -78,7 +78,7 @@ func TestJobIsThePolicysAndRunsOnePodAtATime(t *testing.T) {
 			PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{Action: batchv1.PodFailurePolicyActionFailJob}}},
 		}
 	})
-	job := Job(policy, makeSet(), attempt)
+	job := jobOf(policy, makeTarget(), attempt)
 	owner := []metav1.OwnerReference{{
 		APIVersion: "drain.statefulset.dev/v1alpha1", Kind: "DrainPolicy", Name: "empty-web", UID: "policy", Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
 	}}
@@ -106,13 +106,29 @@ func TestDrainPodsAreGatedBesideTheTemplatesOwnGates(t *testing.T) {
 		p.Spec.Template.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "example.com/later"}}
 	})
 	want := []corev1.PodSchedulingGate{{Name: "example.com/later"}, {Name: drainv1alpha1.DrainSchedulingGate}}
-	if diff := cmp.Diff(want, Job(policy, makeSet(), attempt).Spec.Template.Spec.SchedulingGates); diff != "" {
+	if diff := cmp.Diff(want, jobOf(policy, makeTarget(), attempt).Spec.Template.Spec.SchedulingGates); diff != "" {
 		t.Errorf("gates (-want +got):\n%s", diff)
 	}
 }
 
+func TestTheGivenTemplateCountsAndNotThePolicys(t *testing.T) {
+	policy, given := makePolicy(), makePolicy().Spec.Template
+	given.Spec.Containers[0].Image = "annotation:1"
+	policy.Spec.Template = corev1.PodTemplateSpec{}
+	job := Job(policy, &given, makeTarget(), attempt)
+	if got := job.Spec.Template.Spec.Containers[0].Image; got != "annotation:1" {
+		t.Errorf("the Job's image = %q, want the given template's", got)
+	}
+	if got := Lock(policy, &given, makeTarget(), 2).Spec.Containers[0].Image; got != "annotation:1" {
+		t.Errorf("the lock's image = %q, want the given template's", got)
+	}
+	if got, want := job.Annotations[drainv1alpha1.TemplateHashAnnotation], TemplateHash(policy, &given, makeTarget()); got != want || want == hashOf(policy, makeTarget()) {
+		t.Errorf("the hash is %s, want that of the given template, %s", got, want)
+	}
+}
+
 func TestPodIsWhatTheJobWouldMake(t *testing.T) {
-	job := Job(makePolicy(), makeSet(), attempt)
+	job := jobOf(makePolicy(), makeTarget(), attempt)
 	pod := Pod(job)
 	if pod.Namespace != "shop" || pod.Name != "" || pod.GenerateName != "web-2-drain-abc-" {
 		t.Errorf("the pod is %s/%s, generated from %q, want shop/, from web-2-drain-abc-", pod.Namespace, pod.Name, pod.GenerateName)
@@ -131,7 +147,7 @@ func TestEveryClaimTemplateIsAVolume(t *testing.T) {
 		p.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
 	})
 	got := map[string]string{}
-	for _, volume := range Job(policy, makeSet(), attempt).Spec.Template.Spec.Volumes {
+	for _, volume := range jobOf(policy, makeTarget(), attempt).Spec.Template.Spec.Volumes {
 		got[volume.Name] = ""
 		if volume.PersistentVolumeClaim != nil {
 			got[volume.Name] = fmt.Sprintf("%s, read-only: %t", volume.PersistentVolumeClaim.ClaimName, volume.PersistentVolumeClaim.ReadOnly)
@@ -151,8 +167,8 @@ func TestEnvironmentComesFirstAndYieldsToTheTemplates(t *testing.T) {
 		}
 		p.Spec.Template.Spec.Containers = append(p.Spec.Template.Spec.Containers, corev1.Container{Name: "sidecar"})
 	})
-	set := makeSet(func(s *appsv1.StatefulSet) { s.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: 5} })
-	spec := Job(policy, set, Attempt{Job: "web-7-drain-abc", Ordinal: 7, Number: 3}).Spec.Template.Spec
+	set := makeTarget(func(s *appsv1.StatefulSet) { s.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: 5} })
+	spec := jobOf(policy, set, Attempt{Job: "web-7-drain-abc", Ordinal: 7, Number: 3}).Spec.Template.Spec
 
 	full := []corev1.EnvVar{
 		{Name: "DRAIN_STATEFULSET", Value: "web"},
@@ -179,39 +195,10 @@ func TestEnvironmentComesFirstAndYieldsToTheTemplates(t *testing.T) {
 	}
 }
 
-func TestPeersAreTheReplicasThatRemain(t *testing.T) {
-	tests := map[string]struct {
-		set    *appsv1.StatefulSet
-		except int32
-		want   []string
-	}{
-		"out of range":         {set: makeSet(), except: 2, want: []string{"web-0.web-peers.shop.svc", "web-1.web-peers.shop.svc"}},
-		"back in range":        {set: makeSet(), except: 1, want: []string{"web-0.web-peers.shop.svc"}},
-		"from another ordinal": {set: makeSet(func(s *appsv1.StatefulSet) { s.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: 3} }), except: 0, want: []string{"web-3.web-peers.shop.svc", "web-4.web-peers.shop.svc"}},
-		"no Service":           {set: makeSet(func(s *appsv1.StatefulSet) { s.Spec.ServiceName = "" }), except: 2, want: []string{"web-0", "web-1"}},
-		"unset replicas":       {set: makeSet(func(s *appsv1.StatefulSet) { s.Spec.Replicas = nil }), except: 2, want: []string{"web-0.web-peers.shop.svc"}},
-		"scaled to zero":       {set: makeSet(func(s *appsv1.StatefulSet) { s.Spec.Replicas = ptr.To[int32](0) }), except: 2},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, Peers(tc.set, tc.except)); diff != "" {
-				t.Errorf("peers (-want +got):\n%s", diff)
-			}
-		})
-	}
-	t.Run("too many for one variable", func(t *testing.T) {
-		set := makeSet(func(s *appsv1.StatefulSet) { s.Spec.Replicas = ptr.To[int32](1 << 30) })
-		got := strings.Join(Peers(set, 0), ",")
-		if len(got) < maxPeers-64 || len(got) > maxPeers+64 {
-			t.Errorf("the peers take %d bytes, want about %d", len(got), maxPeers)
-		}
-	})
-}
-
 func TestTheDrainTakesOverWhatTheTemplateLeavesOut(t *testing.T) {
-	set := makeSet()
-	from := set.Spec.Template.Spec
-	got := Job(makePolicy(), set, attempt).Spec.Template.Spec
+	set := makeTarget()
+	from := set.PodDefaults
+	got := jobOf(makePolicy(), set, attempt).Spec.Template.Spec
 	want := corev1.PodSpec{
 		SecurityContext: from.SecurityContext, Tolerations: from.Tolerations, NodeSelector: from.NodeSelector, ImagePullSecrets: from.ImagePullSecrets,
 		PriorityClassName: "high", SchedulerName: "mine", RuntimeClassName: ptr.To("gvisor"),
@@ -223,8 +210,8 @@ func TestTheDrainTakesOverWhatTheTemplateLeavesOut(t *testing.T) {
 		t.Errorf("spec (-want +got):\n%s", diff)
 	}
 	*got.RuntimeClassName, *got.SecurityContext.FSGroup, got.NodeSelector["disks"], got.Tolerations[0].Key, got.ImagePullSecrets[0].Name = "x", 0, "x", "x", "x"
-	if diff := cmp.Diff(makeSet(), set); diff != "" {
-		t.Errorf("the Job shares parts of the StatefulSet (-before +after):\n%s", diff)
+	if diff := cmp.Diff(makeTarget(), set); diff != "" {
+		t.Errorf("the Job shares parts of the target (-before +after):\n%s", diff)
 	}
 }
 
@@ -241,7 +228,7 @@ func TestTheTemplateIsNeverOverridden(t *testing.T) {
 		RestartPolicy:      corev1.RestartPolicyNever,
 	}
 	policy := makePolicy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec = *theirs.DeepCopy() })
-	got := Job(policy, makeSet(), attempt).Spec.Template.Spec
+	got := jobOf(policy, makeTarget(), attempt).Spec.Template.Spec
 	got.Volumes, got.SchedulingGates = nil, nil
 	if diff := cmp.Diff(theirs, got); diff != "" {
 		t.Errorf("spec (-template's +Job's):\n%s", diff)
@@ -266,7 +253,7 @@ func TestIdentityOfAStatefulSetPod(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			spec := Job(makePolicy(tc.changes...), makeSet(), attempt).Spec.Template.Spec
+			spec := jobOf(makePolicy(tc.changes...), makeTarget(), attempt).Spec.Template.Spec
 			if spec.Hostname != tc.wantHostname || spec.Subdomain != tc.wantSubdomain {
 				t.Errorf("hostname, subdomain = %q, %q, want %q, %q", spec.Hostname, spec.Subdomain, tc.wantHostname, tc.wantSubdomain)
 			}
@@ -278,7 +265,7 @@ func TestOnlyLabelsAndAnnotationsAreTheTemplatesToGive(t *testing.T) {
 	policy := makePolicy(func(p *drainv1alpha1.DrainPolicy) {
 		p.Spec.Template.Name, p.Spec.Template.Namespace, p.Spec.Template.Finalizers = "x", "elsewhere", []string{"example.com/never"}
 	})
-	template := Job(policy, makeSet(), attempt).Spec.Template
+	template := jobOf(policy, makeTarget(), attempt).Spec.Template
 	if template.Name != "" || template.Namespace != "" || template.Finalizers != nil {
 		t.Errorf("the pods would get name %q, namespace %q and finalizers %v", template.Name, template.Namespace, template.Finalizers)
 	}
@@ -301,7 +288,7 @@ func TestRestartPolicyIsOneThatJobsTake(t *testing.T) {
 			policy := makePolicy(func(p *drainv1alpha1.DrainPolicy) {
 				p.Spec.Template.Spec.RestartPolicy, p.Spec.Job.PodFailurePolicy = tc.template, tc.policy
 			})
-			if got := Job(policy, makeSet(), attempt).Spec.Template.Spec.RestartPolicy; got != tc.want {
+			if got := jobOf(policy, makeTarget(), attempt).Spec.Template.Spec.RestartPolicy; got != tc.want {
 				t.Errorf("restartPolicy = %s, want %s", got, tc.want)
 			}
 		})
@@ -311,7 +298,7 @@ func TestRestartPolicyIsOneThatJobsTake(t *testing.T) {
 func TestTemplateHash(t *testing.T) {
 	type policyChange = func(*drainv1alpha1.DrainPolicy)
 	type setChange = func(*appsv1.StatefulSet)
-	base := TemplateHash(makePolicy(), makeSet())
+	base := hashOf(makePolicy(), makeTarget())
 	tests := map[string]struct {
 		policy   policyChange
 		set      setChange
@@ -338,20 +325,20 @@ func TestTemplateHash(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			policy, set := makePolicy(), makeSet()
+			policy, set := makePolicy(), makeTarget()
+			if tc.set != nil {
+				set = makeTarget(tc.set)
+			}
 			if tc.policy != nil {
 				tc.policy(policy)
 			}
-			if tc.set != nil {
-				tc.set(set)
-			}
-			if got := TemplateHash(policy, set); (got == base) != tc.wantSame {
+			if got := hashOf(policy, set); (got == base) != tc.wantSame {
 				t.Errorf("the hash stays the same: %t, want %t", got == base, tc.wantSame)
 			}
 		})
 	}
-	if got := TemplateHash(makePolicy(), nil); got == base || len(got) != 16 {
-		t.Errorf("the hash without StatefulSet is %q, want another of 16 characters", got)
+	if got := hashOf(makePolicy(), statefulset.Target{}); got == base || len(got) != 16 {
+		t.Errorf("the hash without a StatefulSet is %q, want another of 16 characters", got)
 	}
 }
 
@@ -363,23 +350,22 @@ func TestNothingWritesToItsInputs(t *testing.T) {
 		p.Spec.Template.Spec.SchedulingGates = make([]corev1.PodSchedulingGate, 1, 8)
 		p.Spec.Template.Spec.Containers[0].Env = append(make([]corev1.EnvVar, 0, 32), corev1.EnvVar{Name: "DRAIN_PEERS"})
 	}
-	policy, set := makePolicy(fill), makeSet()
-	job := Job(policy, set, attempt)
+	policy, set := makePolicy(fill), makeTarget()
+	job := jobOf(policy, set, attempt)
 	Pod(job)
-	Lock(policy, set, 2)
-	TemplateHash(policy, set)
-	Peers(set, 2)
+	lockOf(policy, set, 2)
+	hashOf(policy, set)
 	if diff := cmp.Diff(makePolicy(fill), policy); diff != "" {
 		t.Errorf("the policy changed (-before +after):\n%s", diff)
 	}
-	if diff := cmp.Diff(makeSet(), set); diff != "" {
+	if diff := cmp.Diff(makeTarget(), set); diff != "" {
 		t.Errorf("the StatefulSet changed (-before +after):\n%s", diff)
 	}
 	spare := policy.Spec.Template.Spec
 	if spare.Volumes[:2][1].Name != "" || spare.SchedulingGates[:2][1].Name != "" || spare.Containers[0].Env[:2][1].Name != "" {
 		t.Error("something was appended behind the policy's slices")
 	}
-	if diff := cmp.Diff(job, Job(policy, set, attempt)); diff != "" {
+	if diff := cmp.Diff(job, jobOf(policy, set, attempt)); diff != "" {
 		t.Errorf("the same attempt makes two Jobs:\n%s", diff)
 	}
 }

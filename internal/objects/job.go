@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package build
+package objects
 
 import (
 	"cmp"
@@ -27,7 +27,6 @@ import (
 	"strconv"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,9 +34,9 @@ import (
 	"k8s.io/utils/ptr"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
-	"github.com/statefulset-dev/drain-operator/internal/claims"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 	"github.com/statefulset-dev/drain-operator/internal/proof"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
 // Attempt names one attempt of one ordinal's drain.
@@ -52,15 +51,15 @@ type Attempt struct {
 	LockUID types.UID
 }
 
-// Job returns the Job of an attempt.
-func Job(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, attempt Attempt) *batchv1.Job {
-	template := podTemplate(policy, set)
-	addClaims(&template.Spec, set, attempt.Ordinal)
+// Job returns the Job of an attempt. The template that is given need not be the policy's own: see spec.templateFrom.
+func Job(policy *drainv1alpha1.DrainPolicy, given *corev1.PodTemplateSpec, target statefulset.Target, attempt Attempt) *batchv1.Job {
+	template := podTemplate(policy, given, target)
+	addClaims(&template.Spec, target, attempt.Ordinal)
 	if policy.Spec.Identity == drainv1alpha1.IdentityStatefulSetPod {
-		template.Spec.Hostname = cmp.Or(template.Spec.Hostname, podName(set, attempt.Ordinal))
-		template.Spec.Subdomain = cmp.Or(template.Spec.Subdomain, set.Spec.ServiceName)
+		template.Spec.Hostname = cmp.Or(template.Spec.Hostname, target.PodName(attempt.Ordinal))
+		template.Spec.Subdomain = cmp.Or(template.Spec.Subdomain, target.ServiceName)
 	}
-	addEnvironment(&template.Spec, set, attempt)
+	addEnvironment(&template.Spec, target, attempt)
 
 	own := map[string]string{
 		drainv1alpha1.PolicyUIDLabel: string(policy.UID),
@@ -71,7 +70,7 @@ func Job(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, attempt Att
 	notes := map[string]string{
 		drainv1alpha1.PolicyAnnotation:       policy.Name,
 		drainv1alpha1.LockAnnotation:         string(attempt.LockUID),
-		drainv1alpha1.TemplateHashAnnotation: TemplateHash(policy, set),
+		drainv1alpha1.TemplateHashAnnotation: TemplateHash(policy, given, target),
 		drainv1alpha1.ProofAnnotation:        string(cmp.Or(policy.Spec.Proof, drainv1alpha1.ProofReceipt)),
 	}
 	template.Labels = merge(template.Labels, own)
@@ -116,16 +115,16 @@ func Pod(job *batchv1.Job) *corev1.Pod {
 }
 
 // TemplateHash returns a hash of all that a drain pod is made from and that can change
-// while a drain runs: the policy's template and Job options, and what is taken over from the
+// while a drain runs: the template, the policy's Job options, and what is taken over from the
 // StatefulSet. The number of replicas isn't part of it.
-func TemplateHash(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) string {
+func TemplateHash(policy *drainv1alpha1.DrainPolicy, given *corev1.PodTemplateSpec, target statefulset.Target) string {
 	text, err := json.Marshal(struct {
 		Template corev1.PodTemplateSpec
 		Job      drainv1alpha1.JobOptions
 		Identity drainv1alpha1.Identity
 		Proof    drainv1alpha1.Proof
 		Rules    int
-	}{podTemplate(policy, set), policy.Spec.Job, policy.Spec.Identity, policy.Spec.Proof, proof.Revision})
+	}{podTemplate(policy, given, target), policy.Spec.Job, policy.Spec.Identity, policy.Spec.Proof, proof.Revision})
 	if err != nil {
 		// Both came from JSON.
 		panic(fmt.Sprintf("encoding a pod template: %v", err))
@@ -134,15 +133,13 @@ func TemplateHash(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) st
 	return hex.EncodeToString(sum[:])[:16]
 }
 
-// podTemplate returns the policy's template with what it takes over from the StatefulSet.
+// podTemplate returns the given template with what it takes over from the StatefulSet.
 // A ServiceAccount is never taken over: what a drain may do is for the policy to say.
-func podTemplate(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) corev1.PodTemplateSpec {
-	given := policy.Spec.Template.DeepCopy()
+func podTemplate(policy *drainv1alpha1.DrainPolicy, given *corev1.PodTemplateSpec, target statefulset.Target) corev1.PodTemplateSpec {
+	given = given.DeepCopy()
 	// Finalizers would keep the pods, and a name or namespace isn't the template's to give.
 	template := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: given.Labels, Annotations: given.Annotations}, Spec: given.Spec}
-	if set != nil {
-		inherit(&template.Spec, &set.Spec.Template.Spec)
-	}
+	inherit(&template.Spec, target.PodDefaults.DeepCopy())
 	if template.Spec.RestartPolicy == "" {
 		template.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
 		if policy.Spec.Job.PodFailurePolicy != nil {
@@ -154,56 +151,51 @@ func podTemplate(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) cor
 	return template
 }
 
-func inherit(spec, from *corev1.PodSpec) {
+// inherit takes over what the template leaves unset.
+func inherit(spec *corev1.PodSpec, from *drainv1alpha1.PodDefaults) {
 	if spec.SecurityContext == nil {
-		spec.SecurityContext = from.SecurityContext.DeepCopy()
+		spec.SecurityContext = from.SecurityContext
 	}
 	if spec.Tolerations == nil {
-		spec.Tolerations = slices.Clone(from.Tolerations)
+		spec.Tolerations = from.Tolerations
 	}
 	if spec.NodeSelector == nil {
-		spec.NodeSelector = maps.Clone(from.NodeSelector)
+		spec.NodeSelector = from.NodeSelector
 	}
 	if spec.ImagePullSecrets == nil {
-		spec.ImagePullSecrets = slices.Clone(from.ImagePullSecrets)
+		spec.ImagePullSecrets = from.ImagePullSecrets
 	}
-	if spec.PriorityClassName == "" {
-		spec.PriorityClassName = from.PriorityClassName
+	if spec.RuntimeClassName == nil {
+		spec.RuntimeClassName = from.RuntimeClassName
 	}
-	if spec.SchedulerName == "" {
-		spec.SchedulerName = from.SchedulerName
-	}
-	if spec.RuntimeClassName == nil && from.RuntimeClassName != nil {
-		spec.RuntimeClassName = ptr.To(*from.RuntimeClassName)
-	}
+	spec.PriorityClassName = cmp.Or(spec.PriorityClassName, from.PriorityClassName)
+	spec.SchedulerName = cmp.Or(spec.SchedulerName, from.SchedulerName)
 }
 
 // addClaims adds a volume for every claim of the ordinal, under the name of its template, so
 // that volumeMounts copied from the StatefulSet fit. The planner has refused templates with a
 // volume of such a name.
-func addClaims(spec *corev1.PodSpec, set *appsv1.StatefulSet, ordinal int32) {
-	for i := range set.Spec.VolumeClaimTemplates {
-		template := set.Spec.VolumeClaimTemplates[i].Name
+func addClaims(spec *corev1.PodSpec, target statefulset.Target, ordinal int32) {
+	for _, template := range target.ClaimTemplates {
 		spec.Volumes = append(spec.Volumes, corev1.Volume{
 			Name: template,
 			VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{
-				ClaimName: claims.Name(template, set.Name, ordinal),
+				ClaimName: target.ClaimName(template, ordinal),
 			}},
 		})
 	}
 }
 
-func addEnvironment(spec *corev1.PodSpec, set *appsv1.StatefulSet, attempt Attempt) {
-	start, replicas := plan.Start(set), plan.Replicas(set)
+func addEnvironment(spec *corev1.PodSpec, target statefulset.Target, attempt Attempt) {
 	env := []corev1.EnvVar{
-		{Name: "DRAIN_STATEFULSET", Value: set.Name},
-		{Name: "DRAIN_NAMESPACE", Value: set.Namespace},
+		{Name: "DRAIN_STATEFULSET", Value: target.Name},
+		{Name: "DRAIN_NAMESPACE", Value: target.Namespace},
 		{Name: "DRAIN_ORDINAL", Value: strconv.Itoa(int(attempt.Ordinal))},
-		{Name: "DRAIN_POD_NAME", Value: podName(set, attempt.Ordinal)},
-		{Name: "DRAIN_SERVICE", Value: set.Spec.ServiceName},
-		{Name: "DRAIN_REPLICAS", Value: strconv.Itoa(int(replicas))},
-		{Name: "DRAIN_START_ORDINAL", Value: strconv.Itoa(int(start))},
-		{Name: "DRAIN_PEERS", Value: strings.Join(Peers(set, attempt.Ordinal), ",")},
+		{Name: "DRAIN_POD_NAME", Value: target.PodName(attempt.Ordinal)},
+		{Name: "DRAIN_SERVICE", Value: target.ServiceName},
+		{Name: "DRAIN_REPLICAS", Value: strconv.Itoa(int(target.Replicas))},
+		{Name: "DRAIN_START_ORDINAL", Value: strconv.Itoa(int(target.Start))},
+		{Name: "DRAIN_PEERS", Value: strings.Join(target.Peers(attempt.Ordinal), ",")},
 		{Name: "DRAIN_ATTEMPT", Value: strconv.Itoa(int(attempt.Number))},
 		{Name: proof.ReceiptVariable, Value: plan.Receipt(attempt.Job)},
 	}
@@ -212,31 +204,6 @@ func addEnvironment(spec *corev1.PodSpec, set *appsv1.StatefulSet, attempt Attem
 			containers[i].Env = prepend(env, containers[i].Env)
 		}
 	}
-}
-
-// maxPeers bounds DRAIN_PEERS, in bytes. Linux takes at most 128 KiB for one string of a
-// process's environment (MAX_ARG_STRLEN), and a container with a longer one never starts.
-const maxPeers = 96 * 1024
-
-// Peers returns the host names of the replicas in a StatefulSet's range, other than one of
-// the given ordinal: <pod>.<service>.<namespace>.svc, which resolves through the pod's search
-// list whatever the cluster's domain is. Without a governing Service they are pod names. What
-// goes beyond 96 KiB, at some thousand replicas, is left out.
-func Peers(set *appsv1.StatefulSet, except int32) []string {
-	var peers []string
-	size := 0
-	for ordinal := plan.Start(set); size < maxPeers && plan.InRange(set, ordinal); ordinal++ {
-		if ordinal == except {
-			continue
-		}
-		host := podName(set, ordinal)
-		if set.Spec.ServiceName != "" {
-			host = fmt.Sprintf("%s.%s.%s.svc", host, set.Spec.ServiceName, set.Namespace)
-		}
-		peers = append(peers, host)
-		size += len(host) + 1
-	}
-	return peers
 }
 
 // prepend puts ours before theirs, so that $(DRAIN_ORDINAL) can be used in theirs, and leaves
@@ -249,10 +216,6 @@ func prepend(ours, theirs []corev1.EnvVar) []corev1.EnvVar {
 		}
 	}
 	return append(result, theirs...)
-}
-
-func podName(set *appsv1.StatefulSet, ordinal int32) string {
-	return fmt.Sprintf("%s-%d", set.Name, ordinal)
 }
 
 // merge returns a map with both; ours wins.

@@ -14,32 +14,32 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package build
+package objects
 
 import (
 	"strconv"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
 // Lock returns the lock of an ordinal: a pod with the name of the StatefulSet's own, which
 // never runs. Its labels are outside the StatefulSet's selector and its controller is the
 // policy, so the StatefulSet controller neither adopts nor counts it; its scheduling gate
 // keeps it from every node, and its finalizer from going before the operator lets it.
-func Lock(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, ordinal int32) *corev1.Pod {
+func Lock(policy *drainv1alpha1.DrainPolicy, template *corev1.PodTemplateSpec, target statefulset.Target, ordinal int32) *corev1.Pod {
 	least := corev1.ResourceList{
 		corev1.ResourceCPU:    resource.MustParse("1m"),
 		corev1.ResourceMemory: resource.MustParse("1Mi"),
 	}
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:      podName(set, ordinal),
+			Name:      target.PodName(ordinal),
 			Namespace: policy.Namespace,
 			Labels: map[string]string{
 				drainv1alpha1.PolicyUIDLabel: string(policy.UID),
@@ -56,7 +56,7 @@ func Lock(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, ordinal in
 			// that an image policy which lets the drain in lets its lock in too.
 			Containers: []corev1.Container{{
 				Name:  "lock",
-				Image: policy.Spec.Template.Spec.Containers[0].Image,
+				Image: template.Spec.Containers[0].Image,
 				// No image has it: should a person take the gate off, the drain's own program must not run under this name.
 				Command: []string{"/drain-operator-lock-never-runs"},
 				// Some quotas want both from every pod.

@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package build
+package objects
 
 import (
 	"testing"
@@ -30,8 +30,8 @@ import (
 )
 
 func TestLockHasTheNameOfTheOrdinalsPod(t *testing.T) {
-	policy, set := makePolicy(withMetadata), makeSet()
-	lock := Lock(policy, set, 2)
+	policy, set := makePolicy(withMetadata), makeTarget()
+	lock := lockOf(policy, set, 2)
 	if lock.Name != "web-2" || lock.Namespace != "shop" {
 		t.Errorf("the lock is %s/%s, want shop/web-2", lock.Namespace, lock.Name)
 	}
@@ -48,15 +48,11 @@ func TestLockHasTheNameOfTheOrdinalsPod(t *testing.T) {
 }
 
 func TestTheStatefulSetNeitherSelectsNorAdoptsTheLock(t *testing.T) {
-	set := makeSet(func(s *appsv1.StatefulSet) {
+	set := makeTarget(func(s *appsv1.StatefulSet) {
 		s.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
 	})
-	lock := Lock(makePolicy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Labels = map[string]string{"app": "web"} }), set, 2)
-	selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if selector.Matches(labels.Set(lock.Labels)) {
+	lock := lockOf(makePolicy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Labels = map[string]string{"app": "web"} }), set, 2)
+	if labels.SelectorFromSet(set.MatchLabels).Matches(labels.Set(lock.Labels)) {
 		t.Errorf("labels %v match the StatefulSet's selector", lock.Labels)
 	}
 	if owner := metav1.GetControllerOf(lock); owner == nil || owner.Kind != "DrainPolicy" || owner.UID != "policy" {
@@ -65,7 +61,7 @@ func TestTheStatefulSetNeitherSelectsNorAdoptsTheLock(t *testing.T) {
 }
 
 func TestLockNeverRunsAndGoesOnlyWhenItIsLetGo(t *testing.T) {
-	lock := Lock(makePolicy(), makeSet(), 2)
+	lock := lockOf(makePolicy(), makeTarget(), 2)
 	if diff := cmp.Diff([]string{drainv1alpha1.LockFinalizer}, lock.Finalizers); diff != "" {
 		t.Errorf("finalizers (-want +got):\n%s", diff)
 	}
@@ -89,7 +85,7 @@ func TestLockNeverRunsAndGoesOnlyWhenItIsLetGo(t *testing.T) {
 // TestLockPassesTheRestrictedStandard asks what Pod Security's restricted level asks of a pod
 // (k8s.io/pod-security-admission/policy).
 func TestLockPassesTheRestrictedStandard(t *testing.T) {
-	spec := Lock(makePolicy(), makeSet(), 2).Spec
+	spec := lockOf(makePolicy(), makeTarget(), 2).Spec
 	if len(spec.Containers) != 1 || len(spec.InitContainers)+len(spec.EphemeralContainers) > 0 {
 		t.Fatalf("the lock has containers %v, want one", spec.Containers)
 	}
@@ -115,7 +111,7 @@ func TestLockPassesTheRestrictedStandard(t *testing.T) {
 
 func TestLockAsksForNextToNothing(t *testing.T) {
 	policy := makePolicy()
-	container := Lock(policy, makeSet(), 2).Spec.Containers[0]
+	container := lockOf(policy, makeTarget(), 2).Spec.Containers[0]
 	if container.Image != "drain:1" {
 		t.Errorf("image = %q, want the template's own, which image policies let in", container.Image)
 	}

@@ -1,0 +1,228 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/plan"
+)
+
+var (
+	pods      = schema.GroupResource{Resource: "pods"}
+	forbidden = apierrors.NewForbidden(pods, "store-2", errors.New("exceeded quota"))
+)
+
+// errorsOf are the errors of every class.
+var errorsOf = map[class][]error{
+	done:     {nil},
+	conflict: {apierrors.NewConflict(pods, "x", errors.New("newer")), apierrors.NewAlreadyExists(pods, "x"), fmt.Errorf("%w: it is gone", errChanged)},
+	refused: {
+		forbidden, apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "x", nil), apierrors.NewBadRequest("a webhook says no"),
+		apierrors.NewRequestEntityTooLargeError("too much"), failedRead(forbidden, "listing pods"),
+	},
+	lost: {
+		apierrors.NewTimeoutError("no answer", 1), apierrors.NewServerTimeout(pods, "list", 1), apierrors.NewTooManyRequestsError("later"),
+		apierrors.NewInternalError(errors.New("etcd")), apierrors.NewServiceUnavailable("gone"), apierrors.NewUnauthorized("who?"),
+		apierrors.NewNotFound(pods, "x"), context.DeadlineExceeded, errors.New("connection refused"),
+	},
+}
+
+var classes = []class{done, conflict, refused, lost}
+
+func TestClassifyOneError(t *testing.T) {
+	for _, want := range classes {
+		for _, err := range errorsOf[want] {
+			if got := classify(err); got != want {
+				t.Errorf("classify(%v) = %d, want %d", err, got, want)
+			}
+			if err == nil {
+				continue
+			}
+			if got := classify(fmt.Errorf("ordinal 2: %w", err)); got != want {
+				t.Errorf("classify(a wrapped %v) = %d, want %d", err, got, want)
+			}
+		}
+	}
+}
+
+// TestOutcomeGoesByTheWorstClass takes every pair of classes, in both orders and joined in every way.
+func TestOutcomeGoesByTheWorstClass(t *testing.T) {
+	const next = time.Minute
+	want := map[class]ctrl.Result{done: {RequeueAfter: next}, conflict: {RequeueAfter: cacheLag}, refused: {RequeueAfter: plan.RefusalRecheck}, lost: {}}
+	for _, one := range classes {
+		for _, other := range classes {
+			worst := max(one, other)
+			for _, a := range errorsOf[one] {
+				for _, b := range errorsOf[other] {
+					for name, errs := range map[string][]error{
+						"side by side": {a, b},
+						"joined":       {errors.Join(a, b)},
+						"joined twice": {errors.Join(nil, errors.Join(a), errors.Join(b, nil))},
+					} {
+						result, err := outcome(t.Context(), next, errs...)
+						if result != want[worst] || (err != nil) != (worst == lost) {
+							t.Errorf("%v and %v, %s: %+v and error %v, want %+v, and an error: %t", a, b, name, result, err, want[worst], worst == lost)
+						}
+					}
+					if a == nil || b == nil {
+						continue
+					}
+					if got := classify(fmt.Errorf("looking: %w", errors.Join(fmt.Errorf("one: %w", a), b))); got != worst {
+						t.Errorf("%v and %v, joined and wrapped: class %d, want %d", a, b, got, worst)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestOutcomeOfARefusalLooksAgainEarlierIfSomethingIsDue(t *testing.T) {
+	for next, want := range map[time.Duration]time.Duration{0: plan.RefusalRecheck, time.Second: time.Second, time.Hour: plan.RefusalRecheck} {
+		if result, err := outcome(t.Context(), next, forbidden); err != nil || result.RequeueAfter != want {
+			t.Errorf("next in %v: %+v and %v, want %v", next, result, err, want)
+		}
+	}
+}
+
+// request is for the policy of fullPolicy.
+var request = ctrl.Request{NamespacedName: client.ObjectKey{Namespace: "shop", Name: "store"}}
+
+// statusWrites counts patches of the status of policies.
+func statusWrites(count *int) interceptor.Funcs {
+	return interceptor.Funcs{SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+		*count++
+		return c.SubResource(sub).Patch(ctx, object, patch, options...)
+	}}
+}
+
+// conditionOf returns a condition of the policy, in words.
+func conditionOf(t *testing.T, c client.Client, name string) string {
+	t.Helper()
+	policy := &drainv1alpha1.DrainPolicy{}
+	if err := c.Get(t.Context(), request.NamespacedName, policy); err != nil {
+		t.Fatal(err)
+	}
+	condition := meta.FindStatusCondition(policy.Status.Conditions, name)
+	if condition == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s/%s: %s", condition.Status, condition.Reason, condition.Message)
+}
+
+func TestAReadThatFailsIsShownInReady(t *testing.T) {
+	kept := metav1.Condition{Type: drainv1alpha1.ConditionDrained, Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonNoOrphans, LastTransitionTime: metav1.Unix(5, 0)}
+	for name, tc := range map[string]struct {
+		fails client.ObjectList
+		// live is true for a read past the caches.
+		live bool
+		err  error
+		// wantReady is a part of the condition, or empty if it says nothing of the read.
+		wantReady  string
+		wantResult ctrl.Result
+	}{
+		"claims, without the right": {&corev1.PersistentVolumeClaimList{}, false, forbidden,
+			`Unknown/LookFailed: The operator can't tell whether a scale-down would be drained, because a read failed: listing the claims that StatefulSet "store" may have made: pods "store-2" is forbidden: exceeded quota; restore the operator's ClusterRole`, ctrl.Result{RequeueAfter: plan.RefusalRecheck}},
+		"claims, for a moment":          {&corev1.PersistentVolumeClaimList{}, false, errors.New("no answer"), "may have made: no answer; the operator tries again", ctrl.Result{}},
+		"policies, without the right":   {&drainv1alpha1.DrainPolicyList{}, false, forbidden, "Unknown/LookFailed", ctrl.Result{RequeueAfter: plan.RefusalRecheck}},
+		"pods, live, without the right": {&corev1.PodList{}, true, forbidden, "Unknown/LookFailed", ctrl.Result{RequeueAfter: plan.RefusalRecheck}},
+		"pods, live, for a moment":      {&corev1.PodList{}, true, errors.New("no answer"), "True/Accepted", ctrl.Result{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			writes := 0
+			cluster := fakeCluster(t, statusWrites(&writes), orphanedStore(func(p *drainv1alpha1.DrainPolicy) {
+				p.Status.Conditions = []metav1.Condition{kept}
+			})...)
+			failing := interceptor.NewClient(cluster, interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+				if fmt.Sprintf("%T", list) == fmt.Sprintf("%T", tc.fails) {
+					return tc.err
+				}
+				return c.List(ctx, list, options...)
+			}})
+			r := reconcilerOn(cluster)
+			if tc.live {
+				r.Live = failing
+			} else {
+				r.Client = failing
+			}
+			for range 2 {
+				result, err := r.Reconcile(t.Context(), request)
+				if result != tc.wantResult || (err != nil) != (tc.wantResult == ctrl.Result{}) {
+					t.Errorf("the reconcile ends with %+v and %v, want %+v", result, err, tc.wantResult)
+				}
+			}
+			if got := conditionOf(t, cluster, drainv1alpha1.ConditionReady); !strings.Contains(got, tc.wantReady) {
+				t.Errorf("Ready is %s, want %s in it", got, tc.wantReady)
+			}
+			if got, want := conditionOf(t, cluster, drainv1alpha1.ConditionDrained), fmt.Sprintf("%s/%s: ", kept.Status, kept.Reason); !tc.live && got != want {
+				t.Errorf("Drained is %s, want %s, which was known last", got, want)
+			}
+			if writes > 1 {
+				t.Errorf("the status is written %d times for two reconciles that see the same", writes)
+			}
+			r.Client, r.Live = cluster, cluster
+			if _, err := r.Reconcile(t.Context(), request); err != nil {
+				t.Fatal(err)
+			}
+			if got := conditionOf(t, cluster, drainv1alpha1.ConditionReady); !strings.HasPrefix(got, "True/Accepted") {
+				t.Errorf("Ready is %s when all can be read again", got)
+			}
+		})
+	}
+}
+
+func TestAWriteToThePolicyThatIsRefusedIsShownInStalled(t *testing.T) {
+	allowed := false
+	cluster := fakeCluster(t, interceptor.Funcs{Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+		if _, ok := object.(*drainv1alpha1.DrainPolicy); ok && !allowed {
+			return forbidden
+		}
+		return c.Patch(ctx, object, patch, options...)
+	}}, orphanedStore()...)
+	r := reconcilerOn(cluster)
+	result, err := r.Reconcile(t.Context(), request)
+	if err != nil || result.RequeueAfter != plan.RefusalRecheck {
+		t.Errorf("the reconcile ends with %+v and %v, want another one after %v", result, err, plan.RefusalRecheck)
+	}
+	if got := conditionOf(t, cluster, drainv1alpha1.ConditionStalled); !strings.HasPrefix(got, "True/WriteRefused: ") || !strings.Contains(got, "AddFinalizer") {
+		t.Errorf("Stalled is %q, want True/WriteRefused and what was refused", got)
+	}
+	allowed = true
+	for range 2 {
+		if _, err := r.Reconcile(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := conditionOf(t, cluster, drainv1alpha1.ConditionStalled); !strings.HasPrefix(got, "False/") {
+		t.Errorf("Stalled is %q when the write is allowed again", got)
+	}
+}
