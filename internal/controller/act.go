@@ -100,7 +100,7 @@ func looks(p *plan.Plan) [][]int32 {
 	return each
 }
 
-func renews(step plan.Step) bool { return step.Name() == string(plan.RenewMark) }
+func renews(step plan.Step) bool { return plan.StepName(step) == string(plan.RenewMark) }
 
 // follow takes the step that a live look asks for, and those after it that need no look of their own. A look that is shared
 // with other ordinals is good for renewals alone: alone says that the ordinal needs another.
@@ -121,7 +121,7 @@ func (r *Reconciler) follow(ctx context.Context, live plan.Snapshot, again plan.
 			return false, nil
 		case shared && !renews(decision.Next):
 			return first, nil
-		case !first && !decision.Next.FollowsOn():
+		case !first && !plan.FollowsOn(decision.Next):
 			return false, nil
 		}
 		answer, outcome, err := r.take(ctx, live, decision)
@@ -131,11 +131,11 @@ func (r *Reconciler) follow(ctx context.Context, live plan.Snapshot, again plan.
 			learn(*decision, answer)
 		}
 		if said {
-			log.FromContext(ctx).Info("A step was not carried out", "ordinal", ordinal, "rule", decision.Rule, "step", decision.Next.Name(), "outcome", outcome, "why", err.Error())
+			log.FromContext(ctx).Info("A step was not carried out", "ordinal", ordinal, "rule", decision.Rule, "step", plan.StepName(decision.Next), "outcome", outcome, "why", err.Error())
 			return false, nil
 		}
 		if err != nil {
-			return false, fmt.Errorf("%s: %w", decision.Next.Name(), err)
+			return false, fmt.Errorf("%s: %w", plan.StepName(decision.Next), err)
 		}
 		if answer == nil || shared && len(decision.Claims) == 1 {
 			return false, nil
@@ -233,7 +233,7 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, decision *pla
 
 // tell logs a decision that is about to be carried out.
 func (r *Reconciler) tell(ctx context.Context, policy *drainv1alpha1.DrainPolicy, decision *plan.Drain) {
-	logger := log.FromContext(ctx).WithValues("statefulSet", policy.Spec.StatefulSetRef.Name, "ordinal", decision.Ordinal, "rule", decision.Rule, "step", decision.Next.Name())
+	logger := log.FromContext(ctx).WithValues("statefulSet", policy.Spec.StatefulSetRef.Name, "ordinal", decision.Ordinal, "rule", decision.Rule, "step", plan.StepName(decision.Next))
 	switch step := decision.Next.(type) {
 	case plan.StartJob:
 		logger = logger.WithValues("job", klog.KRef(policy.Namespace, step.Job), "attempt", step.Attempt)
@@ -388,13 +388,13 @@ func (r *Reconciler) releaseAbandonedLock(ctx context.Context, cached *corev1.Po
 			log.FromContext(ctx).Info(decision.Message, "lock", klog.KObj(lock), "policyUID", owner.UID, "rule", decision.Rule)
 			return true, nil
 		}
-		if !first && !decision.Next.FollowsOn() {
+		if !first && !plan.FollowsOn(decision.Next) {
 			return false, nil
 		}
 		answer, _, err := r.take(ctx, live, &decision)
 		if err != nil || answer == nil {
 			// A Job or pod that was told to end is looked for again.
-			return !decision.Next.FollowsOn(), err
+			return !plan.FollowsOn(decision.Next), err
 		}
 		live = live.Seen(answer)
 		if answer.GetUID() == lock.UID {

@@ -92,14 +92,6 @@ func reconcilerOn(cluster client.Client) *Reconciler {
 	}
 }
 
-// stepName returns a step's name, or "".
-func stepName(step plan.Step) string {
-	if step == nil {
-		return ""
-	}
-	return step.Name()
-}
-
 // look returns what a reconcile has in hand before it plans.
 func look(t *testing.T, r *Reconciler) plan.Snapshot {
 	t.Helper()
@@ -172,7 +164,7 @@ func TestALiveLookStartsNothingOnWhatTheCachesSaid(t *testing.T) {
 			cluster := fakeCluster(t, interceptor.Funcs{}, orphanedStore()...)
 			r := reconcilerOn(cluster)
 			cached := look(t, r)
-			if planned := plan.Make(cached, r.Clock.Now()); planned.Drain(2) == nil || stepName(planned.Drain(2).Next) != "AddFinalizer" {
+			if planned := plan.Make(cached, r.Clock.Now()); planned.Drain(2) == nil || plan.StepName(planned.Drain(2).Next) != "AddFinalizer" {
 				t.Fatalf("the caches ask for %+v, want the first step to a lock; the policy is %+v", planned.Drain(2), planned.Ready)
 			}
 			tc.change(t, cluster)
@@ -185,8 +177,8 @@ func TestALiveLookStartsNothingOnWhatTheCachesSaid(t *testing.T) {
 			if decision == nil {
 				decision = &plan.Drain{}
 			}
-			if stepName(decision.Next) != tc.wantStep || decision.Reason != tc.wantReason {
-				t.Errorf("the live look decides on %q (%s: %s), want %q (%s)", stepName(decision.Next), decision.Reason, decision.Message, tc.wantStep, tc.wantReason)
+			if plan.StepName(decision.Next) != tc.wantStep || decision.Reason != tc.wantReason {
+				t.Errorf("the live look decides on %q (%s: %s), want %q (%s)", plan.StepName(decision.Next), decision.Reason, decision.Message, tc.wantStep, tc.wantReason)
 			}
 		})
 	}

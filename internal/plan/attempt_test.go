@@ -53,7 +53,7 @@ func TestAttemptsOutliveTheirJobs(t *testing.T) {
 			}
 			w.job(2, attempt, func(j *batchv1.Job) { j.CreationTimestamp = metav1.NewTime(now) })
 			plan := Make(w.snapshot(), now)
-			if step := stepName(plan.Drain(2).Next); (step == "NoteAttempt") != noted {
+			if step := StepName(plan.Drain(2).Next); (step == "NoteAttempt") != noted {
 				t.Errorf("when the Job is there, the next step is %q, want the lock to remember it: %t", step, noted)
 			}
 		}

@@ -463,14 +463,6 @@ func (w *world) observedBefore() {
 	w.Policy.Status.StatefulSet = plan.Observed
 }
 
-// stepName returns a step's name, or "".
-func stepName(step Step) string {
-	if step == nil {
-		return ""
-	}
-	return step.Name()
-}
-
 // as returns a step as the type that it should be, or an empty one.
 func as[T Step](step Step) T {
 	typed, _ := step.(T)

@@ -53,7 +53,7 @@ func decide(t *testing.T, tests map[string]decision) {
 			w := given(tc.given)
 			plan := Make(w.snapshot(), now)
 			drain := plan.Drain(2)
-			for drain != nil && stepName(drain.Next) != tc.wantStep {
+			for drain != nil && StepName(drain.Next) != tc.wantStep {
 				// The row is about what follows when the lock remembers it.
 				if note, ok := drain.Next.(NoteAttempt); ok && drain.Job != nil && note.Attempt.Failed != nil {
 					note.Attempt.Failed = &noon // When the Job was over.
@@ -71,9 +71,9 @@ func decide(t *testing.T, tests map[string]decision) {
 				}
 				return
 			}
-			if drain.State != tc.wantState || drain.Reason != tc.wantReason || stepName(drain.Next) != tc.wantStep {
+			if drain.State != tc.wantState || drain.Reason != tc.wantReason || StepName(drain.Next) != tc.wantStep {
 				t.Errorf("the decision is %s/%s, next %q, want %s/%s, next %q; it says: %s",
-					drain.State, drain.Reason, stepName(drain.Next), tc.wantState, tc.wantReason, tc.wantStep, drain.Message)
+					drain.State, drain.Reason, StepName(drain.Next), tc.wantState, tc.wantReason, tc.wantStep, drain.Message)
 			}
 			if !strings.Contains(drain.Message, tc.wantSays) || drain.Message == "" {
 				t.Errorf("the message is %q, want %q in it", drain.Message, tc.wantSays)
@@ -746,7 +746,7 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			w.pod("debug", "data-web-2")
 			step := as[WriteMark](new(Make(w.snapshot(), now)).Drain(2).Next)
 			if step.Purpose != ReleaseMark {
-				panic("the release of the lock does not write to the claim first: " + stepName(step))
+				panic("the release of the lock does not write to the claim first: " + StepName(step))
 			}
 			// The operator crashed, and the pod is gone when it looks again.
 			markedBy(step.Mark)(&w.Claims[0])

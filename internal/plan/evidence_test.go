@@ -233,7 +233,7 @@ func TestAPolicyStaysForAsLongAsItIsNeeded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			plan := Make(given(tc.given).snapshot(), now)
 			if stays := plan.Policy.Rule == "policy-needed"; stays != tc.want || (plan.Policy.Next == nil) != tc.want {
-				t.Errorf("rule %s, step %q, want the policy to stay: %t", plan.Policy.Rule, stepName(plan.Policy.Next), tc.want)
+				t.Errorf("rule %s, step %q, want the policy to stay: %t", plan.Policy.Rule, StepName(plan.Policy.Next), tc.want)
 			}
 		})
 	}
@@ -271,8 +271,8 @@ func TestALockWhosePolicyIsGoneIsReleased(t *testing.T) {
 			w := given(tc.given)
 			i := slices.IndexFunc(w.Pods, func(p corev1.Pod) bool { return p.UID == lockUID(2) })
 			got := Abandoned(&w.Pods[i], policyUID, w.snapshot(), now)
-			if got.Rule != tc.wantRule || stepName(got.Next) != tc.wantStep {
-				t.Errorf("rule %s, step %q, want %s, %q", got.Rule, stepName(got.Next), tc.wantRule, tc.wantStep)
+			if got.Rule != tc.wantRule || StepName(got.Next) != tc.wantStep {
+				t.Errorf("rule %s, step %q, want %s, %q", got.Rule, StepName(got.Next), tc.wantRule, tc.wantStep)
 			}
 			if mark, ok := got.Next.(WriteMark); ok && (mark.Mark.LockUID != "" || mark.Mark.ReleasedUID != lockUID(2) || mark.Mark.Generation != 0) {
 				t.Errorf("the mark is %s, want one that is void", mark.Mark)

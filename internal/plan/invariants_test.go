@@ -56,7 +56,7 @@ func TestInvariantsHoldForWhateverTheClusterHolds(t *testing.T) {
 		c.plans()
 		for i := range plan.Drains {
 			reasons[plan.Drains[i].Reason]++
-			steps[stepName(plan.Drains[i].Next)]++
+			steps[StepName(plan.Drains[i].Next)]++
 			c.drain(&plan.Drains[i])
 		}
 		c.status(plan.Status(w.Policy, metav1.NewTime(now)))
@@ -266,7 +266,7 @@ func (c *checker) fail(format string, args ...any) {
 func (c *checker) require(kept bool, d *Drain, promise string) {
 	c.Helper()
 	if !kept {
-		c.fail("%s of ordinal %d (%s: %s) breaks: %s", stepName(d.Next), d.Ordinal, d.Reason, d.Message, promise)
+		c.fail("%s of ordinal %d (%s: %s) breaks: %s", StepName(d.Next), d.Ordinal, d.Reason, d.Message, promise)
 	}
 }
 
@@ -282,7 +282,7 @@ func (c *checker) plans() {
 		if i > 0 && c.plan.Drains[i].Ordinal >= c.plan.Drains[i-1].Ordinal {
 			c.fail("drains are out of order: %d after %d", c.plan.Drains[i].Ordinal, c.plan.Drains[i-1].Ordinal)
 		}
-		if stepName(c.plan.Drains[i].Next) == "TakeLock" {
+		if StepName(c.plan.Drains[i].Next) == "TakeLock" {
 			taken++
 		}
 	}
@@ -302,7 +302,7 @@ func (c *checker) drain(d *Drain) {
 		c.fail("ordinal %d has state %q, reason %q, message %q, want all of them", d.Ordinal, d.State, d.Reason, d.Message)
 	}
 	if d.RetryAfter < 0 || d.RetryAfter > 0 && d.Next != nil {
-		c.fail("ordinal %d has step %q and RetryAfter %v, want one of the two", d.Ordinal, stepName(d.Next), d.RetryAfter)
+		c.fail("ordinal %d has step %q and RetryAfter %v, want one of the two", d.Ordinal, StepName(d.Next), d.RetryAfter)
 	}
 	switch step := d.Next.(type) {
 	case TakeLock:
@@ -379,7 +379,7 @@ func (c *checker) drain(d *Drain) {
 		c.require(c.world.Policy.DeletionTimestamp == nil, d, "the policy stays")
 	case nil:
 	default:
-		c.fail("ordinal %d has a step that no promise is asked of: %s", d.Ordinal, step.Name())
+		c.fail("ordinal %d has a step that no promise is asked of: %s", d.Ordinal, StepName(step))
 	}
 }
 
@@ -426,7 +426,7 @@ func (c *checker) quiet(d *Drain) {
 	for _, pod := range c.drainPods(d.Ordinal) {
 		c.require(hasEnded(&pod), d, "no drain pod of the ordinal is alive")
 	}
-	if n := stepName(d.Next); n == "DeleteLock" || n == "RemoveLockFinalizer" || n == "MarkClaim" {
+	if n := StepName(d.Next); n == "DeleteLock" || n == "RemoveLockFinalizer" || n == "MarkClaim" {
 		return
 	}
 	for i := range c.world.Pods {

@@ -71,7 +71,7 @@ var answers = []struct {
 		return fmt.Sprintf("The API server refuses the drain's Job: %v", err)
 	}},
 	{"", Refused, drainv1alpha1.DrainBlocked, drainv1alpha1.ReasonWriteRefused, func(d *Drain, err error) string {
-		return fmt.Sprintf("The API server refuses step %s of the operator: %v", d.Next.Name(), err)
+		return fmt.Sprintf("The API server refuses step %s of the operator: %v", StepName(d.Next), err)
 	}},
 }
 
@@ -80,7 +80,7 @@ var answers = []struct {
 func (d *Drain) Answer(outcome Outcome, err error) bool {
 	for i := range answers {
 		a := &answers[i]
-		if a.outcome != outcome || a.step != "" && a.step != d.Next.Name() {
+		if a.outcome != outcome || a.step != "" && a.step != StepName(d.Next) {
 			continue
 		}
 		if a.state != "" {

@@ -87,7 +87,7 @@ func (protocol Protocol) Make(snapshot Snapshot, now time.Time) Plan {
 		p.observe(e)
 		drain := protocol.decide(e, e.phase())
 		p.age(&drain, e)
-		takes := drain.Rule == "hold-policy" || drain.Next != nil && drain.Next.Name() == takeLock.step
+		takes := drain.Rule == "hold-policy" || drain.Next != nil && StepName(drain.Next) == takeLock.step
 		if takes {
 			slots = append(slots, e.number)
 		}

@@ -205,8 +205,8 @@ func TestStrandedClaimsAreNamedAndLeftAlone(t *testing.T) {
 	if len(plan.Drains) != 1 || plan.Drains[0].Ordinal != 2 || len(plan.Drains[0].Claims) != 1 {
 		t.Errorf("the plan is about %+v, want nothing but data-web-2", plan.Drains)
 	}
-	if stepName(plan.Drains[0].Next) != "TakeLock" {
-		t.Errorf("the next step is %q, want none to wait for the stranded", stepName(plan.Drains[0].Next))
+	if StepName(plan.Drains[0].Next) != "TakeLock" {
+		t.Errorf("the next step is %q, want none to wait for the stranded", StepName(plan.Drains[0].Next))
 	}
 	status := plan.Status(w.Policy, metav1.NewTime(now))
 	if len(status.StrandedClaims) != 3 || status.StrandedClaims[0] != (drainv1alpha1.ClaimReference{Name: "data-web-0", UID: "uid-of-data-web-0"}) {
@@ -286,7 +286,7 @@ func TestDrainsAreListedFromTheHighestOrdinal(t *testing.T) {
 	plan := Make(w.snapshot(), now)
 	var got []string
 	for i := range plan.Drains {
-		got = append(got, fmt.Sprintf("%d %s", plan.Drains[i].Ordinal, stepName(plan.Drains[i].Next)))
+		got = append(got, fmt.Sprintf("%d %s", plan.Drains[i].Ordinal, StepName(plan.Drains[i].Next)))
 	}
 	if diff := cmp.Diff([]string{"11 TakeLock", "7 TakeLock", "3 ", "2 "}, got); diff != "" {
 		t.Errorf("drains (-want +got):\n%s", diff)

@@ -190,7 +190,7 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainDraining, tell: progress,
 	},
 	{
-		id: "ungate-awaits-user", upholds: "I7", in: underway, when: mayUngateUsed, again: after(recheck),
+		id: "ungate-awaits-user", upholds: "I7", in: underway, when: mayUngateUsed, again: soon,
 		given: "A pod of the Job is gated, none runs, and another pod uses a claim",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayUngateAwaitsUser,
 	},
@@ -226,7 +226,7 @@ var protocol = Protocol{
 		say:   (*evidence).sayInUse,
 	},
 	{
-		id: "mark-awaits-unused", upholds: "I7", in: locked, when: unmarkedInUse, again: after(recheck),
+		id: "mark-awaits-unused", upholds: "I7", in: locked, when: unmarkedInUse, again: soon,
 		given: "The attempt succeeded, and Kubernetes does not report a claim as unused",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonMarkingClaims, say: (*evidence).sayInUse,
 	},
@@ -380,7 +380,7 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellFailure,
 	},
 	{
-		id: "failed-not-asked", in: locked, when: failedNotAsked, again: after(recheck),
+		id: "failed-not-asked", in: locked, when: failedNotAsked, again: soon,
 		given: "The attempt failed, and the API server was not asked about the template and the StatefulSet of now",
 		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellFailedNotAsked,
 	},
@@ -400,7 +400,7 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellBackoff,
 	},
 	{
-		id: "retry-awaits-user", upholds: "I7", in: locked, when: failedInUse, again: after(recheck),
+		id: "retry-awaits-user", upholds: "I7", in: locked, when: failedInUse, again: soon,
 		given: "The attempt failed, and another pod uses a claim",
 		state: drainv1alpha1.DrainFailed, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayAwaitsUser,
 	},
@@ -412,12 +412,12 @@ var protocol = Protocol{
 
 	// What an orphan waits for. With a lock, the lock is released or the first attempt starts.
 	{
-		id: "not-asked", in: unlocked, when: notAsked, again: after(recheck),
+		id: "not-asked", in: unlocked, when: notAsked, again: soon,
 		given: "The API server was not asked about the template and the StatefulSet of now: one of them changed after the preflight",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonPreflightFailed, say: (*evidence).sayNotAsked,
 	},
 	{
-		id: "start-not-asked", in: locked, when: notAsked, again: after(recheck),
+		id: "start-not-asked", in: locked, when: notAsked, again: soon,
 		given: "The API server was not asked about the template and the StatefulSet of now",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonLocked, say: (*evidence).sayNotAsked,
 	},
@@ -447,17 +447,17 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonStatefulSetNotObserved, say: (*evidence).sayBehind,
 	},
 	{
-		id: "lock-of-another", upholds: "I3", in: unlocked, when: lockOfAnother, again: after(recheck),
+		id: "lock-of-another", upholds: "I3", in: unlocked, when: lockOfAnother, again: soon,
 		given: "The lock of another policy stands",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonLockHeld, say: (*evidence).sayLockHeld,
 	},
 	{
-		id: "pod-exists", upholds: "I3", in: unlocked, when: podExists, again: after(recheck),
+		id: "pod-exists", upholds: "I3", in: unlocked, when: podExists, again: soon,
 		given: "The ordinal's own pod exists",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonPodStillExists, say: (*evidence).sayPodExists,
 	},
 	{
-		id: "claim-in-use", upholds: "I7", in: unlocked, when: inUse, again: after(recheck),
+		id: "claim-in-use", upholds: "I7", in: unlocked, when: inUse, again: soon,
 		given: "A pod uses a claim",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayAwaitsUser,
 	},
@@ -482,7 +482,7 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonStarting, say: says("About to take the lock"),
 	},
 	{
-		id: "start-awaits-user", upholds: "I7", in: locked, when: inUse, again: after(recheck),
+		id: "start-awaits-user", upholds: "I7", in: locked, when: inUse, again: soon,
 		given: "Another pod uses a claim",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayAwaitsUser,
 	},

@@ -27,12 +27,26 @@ import (
 
 // Step is one write to the API server. It carries the objects as they were read, whose UID and resourceVersion are the
 // write's preconditions. The actor is a type switch over the types in this file.
-type Step interface {
-	// Name is the step's type, for logs and tables.
-	Name() string
-	// FollowsOn reports whether the step may rest on a look that the operator's own last write has changed, instead of a
-	// look of its own. Its preconditions must then hold everything that it rests on.
-	FollowsOn() bool
+type Step interface{ name() string }
+
+// StepName returns the type of a step, for logs and tables; "" for none.
+func StepName(step Step) string {
+	if step == nil {
+		return ""
+	}
+	return step.name()
+}
+
+// FollowsOn reports whether a step may rest on a look that the operator's own last write has changed, instead of a look of
+// its own.
+func FollowsOn(step Step) bool { return followsOn[StepName(step)] }
+
+// followsOn are the steps whose preconditions hold all that they rest on: the name of a lock, the resourceVersion of a lock or
+// a claim, or the UID of a lock that is being deleted. What runs, and who uses the claims, is looked at again before a Job is
+// created, and before anything that runs is stopped.
+var followsOn = map[string]bool{
+	"TakeLock": true, "NoteAttempt": true, "UngatePod": true, "DeleteClaim": true, "DeleteLock": true, "RemoveLockFinalizer": true,
+	string(MarkClaim): true, string(RenewMark): true, string(VoidMark): true, string(ReleaseMark): true,
 }
 
 type (
@@ -104,38 +118,17 @@ const (
 	ReleaseMark MarkPurpose = "ReleaseMark"
 )
 
-// Name implements Step.
-func (AddFinalizer) Name() string        { return "AddFinalizer" }
-func (RemoveFinalizer) Name() string     { return "RemoveFinalizer" }
-func (TakeLock) Name() string            { return "TakeLock" }
-func (NoteAttempt) Name() string         { return "NoteAttempt" }
-func (NoteJob) Name() string             { return "NoteJob" }
-func (NoteDeletion) Name() string        { return "NoteDeletion" }
-func (StartJob) Name() string            { return "StartJob" }
-func (DeleteJob) Name() string           { return "DeleteJob" }
-func (UngatePod) Name() string           { return "UngatePod" }
-func (DeletePod) Name() string           { return "DeletePod" }
-func (s WriteMark) Name() string         { return string(s.Purpose) }
-func (DeleteClaim) Name() string         { return "DeleteClaim" }
-func (DeleteLock) Name() string          { return "DeleteLock" }
-func (RemoveLockFinalizer) Name() string { return "RemoveLockFinalizer" }
-
-// FollowsOn implements Step.
-//
-// A lock's name is its precondition. A note and a release carry the lock's resourceVersion or name its UID, a mark and the
-// deletion of a claim carry the claim's. What runs, and who uses the claims, is looked at again before a Job is created,
-// and before anything that runs is stopped.
-func (AddFinalizer) FollowsOn() bool        { return false }
-func (RemoveFinalizer) FollowsOn() bool     { return false }
-func (TakeLock) FollowsOn() bool            { return true }
-func (NoteAttempt) FollowsOn() bool         { return true }
-func (NoteJob) FollowsOn() bool             { return false }
-func (NoteDeletion) FollowsOn() bool        { return false }
-func (StartJob) FollowsOn() bool            { return false }
-func (DeleteJob) FollowsOn() bool           { return false }
-func (UngatePod) FollowsOn() bool           { return true }
-func (DeletePod) FollowsOn() bool           { return false }
-func (WriteMark) FollowsOn() bool           { return true }
-func (DeleteClaim) FollowsOn() bool         { return true }
-func (DeleteLock) FollowsOn() bool          { return true }
-func (RemoveLockFinalizer) FollowsOn() bool { return true }
+func (AddFinalizer) name() string        { return "AddFinalizer" }
+func (RemoveFinalizer) name() string     { return "RemoveFinalizer" }
+func (TakeLock) name() string            { return "TakeLock" }
+func (NoteAttempt) name() string         { return "NoteAttempt" }
+func (NoteJob) name() string             { return "NoteJob" }
+func (NoteDeletion) name() string        { return "NoteDeletion" }
+func (StartJob) name() string            { return "StartJob" }
+func (DeleteJob) name() string           { return "DeleteJob" }
+func (UngatePod) name() string           { return "UngatePod" }
+func (DeletePod) name() string           { return "DeletePod" }
+func (DeleteClaim) name() string         { return "DeleteClaim" }
+func (DeleteLock) name() string          { return "DeleteLock" }
+func (RemoveLockFinalizer) name() string { return "RemoveLockFinalizer" }
+func (s WriteMark) name() string         { return string(s.Purpose) }

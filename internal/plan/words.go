@@ -41,9 +41,8 @@ func stopping(why string) func(*evidence) string {
 	return func(e *evidence) string { return fmt.Sprintf("%s; stopping Job %q", why, e.job.Name) }
 }
 
-func after(d time.Duration) func(*evidence) time.Duration {
-	return func(*evidence) time.Duration { return d }
-}
+// soon is when to look again at what no watch tells of.
+func soon(*evidence) time.Duration { return recheck }
 
 func (e *evidence) sayDrainedJobGoing() string {
 	return cmp.Or(e.outcome, "Drained; waiting until the pods of Job "+e.going.Name+" are gone")

@@ -92,7 +92,7 @@ func protocolTable(rows []plan.Row) string {
 }
 
 // invariant is the line of an invariant in internal/plan/doc.go.
-var invariant = regexp.MustCompile(`(?m)^//   - (I\d): (.*)\.$`)
+var invariant = regexp.MustCompile(`(?m)^// {3}- (I\d): (.*)\.$`)
 
 // invariantsTable has a row for each invariant.
 func invariantsTable(t *testing.T, rows []plan.Row) string {
@@ -122,7 +122,7 @@ func invariantsTable(t *testing.T, rows []plan.Row) string {
 		fmt.Fprintf(&table, "| %s: %s | %s |\n", match[1], match[2], strings.Join(rules, ", "))
 	}
 	for _, row := range rows {
-		for _, name := range strings.Split(row.Upholds, ", ") {
+		for _, name := range strings.SplitSeq(row.Upholds, ", ") {
 			if name != "" && !known[name] {
 				t.Errorf("rule %s upholds %s, which internal/plan/doc.go doesn't list", row.Rule, name)
 			}
