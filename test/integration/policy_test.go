@@ -17,6 +17,7 @@ limitations under the License.
 package integration
 
 import (
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -175,6 +176,11 @@ var _ = Describe("The schema", func() {
 		Entry("a negative count", `{"status": {"undrained": -1}}`, "status.undrained"),
 		Entry("a stranded claim without a UID", `{"status": {"strandedClaims": [{"name": "data-store-1"}]}}`, "status.strandedClaims[0].uid: Required value"),
 	)
+
+	It("applies with plain kubectl apply, which keeps it in an annotation, and explains its fields", func() {
+		Expect(w.kubectl("kubectl apply -f " + filepath.Join("..", "..", "config", "crd", "bases"))).To(Succeed())
+		Expect(w.kubectl("kubectl explain drainpolicy.spec.suspend | tr -s ' \\n' ' ' | grep -F 'Running drains continue, and the status still reports orphaned ordinals. Defaults to false.'")).To(Succeed())
+	})
 
 	It("keeps statefulSetRef as it was made", func() {
 		w.policy()
