@@ -435,10 +435,15 @@ type ObservedStatefulSet struct {
 	// +kubebuilder:validation:Minimum=0
 	StartOrdinal *int32 `json:"startOrdinal,omitempty"`
 
-	// replicas is the number of ordinals in the range of the StatefulSet.
+	// replicas is the number of ordinals in the range of the StatefulSet. It is 0 when the StatefulSet is gone.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Replicas *int32 `json:"replicas,omitempty"`
+
+	// lastScaleDownTime is the time when the operator last saw an ordinal leave the range of the StatefulSet.
+	// spec.minOrphanedSeconds counts from it for ordinals that status.drains has no room for.
+	// +optional
+	LastScaleDownTime *metav1.Time `json:"lastScaleDownTime,omitempty"`
 
 	// claimTemplates are the names of the StatefulSet's volumeClaimTemplates. Unset when it has more than 100, because such
 	// a StatefulSet can't be drained.

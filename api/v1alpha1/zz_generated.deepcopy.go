@@ -294,6 +294,10 @@ func (in *ObservedStatefulSet) DeepCopyInto(out *ObservedStatefulSet) {
 		*out = new(int32)
 		**out = **in
 	}
+	if in.LastScaleDownTime != nil {
+		in, out := &in.LastScaleDownTime, &out.LastScaleDownTime
+		*out = (*in).DeepCopy()
+	}
 	if in.ClaimTemplates != nil {
 		in, out := &in.ClaimTemplates, &out.ClaimTemplates
 		*out = make([]string, len(*in))

@@ -280,6 +280,10 @@ func TestDecideWaitsForMinOrphanedSeconds(t *testing.T) {
 			w.Policy.Status.Drains = []drainv1alpha1.DrainStatus{{Ordinal: ptr.To[int32](2), OrphanedTime: &noon}}
 		}
 	}
+	// noRoom makes the status one that has no entry for the ordinal, and in which it is out of range since noon.
+	noRoom := func(w *world) {
+		w.Policy.Status.Drains, w.Policy.Status.StatefulSet.LastScaleDownTime = nil, &noon
+	}
 	waits := func(after time.Duration, build ...func(*world)) decision {
 		return decision{
 			given: all(append([]func(*world){orphan, seconds}, build...)...), wantState: drainv1alpha1.DrainWaiting,
@@ -301,8 +305,19 @@ func TestDecideWaitsForMinOrphanedSeconds(t *testing.T) {
 		"a pod used its claim after that": waits(60*time.Second, remembers(4), func(w *world) {
 			unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(30*time.Second)))(&w.Claims[0])
 		}),
-		"a pod used its claim before that":      waits(30*time.Second, remembers(4), func(w *world) { unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(-time.Hour)))(&w.Claims[0]) }),
-		"a pod uses its claim":                  waits(30*time.Second, remembers(4), func(w *world) { unusedSince(corev1.ConditionFalse, metav1.NewTime(now))(&w.Claims[0]) }),
+		"a pod used its claim before that":           waits(30*time.Second, remembers(4), func(w *world) { unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(-time.Hour)))(&w.Claims[0]) }),
+		"a pod uses its claim":                       waits(30*time.Second, remembers(4), func(w *world) { unusedSince(corev1.ConditionFalse, metav1.NewTime(now))(&w.Claims[0]) }),
+		"no room in the status, out of range before": waits(30*time.Second, remembers(4), noRoom),
+		"no room in the status, in range before": waits(90*time.Second, remembers(4), noRoom, func(w *world) {
+			w.Policy.Status.StatefulSet.Replicas = ptr.To[int32](3)
+		}),
+		"no room in the status, two generations ago": waits(90*time.Second, remembers(2), noRoom),
+		"no room in the status, a claim created later": waits(60*time.Second, remembers(4), noRoom, func(w *world) {
+			w.Claims[0].CreationTimestamp = metav1.NewTime(noon.Add(30 * time.Second))
+		}),
+		"no room in the status, of a StatefulSet that is gone": waits(30*time.Second, remembers(4), noRoom, whenDeleted, func(w *world) {
+			w.StatefulSet, w.Policy.Status.StatefulSet.Replicas = nil, ptr.To[int32](0)
+		}),
 		"long enough":                           starts(remembers(4), later),
 		"not asked for":                         starts(func(w *world) { w.Policy.Spec.MinOrphanedSeconds = nil }),
 		"the lock is held already":              {given: all(lockedOrphan, seconds), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: "StartJob"},

@@ -295,13 +295,39 @@ func (p *planner) jobName(e *evidence, attempt int32) string {
 	return JobName(p.Target.Name, p.Policy.UID, e.number, e.lock.UID, uids, attempt)
 }
 
+// observed returns what the status keeps of the StatefulSet.
 func (p *planner) observed() *drainv1alpha1.ObservedStatefulSet {
+	last, now := p.Policy.Status.StatefulSet, metav1.NewTime(p.now.UTC().Truncate(time.Second))
 	if !p.Target.Exists() {
-		return p.Policy.Status.StatefulSet
+		if last == nil || *last.Replicas == 0 {
+			return last
+		}
+		gone := last.DeepCopy()
+		gone.Replicas, gone.LastScaleDownTime = ptr.To[int32](0), &now
+		return gone
 	}
 	observed := p.Target.Observed()
 	observed.IgnoredAnnotations = p.Target.IgnoredBy(p.Policy)
+	observed.LastScaleDownTime = &now
+	if p.unbroken() && last.LastScaleDownTime != nil && !shrunk(last, observed) {
+		observed.LastScaleDownTime = last.LastScaleDownTime
+	}
 	return observed
+}
+
+// unbroken reports whether the StatefulSet had no generation between the present one and the one in the status, so that no
+// ordinal left the range and came back unseen.
+func (p *planner) unbroken() bool {
+	last := p.Policy.Status.StatefulSet
+	return last != nil && p.Target.Exists() && last.UID == string(p.Target.UID) && p.Target.Generation-ptr.Deref(last.Generation, 0) <= 1
+}
+
+// shrunk reports whether an ordinal of one range is not in another one.
+func shrunk(before, after *drainv1alpha1.ObservedStatefulSet) bool {
+	end := func(set *drainv1alpha1.ObservedStatefulSet) int64 {
+		return int64(*set.StartOrdinal) + int64(*set.Replicas)
+	}
+	return *before.Replicas > 0 && (*after.StartOrdinal > *before.StartOrdinal || end(after) < end(before))
 }
 
 // drainsDeleted says whether the StatefulSet is gone and its ordinals are to be drained.

@@ -296,6 +296,36 @@ func TestDrainsAreListedFromTheHighestOrdinal(t *testing.T) {
 	}
 }
 
+func TestTheStatusRemembersTheLastScaleDown(t *testing.T) {
+	before := metav1.NewTime(noon.Add(-time.Hour))
+	for name, tc := range map[string]struct {
+		given func(*world)
+		want  metav1.Time
+	}{
+		"seen for the first time":        {func(w *world) { w.Policy.Status.StatefulSet = nil }, metav1.NewTime(now)},
+		"nothing changed":                {nil, before},
+		"scaled up":                      {func(w *world) { w.StatefulSet.Spec.Replicas = ptr.To[int32](5) }, before},
+		"scaled down":                    {func(w *world) { w.StatefulSet.Spec.Replicas = ptr.To[int32](1) }, metav1.NewTime(now)},
+		"the first ordinal rose":         {func(w *world) { w.StatefulSet.Spec.Ordinals = ordinals(1) }, metav1.NewTime(now)},
+		"a generation was missed":        {func(w *world) { w.StatefulSet.Generation = 9 }, metav1.NewTime(now)},
+		"another StatefulSet":            {func(w *world) { w.StatefulSet.UID = "another" }, metav1.NewTime(now)},
+		"the StatefulSet is gone":        {func(w *world) { w.StatefulSet = nil }, metav1.NewTime(now)},
+		"it was gone before that, too":   {func(w *world) { w.StatefulSet = nil; w.Policy.Status.StatefulSet.Replicas = ptr.To[int32](0) }, before},
+		"it had no ordinals before that": {func(w *world) { w.Policy.Status.StatefulSet.Replicas = ptr.To[int32](0) }, before},
+	} {
+		w := given(func(w *world) {
+			w.observedBefore()
+			w.Policy.Status.StatefulSet.LastScaleDownTime = &before
+			if tc.given != nil {
+				tc.given(w)
+			}
+		})
+		if got := Make(w.snapshot(), now).Observed.LastScaleDownTime; !got.Equal(&tc.want) {
+			t.Errorf("%s: the last scale-down was at %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
 func TestClaimsOfAStatefulSetThatIsGoneAreRemembered(t *testing.T) {
 	w := given(func(w *world) {
 		w.templates("data", "logs")
@@ -307,7 +337,9 @@ func TestClaimsOfAStatefulSetThatIsGoneAreRemembered(t *testing.T) {
 	if drain := plan.Drain(0); drain == nil || claimNames(drain.Claims) != "data-web-0, logs-web-0" {
 		t.Errorf("the entry is %+v, want one with the two claims", drain)
 	}
-	if diff := cmp.Diff(w.Policy.Status.StatefulSet, plan.Observed); diff != "" {
+	want := w.Policy.Status.StatefulSet.DeepCopy()
+	want.Replicas = ptr.To[int32](0)
+	if diff := cmp.Diff(want, plan.Observed); diff != "" {
 		t.Errorf("Observed (-want +got):\n%s", diff)
 	}
 	w.Policy.Status.StatefulSet = nil
@@ -320,7 +352,7 @@ func TestObservedIsTheStatefulSetAsItIs(t *testing.T) {
 	w := given(func(w *world) { w.templates("data", "logs"); w.StatefulSet.Spec.Ordinals = ordinals(3) })
 	want := &drainv1alpha1.ObservedStatefulSet{
 		UID: "set", Generation: ptr.To[int64](4), StartOrdinal: ptr.To[int32](3), Replicas: ptr.To[int32](2), ClaimTemplates: []string{"data", "logs"},
-		PodDefaults: &drainv1alpha1.PodDefaults{},
+		PodDefaults: &drainv1alpha1.PodDefaults{}, LastScaleDownTime: ptr.To(metav1.NewTime(now)),
 	}
 	if diff := cmp.Diff(want, Make(w.snapshot(), now).Observed); diff != "" {
 		t.Errorf("Observed (-want +got):\n%s", diff)

@@ -221,15 +221,24 @@ func (p *planner) accepted() Condition {
 }
 
 // orphanedSince returns since when the ordinal is known to be out of range. The status is the memory of it, for as long as
-// the StatefulSet's generation shows that it didn't come back in the meantime; a claim that some pod used later says more.
-// When in doubt, the time starts again.
+// the StatefulSet's generation shows that it didn't come back in the meantime; a claim that was created or used later says
+// more. When in doubt, the time starts again.
 func (e *evidence) orphanedSince() metav1.Time {
 	since := metav1.NewTime(e.now.UTC().Truncate(time.Second))
 	last := e.Policy.Status.StatefulSet
-	unbroken := last != nil && e.Target.Exists() && last.UID == string(e.Target.UID) && e.Target.Generation-ptr.Deref(last.Generation, 0) <= 1
-	if !e.Target.Exists() || unbroken {
-		if entry := find(e.Policy.Status.Drains, e.number); entry != nil && entry.OrphanedTime != nil {
+	if !e.Target.Exists() || e.unbroken() {
+		entry := find(e.Policy.Status.Drains, e.number)
+		switch {
+		case entry != nil && entry.OrphanedTime != nil:
 			since = *entry.OrphanedTime
+		case last != nil && last.LastScaleDownTime != nil && !inRange(last, e.number):
+			// It was out of range before, and the status had no room for it.
+			since = *last.LastScaleDownTime
+			for i := range e.claims {
+				if created := e.claims[i].CreationTimestamp; created.After(since.Time) {
+					since = created
+				}
+			}
 		}
 	}
 	if e.lock != nil {
@@ -241,6 +250,12 @@ func (e *evidence) orphanedSince() metav1.Time {
 		}
 	}
 	return since
+}
+
+// inRange reports whether an ordinal was in the range of a StatefulSet when it was last seen.
+func inRange(last *drainv1alpha1.ObservedStatefulSet, ordinal int32) bool {
+	start := int64(*last.StartOrdinal)
+	return int64(ordinal) >= start && int64(ordinal) < start+int64(*last.Replicas)
 }
 
 // oldEnough returns when the ordinal has been out of range for spec.minOrphanedSeconds.
