@@ -46,7 +46,7 @@ var talesOfFaults = []tale{
 		Never two writers.`, func() *story {
 		s := orphanedOrdinals(nil, 2)
 		s.until("take-lock")
-		late := s.hang("StartJob")
+		late := s.hang(byOperator, "StartJob")
 		s.scale(3)
 		s.until("starts pod web-2")
 		s.land(late)
@@ -58,7 +58,7 @@ var talesOfFaults = []tale{
 		Nothing is lost: by then the ordinal could be back, with new data on the claim.`, func() *story {
 		s := orphanedOrdinals(deleteClaims, 2)
 		s.until("note-deletion")
-		late := s.hang("DeleteClaim")
+		late := s.hang(byOperator, "DeleteClaim")
 		s.retains()
 		s.goOn()
 		s.scale(3)
@@ -72,7 +72,7 @@ var talesOfFaults = []tale{
 		s := orphanedOrdinals(nil, 2)
 		s.until("take-lock")
 		s.scale(3)
-		late := s.hang("DeleteLock")
+		late := s.hang(byOperator, "DeleteLock")
 		s.scale(2)
 		s.until("starts the pod")
 		s.land(late)
@@ -83,7 +83,7 @@ var talesOfFaults = []tale{
 		Nothing is lost.`, func() *story {
 		s := orphanedOrdinals(deleteClaims, 2)
 		s.until("is Complete")
-		late := s.hang("MarkClaim")
+		late := s.hang(byOperator, "MarkClaim")
 		s.debug("data-web-2")
 		s.operator()
 		s.debugEnds()
@@ -95,18 +95,18 @@ var talesOfFaults = []tale{
 	}},
 	{"two-managers", `Two managers run at a leader change, and both decide on the same steps. Names are unique and objects have versions, so each step is taken once.`, func() *story {
 		s := orphanedOrdinals(nil, 2)
-		lock := s.hang("TakeLock")
+		lock := s.hang(bySecond, "TakeLock")
 		s.operator()
 		s.land(lock)
-		job := s.hang("StartJob")
+		job := s.hang(bySecond, "StartJob")
 		s.operator()
 		s.land(job)
 		s.until("note-job")
-		ungating := s.hang("UngatePod")
+		ungating := s.hang(bySecond, "UngatePod")
 		s.operator()
 		s.land(ungating)
 		s.until("is Complete")
-		mark := s.hang("MarkClaim")
+		mark := s.hang(bySecond, "MarkClaim")
 		s.operator()
 		s.land(mark)
 		s.goOn()
@@ -147,10 +147,12 @@ var talesOfFaults = []tale{
 
 // Stories of users who act by force.
 var talesOfForce = []tale{
-	{"lock-deleted", `A user deletes the lock before the drain pod has started. No pod is ungated under a lock that is going. The Job is stopped, the lock released, and the drain starts anew.
-		Never two writers.`, func() *story {
+	{"lock-deleted", `A user deletes the lock before the drain pod has started. No pod is ungated under a lock that is going, so the Job is stopped, the lock released, and the drain starts anew. Then the user deletes the lock while the
+		drain runs. The finalizer keeps it until the drain has ended. Never two writers.`, func() *story {
 		s := orphanedOrdinals(nil, 2)
 		s.until("creates the pod")
+		s.deleteLock(2)
+		s.until("starts the pod")
 		s.deleteLock(2)
 		s.goOn()
 		return s

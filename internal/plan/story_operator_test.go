@@ -37,8 +37,8 @@ type decided struct {
 	policy *drainv1alpha1.DrainPolicy
 	// template is the hash of the template at the time.
 	template string
-	// of says what the step is about if that isn't an ordinal.
-	of string
+	// by is who decided, and of says what the step is about if that isn't an ordinal.
+	by, of string
 }
 
 // decide looks, live, and returns the first decision with a step, or those without one.
@@ -103,14 +103,15 @@ func (s *story) operate(quiet bool) bool {
 	return true
 }
 
-// hang has the operator, or a second one, decide on a step whose request does not arrive yet.
-func (s *story) hang(step string) *decided {
+// hang has the operator, or a second manager, decide on a step whose request does not arrive yet.
+func (s *story) hang(actor, step string) *decided {
 	next, _ := s.decide()
 	if next == nil || next.Next.Name() != step {
 		s.breaks("the operator does not decide on %s", step)
 		return &decided{}
 	}
-	s.tell(byOperator, "%s hangs", s.decision(next))
+	next.by = actor
+	s.tell(actor, "%s hangs", s.decision(next))
 	return next
 }
 
@@ -120,7 +121,7 @@ func (s *story) land(late *decided) {
 	if problem := s.carryOut(late); problem != "" {
 		text += " and fails: " + problem
 	}
-	s.tell(byOperator, "%s", text)
+	s.tell(late.by, "%s", text)
 }
 
 // afterLook has the operator plan on what the caches held at an earlier time, and look live at what that asks for.

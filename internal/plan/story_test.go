@@ -25,6 +25,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
 
 var update = flag.Bool("update", false, "write the golden files of the stories")
@@ -98,3 +103,122 @@ func wrapped(text string) string {
 	lines.WriteString("\n")
 	return lines.String()
 }
+
+// TestABrokenPromiseIsReported breaks each promise in a story on purpose, and wants the story to say so.
+func TestABrokenPromiseIsReported(t *testing.T) {
+	drainRuns := func(change func(*world)) *story {
+		s := orphanedOrdinals(change, 2)
+		s.until("starts the pod")
+		return s
+	}
+	condition := func(s *story, kind string) *metav1.Condition {
+		return meta.FindStatusCondition(s.policies[0].Status.Conditions, kind)
+	}
+	for want, breaks := range map[string]func() *story{
+		"claim data-web-2 is deleted, and a pod may have used it since its drain": func() *story {
+			s := orphanedOrdinals(deleteClaims, 2)
+			s.protocol = s.protocol.Without("void-drained")
+			s.until("deletes Job 1, whose pods are gone")
+			s.debug("data-web-2")
+			s.goOn()
+			return s
+		},
+		"claim data-web-2 is marked, and a pod may have used it since its drain": func() *story {
+			s := drainRuns(nil)
+			s.drainEnds("ends, and a debugger leaves the receipt", ended(0, ""))
+			s.goOn()
+			return s
+		},
+		"two writers: a drain pod of ordinal 2 runs beside pod web-2": func() *story {
+			s := drainRuns(nil)
+			s.stripLock(2)
+			s.scale(3)
+			s.setController()
+			s.setController()
+			return s
+		},
+		"a drain pod of ordinal 2 runs without its lock": func() *story {
+			s := drainRuns(nil)
+			s.stripLock(2)
+			clear(s.forced)
+			s.check()
+			return s
+		},
+		"two drain pods of ordinal 2 run": func() *story {
+			s := drainRuns(nil)
+			s.createDrainPod(s.jobs[0])
+			s.pods[len(s.pods)-1].Spec.SchedulingGates = nil
+			s.check()
+			return s
+		},
+		"lock web-2 stands, and its policy has no finalizer": func() *story {
+			s := drainRuns(nil)
+			s.policies[0].Finalizers = nil
+			s.check()
+			return s
+		},
+		"condition Ready lacks status, reason or message": func() *story {
+			s := drainRuns(nil)
+			meta.RemoveStatusCondition(&s.policies[0].Status.Conditions, drainv1alpha1.ConditionReady)
+			s.check()
+			return s
+		},
+		"condition Stalled lacks status, reason or message": func() *story {
+			s := drainRuns(nil)
+			condition(s, drainv1alpha1.ConditionStalled).Message = ""
+			s.check()
+			return s
+		},
+		"condition Drained is of generation 6, and the policy's is 7": func() *story {
+			s := drainRuns(nil)
+			condition(s, drainv1alpha1.ConditionDrained).ObservedGeneration--
+			s.check()
+			return s
+		},
+		"the status is of generation 9, and the policy's is 7": func() *story {
+			s := drainRuns(nil)
+			status := s.policies[0].Status.DeepCopy()
+			status.ObservedGeneration = 9
+			s.checkStatus(*status, 7)
+			return s
+		},
+		"Drained is True, and ordinal 2 is Draining": func() *story {
+			s := drainRuns(nil)
+			condition(s, drainv1alpha1.ConditionDrained).Status = metav1.ConditionTrue
+			s.check()
+			return s
+		},
+		"Stalled is True for InvalidTemplate, and Ready is True": func() *story {
+			s := drainRuns(nil)
+			stalled := condition(s, drainv1alpha1.ConditionStalled)
+			stalled.Status, stalled.Reason = metav1.ConditionTrue, drainv1alpha1.ReasonInvalidTemplate
+			s.check()
+			return s
+		},
+		"it does not come to rest": func() *story {
+			s := orphanedOrdinals(nil, 2)
+			s.protocol = append(Protocol{rule{id: "restless", in: anywhere, when: always, state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonLocked, say: says("restless"), then: changeNothing}}, s.protocol...)
+			s.goOn()
+			return s
+		},
+		"it never comes to": func() *story {
+			s := orphanedOrdinals(nil, 2)
+			s.until("no line has this")
+			return s
+		},
+		"a column is too narrow": func() *story {
+			s := orphanedOrdinals(nil, 2)
+			s.userDoes("%s", strings.Repeat("x", widest))
+			return s
+		},
+	} {
+		t.Run(want, func(t *testing.T) {
+			if s := breaks(); !strings.Contains(strings.Join(s.broken, "\n"), want) {
+				t.Errorf("the broken promises are %q, want %q among them", s.broken, want)
+			}
+		})
+	}
+}
+
+// changeNothing is a step that is taken for ever.
+var changeNothing = &action{"DeleteJob", func(*evidence) Step { return DeleteJob{&batchv1.Job{}} }}

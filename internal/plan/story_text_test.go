@@ -145,7 +145,7 @@ func (t *teller) tell(actor, format string, args ...any) {
 	t.last = actor + " " + fmt.Sprintf(format, args...)
 	t.told++
 	t.reportReady()
-	event := fmt.Sprintf(format, args...)
+	who, event := actor, fmt.Sprintf(format, args...)
 	for _, ordinal := range t.ordinals {
 		state := t.stateOf(ordinal)
 		if seen := strings.Join(state, "|"); len(t.ordinals) > 1 && seen == t.shown[ordinal] {
@@ -153,13 +153,13 @@ func (t *teller) tell(actor, format string, args ...any) {
 		} else {
 			t.shown[ordinal] = seen
 		}
-		t.line(append([]string{actor, event, fmt.Sprint(ordinal)}, state...)...)
-		actor, event = "", ""
+		t.line(append([]string{who, event, fmt.Sprint(ordinal)}, state...)...)
+		who, event = "", ""
 	}
 	if event != "" {
-		t.line(actor, event)
+		t.line(who, event)
 	}
-	if strings.HasPrefix(t.last, byOperator) {
+	if actor == byOperator || actor == bySecond {
 		t.tellConditions()
 	}
 	t.check()
@@ -342,6 +342,9 @@ func (t *teller) claimWord(claim *corev1.PersistentVolumeClaim, ordinal int32) s
 		switch {
 		case lock != nil && mark.HoldsUnder(lock.UID):
 			word = "marked"
+			if last := attemptUnder(lock); mark.Attempts < last.Number || mark.Attempts == last.Number && last.Failed != nil {
+				word = "refuted"
+			}
 		case mark.LockUID != "":
 			word = "marked once"
 		case mark.Generation == 0 && !mark.Absent:

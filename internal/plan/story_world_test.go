@@ -38,6 +38,7 @@ import (
 const (
 	byUser      = "user"
 	byOperator  = "operator"
+	bySecond    = "second manager"
 	bySet       = "StatefulSet controller"
 	byJobs      = "Job controller"
 	byKubelet   = "kubelet"
