@@ -26,7 +26,7 @@ import (
 )
 
 // tales are all stories.
-var tales = slices.Concat(talesOfDrains, talesOfAttempts, talesOfUse, talesOfFaults, talesOfForce, talesOfPolicies)
+var tales = slices.Concat(talesOfDrains, talesOfWaiting, talesOfAttempts, talesOfUse, talesOfFaults, talesOfForce, talesOfPolicies)
 
 // Parts of scripts.
 
@@ -44,7 +44,7 @@ func (s *story) suspends(suspend bool) {
 	s.edit("sets spec.suspend to "+map[bool]string{true: "true", false: "false"}[suspend], func(spec *drainv1alpha1.DrainPolicySpec) { spec.Suspend = ptr.To(suspend) })
 }
 
-func (s *story) fails() { s.drainEnds("fails: exit code 1, disk full", ended(1, "disk full")) }
+func (s *story) fails() { s.drainEnds("fails with exit code 1", ended(1, "disk full")) }
 
 // Stories of drains that succeed, and of ordinals that come back.
 var talesOfDrains = []tale{
@@ -123,6 +123,59 @@ var talesOfDrains = []tale{
 	}},
 }
 
+// Stories of what an orphan waits for, and of edits.
+var talesOfWaiting = []tale{
+	{"young", `An orphan is younger than spec.minOrphanedSeconds. A scale-up within that time undoes the scale-down, and nothing has happened to its claim.`, func() *story {
+		s := begin(func(w *world) { w.Policy.Spec.MinOrphanedSeconds = ptr.To[int32](300) }, 2)
+		s.goOn()
+		s.scale(2)
+		s.goOn()
+		s.passes(time.Minute)
+		s.scale(3)
+		s.goOn()
+		s.scale(2)
+		s.goOn()
+		s.passes(5 * time.Minute)
+		s.until("take-lock")
+		return s
+	}},
+	{"edited-template", `A user edits the template before the drain pod has started. The Job is replaced by one from the template of today. An edit while the drain runs changes nothing.`, func() *story {
+		s := orphanedOrdinals(nil, 2)
+		s.until("creates the pod")
+		s.editTemplate()
+		s.until("starts the pod")
+		s.editTemplate()
+		s.goOn()
+		return s
+	}},
+	{"missing-claim", `A user deletes one of the two claims of an orphan, and restores it. Half of an ordinal is never drained: the drain waits, and stalls, until both claims are there.
+		Nothing is lost.`, func() *story {
+		s := orphanedOrdinals(func(w *world) { w.templates("data", "logs") }, 2)
+		s.deleteClaim("logs-web-2")
+		s.goOn()
+		s.createClaims(2)
+		s.userDoes("restores claim logs-web-2 from a backup")
+		s.goOn()
+		return s
+	}},
+	{"lost-volume", `The volume of an orphan's claim is gone when the drain is about to start under its lock. The lock is released, the policy stalls, and the drain starts when the volume is back.`, func() *story {
+		s := orphanedOrdinals(nil, 2)
+		s.until("take-lock")
+		s.loseVolume("data-web-2", true)
+		s.goOn()
+		s.loseVolume("data-web-2", false)
+		s.goOn()
+		return s
+	}},
+	{"never-bound", `The claim of an orphan never had a volume, so it holds no data. It is left alone.`, func() *story {
+		s := orphanedOrdinals(nil, 2)
+		unbound(s.claims[0])
+		s.touch(s.claims[0])
+		s.goOn()
+		return s
+	}},
+}
+
 // Stories of attempts that fail.
 var talesOfAttempts = []tale{
 	{"failed-twice", `Two attempts fail, and the third succeeds. The lock remembers each failure, so that the delay doubles whatever becomes of the Jobs.
@@ -157,11 +210,11 @@ var talesOfAttempts = []tale{
 	{"no-receipt", `A drain exits with 0 and leaves no receipt, three times. Each is a failed attempt, and the policy stalls after the third.
 		Nothing is lost: exit code 0 does not prove that the drain finished, so the claim is not marked.`, func() *story {
 		s := orphanedOrdinals(deleteClaims, 2)
-		for _, delay := range []time.Duration{30, 60, 120} {
+		for _, delay := range []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute} {
 			s.until("starts the pod")
 			s.drainEnds("exits with 0 without its receipt", ended(0, ""), noReceipt)
 			s.goOn()
-			s.passes(delay * time.Second)
+			s.passes(delay)
 		}
 		s.goOn()
 		return s
@@ -183,6 +236,44 @@ var talesOfAttempts = []tale{
 		s.deleteJobByHand(0)
 		s.goOn()
 		s.passes(30 * time.Second)
+		s.goOn()
+		return s
+	}},
+	{"job-vanishes", `A user deletes the Job of a second attempt before its pod is ungated. The lock remembers when the Job was created, so it is created again only after 5 seconds.`, func() *story {
+		s := orphanedOrdinals(nil, 2)
+		s.until("starts the pod")
+		s.fails()
+		s.goOn()
+		s.passes(40 * time.Second)
+		s.until("note-late-job")
+		s.deleteJobByHand(1)
+		s.goOn()
+		s.passes(5 * time.Second)
+		s.goOn()
+		return s
+	}},
+	{"job-orphaned", `A user deletes the Job of a drain that runs with --cascade=orphan. The pod has no owner now, and nothing else would end it. The operator deletes it before it starts another attempt.
+		At most one drain pod runs for each ordinal.`, func() *story {
+		s := orphanedOrdinals(nil, 2)
+		s.until("starts the pod")
+		s.orphanJob(0)
+		s.goOn()
+		s.passes(30 * time.Second)
+		s.goOn()
+		return s
+	}},
+	{"failed-and-held-up", `An attempt fails. Its successor is held up by spec.suspend, and then by a pod that uses the claim.`, func() *story {
+		s := orphanedOrdinals(nil, 2)
+		s.until("starts the pod")
+		s.fails()
+		s.goOn()
+		s.suspends(true)
+		s.goOn()
+		s.suspends(false)
+		s.passes(30 * time.Second)
+		s.debug("data-web-2")
+		s.goOn()
+		s.debugEnds()
 		s.goOn()
 		return s
 	}},
@@ -214,9 +305,13 @@ var talesOfAttempts = []tale{
 
 // Stories of other pods that use the claims, and of claims that are kept.
 var talesOfUse = []tale{
-	{"used-before-lock", `Another pod uses the claim before the lock is taken, and again when the drain pod is to be ungated. The drain waits each time.
+	{"used-before-lock", `Another pod uses the claim before the lock is taken, again before the Job is created, and again before the drain pod is ungated. The drain waits each time.
 		Nothing is lost, and no drain runs beside a pod that was there to be seen.`, func() *story {
 		s := orphanedOrdinals(nil, 2)
+		s.debug("data-web-2")
+		s.goOn()
+		s.debugEnds()
+		s.until("take-lock")
 		s.debug("data-web-2")
 		s.goOn()
 		s.debugEnds()
@@ -304,6 +399,33 @@ var talesOfUse = []tale{
 		s.skipClaim("data-web-2", false)
 		s.until("note-deletion")
 		s.skipClaim("data-web-2", true)
+		s.goOn()
+		return s
+	}},
+	{"unused-late", `Kubernetes does not report the claim as unused after its drain has succeeded. The mark waits for that. When the ordinal comes back, the mark is given up, and the lock is released.
+		Nothing is lost: the condition could hide a pod that uses the claim.`, func() *story {
+		s := orphanedOrdinals(deleteClaims, 2)
+		s.reportsUnused = true
+		s.until("is Complete")
+		s.reportsUnused = false
+		s.goOn()
+		s.passes(3 * time.Minute)
+		s.operator()
+		s.scale(3)
+		s.goOn()
+		return s
+	}},
+	{"kept-claim-deleted", `A user deletes a claim that is drained and kept. The finished Job's pod still refers to it, which would keep the claim for ever. The operator deletes the Job.`, func() *story {
+		s := orphanedOrdinals(nil, 2)
+		s.goOn()
+		s.deleteClaim("data-web-2")
+		s.goOn()
+		return s
+	}},
+	{"claim-deleted-before-start", `A user deletes a claim before its drain pod starts. The kubelet starts no pod on such a claim, so the Job is stopped, and the claim goes undrained, as the user asked.`, func() *story {
+		s := orphanedOrdinals(nil, 2)
+		s.until("creates the pod")
+		s.deleteClaim("data-web-2")
 		s.goOn()
 		return s
 	}},

@@ -54,6 +54,20 @@ var talesOfFaults = []tale{
 		s.goOn()
 		return s
 	}},
+	{"late-job-beside-use", `A Job arrives late, after the ordinal was drained and kept by another manager, and a pod uses the kept claim. The mark is made void before the late Job is stopped: the use could be over by then.
+		Nothing is lost.`, func() *story {
+		s := orphanedOrdinals(nil, 2)
+		s.until("take-lock")
+		late := s.hang(byOperator, "StartJob")
+		s.deleteLock(2)
+		s.goOn()
+		s.land(late)
+		s.debug("data-web-2")
+		s.until("stop-stray-job")
+		s.debugEnds()
+		s.until("take-lock")
+		return s
+	}},
 	{"late-deletion", `The deletion of a claim hangs, and whenDrained becomes Retain. The claim is written to before the lock is released, so that the deletion fails when it arrives.
 		Nothing is lost: by then the ordinal could be back, with new data on the claim.`, func() *story {
 		s := orphanedOrdinals(deleteClaims, 2)
@@ -135,6 +149,16 @@ var talesOfFaults = []tale{
 		s.goOn()
 		return s
 	}},
+	{"controller-behind-at-mark", `The StatefulSet controller has not seen the latest scale-down when the drain of a higher ordinal has succeeded. The mark names a generation, and waits until the controller has observed it.`, func() *story {
+		s := orphanedOrdinals(nil, 2)
+		s.until("starts the pod")
+		s.blind = true
+		s.scale(1)
+		s.goOn()
+		s.blind = false
+		s.goOn()
+		return s
+	}},
 	{"controller-deletes-lock", `The StatefulSet controller deletes pod web-2 by name, by a cache in which that is still its own. It is the lock by now. The finalizer keeps it while the drain runs. Under a lock that is going nothing is deleted,
 		so the ordinal is drained once more. Never two writers, and nothing is lost.`, func() *story {
 		s := orphanedOrdinals(deleteClaims, 2)
@@ -171,6 +195,23 @@ var talesOfForce = []tale{
 		s.until("starts the pod")
 		s.dropPolicy()
 		s.createPolicy("web")
+		s.goOn()
+		return s
+	}},
+	{"policy-orphaned", `A user takes away the policy of a drain that runs by force, with --cascade=orphan. Neither the Job nor the lock has an owner now, so the garbage collector does not touch them. The operator stops the Job, and releases the lock
+		when its pod is gone. Never two writers.`, func() *story {
+		s := orphanedOrdinals(nil, 2)
+		s.until("starts the pod")
+		s.orphanPolicy()
+		s.goOn()
+		return s
+	}},
+	{"policy-and-job-orphaned", `The same, and the Job is taken from its pod too. The operator deletes the pod, which nothing else would end, before it releases the lock.
+		Never two writers.`, func() *story {
+		s := orphanedOrdinals(nil, 2)
+		s.until("starts the pod")
+		s.orphanPolicy()
+		s.orphanJob(0)
 		s.goOn()
 		return s
 	}},
@@ -222,6 +263,16 @@ var talesOfPolicies = []tale{
 		s.until("starts the pod")
 		s.deleteSet()
 		s.goOn()
+		return s
+	}},
+	{"set-deleted-slowly", `A user deletes the StatefulSet in the foreground, and spec.whenDeleted is Drain. The drain waits until the StatefulSet is gone, and with it every pod that it could create.`, func() *story {
+		s := begin(func(w *world) { whenDeleted(w); w.Policy.Spec.MinReadyReplicas = ptr.To[int32](0) }, 2)
+		s.goOn()
+		s.deleteSetSlowly()
+		s.goOn()
+		s.set = nil
+		s.tell(byCollector, "deletes the StatefulSet")
+		s.until("take-lock")
 		return s
 	}},
 	{"set-replaced", `A user deletes the StatefulSet whose ordinal was drained and kept, and creates another one of the same name. Its UID is another, so the mark proves nothing: the ordinal could have been in range. It is drained once more.

@@ -464,3 +464,50 @@ func (s *story) hitLock(ordinal int32) {
 	s.deletePod(s.podNamed(ordinalNamed(ordinal)))
 	s.tell(bySet, "deletes pod %s by a stale cache", ordinalNamed(ordinal))
 }
+
+// orphanJob deletes a Job as kubectl does with --cascade=orphan: its pods stay, without an owner.
+func (s *story) orphanJob(n int) {
+	job := s.jobs[n]
+	for _, pod := range s.pods {
+		if ownerUID(pod) == job.UID {
+			pod.OwnerReferences = nil
+			s.touch(pod)
+		}
+	}
+	s.removeJob(job)
+	s.userDoes("deletes %s with --cascade=orphan", s.jobWord(job))
+}
+
+// orphanPolicy takes the policy away by force, with --cascade=orphan: its lock and its Job stay, without an owner.
+func (s *story) orphanPolicy() {
+	for _, job := range s.jobs {
+		job.OwnerReferences = nil
+		s.touch(job)
+	}
+	for _, pod := range s.pods {
+		if lockRole(pod) {
+			pod.OwnerReferences = nil
+			metav1.SetMetaDataAnnotation(&pod.ObjectMeta, drainv1alpha1.PolicyAnnotation, s.policies[0].Name)
+			s.touch(pod)
+		}
+	}
+	s.policies = nil
+	s.userDoes("deletes the policy by force, with --cascade=orphan")
+}
+
+// deleteSetSlowly deletes the StatefulSet in the foreground: it stays until its pods are gone.
+func (s *story) deleteSetSlowly() {
+	s.set.DeletionTimestamp = s.going()
+	s.touch(s.set)
+	s.userDoes("deletes the StatefulSet in the foreground")
+}
+
+func (s *story) loseVolume(claim string, lost bool) {
+	phase := corev1.ClaimBound
+	if lost {
+		phase = corev1.ClaimLost
+	}
+	s.claimNamed(claim).Status.Phase = phase
+	s.touch(s.claimNamed(claim))
+	s.userDoes(map[bool]string{true: "deletes the volume of claim %s", false: "restores the volume of claim %s"}[lost], claim)
+}

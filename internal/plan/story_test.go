@@ -88,7 +88,7 @@ func compareWithGolden(t *testing.T, tale tale, text string) {
 func wrapped(text string) string {
 	var lines strings.Builder
 	width := 0
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		switch {
 		case width > 0 && width+1+len(word) > 120:
 			lines.WriteString("\n")

@@ -126,7 +126,7 @@ func (t *teller) write(line string) {
 func wrap(text string, width int) []string {
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		switch {
 		case line == "":
 			line = word
@@ -148,11 +148,11 @@ func (t *teller) tell(actor, format string, args ...any) {
 	who, event := actor, fmt.Sprintf(format, args...)
 	for _, ordinal := range t.ordinals {
 		state := t.stateOf(ordinal)
-		if seen := strings.Join(state, "|"); len(t.ordinals) > 1 && seen == t.shown[ordinal] {
+		seen := strings.Join(state, "|")
+		if len(t.ordinals) > 1 && seen == t.shown[ordinal] {
 			continue
-		} else {
-			t.shown[ordinal] = seen
 		}
+		t.shown[ordinal] = seen
 		t.line(append([]string{who, event, fmt.Sprint(ordinal)}, state...)...)
 		who, event = "", ""
 	}
@@ -309,6 +309,8 @@ func (t *teller) podWord(pod *corev1.Pod) string {
 	switch {
 	case isDrain(pod) && owner != nil:
 		return "the pod of " + numbered(owner.UID)
+	case isDrain(pod):
+		return "the drain pod"
 	case lockRole(pod):
 		return "lock " + pod.Name
 	}
