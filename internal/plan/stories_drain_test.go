@@ -139,6 +139,16 @@ var talesOfWaiting = []tale{
 		s.until("take-lock")
 		return s
 	}},
+	{"lock-refused", `A webhook takes the scheduling gate off the lock. Such a lock could be scheduled, so the operator takes it back at once, and says what to exempt.
+		Never two writers: no Job is created under a lock that protects nothing.`, func() *story {
+		s := orphanedOrdinals(nil, 2)
+		s.webhook = withoutGate
+		s.until("RemoveLockFinalizer")
+		s.webhook = nil
+		s.userDoes("exempts locks from the webhook")
+		s.until("start: StartJob")
+		return s
+	}},
 	{"edited-template", `A user edits the template before the drain pod has started. The Job is replaced by one from the template of today. An edit while the drain runs changes nothing.`, func() *story {
 		s := orphanedOrdinals(nil, 2)
 		s.until("creates the pod")
@@ -262,6 +272,13 @@ var talesOfAttempts = []tale{
 		s.goOn()
 		return s
 	}},
+	{"job-orphaned-late", `A user deletes the Job of a drain that has succeeded with --cascade=orphan, under whenDrained: Delete. The pod that has ended refers to the claim still, which would keep it. The operator deletes the pod before the claim.`, func() *story {
+		s := orphanedOrdinals(deleteClaims, 2)
+		s.until("MarkClaim")
+		s.orphanJob(0)
+		s.goOn()
+		return s
+	}},
 	{"failed-and-held-up", `An attempt fails. Its successor is held up by spec.suspend, and then by a pod that uses the claim.`, func() *story {
 		s := orphanedOrdinals(nil, 2)
 		s.until("starts the pod")
@@ -280,6 +297,7 @@ var talesOfAttempts = []tale{
 	{"changed-pod", `A webhook takes the claim's mount from the drain pod before it is ungated. Its success could not be believed, so it never runs, and the attempt has failed.
 		Nothing is lost.`, func() *story {
 		s := orphanedOrdinals(nil, 2)
+		s.until("take-lock")
 		s.webhook = unmounted
 		s.goOn()
 		s.webhook = nil

@@ -71,7 +71,7 @@ type story struct {
 
 	// blind says that the StatefulSet controller does not see what changes.
 	blind bool
-	// webhook changes drain pods when they are created, or is nil.
+	// webhook changes locks and drain pods when they are created, or is nil.
 	webhook func(*corev1.Pod)
 	// reportsUnused says that the cluster keeps the Unused condition of claims.
 	reportsUnused bool
@@ -174,7 +174,7 @@ func (s *story) wants(ordinal int32) bool {
 	return s.set != nil && s.set.DeletionTimestamp == nil && ordinal < *s.set.Spec.Replicas
 }
 
-func find1[T any](list []T, fits func(T) bool) (found T) {
+func pick[T any](list []T, fits func(T) bool) (found T) {
 	for _, object := range list {
 		if fits(object) {
 			return object
@@ -184,15 +184,15 @@ func find1[T any](list []T, fits func(T) bool) (found T) {
 }
 
 func (s *story) podNamed(name string) *corev1.Pod {
-	return find1(s.pods, func(pod *corev1.Pod) bool { return pod.Name == name })
+	return pick(s.pods, func(pod *corev1.Pod) bool { return pod.Name == name })
 }
 
 func (s *story) claimNamed(name string) *corev1.PersistentVolumeClaim {
-	return find1(s.claims, func(claim *corev1.PersistentVolumeClaim) bool { return claim.Name == name })
+	return pick(s.claims, func(claim *corev1.PersistentVolumeClaim) bool { return claim.Name == name })
 }
 
 func (s *story) jobByUID(uid types.UID) *batchv1.Job {
-	return find1(s.jobs, func(job *batchv1.Job) bool { return job.UID == uid })
+	return pick(s.jobs, func(job *batchv1.Job) bool { return job.UID == uid })
 }
 
 func ownerUID(object metav1.Object) types.UID {
@@ -298,6 +298,9 @@ func (s *story) createLock(policy *drainv1alpha1.DrainPolicy, ordinal int32) (pr
 	}
 	w := s.scratch()
 	w.lock(ordinal, ownedBy(policy))
+	if s.webhook != nil {
+		s.webhook(&w.Pods[0])
+	}
 	s.addPod(w.Pods[0])
 	return ""
 }
@@ -518,7 +521,7 @@ func (s *story) end(pod *corev1.Pod) {
 
 // drainEnds ends the drain pod that runs, as a change of the pod says.
 func (s *story) drainEnds(how string, changes ...func(*corev1.Pod)) {
-	pod := find1(s.pods, func(pod *corev1.Pod) bool { return isDrain(pod) && pod.Status.Phase == corev1.PodRunning })
+	pod := pick(s.pods, func(pod *corev1.Pod) bool { return isDrain(pod) && pod.Status.Phase == corev1.PodRunning })
 	pod.Status.ContainerStatuses = nil
 	for _, change := range changes {
 		change(pod)
@@ -573,7 +576,7 @@ func (s *story) reportUnused() (changed string) {
 // collector is the garbage collector.
 func (s *story) collector() bool {
 	for _, job := range s.jobs {
-		pod := find1(s.pods, func(pod *corev1.Pod) bool { return ownerUID(pod) == job.UID })
+		pod := pick(s.pods, func(pod *corev1.Pod) bool { return ownerUID(pod) == job.UID })
 		switch {
 		case job.DeletionTimestamp != nil && pod == nil:
 			s.removeJob(job)
