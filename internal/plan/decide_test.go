@@ -46,12 +46,16 @@ type decision struct {
 	check func(*testing.T, *world, *Drain)
 }
 
+// decidedOn are the snapshots of all rows.
+var decidedOn []Snapshot
+
 func decide(t *testing.T, tests map[string]decision) {
 	t.Helper()
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			w := given(tc.given)
 			plan := Make(w.snapshot(), now)
+			decidedOn = append(decidedOn, w.copy().snapshot())
 			drain := plan.Drain(2)
 			for drain != nil && StepName(drain.Next) != tc.wantStep {
 				// The row is about what follows when the lock remembers it.
@@ -63,6 +67,7 @@ func decide(t *testing.T, tests map[string]decision) {
 					break
 				}
 				plan = Make(w.snapshot(), now)
+				decidedOn = append(decidedOn, w.copy().snapshot())
 				drain = plan.Drain(2)
 			}
 			if drain == nil || tc.wantSilent {
