@@ -199,9 +199,9 @@ type DrainPolicySpec struct {
 	MinReadyReplicas *int32 `json:"minReadyReplicas,omitempty"`
 
 	// minOrphanedSeconds is the minimum time in seconds that an ordinal must be outside the StatefulSet's range before its
-	// drain starts. Use it to have time to undo a scale-down. The operator keeps the time in status.drains; for ordinals
-	// beyond the 100 entries there, it starts when they get an entry. Must be between 0 and 31536000 (one year). Defaults
-	// to 0.
+	// drain starts. Use it to have time to undo a scale-down. The operator keeps the time in the status: that of each ordinal
+	// in status.drains, and for ordinals beyond the 100 entries there that of the last scale-down. Must be between 0 and
+	// 31536000 (one year). Defaults to 0.
 	// +optional
 	// +kubebuilder:default=0
 	// +kubebuilder:validation:Minimum=0

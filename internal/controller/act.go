@@ -393,7 +393,7 @@ func (r *Reconciler) releaseAbandonedLock(ctx context.Context, cached *corev1.Po
 		}
 		answer, _, err := r.take(ctx, live, &decision)
 		if err != nil || answer == nil {
-			// A Job or pod that was told to end is looked for again.
+			// A Job or pod that is being deleted is looked for again.
 			return !plan.FollowsOn(decision.Next), err
 		}
 		live = live.Seen(answer)

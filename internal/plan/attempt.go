@@ -96,6 +96,10 @@ func failure(e *evidence) *Attempt {
 		case last.Failed != nil:
 			return &last
 		case e.lock.Annotations[drainv1alpha1.JobAnnotation] != "":
+			if claim := e.usedAfterMark(); claim != "" {
+				last.fail(e.now, drainv1alpha1.ReasonNotProven, fmt.Sprintf("a pod used claim %q after it was marked as drained", claim))
+				return &last
+			}
 			// Its pod was ungated, and there is no telling how it ended.
 			last.fail(e.now, drainv1alpha1.ReasonJobDeleted, "its Job was deleted before the operator knew how it had ended")
 			return &last

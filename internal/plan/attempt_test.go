@@ -174,7 +174,7 @@ func TestWhatASuccessMustProve(t *testing.T) {
 			w.job(2, 1)
 			w.drainPod(2, gated)
 			w.pod("debug", "data-web-2")
-		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "before pod", wantRetryAfter: recheck},
+		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "stays gated", wantRetryAfter: recheck},
 		"a pod with our labels beside a running drain is not told to end": {given: all(lockedWith(), func(w *world) {
 			w.job(2, 1)
 			w.drainPod(2, running)

@@ -435,16 +435,16 @@ func TestDecideAboutStrays(t *testing.T) {
 		"the lock's own Job is being deleted":       stops("being deleted", "", lockedOrphan, func(w *world) { w.job(2, 1, jobTerminating) }),
 		"a stray Job is being deleted":              stops("being deleted", "", orphan, func(w *world) { w.job(2, 1, jobTerminating) }),
 		"a finished Job is being deleted":           stops("being deleted", "", lockedOrphan, func(w *world) { w.job(2, 1, complete, jobTerminating) }),
-		"a pod outlives its Job":                    stops("deleting it", "DeletePod", lockedOrphan, func(w *world) { w.drainPod(2) }),
-		"a pod outlives its Job and lock":           stops("deleting it", "DeletePod", orphan, func(w *world) { w.drainPod(2) }),
-		"a pod outlives its Job's failure":          stops("deleting it", "DeletePod", lockedOrphan, func(w *world) { w.job(2, 1, failed); w.drainPod(2) }),
-		"a pod outlives its Job's completion":       stops("deleting it", "DeletePod", lockedOrphan, func(w *world) { w.job(2, 1, complete); w.drainPod(2) }),
-		"a pod of no Job that awaits its lock":      stops("deleting it", "DeletePod", lockedOrphan, func(w *world) { w.drainPod(2, gated) }),
+		"a pod outlives its Job":                    stops("deleting the pod", "DeletePod", lockedOrphan, func(w *world) { w.drainPod(2) }),
+		"a pod outlives its Job and lock":           stops("deleting the pod", "DeletePod", orphan, func(w *world) { w.drainPod(2) }),
+		"a pod outlives its Job's failure":          stops("deleting the pod", "DeletePod", lockedOrphan, func(w *world) { w.job(2, 1, failed); w.drainPod(2) }),
+		"a pod outlives its Job's completion":       stops("deleting the pod", "DeletePod", lockedOrphan, func(w *world) { w.job(2, 1, complete); w.drainPod(2) }),
+		"a pod of no Job that awaits its lock":      stops("deleting the pod", "DeletePod", lockedOrphan, func(w *world) { w.drainPod(2, gated) }),
 		"a past Job holds a claim that is to go":    stops("holds it", "DeleteJob", func(w *world) { w.claim("data", 2, claimTerminating); w.job(2, 1, complete) }),
 		"an ended pod of no Job holds it":           stops("holds it", "DeletePod", func(w *world) { w.claim("data", 2, claimTerminating); w.drainPod(2, ended(0, "fine")) }),
 		"the same, wanted back":                     stops("holds it", "DeleteJob", scaledUp, func(w *world) { w.claim("data", 2, claimTerminating); w.job(2, 1, complete) }),
-		"a pod of no Job, the ordinal wanted back":  stops("deleting it", "DeletePod", lockedOrphan, scaledUp, func(w *world) { w.drainPod(2) }),
-		"a pod of no Job, the policy being deleted": stops("deleting it", "DeletePod", lockedOrphan, deleted, func(w *world) { w.drainPod(2) }),
+		"a pod of no Job, the ordinal wanted back":  stops("deleting the pod", "DeletePod", lockedOrphan, scaledUp, func(w *world) { w.drainPod(2) }),
+		"a pod of no Job, the policy being deleted": stops("deleting the pod", "DeletePod", lockedOrphan, deleted, func(w *world) { w.drainPod(2) }),
 	}
 	goes := func(w *world) {
 		w.claim("data", 2, markedUnder(2))

@@ -220,6 +220,8 @@ func unheld(e *evidence) bool {
 	return e.Policy.DeletionTimestamp == nil && !slices.Contains(e.Policy.Finalizers, drainv1alpha1.PolicyFinalizer)
 }
 
+func unheldKept(e *evidence) bool { return unheld(e) && kept(e) }
+
 func unheldBusy(e *evidence) bool { return unheld(e) && (e.lock != nil || e.busy()) }
 
 func going(e *evidence) bool { return e.going != nil }
@@ -230,10 +232,10 @@ func drainedJobGoing(e *evidence) bool {
 
 func strays(e *evidence) bool { return e.stray != nil || e.strayPod != nil }
 
-func usedBesideStray(e *evidence) bool { return strays(e) && usedHeld(e) }
+func usedBesideStray(e *evidence) bool { return (going(e) || strays(e)) && usedHeld(e) }
 
 func unprovenBesideStray(e *evidence) bool {
-	return strays(e) && e.user != nil && e.job != nil && e.failure != nil && !e.noted
+	return (going(e) || strays(e)) && e.user != nil && e.job != nil && e.failure != nil && !e.noted
 }
 
 func strayJob(e *evidence) bool { return e.stray != nil }
@@ -343,7 +345,7 @@ func lateJob(e *evidence) bool {
 // mayUngate reports whether a pod of the Job is the next to run. One pod at a time does: the next one only when the last has
 // ended, and none once one has succeeded.
 func mayUngate(e *evidence) bool {
-	return e.run.gated != nil && !e.run.alive && !e.run.succeeded && e.lock.DeletionTimestamp == nil
+	return e.run.gated != nil && !e.run.alive && !e.run.succeeded && e.lock.DeletionTimestamp == nil && !ptr.Deref(e.job.Spec.Suspend, false)
 }
 
 func mayUngateUsed(e *evidence) bool { return mayUngate(e) && e.user != nil }
@@ -539,6 +541,10 @@ func lockOfAnother(e *evidence) bool {
 }
 
 func podExists(e *evidence) bool { return e.namesake != nil }
+
+// lockRefused reports whether the status says that the lock was refused a moment ago. A webhook that changes the lock would
+// otherwise have the operator create and delete it as fast as it hears of that.
+func lockRefused(e *evidence) bool { return e.untilLock() > 0 }
 
 func noSlot(e *evidence) bool {
 	return len(e.ahead) >= int(ptr.Deref(e.Policy.Spec.MaxConcurrentDrains, 1))

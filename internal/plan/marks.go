@@ -136,6 +136,17 @@ func (e *evidence) doubt() string {
 	return ""
 }
 
+// usedAfterMark returns a claim that the attempt in the lock's memory drained, and that a pod used after it was marked, or "".
+func (e *evidence) usedAfterMark() string {
+	for i := range e.claims {
+		mark := claims.ParseMark(&e.claims[i])
+		if mark != nil && string(mark.JobUID) == e.lock.Annotations[drainv1alpha1.JobAnnotation] && mark.Attempts == e.last.Number && !holds(e, &e.claims[i]) {
+			return e.claims[i].Name
+		}
+	}
+	return ""
+}
+
 // usedLate returns which claim a pod may have used after the Job had ended, in words, or "": it became unused long after the
 // last pod of the Job did. Both times are the kube-controller-manager's. Where that is late each time, each attempt allows it
 // twice as long, so that no drain is repeated forever.

@@ -93,7 +93,7 @@ func (d *Drain) Answer(outcome Outcome, err error) bool {
 }
 
 // Seen returns the snapshot with an object as the API server has it after a write of the operator's own. An object that is
-// being deleted is one that was told to.
+// being deleted has a deletion timestamp.
 func (s Snapshot) Seen(object metav1.Object) Snapshot {
 	switch object := object.(type) {
 	case *drainv1alpha1.DrainPolicy:

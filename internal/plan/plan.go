@@ -87,7 +87,7 @@ func (protocol Protocol) Make(snapshot Snapshot, now time.Time) Plan {
 		p.observe(e)
 		drain := protocol.decide(e, e.phase())
 		p.age(&drain, e)
-		takes := drain.Rule == "hold-policy" || drain.Next != nil && StepName(drain.Next) == takeLock.step
+		takes := strings.HasPrefix(drain.Rule, "hold-policy") || drain.Next != nil && StepName(drain.Next) == takeLock.step
 		if takes {
 			slots = append(slots, e.number)
 		}
@@ -490,7 +490,7 @@ func (p *planner) templateCondition(ambiguous []string) Condition {
 		return Condition{Status: metav1.ConditionUnknown, Reason: drainv1alpha1.ReasonPreflightFailed, Message: fmt.Sprintf("The API server could not be asked whether it accepts the drain that %s would become: %s", p.templateName(), p.Preflight.Unanswered)}
 	case len(ambiguous) > 0:
 		return refuse(drainv1alpha1.ReasonAmbiguousClaims,
-			"It can't be told which StatefulSet claim %q belongs to (%d such claims); label it like the volumeClaimTemplates' claims of its StatefulSet", ambiguous[0], len(ambiguous))
+			"The operator can't tell which StatefulSet claim %q belongs to (%d such claims); label it like the volumeClaimTemplates' claims of its StatefulSet", ambiguous[0], len(ambiguous))
 	case ptr.Deref(p.Policy.Spec.Suspend, false):
 		return refuse(drainv1alpha1.ReasonSuspended, "No drain is started while spec.suspend is true")
 	}

@@ -41,7 +41,7 @@ func progress(e *evidence) (reason, message string) {
 	case pods.trouble != "":
 		return pods.trouble, fmt.Sprintf("%s; fix it, or edit %s to replace the Job", pods.message, e.templateName())
 	case pods.failed >= failingPods && pods.hindrance == "":
-		return drainv1alpha1.ReasonPodsFailing, fmt.Sprintf("Job %q goes on although its pods have failed %d times; their last words: %s", e.job.Name, pods.failed, cmp.Or(e.outcome, "none"))
+		return drainv1alpha1.ReasonPodsFailing, fmt.Sprintf("Job %q continues although its pods have failed %d times; last message: %s", e.job.Name, pods.failed, cmp.Or(e.outcome, "none"))
 	case pods.hindrance != "" && e.inRange:
 		return pods.hindrance, pods.message + "; the ordinal is back in range, and its pod starts when the Job has ended"
 	case pods.hindrance != "":
@@ -53,15 +53,15 @@ func progress(e *evidence) (reason, message string) {
 	case !pods.started:
 		return drainv1alpha1.ReasonPodNotStarted, fmt.Sprintf("The pod of Job %q has not started yet", e.job.Name)
 	case e.outcome != "":
-		return drainv1alpha1.ReasonJobRunning, fmt.Sprintf("Job %q runs (attempt %d); its pod said last: %s", e.job.Name, e.attempt, e.outcome)
+		return drainv1alpha1.ReasonJobRunning, fmt.Sprintf("Job %q is running (attempt %d); last message of its pod: %s", e.job.Name, e.attempt, e.outcome)
 	default:
-		return drainv1alpha1.ReasonJobRunning, fmt.Sprintf("Job %q runs (attempt %d)", e.job.Name, e.attempt)
+		return drainv1alpha1.ReasonJobRunning, fmt.Sprintf("Job %q is running (attempt %d)", e.job.Name, e.attempt)
 	}
 }
 
 // jobPods is what the pods of the present Job say together.
 type jobPods struct {
-	// gated is the oldest pod that awaits to be let run, and alive says that another one runs.
+	// gated is the oldest pod that the operator has not ungated, and alive says that another one runs.
 	gated *corev1.Pod
 	alive bool
 	// succeeded says that a pod has ended well, so that the Job is about to be complete.
@@ -129,7 +129,7 @@ func (p *planner) edited(job *batchv1.Job) bool {
 	return p.TemplateHash != "" && job.Annotations[drainv1alpha1.TemplateHashAnnotation] != p.TemplateHash
 }
 
-// newestOutcome returns the last words of the newest pod that has any.
+// newestOutcome returns the last message of the newest pod that has one.
 func newestOutcome(pods []corev1.Pod) string {
 	var newest *corev1.Pod
 	for i := range pods {
@@ -256,7 +256,7 @@ func overdueSince(pod *corev1.Pod) metav1.Time {
 
 // ifItHangs returns what to do about the StatefulSet's pod of an ordinal that doesn't go. An ordered
 // StatefulSet's controller deletes no pod while one before it isn't ready, so one on a node that is
-// down may not even be told to go (kubernetes/pkg/controller/statefulset, processCondemned).
+// down may not even get a deletion timestamp (kubernetes/pkg/controller/statefulset, processCondemned).
 func (p *planner) ifItHangs(pod *corev1.Pod) string {
 	if pod.DeletionTimestamp != nil {
 		return p.ifNodeIsDown(pod)

@@ -88,6 +88,16 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonStarting, say: says("Adding the finalizer to the policy"),
 	},
 	{
+		id: "void-beside-stray", upholds: "I7", in: anywhere, when: usedBesideStray, then: voidMark,
+		given: "A Job is being deleted, or a Job or drain pod runs that is not the lock's, and a pod uses a claim whose mark holds",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayUsed,
+	},
+	{
+		id: "doubt-beside-stray", upholds: "I6", in: locked, when: unprovenBesideStray, then: noteFailure,
+		given: "A Job is being deleted, or a Job or drain pod runs that is not the lock's, a pod uses a claim, and the lock does not remember that the attempt proves nothing",
+		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellFailure,
+	},
+	{
 		id: "drained-job-going", in: anywhere, when: drainedJobGoing,
 		given: "A finished Job is being deleted, every claim's mark holds, and the claims are to be deleted",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDrainedJobGoing,
@@ -96,16 +106,6 @@ var protocol = Protocol{
 		id: "job-going", upholds: "I2, I4", in: anywhere, when: going,
 		given: "A Job is being deleted: its pods may still run",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayJobGoing,
-	},
-	{
-		id: "void-beside-stray", upholds: "I7", in: anywhere, when: usedBesideStray, then: voidMark,
-		given: "A Job or drain pod runs that is not the lock's, and a pod uses a claim whose mark holds",
-		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayUsed,
-	},
-	{
-		id: "doubt-beside-stray", upholds: "I6", in: locked, when: unprovenBesideStray, then: noteFailure,
-		given: "A Job or drain pod runs that is not the lock's, a pod uses a claim, and the lock does not remember that the attempt proves nothing",
-		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellFailure,
 	},
 	{
 		id: "stop-stray-job", upholds: "I1", in: anywhere, when: strayJob, then: deleteStrayJob,
@@ -119,7 +119,7 @@ var protocol = Protocol{
 	},
 	{
 		id: "await-stray-pod", upholds: "I2, I4", in: anywhere, when: strayPod,
-		given: "Such a pod was told to end, or is not the operator's to end",
+		given: "Such a pod is being deleted, or another controller owns it",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayStrayPodGoing,
 	},
 	{
@@ -300,7 +300,7 @@ var protocol = Protocol{
 	},
 	{
 		id: "outranked", in: unlocked | locked, when: outranked, releases: true,
-		given: "Another policy for the StatefulSet counts", say: says("Another policy is in charge of the StatefulSet"),
+		given: "Another policy for the StatefulSet counts", say: says("Another policy drains the StatefulSet"),
 	},
 
 	// Claims that are drained and kept.
@@ -340,21 +340,21 @@ var protocol = Protocol{
 	{
 		id: "set-gone", in: unlocked | locked, when: noSet, releases: true,
 		given: "There is no StatefulSet, or it is being deleted, and spec.whenDeleted is not Drain or the operator never saw it",
-		state: drainv1alpha1.DrainRetained, reason: drainv1alpha1.ReasonStatefulSetNotFound, say: says("The StatefulSet is gone; its claims are kept undrained"),
+		state: drainv1alpha1.DrainRetained, reason: drainv1alpha1.ReasonStatefulSetNotFound, say: says("Retained without draining: the StatefulSet is gone"),
 	},
 	{
 		id: "scaled-retain", in: unlocked | locked, when: scaledRetain, releases: true,
 		given: "spec.whenScaled is Retain, and the StatefulSet is there",
-		state: drainv1alpha1.DrainRetained, reason: drainv1alpha1.ReasonWhenScaledRetain, say: says("The claims are kept undrained, because spec.whenScaled is Retain"),
+		state: drainv1alpha1.DrainRetained, reason: drainv1alpha1.ReasonWhenScaledRetain, say: says("Retained without draining: spec.whenScaled is Retain"),
 	},
 	{
 		id: "never-bound", in: unlocked | locked, when: neverBound, releases: true,
 		given: "No claim ever had a volume",
-		state: drainv1alpha1.DrainRetained, reason: drainv1alpha1.ReasonNeverBound, say: says("The claims never had a volume, so they hold no data"),
+		state: drainv1alpha1.DrainRetained, reason: drainv1alpha1.ReasonNeverBound, say: says("Retained without draining: the claims never had a volume, so they hold no data"),
 	},
 	{
 		id: "ambiguous", in: unlocked | locked, when: ambiguous, releases: true,
-		given: "It can't be told whose some claims are, and those that seem to be missing may be among them",
+		given: "The operator can't tell which StatefulSet some claims belong to, and those that seem to be missing may be among them",
 		state: drainv1alpha1.DrainWaiting, tell: (*evidence).tellReady,
 	},
 	{
@@ -462,9 +462,19 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayAwaitsUser,
 	},
 	{
+		id: "await-lock", in: unlocked, when: lockRefused, again: (*evidence).untilLock,
+		given: "The status says that the lock was refused a moment ago",
+		state: drainv1alpha1.DrainBlocked, reason: drainv1alpha1.ReasonLockRefused, say: (*evidence).sayLockRefused,
+	},
+	{
 		id: "wait-for-slot", in: unlocked, when: noSlot,
 		given: "spec.maxConcurrentDrains ordinals have locks, or take them before this one",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonWaitingForSlot, say: (*evidence).sayNoSlot,
+	},
+	{
+		id: "hold-policy-kept", upholds: "I2", in: unlocked, when: unheldKept, then: addFinalizer,
+		given: "The policy lacks the operator's finalizer, and the claims are drained and kept",
+		state: drainv1alpha1.DrainDrained, reason: drainv1alpha1.ReasonClaimsKept, say: (*evidence).sayKept,
 	},
 	{
 		id: "hold-policy", upholds: "I2", in: unlocked, when: unheld, then: addFinalizer,
@@ -479,7 +489,7 @@ var protocol = Protocol{
 	{
 		id: "take-lock", in: unlocked, when: always, then: takeLock,
 		given: "Otherwise",
-		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonStarting, say: says("About to take the lock"),
+		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonStarting, say: says("Taking the lock"),
 	},
 	{
 		id: "start-awaits-user", upholds: "I7", in: locked, when: inUse, again: soon,
@@ -494,7 +504,7 @@ var protocol = Protocol{
 	{
 		id: "start", in: locked, when: always, then: startJob,
 		given: "Otherwise",
-		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonLocked, say: says("The lock is held; creating the Job"),
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonLocked, say: says("The ordinal is locked; creating the Job"),
 	},
 
 	// A lock whose policy is gone, because a person removed its finalizer or two managers met at a leader change. Nothing

@@ -97,7 +97,7 @@ func TestAProtocolThatIsNotTotalIsReported(t *testing.T) {
 
 var (
 	ruleName = regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
-	upheld   = regexp.MustCompile(`^([1-7](, [1-7])*)?$`)
+	upheld   = regexp.MustCompile(`^(I[1-8](, I[1-8])*)?$`)
 )
 
 func problemsOf(protocol Protocol) []string {
@@ -211,6 +211,14 @@ func suspendedJob(job *batchv1.Job) { job.Spec.Suspend = ptr.To(true) }
 
 func ownerlessPod(pod *corev1.Pod) { pod.OwnerReferences = nil }
 
+// lockRefusedJustNow makes the status say that the lock of ordinal 2 was refused.
+func lockRefusedJustNow(w *world) {
+	w.Policy.Status.Drains = []drainv1alpha1.DrainStatus{{
+		Ordinal: ptr.To[int32](2), State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonLockRefused, Message: "no gate",
+		LastTransitionTime: ptr.To(metav1.NewTime(now)),
+	}}
+}
+
 // drainedForDeletion makes an ordinal whose claims are drained and are to be deleted.
 func drainedForDeletion(w *world) {
 	deleteClaims(w)
@@ -294,6 +302,28 @@ var rareWorlds = []func(*world){
 		w.claim("data-x", 2)
 		w.claim("data", 2, withoutVolume)
 	},
+	// void-beside-stray, drained-job-going
+	all(deleteClaims, func(w *world) {
+		w.claim("data", 2, markedAt(4))
+		w.job(2, 1, complete, jobTerminating)
+		w.pod("debug", "data-web-2")
+	}),
+	// doubt-beside-stray, drained-job-going
+	all(deleteClaims, func(w *world) {
+		w.claim("data", 2, markedUnder(2), claimTerminating)
+		w.lock(2)
+		w.job(2, 1, complete, jobTerminating)
+		w.drainPod(2, ended(0, ""))
+		w.pod("debug", "data-web-2")
+	}),
+	// claim-in-use, await-lock
+	all(lockRefusedJustNow, func(w *world) { w.claim("data", 2); w.pod("debug", "data-web-2") }),
+	// await-lock, wait-for-slot
+	all(lockRefusedJustNow, func(w *world) { w.claim("data", 2); w.claim("data", 3) }),
+	// wait-for-slot, hold-policy-kept
+	all(unheldPolicy, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.claim("data", 3) }),
+	// hold-policy-kept, hold-policy
+	all(unheldPolicy, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)) }),
 	// controller-behind, lock-of-another
 	all(notObserved, func(w *world) { w.claim("data", 2); w.lock(2, ofAnother) }),
 	// wait-for-slot, hold-policy
@@ -319,7 +349,9 @@ var freePairs = map[[2]string]string{
 	{"claims-gone", "mark-awaits-controller"}:      "no claim awaits its mark when there is none",
 	{"mark-awaits-controller", "give-up-mark"}:     "the first needs the ordinal out of range and a policy that stays, the second one of the two missing",
 	{"free-undrained-claim", "dispose-of-old-job"}: "beside a claim that is being deleted, free-claim-of-job has deleted every old Job",
-	{"retry", "not-accepted"}:                      "beside a failure, failed-not-accepted comes before both",
+	{"retry", "start-not-asked"}:                   "beside a failure, failed-not-asked comes before both",
+	{"hold-policy", "lock-kept"}:                   "when the claims are kept, hold-policy-kept comes before both",
+	{"no-claims", "policy-deleted"}:                "neither says anything about an ordinal without claims and without a lock",
 }
 
 // TestTheOrderMatters holds that two rules that follow each other can't change places without changing a decision, but for

@@ -144,7 +144,7 @@ var patience = map[string]time.Duration{
 	drainv1alpha1.ReasonPodsFailing:             0,
 }
 
-// lockPatience is how long a lock may stand before the first drain pod under it is let run. Reasons that alternate start
+// lockPatience is how long a lock may stand before the operator ungates the first drain pod under it. Reasons that alternate start
 // their own time again with each change.
 const lockPatience = 30 * time.Minute
 
@@ -186,7 +186,7 @@ func (p *planner) age(d *Drain, e *evidence) {
 	}
 }
 
-// limitOfLock reports whether a drain has a lock under which no pod was let run yet, for no reason that a person or a queue
+// limitOfLock reports whether a drain has a lock under which the operator has ungated no pod yet, for no reason that a person or a queue
 // gave.
 func limitOfLock(d *Drain, e *evidence) bool {
 	if e.lock == nil || e.lock.Annotations[drainv1alpha1.JobAnnotation] != "" || d.State != drainv1alpha1.DrainDraining {

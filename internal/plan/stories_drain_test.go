@@ -146,6 +146,8 @@ var talesOfWaiting = []tale{
 		s.until("RemoveLockFinalizer")
 		s.webhook = nil
 		s.userDoes("exempts locks from the webhook")
+		s.operator()
+		s.passes(RefusalRecheck)
 		s.until("start: StartJob")
 		return s
 	}},
@@ -346,6 +348,18 @@ var talesOfUse = []tale{
 		s.until("deletes Job 1, whose pods are gone")
 		s.debug("data-web-2")
 		s.goOn()
+		s.debugEnds()
+		s.goOn()
+		s.passes(30 * time.Second)
+		s.goOn()
+		return s
+	}},
+	{"used-while-the-job-goes", `Another pod uses the claim while the Job is being deleted, before the claim, and has ended when the Job is gone. The operator saw it, and makes the mark void although it waits for the Job.
+		Nothing is lost: the ordinal is drained once more.`, func() *story {
+		s := orphanedOrdinals(deleteClaims, 2)
+		s.until("dispose-of-job")
+		s.debug("data-web-2")
+		s.operator()
 		s.debugEnds()
 		s.goOn()
 		s.passes(30 * time.Second)

@@ -53,23 +53,23 @@ func (e *evidence) sayJobGoing() string {
 }
 
 func (e *evidence) sayUsed() string {
-	return fmt.Sprintf("Drained, but pod %q uses a claim of it; draining it again when that pod is gone", e.user.Name)
+	return fmt.Sprintf("Drained, but pod %q uses a claim of the ordinal; draining it again when that pod has terminated", e.user.Name)
 }
 
 func (e *evidence) sayStrayJob() string {
-	return fmt.Sprintf("Job %q runs without the lock or on other claims than the ordinal has now; stopping it", e.stray.Name)
+	return fmt.Sprintf("Job %q runs without the lock, or on other claims than the ordinal has now; stopping it", e.stray.Name)
 }
 
 func (e *evidence) sayStrayPod() string {
-	return fmt.Sprintf("Drain pod %q has no Job that is under way; deleting it", e.strayPod.Name)
+	return fmt.Sprintf("The Job of drain pod %q has ended or is gone; deleting the pod", e.strayPod.Name)
 }
 
 func (e *evidence) sayStrayPodGoing() string {
-	return fmt.Sprintf("Waiting for drain pod %q on node %q, whose Job is over, to terminate%s", e.strayPod.Name, e.strayPod.Spec.NodeName, e.ifNodeIsDown(e.strayPod))
+	return fmt.Sprintf("Waiting for drain pod %q on node %q, whose Job has ended or is gone, to terminate%s", e.strayPod.Name, e.strayPod.Spec.NodeName, e.ifNodeIsDown(e.strayPod))
 }
 
 func (e *evidence) sayClaimHeld() string {
-	return fmt.Sprintf("Claim %q is being deleted; deleting what is left of a drain and holds it", terminating(e))
+	return fmt.Sprintf("Claim %q is being deleted; deleting the rest of a past drain, which holds it", terminating(e))
 }
 
 func (e *evidence) sayMisfit() string {
@@ -85,7 +85,7 @@ func (e *evidence) tellChanged() (reason, message string) {
 }
 
 func (e *evidence) sayUngateAwaitsUser() string {
-	return fmt.Sprintf("Waiting for pod %q, which uses a claim of the ordinal, to terminate before pod %q is let run", e.user.Name, e.run.gated.Name)
+	return fmt.Sprintf("Waiting for pod %q, which uses a claim of the ordinal, to terminate; pod %q stays gated until then", e.user.Name, e.run.gated.Name)
 }
 
 func (e *evidence) sayBehind() string {
@@ -109,10 +109,21 @@ func (e *evidence) sayDisposing() string {
 	return cmp.Or(e.outcome, "Drained; deleting "+claimNames(e.held))
 }
 
+// untilLock returns the time until the lock is created again after it was refused; 0 if it wasn't.
+func (e *evidence) untilLock() time.Duration {
+	entry := find(e.Policy.Status.Drains, e.number)
+	if entry == nil || entry.Reason != drainv1alpha1.ReasonLockRefused || entry.LastTransitionTime == nil {
+		return 0
+	}
+	return max(0, entry.LastTransitionTime.Add(RefusalRecheck).Sub(e.now))
+}
+
+func (e *evidence) sayLockRefused() string { return find(e.Policy.Status.Drains, e.number).Message }
+
 func (e *evidence) sayKept() string { return cmp.Or(e.outcome, "The claims are drained and kept") }
 
 func (e *evidence) saySkipped() string {
-	return fmt.Sprintf("Claim %q carries the annotation %s, so the ordinal is left alone", skipped(e), drainv1alpha1.SkipAnnotation)
+	return fmt.Sprintf("Retained without draining: claim %q has the annotation %s", skipped(e), drainv1alpha1.SkipAnnotation)
 }
 
 func (e *evidence) tellReady() (reason, message string) {
@@ -125,7 +136,7 @@ func (e *evidence) sayMissing() string {
 }
 
 func (e *evidence) sayClaimGoing() string {
-	return fmt.Sprintf("Claim %q is being deleted, and not by the operator; no new pod can mount it, and its data is lost undrained", terminating(e))
+	return fmt.Sprintf("Claim %q is being deleted, and not by the operator; no new pod can mount it, and data on it that was not drained is lost", terminating(e))
 }
 
 func (e *evidence) sayLost() string {
@@ -165,7 +176,7 @@ func (e *evidence) sayAwaitsUser() string {
 }
 
 func (e *evidence) sayYoung() string {
-	return fmt.Sprintf("Its drain starts at %s; until then, scaling up undoes the scale-down", e.oldEnough().UTC().Format(time.RFC3339))
+	return fmt.Sprintf("The drain starts at %s; until then, scaling up undoes the scale-down", e.oldEnough().UTC().Format(time.RFC3339))
 }
 
 func (e *evidence) sayDrainedBefore() string {
@@ -178,7 +189,7 @@ func (e *evidence) sayFewReplicas() string {
 }
 
 func (e *evidence) sayLockHeld() string {
-	return fmt.Sprintf("Waiting for pod %q to be released, the lock of %s", e.namesake.Name, holder(e.namesake))
+	return fmt.Sprintf("Waiting for lock %q to be released; it belongs to %s", e.namesake.Name, holder(e.namesake))
 }
 
 func (e *evidence) sayPodExists() string {
@@ -194,7 +205,7 @@ func (e *evidence) sayNoSlot() string {
 	if more := len(e.ahead) - len(names); more > 0 {
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
-	return fmt.Sprintf("Waiting for its turn behind ordinal %s: spec.maxConcurrentDrains is %d, and the highest ordinal goes first", strings.Join(names, ", "), ptr.Deref(e.Policy.Spec.MaxConcurrentDrains, 1))
+	return fmt.Sprintf("Waiting behind ordinal %s: spec.maxConcurrentDrains is %d, and the highest ordinal goes first", strings.Join(names, ", "), ptr.Deref(e.Policy.Spec.MaxConcurrentDrains, 1))
 }
 
 func (e *evidence) sayVanished() string {
@@ -213,7 +224,7 @@ func (p *planner) accepted() Condition {
 	if p.drainsDeleted() && p.ready.Reason == drainv1alpha1.ReasonStatefulSetNotFound {
 		if p.Target.ZeroGracePeriod() {
 			return refuse(drainv1alpha1.ReasonGracePeriodZero,
-				"StatefulSet %q had terminationGracePeriodSeconds: 0, so containers of its pods may still run; the claims are kept undrained", p.Policy.Spec.StatefulSetRef.Name)
+				"StatefulSet %q had terminationGracePeriodSeconds: 0, so containers of its pods may still run; the claims are retained without draining", p.Policy.Spec.StatefulSetRef.Name)
 		}
 		return p.template
 	}
