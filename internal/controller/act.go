@@ -52,6 +52,11 @@ func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Pl
 		}
 		p.Replace(snapshot, decision, r.Clock.Now())
 	}
+	logger := log.FromContext(ctx).V(1)
+	for i := range p.Drains {
+		d := &p.Drains[i]
+		logger.Info("Decided", "ordinal", d.Ordinal, "rule", d.Rule, "step", plan.StepName(d.Next), "state", d.State, "reason", d.Reason)
+	}
 	var errs []error
 	queue := looks(p)
 	for len(queue) > 0 {
@@ -233,7 +238,10 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, decision *pla
 
 // tell logs a decision that is about to be carried out.
 func (r *Reconciler) tell(ctx context.Context, policy *drainv1alpha1.DrainPolicy, decision *plan.Drain) {
-	logger := log.FromContext(ctx).WithValues("statefulSet", policy.Spec.StatefulSetRef.Name, "ordinal", decision.Ordinal, "rule", decision.Rule, "step", plan.StepName(decision.Next))
+	logger := log.FromContext(ctx).WithValues("statefulSet", policy.Spec.StatefulSetRef.Name, "rule", decision.Rule, "step", plan.StepName(decision.Next))
+	if decision.State != "" {
+		logger = logger.WithValues("ordinal", decision.Ordinal)
+	}
 	switch step := decision.Next.(type) {
 	case plan.StartJob:
 		logger = logger.WithValues("job", klog.KRef(policy.Namespace, step.Job), "attempt", step.Attempt)
@@ -257,7 +265,7 @@ func outcomeOf(step plan.Step, err error) plan.Outcome {
 		// The tests of a JSON patch take the place of preconditions.
 		return plan.Conflict
 	}
-	return map[class]plan.Outcome{done: plan.Done, conflict: plan.Conflict, refused: plan.Refused, lost: plan.Lost}[classify(err)]
+	return classify(err)
 }
 
 // changePolicy changes the finalizers of a policy, provided that it is still as it was read.

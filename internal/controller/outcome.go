@@ -32,42 +32,27 @@ import (
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 )
 
-// class is what an error means for the next reconcile. Of several, the greatest counts.
-type class int
-
-const (
-	// done means that nothing went wrong.
-	done class = iota
-	// conflict means that the evidence is stale. The step is planned again as soon as the caches have what is new.
-	conflict
-	// refused means that the API server judged the request and said no. Only a person can change that: the template, a quota,
-	// a webhook or a right.
-	refused
-	// lost means that it is not known what became of the request. It is tried again with backoff.
-	lost
-)
-
 // errChanged is a conflict that the operator finds itself.
 var errChanged = errors.New("the object changed since the step was decided")
 
-// classify returns the class of an error, and the worst one of several that are joined. That an object is not found is lost:
+// classify returns what an error says of a request, and the worst of several that are joined. That an object is not found is lost:
 // where its absence is what was asked for, the caller says so.
-func classify(err error) class {
-	worst := done
+func classify(err error) plan.Outcome {
+	worst := plan.Done
 	for _, single := range split(err) {
 		worst = max(worst, classifyOne(single))
 	}
 	return worst
 }
 
-func classifyOne(err error) class {
+func classifyOne(err error) plan.Outcome {
 	switch {
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), errors.Is(err, errChanged):
-		return conflict
+		return plan.Conflict
 	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
-		return refused
+		return plan.Refused
 	}
-	return lost
+	return plan.Lost
 }
 
 // split returns the errors that an error joins, or the error alone. Functions like IsConflict see only the first one.
@@ -90,12 +75,12 @@ func split(err error) []error {
 func outcome(ctx context.Context, next time.Duration, errs ...error) (ctrl.Result, error) {
 	err := errors.Join(errs...)
 	switch classify(err) {
-	case done:
+	case plan.Done:
 		return ctrl.Result{RequeueAfter: next}, nil
-	case conflict:
+	case plan.Conflict:
 		log.FromContext(ctx).V(1).Info("Deciding again", "why", err.Error())
 		return ctrl.Result{RequeueAfter: cacheLag}, nil
-	case refused:
+	case plan.Refused:
 		log.FromContext(ctx).Info("The API server refuses a request", "why", err.Error())
 		return ctrl.Result{RequeueAfter: soonest(plan.RefusalRecheck, next)}, nil
 	default:
@@ -146,7 +131,7 @@ func showRefusals(p *plan.Plan, err error) {
 	for _, single := range split(err) {
 		var read *readError
 		switch {
-		case classifyOne(single) != refused:
+		case classifyOne(single) != plan.Refused:
 		case errors.As(single, &read):
 			p.Ready = blind(single)
 		case p.Stalled.Status != metav1.ConditionTrue:

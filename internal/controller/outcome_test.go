@@ -42,25 +42,25 @@ var (
 	forbidden = apierrors.NewForbidden(pods, "store-2", errors.New("exceeded quota"))
 )
 
-// errorsOf are the errors of every class.
-var errorsOf = map[class][]error{
-	done:     {nil},
-	conflict: {apierrors.NewConflict(pods, "x", errors.New("newer")), apierrors.NewAlreadyExists(pods, "x"), fmt.Errorf("%w: it is gone", errChanged)},
-	refused: {
+// errorsOf are errors of every outcome.
+var errorsOf = map[plan.Outcome][]error{
+	plan.Done:     {nil},
+	plan.Conflict: {apierrors.NewConflict(pods, "x", errors.New("newer")), apierrors.NewAlreadyExists(pods, "x"), fmt.Errorf("%w: it is gone", errChanged)},
+	plan.Refused: {
 		forbidden, apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "x", nil), apierrors.NewBadRequest("a webhook says no"),
 		apierrors.NewRequestEntityTooLargeError("too much"), failedRead(forbidden, "listing pods"),
 	},
-	lost: {
+	plan.Lost: {
 		apierrors.NewTimeoutError("no answer", 1), apierrors.NewServerTimeout(pods, "list", 1), apierrors.NewTooManyRequestsError("later"),
 		apierrors.NewInternalError(errors.New("etcd")), apierrors.NewServiceUnavailable("gone"), apierrors.NewUnauthorized("who?"),
 		apierrors.NewNotFound(pods, "x"), context.DeadlineExceeded, errors.New("connection refused"),
 	},
 }
 
-var classes = []class{done, conflict, refused, lost}
+var outcomes = []plan.Outcome{plan.Done, plan.Conflict, plan.Refused, plan.Lost}
 
 func TestClassifyOneError(t *testing.T) {
-	for _, want := range classes {
+	for _, want := range outcomes {
 		for _, err := range errorsOf[want] {
 			if got := classify(err); got != want {
 				t.Errorf("classify(%v) = %d, want %d", err, got, want)
@@ -78,9 +78,9 @@ func TestClassifyOneError(t *testing.T) {
 // TestOutcomeGoesByTheWorstClass takes every pair of classes, in both orders and joined in every way.
 func TestOutcomeGoesByTheWorstClass(t *testing.T) {
 	const next = time.Minute
-	want := map[class]ctrl.Result{done: {RequeueAfter: next}, conflict: {RequeueAfter: cacheLag}, refused: {RequeueAfter: plan.RefusalRecheck}, lost: {}}
-	for _, one := range classes {
-		for _, other := range classes {
+	want := map[plan.Outcome]ctrl.Result{plan.Done: {RequeueAfter: next}, plan.Conflict: {RequeueAfter: cacheLag}, plan.Refused: {RequeueAfter: plan.RefusalRecheck}, plan.Lost: {}}
+	for _, one := range outcomes {
+		for _, other := range outcomes {
 			worst := max(one, other)
 			for _, a := range errorsOf[one] {
 				for _, b := range errorsOf[other] {
@@ -90,15 +90,15 @@ func TestOutcomeGoesByTheWorstClass(t *testing.T) {
 						"joined twice": {errors.Join(nil, errors.Join(a), errors.Join(b, nil))},
 					} {
 						result, err := outcome(t.Context(), next, errs...)
-						if result != want[worst] || (err != nil) != (worst == lost) {
-							t.Errorf("%v and %v, %s: %+v and error %v, want %+v, and an error: %t", a, b, name, result, err, want[worst], worst == lost)
+						if result != want[worst] || (err != nil) != (worst == plan.Lost) {
+							t.Errorf("%v and %v, %s: %+v and error %v, want %+v, and an error: %t", a, b, name, result, err, want[worst], worst == plan.Lost)
 						}
 					}
 					if a == nil || b == nil {
 						continue
 					}
 					if got := classify(fmt.Errorf("looking: %w", errors.Join(fmt.Errorf("one: %w", a), b))); got != worst {
-						t.Errorf("%v and %v, joined and wrapped: class %d, want %d", a, b, got, worst)
+						t.Errorf("%v and %v, joined and wrapped: outcome %v, want %v", a, b, got, worst)
 					}
 				}
 			}

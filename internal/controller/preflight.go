@@ -156,7 +156,7 @@ func (r *Reconciler) ask(ctx context.Context, snapshot plan.Snapshot) (refusal, 
 
 // unaccepted tells the API server's refusal of a dry run from trouble on the way to it.
 func unaccepted(err error) (refusal, unanswered string) {
-	if classify(err) == refused {
+	if classify(err) == plan.Refused {
 		return "The API server refuses the drain that the template would become: " + err.Error(), ""
 	}
 	return "", err.Error()

@@ -28,19 +28,24 @@ import (
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
 
-// Outcome is what became of a step.
-type Outcome string
+// Outcome is what became of a step, or of several; of these, the greatest counts.
+type Outcome int
 
 const (
 	// Done: the API server carried it out, or there was nothing left to do.
-	Done Outcome = "Done"
-	// Conflict: the evidence is stale, or the name taken. The step is planned again.
-	Conflict Outcome = "Conflict"
+	Done Outcome = iota
+	// Conflict: the evidence is stale, or the name is taken. The step is planned again.
+	Conflict
 	// Refused: the API server refuses it, and a person must change something first.
-	Refused Outcome = "Refused"
-	// Lost: there was no answer, so the step may have been carried out or not. It is planned again.
-	Lost Outcome = "Lost"
+	Refused
+	// Lost: there was no answer, so the step may have been carried out or not. It is planned again, with backoff.
+	Lost
 )
+
+// String returns the name of an outcome, for logs.
+func (o Outcome) String() string {
+	return [...]string{"Done", "Conflict", "Refused", "Lost"}[o]
+}
 
 // RefusalRecheck is how often a step is taken again that the API server refuses.
 const RefusalRecheck = 10 * time.Second
