@@ -45,8 +45,8 @@ func (protocol Protocol) Abandoned(lock *corev1.Pod, owner types.UID, snapshot S
 			continue
 		}
 		e.others = append(e.others, *job)
-		if e.stray == nil && orphaned(job) && finished(job) == nil && job.DeletionTimestamp == nil {
-			e.stray = job
+		if e.ownerlessJob == nil && orphaned(job) && finished(job) == nil && job.DeletionTimestamp == nil {
+			e.ownerlessJob = job
 		}
 	}
 	for i := range snapshot.Pods {
@@ -55,8 +55,8 @@ func (protocol Protocol) Abandoned(lock *corev1.Pod, owner types.UID, snapshot S
 			continue
 		}
 		e.pods = append(e.pods, *pod)
-		if e.strayPod == nil && orphaned(pod) && !terminal(pod) && pod.DeletionTimestamp == nil {
-			e.strayPod = pod
+		if e.ownerlessPod == nil && orphaned(pod) && !terminal(pod) && pod.DeletionTimestamp == nil {
+			e.ownerlessPod = pod
 		}
 	}
 	// Without the policy, its claim templates are not known, but every claim of the ordinal is named

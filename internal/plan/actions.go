@@ -34,28 +34,30 @@ type action struct {
 }
 
 var (
-	addFinalizer    = &action{"AddFinalizer", func(e *evidence) Step { return AddFinalizer{e.Policy} }}
-	removeFinalizer = &action{"RemoveFinalizer", func(e *evidence) Step { return RemoveFinalizer{e.Policy} }}
-	takeLock        = &action{"TakeLock", func(e *evidence) Step { return TakeLock{e.number} }}
-	startJob        = &action{"StartJob", func(e *evidence) Step { return StartJob{e.jobName(e, e.next()), e.number, e.next(), e.lock.UID} }}
-	noteOpen        = &action{"NoteAttempt", func(e *evidence) Step { return NoteAttempt{e.lock, e.open()} }}
-	noteFailure     = &action{"NoteAttempt", func(e *evidence) Step { return NoteAttempt{e.lock, *e.failure} }}
-	noteJob         = &action{"NoteJob", func(e *evidence) Step { return NoteJob{e.lock, e.job.UID, e.open()} }}
-	noteDeletion    = &action{"NoteDeletion", func(e *evidence) Step { return NoteDeletion{e.lock, staying(e.held)} }}
-	ungatePod       = &action{"UngatePod", func(e *evidence) Step { return UngatePod{e.run.gated} }}
-	deleteJob       = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.job} }}
-	deleteStrayJob  = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.stray} }}
-	deleteOldJob    = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{&e.others[0]} }}
-	deleteSurplus   = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{&e.surplus[0]} }}
-	deleteStrayPod  = &action{"DeletePod", func(e *evidence) Step { return DeletePod{e.strayPod} }}
-	deleteEndedPod  = &action{"DeletePod", func(e *evidence) Step { return DeletePod{e.endedPod} }}
-	deleteClaim     = &action{"DeleteClaim", func(e *evidence) Step { return DeleteClaim{*firstStaying(e.held)} }}
-	markClaim       = &action{"MarkClaim", (*evidence).mark}
-	renewMark       = &action{"RenewMark", (*evidence).renew}
-	voidMark        = &action{"VoidMark", (*evidence).void}
-	release         = &action{"ReleaseMark, DeleteLock, RemoveLockFinalizer", func(e *evidence) Step { return e.release(e.user != nil) }}
-	releaseVoid     = &action{"ReleaseMark, DeleteLock, RemoveLockFinalizer", func(e *evidence) Step { return e.release(true) }}
-	discard         = &action{"DeleteLock, RemoveLockFinalizer", (*evidence).discard}
+	addFinalizer       = &action{"AddFinalizer", func(e *evidence) Step { return AddFinalizer{e.Policy} }}
+	removeFinalizer    = &action{"RemoveFinalizer", func(e *evidence) Step { return RemoveFinalizer{e.Policy} }}
+	takeLock           = &action{"TakeLock", func(e *evidence) Step { return TakeLock{e.number} }}
+	startJob           = &action{"StartJob", func(e *evidence) Step { return StartJob{e.jobName(e, e.next()), e.number, e.next(), e.lock.UID} }}
+	noteOpen           = &action{"NoteAttempt", func(e *evidence) Step { return NoteAttempt{e.lock, e.open()} }}
+	noteFailure        = &action{"NoteAttempt", func(e *evidence) Step { return NoteAttempt{e.lock, *e.failure} }}
+	noteJob            = &action{"NoteJob", func(e *evidence) Step { return NoteJob{e.lock, e.job.UID, e.open()} }}
+	noteDeletion       = &action{"NoteDeletion", func(e *evidence) Step { return NoteDeletion{e.lock, staying(e.held)} }}
+	ungatePod          = &action{"UngatePod", func(e *evidence) Step { return UngatePod{e.run.gated} }}
+	deleteJob          = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.job} }}
+	deleteStrayJob     = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.stray} }}
+	deleteOldJob       = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{&e.others[0]} }}
+	deleteSurplus      = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{&e.surplus[0]} }}
+	deleteOwnerlessJob = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.ownerlessJob} }}
+	deleteOwnerlessPod = &action{"DeletePod", func(e *evidence) Step { return DeletePod{e.ownerlessPod} }}
+	deleteStrayPod     = &action{"DeletePod", func(e *evidence) Step { return DeletePod{e.strayPod} }}
+	deleteEndedPod     = &action{"DeletePod", func(e *evidence) Step { return DeletePod{e.endedPod} }}
+	deleteClaim        = &action{"DeleteClaim", func(e *evidence) Step { return DeleteClaim{*firstStaying(e.held)} }}
+	markClaim          = &action{"MarkClaim", (*evidence).mark}
+	renewMark          = &action{"RenewMark", (*evidence).renew}
+	voidMark           = &action{"VoidMark", (*evidence).void}
+	release            = &action{"release", func(e *evidence) Step { return e.release(e.user != nil) }}
+	releaseVoid        = &action{"release", func(e *evidence) Step { return e.release(true) }}
+	discard            = &action{"DeleteLock, RemoveLockFinalizer", (*evidence).discard}
 )
 
 // mark records on the first claim that awaits it that the claim was drained.

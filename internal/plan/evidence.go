@@ -60,6 +60,9 @@ type evidence struct {
 	stray *batchv1.Job
 	// strayPod is a drain pod that has not ended and whose Job is not under way, or nil.
 	strayPod *corev1.Pod
+	// ownerlessJob and ownerlessPod run under a lock whose policy is gone, and have no controller: nothing else stops them.
+	ownerlessJob *batchv1.Job
+	ownerlessPod *corev1.Pod
 	// endedPod is a drain pod that has ended and whose Job was deleted without it, or nil.
 	endedPod *corev1.Pod
 
@@ -216,13 +219,13 @@ func (e *evidence) busy() bool {
 		slices.ContainsFunc(e.pods, func(pod corev1.Pod) bool { return !terminal(&pod) })
 }
 
-func unheld(e *evidence) bool {
+func noFinalizer(e *evidence) bool {
 	return e.Policy.DeletionTimestamp == nil && !slices.Contains(e.Policy.Finalizers, drainv1alpha1.PolicyFinalizer)
 }
 
-func unheldKept(e *evidence) bool { return unheld(e) && kept(e) }
+func noFinalizerKept(e *evidence) bool { return noFinalizer(e) && kept(e) }
 
-func unheldBusy(e *evidence) bool { return unheld(e) && (e.lock != nil || e.busy()) }
+func noFinalizerBusy(e *evidence) bool { return noFinalizer(e) && (e.lock != nil || e.busy()) }
 
 func going(e *evidence) bool { return e.going != nil }
 
@@ -232,7 +235,7 @@ func drainedJobGoing(e *evidence) bool {
 
 func strays(e *evidence) bool { return e.stray != nil || e.strayPod != nil }
 
-func usedBesideStray(e *evidence) bool { return (going(e) || strays(e)) && usedHeld(e) }
+func usedBesideStray(e *evidence) bool { return (going(e) || strays(e)) && usedMarked(e) }
 
 func unprovenBesideStray(e *evidence) bool {
 	return (going(e) || strays(e)) && e.user != nil && e.job != nil && e.failure != nil && !e.noted
@@ -250,10 +253,10 @@ func jobHoldsGoingClaim(e *evidence) bool { return terminating(e) != "" && len(e
 
 func podHoldsGoingClaim(e *evidence) bool { return terminating(e) != "" && e.endedPod != nil }
 
-// used reports whether a claim whose mark holds, and which is to stay, is used by a pod. The claims' Unused condition makes
+// usedMarked reports whether a claim whose mark holds, and which is to stay, is used by a pod. The claims' Unused condition makes
 // such a mark void by itself where Kubernetes reports it, but late, and not at all for a pod that is gone when Kubernetes
 // looks.
-func usedHeld(e *evidence) bool { return e.user != nil && firstStaying(e.held) != nil }
+func usedMarked(e *evidence) bool { return e.user != nil && firstStaying(e.held) != nil }
 
 func backInRange(e *evidence) bool { return e.inRange }
 
@@ -290,9 +293,13 @@ func (e *evidence) stillBusy() string {
 
 func stillBusy(e *evidence) bool { return e.stillBusy() != "" }
 
+func hasOwnerlessJob(e *evidence) bool { return e.ownerlessJob != nil }
+
+func hasOwnerlessPod(e *evidence) bool { return e.ownerlessPod != nil }
+
 func policyNeeded(e *evidence) bool { return e.needed }
 
-func policyHeld(e *evidence) bool {
+func hasFinalizer(e *evidence) bool {
 	return slices.Contains(e.Policy.Finalizers, drainv1alpha1.PolicyFinalizer)
 }
 
@@ -397,7 +404,7 @@ func disposableEndedPod(e *evidence) bool { return disposable(e) && e.endedPod !
 
 func disposableJob(e *evidence) bool { return disposable(e) && e.job != nil }
 
-func disposableUsed(e *evidence) bool { return disposable(e) && usedHeld(e) }
+func disposableUsed(e *evidence) bool { return disposable(e) && usedMarked(e) }
 
 func disposableClaim(e *evidence) bool { return disposable(e) && firstStaying(e.held) != nil }
 
@@ -415,7 +422,7 @@ func through(e *evidence) bool { return e.succeeded || len(e.held) == len(e.clai
 
 func kept(e *evidence) bool { return len(e.held) == len(e.claims) }
 
-func keptUsed(e *evidence) bool { return kept(e) && usedHeld(e) }
+func keptUsed(e *evidence) bool { return kept(e) && usedMarked(e) }
 
 // keptBehind reports whether a mark names another generation than the StatefulSet's present one. It is renewed before the
 // next one comes.

@@ -177,16 +177,16 @@ func whyUsed(claim *corev1.PersistentVolumeClaim) string {
 func (e *evidence) voidSince() *claims.Mark {
 	for i := range e.claims {
 		mark := claims.ReadMark(&e.claims[i])
-		if mark != nil && e.Target.Exists() && mark.StatefulSetUID == e.Target.UID && mark.Generation != 0 && !holds(e, &e.claims[i]) && e.now.Before(e.again(mark)) {
+		if mark != nil && e.Target.Exists() && mark.StatefulSetUID == e.Target.UID && mark.Generation != 0 && !holds(e, &e.claims[i]) && e.now.Before(e.drainedAgainAt(mark)) {
 			return mark
 		}
 	}
 	return nil
 }
 
-// again returns when an ordinal with such a mark is drained again. It must be, because it may have been in range in between;
+// drainedAgainAt returns when an ordinal with such a mark is drained again. It must be, because it may have been in range in between;
 // something that changes the StatefulSet again and again must not drain it again and again.
-func (e *evidence) again(mark *claims.Mark) time.Time {
+func (e *evidence) drainedAgainAt(mark *claims.Mark) time.Time {
 	return mark.Time.Add(Backoff(e.Policy.Spec.Retry, 1))
 }
 

@@ -83,7 +83,7 @@ type Protocol []rule
 var protocol = Protocol{
 	// What must not run is stopped before anything else.
 	{
-		id: "keep-policy", upholds: "I2", in: anywhere, when: unheldBusy, then: addFinalizer,
+		id: "keep-policy", upholds: "I2", in: anywhere, when: noFinalizerBusy, then: addFinalizer,
 		given: "The policy lacks the operator's finalizer, and the ordinal has a lock, an unfinished Job or a live drain pod",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonStarting, say: says("Adding the finalizer to the policy"),
 	},
@@ -432,7 +432,7 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonWaitingForMinOrphanedSeconds, say: (*evidence).sayYoung,
 	},
 	{
-		id: "drained-before", in: unlocked, when: drainedBefore, again: func(e *evidence) time.Duration { return e.again(e.voidSince()).Sub(e.now) },
+		id: "drained-before", in: unlocked, when: drainedBefore, again: func(e *evidence) time.Duration { return e.drainedAgainAt(e.voidSince()).Sub(e.now) },
 		given: "The ordinal was drained a moment ago, and only the StatefulSet's generation makes its marks void",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonDrainedBefore, say: (*evidence).sayDrainedBefore,
 	},
@@ -472,12 +472,12 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonWaitingForSlot, say: (*evidence).sayNoSlot,
 	},
 	{
-		id: "hold-policy-kept", upholds: "I2", in: unlocked, when: unheldKept, then: addFinalizer,
+		id: "hold-policy-kept", upholds: "I2", in: unlocked, when: noFinalizerKept, then: addFinalizer,
 		given: "The policy lacks the operator's finalizer, and the claims are drained and kept",
 		state: drainv1alpha1.DrainDrained, reason: drainv1alpha1.ReasonClaimsKept, say: (*evidence).sayKept,
 	},
 	{
-		id: "hold-policy", upholds: "I2", in: unlocked, when: unheld, then: addFinalizer,
+		id: "hold-policy", upholds: "I2", in: unlocked, when: noFinalizer, then: addFinalizer,
 		given: "The policy lacks the operator's finalizer",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonStarting, say: says("Adding the finalizer to the policy"),
 	},
@@ -510,11 +510,11 @@ var protocol = Protocol{
 	// A lock whose policy is gone, because a person removed its finalizer or two managers met at a leader change. Nothing
 	// else would release it.
 	{
-		id: "abandoned-job", upholds: "I1", in: abandoned, when: strayJob, then: deleteStrayJob,
+		id: "abandoned-job", upholds: "I1", in: abandoned, when: hasOwnerlessJob, then: deleteOwnerlessJob,
 		given: "An unfinished Job has no controller, so that the garbage collector does not stop it", say: says("Its Job has no controller"),
 	},
 	{
-		id: "abandoned-pod", upholds: "I1", in: abandoned, when: endableStrayPod, then: deleteStrayPod,
+		id: "abandoned-pod", upholds: "I1", in: abandoned, when: hasOwnerlessPod, then: deleteOwnerlessPod,
 		given: "A drain pod has not ended and has no Job, so that nothing else ends it", say: says("Its drain pod has no Job"),
 	},
 	{
@@ -533,7 +533,7 @@ var protocol = Protocol{
 		given: "An ordinal has a lock, an unfinished Job or a live drain pod, or is about to take a lock",
 	},
 	{
-		id: "let-policy-go", in: policy, when: policyHeld, then: removeFinalizer,
+		id: "let-policy-go", in: policy, when: hasFinalizer, then: removeFinalizer,
 		given: "The policy has the operator's finalizer",
 	},
 	{
@@ -622,6 +622,8 @@ type Row struct {
 	Given string
 	// State and Reason are what the status says, or empty where something else gives them.
 	State, Reason string
+	// Releases says that a lock, if there is one, is released; State and Reason are those without a lock then.
+	Releases bool
 	// Step is the next write, or empty to wait.
 	Step string
 }
@@ -644,7 +646,7 @@ func (protocol Protocol) Rows() []Row {
 	rows := make([]Row, 0, len(protocol))
 	for i := range protocol {
 		r := &protocol[i]
-		row := Row{Rule: r.id, Upholds: r.upholds, Given: r.given, State: string(r.state), Reason: r.reason}
+		row := Row{Rule: r.id, Upholds: r.upholds, Given: r.given, State: string(r.state), Reason: r.reason, Releases: r.releases}
 		for _, p := range phaseNames {
 			if r.in&p.phase != 0 {
 				row.Phases = append(row.Phases, p.name)

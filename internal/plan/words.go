@@ -181,7 +181,7 @@ func (e *evidence) sayYoung() string {
 
 func (e *evidence) sayDrainedBefore() string {
 	mark := e.voidSince()
-	return fmt.Sprintf("The StatefulSet has changed too often since the ordinal was drained at %s to tell that it stayed out of range; draining it again at %s", mark.Time.UTC().Format(time.RFC3339), e.again(mark).UTC().Format(time.RFC3339))
+	return fmt.Sprintf("The StatefulSet has changed too often since the ordinal was drained at %s to tell that it stayed out of range; draining it again at %s", mark.Time.UTC().Format(time.RFC3339), e.drainedAgainAt(mark).UTC().Format(time.RFC3339))
 }
 
 func (e *evidence) sayFewReplicas() string {
@@ -290,7 +290,7 @@ func (e *evidence) untilAsked() time.Duration {
 	case young(e):
 		return e.oldEnough().Sub(e.now)
 	case drainedBefore(e):
-		return e.again(e.voidSince()).Sub(e.now)
+		return e.drainedAgainAt(e.voidSince()).Sub(e.now)
 	}
 	return 0
 }

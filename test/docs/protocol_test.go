@@ -82,6 +82,14 @@ func protocolTable(rows []plan.Row) string {
 			}
 			status += ", " + reason
 		}
+		if row.Releases {
+			// Without a lock, the status says what the row says, if it says anything.
+			releasing := "Draining, ReleasingLock"
+			if slices.Contains(row.Phases, "unlocked") && status != "" {
+				releasing = status + "; with a lock " + releasing
+			}
+			status = releasing
+		}
 		step := row.Step
 		if step == "" {
 			step = "none"
