@@ -90,8 +90,8 @@ type evidence struct {
 	surplus []batchv1.Job
 }
 
-// observe computes what follows from the objects of an ordinal.
-func (p *planner) observe(e *evidence) {
+// observe computes what follows from the objects of the ordinal.
+func (e *evidence) observe(p *planner) {
 	e.planner = p
 	e.inRange = p.Target.InRange(e.number)
 	e.user = p.userOf(e)

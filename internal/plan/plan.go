@@ -84,9 +84,8 @@ func (protocol Protocol) Make(snapshot Snapshot, now time.Time) Plan {
 	for _, e := range ordinals {
 		// Slots are given out from the highest ordinal down: one that is about to take its lock counts for those after it.
 		e.ahead = slots
-		p.observe(e)
-		drain := protocol.decide(e, e.phase())
-		p.age(&drain, e)
+		e.observe(p)
+		drain := p.aged(protocol.decide(e, e.phase()), e)
 		takes := strings.HasPrefix(drain.Rule, "hold-policy") || drain.Next != nil && StepName(drain.Next) == takeLock.step
 		if takes {
 			slots = append(slots, e.number)

@@ -152,8 +152,8 @@ const lockPatience = 30 * time.Minute
 // look. Its node may be down, and only a person can tell.
 const overduePatience = 5 * time.Minute
 
-// age notes since when a drain has been where it is, whether a person should look, and when that may change.
-func (p *planner) age(d *Drain, e *evidence) {
+// aged returns a drain with since when it has been where it is, whether a person should look, and when that may change.
+func (p *planner) aged(d Drain, e *evidence) Drain {
 	d.Stalled, d.StallsAfter = false, 0
 	d.Since = metav1.NewTime(p.now.UTC().Truncate(time.Second))
 	if old := find(p.Policy.Status.Drains, d.Ordinal); old != nil && old.State == d.State && old.Reason == d.Reason && old.LastTransitionTime != nil {
@@ -170,7 +170,7 @@ func (p *planner) age(d *Drain, e *evidence) {
 	if limit, limited := patience[d.Reason]; limited {
 		due = d.Since.Add(limit)
 	}
-	if e != nil && limitOfLock(d, e) {
+	if e != nil && limitOfLock(&d, e) {
 		if stuck := e.lock.CreationTimestamp.Add(lockPatience); due.IsZero() || stuck.Before(due) {
 			due = stuck
 		}
@@ -184,6 +184,7 @@ func (p *planner) age(d *Drain, e *evidence) {
 	case !due.IsZero():
 		d.Stalled, d.StallsAfter = !p.now.Before(due), max(0, due.Sub(p.now))
 	}
+	return d
 }
 
 // limitOfLock reports whether a drain has a lock under which the operator has ungated no pod yet, for no reason that a person or a queue
@@ -229,7 +230,7 @@ var settling = map[string]bool{
 // plan's entry, and brings the conditions in line. The snapshot is the plan's own.
 func (p *Plan) Replace(snapshot Snapshot, learned Drain, now time.Time) {
 	planner := planner{Snapshot: snapshot, now: now, ready: p.Ready, stranded: p.Stranded}
-	planner.age(&learned, nil)
+	learned = planner.aged(learned, nil)
 	if entry := p.Drain(learned.Ordinal); entry != nil {
 		*entry = learned
 	} else {
@@ -244,13 +245,9 @@ func (p *Plan) Replace(snapshot Snapshot, learned Drain, now time.Time) {
 // kept where nothing changed; drains that have ended stay, the newest ten of them.
 func (p *Plan) Status(policy *drainv1alpha1.DrainPolicy, now metav1.Time) drainv1alpha1.DrainPolicyStatus {
 	previous := policy.Status
-	status := drainv1alpha1.DrainPolicyStatus{
-		ObservedGeneration: policy.Generation,
-		StatefulSet:        p.Observed,
-		TemplateHash:       p.TemplateHash,
-		Conditions:         slices.Clone(previous.Conditions),
-	}
-	p.count(&status)
+	status := p.counts()
+	status.ObservedGeneration, status.StatefulSet, status.TemplateHash = policy.Generation, p.Observed, p.TemplateHash
+	status.Conditions = slices.Clone(previous.Conditions)
 	for i := range p.Stranded[:min(len(p.Stranded), shownStranded)] {
 		status.StrandedClaims = append(status.StrandedClaims, drainv1alpha1.ClaimReference{Name: p.Stranded[i].Name, UID: string(p.Stranded[i].UID)})
 	}
@@ -297,7 +294,8 @@ func (p *Plan) Status(policy *drainv1alpha1.DrainPolicy, now metav1.Time) drainv
 	return status
 }
 
-func (p *Plan) count(status *drainv1alpha1.DrainPolicyStatus) {
+// counts returns a status that has the counters alone.
+func (p *Plan) counts() drainv1alpha1.DrainPolicyStatus {
 	var undrained, draining, kept, failed int32
 	capacity := resource.Quantity{Format: resource.BinarySI}
 	for i := range p.Drains {
@@ -321,8 +319,7 @@ func (p *Plan) count(status *drainv1alpha1.DrainPolicyStatus) {
 			capacity.Add(d.Claims[j].Status.Capacity[corev1.ResourceStorage])
 		}
 	}
-	status.Undrained, status.Draining, status.Kept, status.Failed = &undrained, &draining, &kept, &failed
-	status.OrphanedCapacity = &capacity
+	return drainv1alpha1.DrainPolicyStatus{Undrained: &undrained, Draining: &draining, Kept: &kept, Failed: &failed, OrphanedCapacity: &capacity}
 }
 
 // status returns a drain's entry. Once the claims are gone, no evidence of the drain is
