@@ -25,9 +25,11 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -208,7 +210,10 @@ var _ = Describe("Redis Cluster", Label("recipes"), func() {
 		Expect(last).NotTo(Equal(-1), "no member has the last slot: %v", homesOfSlots)
 		Expect(one.Do(ctx, "cluster", "setslot", redisSlots-1, "importing", homesOfSlots[last].Nodes[0].ID).Err()).To(Succeed())
 		first := slices.IndexFunc(w.recorder.drainPods(), func(pod *corev1.Pod) bool { return pod.Labels[drainv1alpha1.OrdinalLabel] == "5" })
-		w.kubectl(ctx, "exec", w.recorder.drainPods()[first].Name, "--", "bash", "-c", "kill -KILL -1")
+		kill := exec.CommandContext(ctx, "kubectl", "--namespace="+w.namespace, "exec", w.recorder.drainPods()[first].Name, "--", "bash", "-c", "kill -KILL -1")
+		output, err := kill.CombinedOutput()
+		// The container may have ended before kubectl hears what became of the command.
+		Expect(kill.ProcessState.ExitCode()).To(BeElementOf(0, 128+int(syscall.SIGKILL)), "%v: %s", err, output)
 
 		for _, ordinal := range []int32{5, 4} {
 			w.kubectl(ctx, "wait", fmt.Sprintf("pvc/data-redis-primaries-%d", ordinal), "--for=delete", "--timeout=4m")
