@@ -38,12 +38,12 @@ func lockedWith(change ...func(*corev1.Pod)) func(*world) {
 func bornJustNow(pod *corev1.Pod) { pod.CreationTimestamp = metav1.NewTime(now.Add(-time.Second)) }
 
 func TestAttemptsOutliveTheirJobs(t *testing.T) {
-	is := func(reason, says string, step string, after time.Duration, build ...func(*world)) decision {
+	is := func(reason string, build ...func(*world)) decision {
 		state := drainv1alpha1.DrainFailed
 		if reason == drainv1alpha1.ReasonLocked {
 			state = drainv1alpha1.DrainDraining
 		}
-		return decision{given: all(build...), wantState: state, wantReason: reason, wantSays: says, wantStep: step, wantRetryAfter: after}
+		return wants(state, reason, build...)
 	}
 	starts := func(d decision, attempt int32, noted bool) decision {
 		d.check = func(t *testing.T, w *world, d *Drain) {
@@ -69,8 +69,8 @@ func TestAttemptsOutliveTheirJobs(t *testing.T) {
 		}
 		return d
 	}
-	locked, deletedJob, changed := drainv1alpha1.ReasonLocked, drainv1alpha1.ReasonJobDeleted, drainv1alpha1.ReasonPodChanged
-	jobFailed := drainv1alpha1.ReasonJobFailed
+	locked, jobFailed := drainv1alpha1.ReasonLocked, drainv1alpha1.ReasonJobFailed
+	deletedJob, changed := drainv1alpha1.ReasonJobDeleted, drainv1alpha1.ReasonPodChanged
 	delayed := func(seconds int32) func(*world) {
 		return func(w *world) { w.Policy.Spec.Retry.InitialDelaySeconds = &seconds }
 	}
@@ -78,61 +78,83 @@ func TestAttemptsOutliveTheirJobs(t *testing.T) {
 	limit := func(w *world) { w.Policy.Spec.Retry.MaxAttempts = ptr.To[int32](2) }
 
 	decide(t, map[string]decision{
-		"a failure is noted on the lock":                      notes(is(jobFailed, "words of the Job controller", "NoteAttempt", 0, lockedWith(), func(w *world) { w.job(2, 3, failed) }), 3),
-		"a noted failure without its Job waits for its delay": is(jobFailed, "Attempt 2 failed: the words of the drain", "", 50*time.Second, lockedWith(attempted(failedAttempt(2, 10*time.Second)))),
-		"a noted failure whose delay is over is repeated":     starts(is(jobFailed, "starting another one", "StartJob", 0, lockedWith(attempted(failedAttempt(2, time.Minute)))), 3, false),
-		"a repetition that may have been made is noted":       starts(is(jobFailed, "starting another one", "StartJob", 0, lockedWith(attempted(failedAttempt(2, time.Hour)))), 3, true),
-		"attempts without a Job count for maxAttempts":        is(drainv1alpha1.ReasonAttemptsExhausted, "All 2 attempts", "", 0, limit, lockedWith(attempted(failedAttempt(2, time.Hour)))),
-		"an edit starts the next attempt at once": starts(is(jobFailed, "starting another one", "StartJob", 0, limit, lockedWith(attempted(Attempt{
+		"a failed Job is noted on the lock": notes(is(jobFailed, lockedWith(), func(w *world) { w.job(2, 3, failed) }).
+			says("words of the Job controller").next("NoteAttempt"), 3),
+		"a noted failure without its Job waits for its delay": is(jobFailed,
+			lockedWith(attempted(failedAttempt(2, 10*time.Second)))).
+			says("Attempt 2 failed: the words of the drain").after(50 * time.Second),
+		"a noted failure whose delay is over is repeated": starts(is(jobFailed,
+			lockedWith(attempted(failedAttempt(2, time.Minute)))).says("starting another one").next("StartJob"), 3, false),
+		"a further attempt that may have been created is noted": starts(is(jobFailed,
+			lockedWith(attempted(failedAttempt(2, time.Hour)))).says("starting another one").next("StartJob"), 3, true),
+		"attempts without a Job count for maxAttempts": is(drainv1alpha1.ReasonAttemptsExhausted,
+			limit, lockedWith(attempted(failedAttempt(2, time.Hour)))).says("All 2 attempts"),
+		"an edit starts the next attempt at once": starts(is(jobFailed, limit, lockedWith(attempted(Attempt{
 			Number: 2, Failed: ptr.To(metav1.NewTime(now)), Reason: jobFailed, Why: "x", TemplateHash: "another",
-		}))), 3, false),
-		"a Job that is gone after its pod was ungated has failed": notes(is(deletedJob, "was deleted", "NoteAttempt", 0, lockedWith(ungatedJob, attempted(Attempt{Number: 1, Asked: noon, TemplateHash: hash}))), 1),
-		"a Job that is gone is repeated after its delay":          is(deletedJob, "12:01:30", "", 30*time.Second, lockedWith(ungatedJob, attempted(Attempt{Number: 1, Asked: noon, TemplateHash: hash}))),
-		"a Job that is gone is not marked by an older one": notes(is(deletedJob, "was deleted", "NoteAttempt", 0, lockedWith(ungatedJob, attempted(Attempt{Number: 2, Asked: noon, TemplateHash: hash})), func(w *world) {
-			w.through(2, 1)
-		}), 2),
-		"the first Job under a fresh lock is not noted":           starts(is(locked, "", "StartJob", 0, lockedWith(bornJustNow)), 1, false),
-		"a Job that may have been made before is noted":           starts(is(locked, "", "StartJob", 0, lockedWith()), 1, true),
-		"a Job that was made a moment ago and is gone is awaited": is(locked, "is gone; creating it again", "", 4*time.Second, lockedWith(attempted(Attempt{Number: 1, Asked: metav1.NewTime(now.Add(-time.Second))}))),
-		"a Job that was made in vain is noted again":              starts(is(locked, "", "StartJob", 0, lockedWith(attempted(Attempt{Number: 1, Asked: noon}))), 1, true),
-		"a note that can't be read is none": starts(is(locked, "", "StartJob", 0, lockedWith(bornJustNow, func(p *corev1.Pod) {
+		}))).says("starting another one").next("StartJob"), 3, false),
+		"a Job that is gone after its pod was ungated has failed": notes(is(deletedJob,
+			lockedWith(ungatedJob, attempted(Attempt{Number: 1, Asked: noon, TemplateHash: hash}))).
+			says("was deleted").next("NoteAttempt"), 1),
+		"a Job that is gone is repeated after its delay": is(deletedJob,
+			lockedWith(ungatedJob, attempted(Attempt{Number: 1, Asked: noon, TemplateHash: hash}))).
+			says("12:01:30").after(30 * time.Second),
+		"a Job that is gone is not marked by an older one": notes(is(deletedJob,
+			lockedWith(ungatedJob, attempted(Attempt{Number: 2, Asked: noon, TemplateHash: hash})), func(w *world) {
+				w.through(2, 1)
+			}).says("was deleted").next("NoteAttempt"), 2),
+		"the first Job under a fresh lock is not noted": starts(is(locked, lockedWith(bornJustNow)).next("StartJob"),
+			1, false),
+		"a Job that may have been created before is noted": starts(is(locked, lockedWith()).next("StartJob"), 1, true),
+		"a Job created a moment ago that is gone is awaited": is(locked,
+			lockedWith(attempted(Attempt{Number: 1, Asked: metav1.NewTime(now.Add(-time.Second))}))).
+			says("is gone; creating it again").after(4 * time.Second),
+		"a Job that never appeared is created again and noted": starts(is(locked,
+			lockedWith(attempted(Attempt{Number: 1, Asked: noon}))).next("StartJob"), 1, true),
+		"a note that can't be read does not count": starts(is(locked, lockedWith(bornJustNow, func(p *corev1.Pod) {
 			metav1.SetMetaDataAnnotation(&p.ObjectMeta, drainv1alpha1.AttemptAnnotation, "{")
-		})), 1, false),
-		"a number without a successor is none": starts(is(locked, "", "StartJob", 0, lockedWith(bornJustNow, attempted(Attempt{Number: 1<<31 - 1}))), 1, false),
-		"a negative number is none":            starts(is(locked, "", "StartJob", 0, lockedWith(bornJustNow, attempted(Attempt{Number: -3}))), 1, false),
-		"a failure under an earlier lock still counts": notes(is(jobFailed, "words of the Job controller", "NoteAttempt", 0, lockedWith(), delayed(120), func(w *world) {
+		})).next("StartJob"), 1, false),
+		"a noted attempt without a possible successor does not count": starts(is(locked,
+			lockedWith(bornJustNow, attempted(Attempt{Number: 1<<31 - 1}))).next("StartJob"), 1, false),
+		"a noted attempt with a negative number does not count": starts(is(locked,
+			lockedWith(bornJustNow, attempted(Attempt{Number: -3}))).next("StartJob"), 1, false),
+		"a failure under an earlier lock still counts": notes(is(jobFailed, lockedWith(), delayed(120), func(w *world) {
 			w.job(2, 2, failed, named("of-an-earlier-lock"))
-		}), 2),
-		"a failure under an earlier lock waits for its delay": is(jobFailed, "12:04:00", "", 3*time.Minute, lockedWith(), delayed(120), func(w *world) {
+		}).says("words of the Job controller").next("NoteAttempt"), 2),
+		"a failure under an earlier lock waits for its delay": is(jobFailed, lockedWith(), delayed(120), func(w *world) {
 			w.job(2, 2, failed, named("of-an-earlier-lock"))
-		}),
-		"a failure under an earlier lock ends with its delay": starts(is(locked, "", "StartJob", 0, lockedWith(bornJustNow), func(w *world) { w.job(2, 1, failed, named("of-an-earlier-lock"), anHourAgo) }), 1, false),
-		"a success under an earlier lock ends what failed before": starts(is(locked, "", "StartJob", 0, lockedWith(bornJustNow), delayed(120), func(w *world) {
-			w.job(2, 1, failed, named("of-an-earlier-lock"), func(j *batchv1.Job) { j.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute)) })
-			w.job(2, 2, complete, named("of-another-lock"))
-		}), 1, false),
-		"a pod that was changed fails its attempt before it runs": notes(is(changed, "is mounted by no container", "NoteAttempt", 0, lockedWith(), func(w *world) {
+		}).says("12:04:00").after(3 * time.Minute),
+		"a failure under an earlier lock does not count after its delay": starts(is(locked, lockedWith(bornJustNow),
+			func(w *world) { w.job(2, 1, failed, named("of-an-earlier-lock"), anHourAgo) }).next("StartJob"), 1, false),
+		"a failure before a success under an earlier lock does not count": starts(is(locked,
+			lockedWith(bornJustNow), delayed(120), func(w *world) {
+				w.job(2, 1, failed, named("of-an-earlier-lock"),
+					func(j *batchv1.Job) { j.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute)) })
+				w.job(2, 2, complete, named("of-another-lock"))
+			}).next("StartJob"), 1, false),
+		"a pod that was changed fails its attempt before it runs": notes(is(changed, lockedWith(), func(w *world) {
 			w.job(2, 1)
 			w.drainPod(2, gated, unmounted)
-		}), 1),
-		"a Job that was changed fails its attempt before it runs": notes(is(changed, "ttlSecondsAfterFinished", "NoteAttempt", 0, lockedWith(), func(w *world) {
+		}).says("is mounted by no container").next("NoteAttempt"), 1),
+		"a Job that was changed fails its attempt before it runs": notes(is(changed, lockedWith(), func(w *world) {
 			w.job(2, 1, func(job *batchv1.Job) { job.Spec.TTLSecondsAfterFinished = ptr.To[int32](0) })
 			w.drainPod(2, gated)
-		}), 1),
-		"a changed pod's Job is deleted once the failure is noted": is(changed, "deleting Job", "DeleteJob", 0, lockedWith(), func(w *world) {
+		}).says("ttlSecondsAfterFinished").next("NoteAttempt"), 1),
+		"a changed pod's Job is deleted once the failure is noted": is(changed, lockedWith(), func(w *world) {
 			w.job(2, 1)
 			w.drainPod(2, gated, unmounted)
-		}),
-		"a failure that was noted is not undone by the Job's end": is(jobFailed, "starting another one", "StartJob", 0, lockedWith(attempted(failedAttempt(1, time.Minute))), func(w *world) { w.through(2, 1) }),
+		}).says("deleting Job").next("DeleteJob"),
+		"a noted failure is not undone by the Job's success": is(jobFailed,
+			lockedWith(attempted(failedAttempt(1, time.Minute))), func(w *world) { w.through(2, 1) }).
+			says("starting another one").next("StartJob"),
 	})
 }
 
 func TestWhatASuccessMustProve(t *testing.T) {
 	unproven := func(says string, build ...func(*world)) decision {
-		return decision{given: all(build...), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonNotProven, wantStep: "NoteAttempt", wantSays: says}
+		return wants(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonNotProven, build...).says(says).next("NoteAttempt")
 	}
 	marked := func(build ...func(*world)) decision {
-		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonMarkingClaims, wantStep: "MarkClaim"}
+		return wants(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonMarkingClaims, build...).next("MarkClaim")
 	}
 	ends := func(change ...func(*corev1.Pod)) func(*world) {
 		return func(w *world) {
@@ -151,57 +173,81 @@ func TestWhatASuccessMustProve(t *testing.T) {
 	}
 
 	decide(t, map[string]decision{
-		"a receipt proves it":                                     marked(lockedWith(), ends()),
-		"without a receipt it is no success":                      unproven("left no receipt", lockedWith(), ends(noReceipt)),
-		"with ExitCode the exit code is enough":                   marked(lockedWith(), exitCode, ends(noReceipt), madeUnderExitCode),
-		"ExitCode says nothing of a Job that was made before":     unproven("left no receipt", lockedWith(), exitCode, ends(noReceipt)),
-		"Receipt is wanted of a Job that was made under ExitCode": unproven("left no receipt", lockedWith(), ends(noReceipt), madeUnderExitCode),
-		"a pod that was evicted proves nothing":                   unproven("was disrupted (TerminationByKubelet)", lockedWith(), ends(disrupted)),
-		"with ExitCode a pod that was evicted proves nothing":     unproven("was disrupted", lockedWith(), exitCode, ends(disrupted), madeUnderExitCode),
-		"a pod that mounted nothing proves nothing":               unproven("mounted by no container", lockedWith(), ends(unmounted)),
-		"with ExitCode a pod that mounted nothing proves nothing": unproven("mounted by no container", lockedWith(), exitCode, ends(unmounted), madeUnderExitCode),
-		"a pod that mounted one claim of two proves nothing":      unproven("wal-web-2", func(w *world) { w.templates("data", "wal") }, lockedWith(), ends(), func(w *world) { w.claimAfterwards("wal", 2) }),
-		"the pod of another Job proves nothing":                   unproven("is gone", lockedWith(), ends(func(p *corev1.Pod) { p.OwnerReferences[0].UID = "another" })),
-		"a Job that only bears the labels proves nothing":         {given: all(lockedWith(), func(w *world) { w.job(2, 1, complete, forged); w.drainPod(2, ended(0, "")) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: "StartJob"},
-		"a Job without a controller proves nothing":               {given: all(lockedWith(), func(w *world) { w.job(2, 1, complete, ownerless); w.drainPod(2, ended(0, "")) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: "StartJob"},
-		"a Job without a controller is stopped":                   {given: all(lockedWith(), func(w *world) { w.job(2, 1, ownerless); w.drainPod(2, running) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantStep: "DeleteJob"},
-		"a Job without a controller makes marks void first": {given: all(func(w *world) { w.claim("data", 2, markedUnder(2)) }, func(w *world) {
-			w.lock(2)
-			w.job(2, 1, ownerless)
-			w.drainPod(2, running)
-		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantStep: "VoidMark"},
-		"no pod is let run beside another one on the claim": {given: all(lockedWith(), func(w *world) {
-			w.job(2, 1)
-			w.drainPod(2, gated)
-			w.pod("debug", "data-web-2")
-		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "stays gated", wantRetryAfter: recheck},
-		"a pod with our labels beside a running drain is not told to end": {given: all(lockedWith(), func(w *world) {
-			w.job(2, 1)
-			w.drainPod(2, running)
-			w.drainPod(2, running, func(p *corev1.Pod) { p.OwnerReferences = nil })
-		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonJobRunning},
-		"a lock without a controller is one still": {given: all(lockedWith(func(p *corev1.Pod) {
-			p.OwnerReferences, p.Finalizers = nil, []string{drainv1alpha1.LockFinalizer}
-			p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: drainv1alpha1.LockSchedulingGate}}
-		}), scaledUp), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: "DeleteLock"},
-		"a pod with our labels and another owner uses the claim": {given: all(lockedWith(), func(w *world) {
-			w.drainPod(2, func(p *corev1.Pod) {
-				p.OwnerReferences = []metav1.OwnerReference{{Kind: "ReplicaSet", UID: "rs", Controller: ptr.To(true)}}
-			})
-		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "uses a claim", wantRetryAfter: recheck},
-		"a pod that lost its Job makes the marks void before it is told to end": {given: all(func(w *world) { w.claim("data", 2, markedUnder(2)) }, func(w *world) { w.lock(2); w.drainPod(2, running) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantStep: "VoidMark"},
-		"a pod that lost its Job makes a success void before it is told to end": unproven("uses a claim of the ordinal", lockedWith(), ends(), func(w *world) {
-			w.drainPod(2, running, func(p *corev1.Pod) { p.OwnerReferences = nil })
-		}),
-		"a pod that lost its Job is told to end": {given: all(lockedWith(attempted(failedAttempt(1, time.Second))), ends(), func(w *world) {
-			w.drainPod(2, running, func(p *corev1.Pod) { p.OwnerReferences = nil })
-		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantStep: "DeletePod"},
-		"a pod with an ephemeral volume of that name uses the claim": {given: all(orphan, func(w *world) {
-			w.pod("data", "", func(p *corev1.Pod) {
-				p.Spec.Volumes = []corev1.Volume{{Name: "web-2", VolumeSource: corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{}}}}
-			})
-		}), wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"data"`, wantRetryAfter: recheck},
-		"an earlier attempt's Job goes before the one that drained": {
+		"a receipt proves a success":                         marked(lockedWith(), ends()),
+		"an exit code of 0 without a receipt proves nothing": unproven("left no receipt", lockedWith(), ends(noReceipt)),
+		"an exit code of 0 proves a success with ExitCode": marked(lockedWith(),
+			exitCode, ends(noReceipt), madeUnderExitCode),
+		"ExitCode does not apply to a Job that was created before": unproven("left no receipt",
+			lockedWith(), exitCode, ends(noReceipt)),
+		"a Job created under ExitCode needs a receipt with Receipt": unproven("left no receipt",
+			lockedWith(), ends(noReceipt), madeUnderExitCode),
+		"a pod that was evicted proves nothing": unproven("was disrupted (TerminationByKubelet)",
+			lockedWith(), ends(disrupted)),
+		"with ExitCode a pod that was evicted proves nothing": unproven("was disrupted",
+			lockedWith(), exitCode, ends(disrupted), madeUnderExitCode),
+		"a pod that mounted nothing proves nothing": unproven("mounted by no container", lockedWith(), ends(unmounted)),
+		"with ExitCode a pod that mounted nothing proves nothing": unproven("mounted by no container",
+			lockedWith(), exitCode, ends(unmounted), madeUnderExitCode),
+		"a pod that mounted one claim of two proves nothing": unproven("wal-web-2",
+			func(w *world) { w.templates("data", "wal") }, lockedWith(), ends(), func(w *world) { w.claimAfterwards("wal", 2) }),
+		"the pod of another Job proves nothing": unproven("is gone",
+			lockedWith(), ends(func(p *corev1.Pod) { p.OwnerReferences[0].UID = "another" })),
+		"a Job that only bears the labels proves nothing": wants(drainv1alpha1.DrainDraining,
+			drainv1alpha1.ReasonLocked, lockedWith(),
+			func(w *world) { w.job(2, 1, complete, forged); w.drainPod(2, ended(0, "")) }).next("StartJob"),
+		"a Job without a controller proves nothing": wants(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonLocked,
+			lockedWith(), func(w *world) { w.job(2, 1, complete, ownerless); w.drainPod(2, ended(0, "")) }).next("StartJob"),
+		"a Job without a controller is stopped": wants(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob,
+			lockedWith(), func(w *world) { w.job(2, 1, ownerless); w.drainPod(2, running) }).next("DeleteJob"),
+		"a Job without a controller voids marks before it is stopped": wants(drainv1alpha1.DrainDraining,
+			drainv1alpha1.ReasonClaimInUse, func(w *world) { w.claim("data", 2, markedUnder(2)) }, func(w *world) {
+				w.lock(2)
+				w.job(2, 1, ownerless)
+				w.drainPod(2, running)
+			}).next("VoidMark"),
+		"a drain pod stays gated beside a foreign pod on the claim": wants(drainv1alpha1.DrainDraining,
+			drainv1alpha1.ReasonClaimInUse, lockedWith(), func(w *world) {
+				w.job(2, 1)
+				w.drainPod(2, gated)
+				w.pod("debug", "data-web-2")
+			}).says("stays gated").after(recheck),
+		"a pod with drain labels beside a running drain is not deleted": wants(drainv1alpha1.DrainDraining,
+			drainv1alpha1.ReasonJobRunning, lockedWith(), func(w *world) {
+				w.job(2, 1)
+				w.drainPod(2, running)
+				w.drainPod(2, running, func(p *corev1.Pod) { p.OwnerReferences = nil })
+			}),
+		"a lock without a controller is still a lock": wants(drainv1alpha1.DrainDraining,
+			drainv1alpha1.ReasonReleasingLock, lockedWith(func(p *corev1.Pod) {
+				p.OwnerReferences, p.Finalizers = nil, []string{drainv1alpha1.LockFinalizer}
+				p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: drainv1alpha1.LockSchedulingGate}}
+			}), scaledUp).next("DeleteLock"),
+		"a pod with drain labels and another owner uses the claim": wants(drainv1alpha1.DrainDraining,
+			drainv1alpha1.ReasonClaimInUse, lockedWith(), func(w *world) {
+				w.drainPod(2, func(p *corev1.Pod) {
+					p.OwnerReferences = []metav1.OwnerReference{{Kind: "ReplicaSet", UID: "rs", Controller: ptr.To(true)}}
+				})
+			}).says("uses a claim").after(recheck),
+		"a pod that lost its Job voids marks before it is deleted": wants(drainv1alpha1.DrainDraining,
+			drainv1alpha1.ReasonClaimInUse, func(w *world) { w.claim("data", 2, markedUnder(2)) },
+			func(w *world) { w.lock(2); w.drainPod(2, running) }).next("VoidMark"),
+		"a pod that lost its Job voids a success before it is deleted": unproven("uses a claim of the ordinal",
+			lockedWith(), ends(), func(w *world) {
+				w.drainPod(2, running, func(p *corev1.Pod) { p.OwnerReferences = nil })
+			}),
+		"a pod that lost its Job is deleted": wants(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob,
+			lockedWith(attempted(failedAttempt(1, time.Second))), ends(), func(w *world) {
+				w.drainPod(2, running, func(p *corev1.Pod) { p.OwnerReferences = nil })
+			}).next("DeletePod"),
+		"a pod with an ephemeral volume of that name uses the claim": wants(drainv1alpha1.DrainWaiting,
+			drainv1alpha1.ReasonClaimInUse, orphan, func(w *world) {
+				w.pod("data", "", func(p *corev1.Pod) {
+					p.Spec.Volumes = []corev1.Volume{{
+						Name: "web-2", VolumeSource: corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{}},
+					}}
+				})
+			}).says(`"data"`).after(recheck),
+		"the Job of an earlier attempt is deleted before the one that drained": {
 			given: all(deleteClaims, func(w *world) {
 				w.claim("data", 2, markedBy(claims.Mark{LockUID: lockUID(2), Attempts: 2}))
 				w.lock(2, attempted(failedAttempt(1, time.Minute)))
@@ -214,15 +260,21 @@ func TestWhatASuccessMustProve(t *testing.T) {
 				}
 			},
 		},
-		"a mark that landed after its attempt had failed proves nothing": {given: all(deleteClaims, func(w *world) { w.claim("data", 2, markedUnder(2)) }, func(w *world) {
-			w.lock(2, attempted(failedAttempt(1, time.Minute)))
-		}), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonJobFailed, wantStep: "StartJob"},
-		"a mark of a later attempt than the one that failed holds": {given: all(deleteClaims, func(w *world) {
-			w.claim("data", 2, markedBy(claims.Mark{LockUID: lockUID(2), Attempts: 2}))
-			w.lock(2, attempted(failedAttempt(1, time.Minute)))
-		}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonDeletingClaims, wantStep: "DeleteClaim"},
-		"a pod labelled with another ordinal uses the claim":       {given: all(orphan, func(w *world) { w.drainPod(2, running, started("7")) }), wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "uses a claim", wantRetryAfter: recheck},
-		"a pod of a Job that only bears the labels uses the claim": {given: all(lockedWith(), func(w *world) { w.job(2, 1, forged); w.drainPod(2, running) }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: "uses a claim", wantRetryAfter: recheck},
+		"a mark written after its attempt had failed proves nothing": wants(drainv1alpha1.DrainFailed,
+			drainv1alpha1.ReasonJobFailed, deleteClaims, func(w *world) { w.claim("data", 2, markedUnder(2)) }, func(w *world) {
+				w.lock(2, attempted(failedAttempt(1, time.Minute)))
+			}).next("StartJob"),
+		"a mark of a later attempt than the one that failed holds": wants(drainv1alpha1.DrainDraining,
+			drainv1alpha1.ReasonDeletingClaims, deleteClaims, func(w *world) {
+				w.claim("data", 2, markedBy(claims.Mark{LockUID: lockUID(2), Attempts: 2}))
+				w.lock(2, attempted(failedAttempt(1, time.Minute)))
+			}).next("DeleteClaim"),
+		"a drain pod with another ordinal's label uses the claim": wants(drainv1alpha1.DrainWaiting,
+			drainv1alpha1.ReasonClaimInUse, orphan, func(w *world) { w.drainPod(2, running, started("7")) }).
+			says("uses a claim").after(recheck),
+		"a pod of a Job that only bears the labels uses the claim": wants(drainv1alpha1.DrainDraining,
+			drainv1alpha1.ReasonClaimInUse, lockedWith(),
+			func(w *world) { w.job(2, 1, forged); w.drainPod(2, running) }).says("uses a claim").after(recheck),
 	})
 }
 
@@ -234,48 +286,59 @@ func (w *world) claimAfterwards(template string, ordinal int32) {
 	}
 }
 
-func TestJobsThatWouldWaitForEverAreStopped(t *testing.T) {
+func TestJobsThatWouldNeverEndAreStopped(t *testing.T) {
 	suspendedJob := func(job *batchv1.Job) { job.Spec.Suspend = ptr.To(true) }
-	draining := func(reason, says string, step string, build ...func(*world)) decision {
-		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: reason, wantSays: says, wantStep: step}
+	draining := func(reason string, build ...func(*world)) decision {
+		return wants(drainv1alpha1.DrainDraining, reason, build...)
 	}
 	decide(t, map[string]decision{
-		"a suspended Job is stopped when its ordinal is back in range": draining(drainv1alpha1.ReasonStoppingJob, "is suspended", "DeleteJob", lockedWith(), scaledUp, func(w *world) {
-			w.job(2, 1, suspendedJob)
-			w.drainPod(2, ended(1, "killed"))
-		}),
-		"a suspended Job whose pod still runs is awaited": draining(drainv1alpha1.ReasonBackInRange, "", "", lockedWith(), scaledUp, func(w *world) {
-			w.job(2, 1, suspendedJob)
-			w.drainPod(2, running)
-		}),
-		"what keeps a drain from its end is named also when its ordinal is back in range": draining(drainv1alpha1.ReasonSidecarRunning, "back in range", "", lockedWith(), scaledUp, func(w *world) {
-			w.job(2, 1)
-			w.drainPod(2, container(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}), func(p *corev1.Pod) {
-				p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, corev1.ContainerStatus{Name: "proxy", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
-			})
-		}),
-		"a sidecar that outlives the drain is named": draining(drainv1alpha1.ReasonSidecarRunning, `"proxy"`, "", lockedWith(), func(w *world) {
-			w.job(2, 1)
-			w.drainPod(2, container(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}), func(p *corev1.Pod) {
-				p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, corev1.ContainerStatus{Name: "proxy", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
-			})
-		}),
-		"a pod that starts no further container is named": draining(drainv1alpha1.ReasonPodNotStarted, "no further one", "", lockedWith(), func(w *world) {
-			w.job(2, 1)
-			w.drainPod(2, func(p *corev1.Pod) {
-				p.Spec.RestartPolicy, p.Status.Phase = corev1.RestartPolicyNever, corev1.PodPending
-				p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "tool", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}}}
-			})
-		}),
+		"a suspended Job is stopped when its ordinal is back in range": draining(drainv1alpha1.ReasonStoppingJob,
+			lockedWith(), scaledUp, func(w *world) {
+				w.job(2, 1, suspendedJob)
+				w.drainPod(2, ended(1, "killed"))
+			}).says("is suspended").next("DeleteJob"),
+		"a suspended Job whose pod still runs is awaited": draining(drainv1alpha1.ReasonBackInRange,
+			lockedWith(), scaledUp, func(w *world) {
+				w.job(2, 1, suspendedJob)
+				w.drainPod(2, running)
+			}),
+		"a sidecar that outlives the drain is named also when back in range": draining(
+			drainv1alpha1.ReasonSidecarRunning, lockedWith(), scaledUp, func(w *world) {
+				w.job(2, 1)
+				w.drainPod(2, container(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}),
+					func(p *corev1.Pod) {
+						p.Status.ContainerStatuses = append(p.Status.ContainerStatuses,
+							corev1.ContainerStatus{Name: "proxy", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
+					})
+			}).says("back in range"),
+		"a sidecar that outlives the drain is named": draining(drainv1alpha1.ReasonSidecarRunning,
+			lockedWith(), func(w *world) {
+				w.job(2, 1)
+				w.drainPod(2, container(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}),
+					func(p *corev1.Pod) {
+						p.Status.ContainerStatuses = append(p.Status.ContainerStatuses,
+							corev1.ContainerStatus{Name: "proxy", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
+					})
+			}).says(`"proxy"`),
+		"a pod that starts no further container is named": draining(drainv1alpha1.ReasonPodNotStarted,
+			lockedWith(), func(w *world) {
+				w.job(2, 1)
+				w.drainPod(2, func(p *corev1.Pod) {
+					p.Spec.RestartPolicy, p.Status.Phase = corev1.RestartPolicyNever, corev1.PodPending
+					p.Status.InitContainerStatuses = []corev1.ContainerStatus{{
+						Name: "tool", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}},
+					}}
+				})
+			}).says("no further one"),
 	})
 }
 
 func TestWhatDoesNotComeIsAskedForLessOften(t *testing.T) {
 	for name, tc := range map[string]struct{ waited, want time.Duration }{
-		"at first":       {want: recheck},
-		"after a while":  {waited: 25 * time.Second, want: 25 * time.Second},
-		"after an hour":  {waited: time.Hour, want: longestRecheck},
-		"a future since": {waited: -time.Hour, want: recheck},
+		"at once":                              {want: recheck},
+		"after a while":                        {waited: 25 * time.Second, want: 25 * time.Second},
+		"after an hour":                        {waited: time.Hour, want: longestRecheck},
+		"with a transition time in the future": {waited: -time.Hour, want: recheck},
 	} {
 		w := given(orphan, func(w *world) {
 			w.pod("web-2", "")
@@ -294,7 +357,10 @@ func TestStalledAfterABoundedTime(t *testing.T) {
 	// since makes the status remember where the drain has been, and for how long.
 	since := func(state drainv1alpha1.DrainState, reason string, ago time.Duration) func(*world) {
 		return func(w *world) {
-			w.Policy.Status.Drains = []drainv1alpha1.DrainStatus{{Ordinal: ptr.To[int32](2), State: state, Reason: reason, LastTransitionTime: ptr.To(metav1.NewTime(now.Add(-ago)))}}
+			w.Policy.Status.Drains = []drainv1alpha1.DrainStatus{{
+				Ordinal: ptr.To[int32](2), State: state, Reason: reason,
+				LastTransitionTime: ptr.To(metav1.NewTime(now.Add(-ago))),
+			}}
 		}
 	}
 	unused := func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }
@@ -311,41 +377,103 @@ func TestStalledAfterABoundedTime(t *testing.T) {
 		wantSays  string
 		wantAfter time.Duration
 	}{
-		"an unschedulable pod has some minutes":  {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonPodUnschedulable, 4*time.Minute), func(w *world) { w.job(2, 1); w.drainPod(2, unschedulable) }), wantAfter: time.Minute},
-		"an unschedulable pod stalls after them": {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonPodUnschedulable, 5*time.Minute), func(w *world) { w.job(2, 1); w.drainPod(2, unschedulable) }), want: drainv1alpha1.ReasonPodUnschedulable},
-		"another reason starts the time anew":    {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonJobRunning, time.Hour), func(w *world) { w.job(2, 1); w.drainPod(2, unschedulable) }), wantAfter: 5 * time.Minute},
-		"a report of use that doesn't come":      {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonMarkingClaims, 3*time.Minute), func(w *world) { w.through(2, 1) }, unused), want: drainv1alpha1.ReasonMarkingClaims, wantSays: "PersistentVolumeClaimUnusedSinceTime"},
-		"a claim that lost its volume":           {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonMarkingClaims, 3*time.Minute), func(w *world) { w.through(2, 1) }, unused, func(w *world) { volumeLost(&w.Claims[0]) }), want: drainv1alpha1.ReasonMarkingClaims, wantSays: "lost its volume"},
-		"no ready replicas for long":             {given: all(orphan, since(waiting, drainv1alpha1.ReasonWaitingForReadyReplicas, 15*time.Minute), func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }), want: drainv1alpha1.ReasonWaitingForReadyReplicas},
-		"a pod that isn't told to go":            {given: all(orphan, since(waiting, drainv1alpha1.ReasonPodStillExists, 30*time.Minute), func(w *world) { w.pod("web-2", "") }), want: drainv1alpha1.ReasonPodStillExists},
-		"a Job that doesn't go":                  {given: all(lockedWith(ungatedJob), since(draining, drainv1alpha1.ReasonStoppingJob, 30*time.Minute), func(w *world) { w.job(2, 1, jobTerminating) }), want: drainv1alpha1.ReasonStoppingJob},
-		"a lock without a drain for long":        {given: all(lockedWith(func(p *corev1.Pod) { p.CreationTimestamp = metav1.NewTime(now.Add(-30 * time.Minute)) }), func(w *world) { w.job(2, 1) }), want: drainv1alpha1.ReasonPodNotStarted},
-		"pods that fail again and again": {given: all(lockedWith(ungatedJob), func(w *world) {
+		"an unschedulable pod does not stall for some minutes": {
+			given: all(lockedWith(), since(draining, drainv1alpha1.ReasonPodUnschedulable, 4*time.Minute),
+				func(w *world) { w.job(2, 1); w.drainPod(2, unschedulable) }),
+			wantAfter: time.Minute,
+		},
+		"an unschedulable pod stalls after some minutes": {
+			given: all(lockedWith(), since(draining, drainv1alpha1.ReasonPodUnschedulable, 5*time.Minute),
+				func(w *world) { w.job(2, 1); w.drainPod(2, unschedulable) }),
+			want: drainv1alpha1.ReasonPodUnschedulable,
+		},
+		"another reason starts the time again": {
+			given: all(lockedWith(), since(draining, drainv1alpha1.ReasonJobRunning, time.Hour),
+				func(w *world) { w.job(2, 1); w.drainPod(2, unschedulable) }),
+			wantAfter: 5 * time.Minute,
+		},
+		"a report of disuse that does not come stalls": {
+			given: all(lockedWith(), since(draining, drainv1alpha1.ReasonMarkingClaims, 3*time.Minute),
+				func(w *world) { w.through(2, 1) }, unused),
+			want: drainv1alpha1.ReasonMarkingClaims, wantSays: "PersistentVolumeClaimUnusedSinceTime",
+		},
+		"a claim to be marked that lost its volume stalls": {
+			given: all(lockedWith(), since(draining, drainv1alpha1.ReasonMarkingClaims, 3*time.Minute),
+				func(w *world) { w.through(2, 1) }, unused, func(w *world) { volumeLost(&w.Claims[0]) }),
+			want: drainv1alpha1.ReasonMarkingClaims, wantSays: "lost its volume",
+		},
+		"no ready replica for long stalls": {
+			given: all(orphan, since(waiting, drainv1alpha1.ReasonWaitingForReadyReplicas, 15*time.Minute),
+				func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }),
+			want: drainv1alpha1.ReasonWaitingForReadyReplicas,
+		},
+		"a pod that is not deleted stalls": {
+			given: all(orphan, since(waiting, drainv1alpha1.ReasonPodStillExists, 30*time.Minute),
+				func(w *world) { w.pod("web-2", "") }),
+			want: drainv1alpha1.ReasonPodStillExists,
+		},
+		"a Job whose deletion does not end stalls": {
+			given: all(lockedWith(ungatedJob), since(draining, drainv1alpha1.ReasonStoppingJob, 30*time.Minute),
+				func(w *world) { w.job(2, 1, jobTerminating) }),
+			want: drainv1alpha1.ReasonStoppingJob,
+		},
+		"a lock without a running drain for long stalls": {
+			given: all(lockedWith(func(p *corev1.Pod) {
+				p.CreationTimestamp = metav1.NewTime(now.Add(-30 * time.Minute))
+			}), func(w *world) { w.job(2, 1) }),
+			want: drainv1alpha1.ReasonPodNotStarted,
+		},
+		"pods that fail ten times stall": {given: all(lockedWith(ungatedJob), func(w *world) {
 			w.job(2, 1)
 			for range 10 {
 				w.drainPod(2, ended(1, "disk on fire"))
 			}
 		}), want: drainv1alpha1.ReasonPodsFailing, wantSays: "disk on fire"},
-		"pods that fail now and then": {given: all(lockedWith(ungatedJob), func(w *world) {
+		"pods that fail nine times do not stall": {given: all(lockedWith(ungatedJob), func(w *world) {
 			w.job(2, 1)
 			for range 9 {
 				w.drainPod(2, ended(1, "disk on fire"))
 			}
 		})},
-		"a queue may take its time":       {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonQueued, 24*time.Hour), func(w *world) { w.job(2, 1, func(j *batchv1.Job) { j.Spec.Suspend = ptr.To(true) }) })},
-		"a drain may take its time":       {given: all(lockedWith(), since(draining, drainv1alpha1.ReasonJobRunning, 24*time.Hour), func(w *world) { w.job(2, 1, jobReady); w.drainPod(2, running) })},
+		"a queued Job never stalls": {
+			given: all(lockedWith(), since(draining, drainv1alpha1.ReasonQueued, 24*time.Hour),
+				func(w *world) { w.job(2, 1, func(j *batchv1.Job) { j.Spec.Suspend = ptr.To(true) }) }),
+		},
+		"a running drain never stalls": {
+			given: all(lockedWith(), since(draining, drainv1alpha1.ReasonJobRunning, 24*time.Hour),
+				func(w *world) { w.job(2, 1, jobReady); w.drainPod(2, running) }),
+		},
 		"two failed attempts don't stall": {given: lockedWith(attempted(failedAttempt(2, time.Second)))},
-		"three failed attempts do":        {given: lockedWith(attempted(failedAttempt(3, time.Second))), want: drainv1alpha1.ReasonJobFailed, wantSays: "Attempt 3 failed"},
-		"the fourth attempt runs": {given: all(lockedWith(ungatedJob, attempted(Attempt{Number: 4, Asked: noon, TemplateHash: hash})), func(w *world) {
-			w.job(2, 4, jobReady)
-			w.drainPod(2, running)
-		}), want: drainv1alpha1.ReasonJobRunning, wantSays: "3 attempts in a row have failed"},
-		"the fourth attempt has succeeded":              {given: all(lockedWith(ungatedJob, attempted(Attempt{Number: 4, Asked: noon, TemplateHash: hash})), func(w *world) { w.through(2, 4) }), wantAfter: 3 * time.Minute},
-		"a pod that should have ended a moment ago":     {given: all(lockedWith(), hangs(time.Minute)), wantAfter: 4 * time.Minute},
-		"a pod that should have ended some minutes ago": {given: all(lockedWith(), hangs(5*time.Minute)), want: drainv1alpha1.ReasonStoppingJob, wantSays: "taint"},
-		"the lock of a policy that is gone stands": {given: all(orphan, since(waiting, drainv1alpha1.ReasonLockHeld, 5*time.Minute), func(w *world) {
-			w.lock(2, func(p *corev1.Pod) { p.OwnerReferences[0].UID = "gone" })
-		}), want: drainv1alpha1.ReasonLockHeld},
+		"three failed attempts stall": {
+			given: lockedWith(attempted(failedAttempt(3, time.Second))),
+			want:  drainv1alpha1.ReasonJobFailed, wantSays: "Attempt 3 failed",
+		},
+		"a running attempt after three failed ones stalls": {
+			given: all(lockedWith(ungatedJob, attempted(Attempt{Number: 4, Asked: noon, TemplateHash: hash})), func(w *world) {
+				w.job(2, 4, jobReady)
+				w.drainPod(2, running)
+			}),
+			want: drainv1alpha1.ReasonJobRunning, wantSays: "3 attempts in a row have failed",
+		},
+		"a success after three failed attempts does not stall": {
+			given: all(lockedWith(ungatedJob, attempted(Attempt{Number: 4, Asked: noon, TemplateHash: hash})),
+				func(w *world) { w.through(2, 4) }),
+			wantAfter: 3 * time.Minute,
+		},
+		"a pod a minute past its grace period does not stall": {
+			given:     all(lockedWith(), hangs(time.Minute)),
+			wantAfter: 4 * time.Minute,
+		},
+		"a pod some minutes past its grace period stalls": {
+			given: all(lockedWith(), hangs(5*time.Minute)),
+			want:  drainv1alpha1.ReasonStoppingJob, wantSays: "taint",
+		},
+		"a lock that a policy left behind stalls": {
+			given: all(orphan, since(waiting, drainv1alpha1.ReasonLockHeld, 5*time.Minute), func(w *world) {
+				w.lock(2, func(p *corev1.Pod) { p.OwnerReferences[0].UID = "gone" })
+			}),
+			want: drainv1alpha1.ReasonLockHeld,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := given(tc.given)
@@ -356,7 +484,8 @@ func TestStalledAfterABoundedTime(t *testing.T) {
 				want = drainv1alpha1.ReasonProgressing
 			}
 			if plan.Stalled.Reason != want || !strings.Contains(plan.Stalled.Message, tc.wantSays) {
-				t.Errorf("Stalled = %+v, want %s with %q; the drain is %s/%s: %s", plan.Stalled, want, tc.wantSays, drain.State, drain.Reason, drain.Message)
+				t.Errorf("Stalled = %+v, want %s with %q; the drain is %s/%s: %s",
+					plan.Stalled, want, tc.wantSays, drain.State, drain.Reason, drain.Message)
 			}
 			if drain.StallsAfter != tc.wantAfter {
 				t.Errorf("StallsAfter = %v, want %v", drain.StallsAfter, tc.wantAfter)

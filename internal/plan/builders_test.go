@@ -82,13 +82,18 @@ func given(build ...func(*world)) *world {
 	}
 	w.Snapshot = Snapshot{
 		Policy: &drainv1alpha1.DrainPolicy{
-			ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: policyUID, Generation: 7, Finalizers: []string{drainv1alpha1.PolicyFinalizer}},
+			ObjectMeta: metav1.ObjectMeta{
+				Name: "web", Namespace: "shop", UID: policyUID, Generation: 7,
+				Finalizers: []string{drainv1alpha1.PolicyFinalizer},
+			},
 			Spec: drainv1alpha1.DrainPolicySpec{
 				StatefulSetRef: drainv1alpha1.StatefulSetReference{Name: "web"},
-				Template:       corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "drain", Image: "drain"}}}},
-				WhenScaled:     drainv1alpha1.WhenScaledDrain,
-				WhenDrained:    drainv1alpha1.WhenDrainedRetain,
-				WhenScaledUp:   drainv1alpha1.WhenScaledUpWait,
+				Template: corev1.PodTemplateSpec{
+					Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "drain", Image: "drain"}}},
+				},
+				WhenScaled:   drainv1alpha1.WhenScaledDrain,
+				WhenDrained:  drainv1alpha1.WhenDrainedRetain,
+				WhenScaledUp: drainv1alpha1.WhenScaledUpWait,
 			},
 		},
 		TemplateHash: hash,
@@ -127,7 +132,8 @@ func annotated(w *world) {
 func (w *world) templates(names ...string) {
 	w.StatefulSet.Spec.VolumeClaimTemplates = nil
 	for _, name := range names {
-		w.StatefulSet.Spec.VolumeClaimTemplates = append(w.StatefulSet.Spec.VolumeClaimTemplates, corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: name}})
+		w.StatefulSet.Spec.VolumeClaimTemplates = append(w.StatefulSet.Spec.VolumeClaimTemplates,
+			corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	}
 }
 
@@ -144,8 +150,11 @@ func ordinals(start int32) *appsv1.StatefulSetOrdinals {
 func (w *world) claim(template string, ordinal int32, change ...func(*corev1.PersistentVolumeClaim)) {
 	name := claims.Name(template, "web", ordinal)
 	claim := corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop", UID: types.UID("uid-of-" + name), ResourceVersion: "1", CreationTimestamp: metav1.NewTime(noon.Add(-time.Hour))},
-		Spec:       corev1.PersistentVolumeClaimSpec{VolumeName: "volume-of-" + name},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: name, Namespace: "shop", UID: types.UID("uid-of-" + name), ResourceVersion: "1",
+			CreationTimestamp: metav1.NewTime(noon.Add(-time.Hour)),
+		},
+		Spec: corev1.PersistentVolumeClaimSpec{VolumeName: "volume-of-" + name},
 		Status: corev1.PersistentVolumeClaimStatus{
 			Phase:    corev1.ClaimBound,
 			Capacity: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")},
@@ -172,7 +181,10 @@ func markedBy(mark claims.Mark) func(*corev1.PersistentVolumeClaim) {
 
 // markedAt marks a claim at a generation of the StatefulSet, under a lock that is gone.
 func markedAt(generation int64) func(*corev1.PersistentVolumeClaim) {
-	return markedBy(claims.Mark{LockUID: "past-lock", StatefulSetUID: setUID, Generation: generation, Job: "past-job", Attempts: 2, Outcome: "moved all"})
+	return markedBy(claims.Mark{
+		LockUID: "past-lock", StatefulSetUID: setUID, Generation: generation, Job: "past-job", Attempts: 2,
+		Outcome: "moved all",
+	})
 }
 
 // markedUnder marks a claim under the lock of an ordinal.
@@ -180,7 +192,7 @@ func markedUnder(ordinal int32) func(*corev1.PersistentVolumeClaim) {
 	return markedBy(claims.Mark{LockUID: lockUID(ordinal), Job: "past-job", Attempts: 1})
 }
 
-func labelled(value string) func(*corev1.PersistentVolumeClaim) {
+func withLabel(value string) func(*corev1.PersistentVolumeClaim) {
 	return func(claim *corev1.PersistentVolumeClaim) { claim.Labels = map[string]string{"app": value} }
 }
 
@@ -197,19 +209,21 @@ func withoutVolume(claim *corev1.PersistentVolumeClaim) {
 }
 
 func bornAfterTheLock(claim *corev1.PersistentVolumeClaim) {
-	claim.UID = "anew"
+	claim.UID = "new"
 	claim.CreationTimestamp = metav1.NewTime(noon.Add(30 * time.Second))
 }
 
 func unusedSince(status corev1.ConditionStatus, since metav1.Time) func(*corev1.PersistentVolumeClaim) {
 	return func(claim *corev1.PersistentVolumeClaim) {
-		claim.Status.Conditions = []corev1.PersistentVolumeClaimCondition{{Type: corev1.PersistentVolumeClaimUnused, Status: status, LastTransitionTime: since}}
+		claim.Status.Conditions = []corev1.PersistentVolumeClaimCondition{{
+			Type: corev1.PersistentVolumeClaimUnused, Status: status, LastTransitionTime: since,
+		}}
 	}
 }
 
 func lockUID(ordinal int32) types.UID { return types.UID(fmt.Sprintf("lock-of-%d", ordinal)) }
 
-// pod adds a pod of somebody else that mounts a claim.
+// pod adds a pod that is not the operator's, and that mounts a claim.
 func (w *world) pod(name, claim string, change ...func(*corev1.Pod)) {
 	pod := corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop", UID: types.UID("uid-of-" + name)},
@@ -219,7 +233,12 @@ func (w *world) pod(name, claim string, change ...func(*corev1.Pod)) {
 	if claim != "" {
 		pod.Spec.Volumes = []corev1.Volume{
 			{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
-			{Name: "claim", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim}}},
+			{
+				Name: "claim",
+				VolumeSource: corev1.VolumeSource{
+					PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
+				},
+			},
 		}
 	}
 	for _, c := range change {
@@ -240,14 +259,17 @@ func ours(ordinal int32, role string) func(*corev1.Pod) {
 
 // lock adds the lock of an ordinal.
 func (w *world) lock(ordinal int32, change ...func(*corev1.Pod)) {
-	w.pod(fmt.Sprintf("web-%d", ordinal), "", append([]func(*corev1.Pod){ours(ordinal, drainv1alpha1.RoleLock), func(pod *corev1.Pod) {
-		pod.UID = lockUID(ordinal)
-		pod.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute))
-		pod.OwnerReferences = []metav1.OwnerReference{{Kind: "DrainPolicy", Name: "web", UID: policyUID, Controller: ptr.To(true)}}
-		pod.Finalizers = []string{drainv1alpha1.LockFinalizer}
-		pod.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: drainv1alpha1.LockSchedulingGate}}
-		pod.Spec.NodeName, pod.Status.Phase = "", corev1.PodPending
-	}}, change...)...)
+	w.pod(fmt.Sprintf("web-%d", ordinal), "",
+		append([]func(*corev1.Pod){ours(ordinal, drainv1alpha1.RoleLock), func(pod *corev1.Pod) {
+			pod.UID = lockUID(ordinal)
+			pod.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute))
+			pod.OwnerReferences = []metav1.OwnerReference{{
+				Kind: "DrainPolicy", Name: "web", UID: policyUID, Controller: ptr.To(true),
+			}}
+			pod.Finalizers = []string{drainv1alpha1.LockFinalizer}
+			pod.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: drainv1alpha1.LockSchedulingGate}}
+			pod.Spec.NodeName, pod.Status.Phase = "", corev1.PodPending
+		}}, change...)...)
 }
 
 func podTerminating(pod *corev1.Pod) { pod.DeletionTimestamp = &noon }
@@ -255,7 +277,9 @@ func podTerminating(pod *corev1.Pod) { pod.DeletionTimestamp = &noon }
 // readySince gives a pod the condition Ready with a status that it has had for a while.
 func readySince(status corev1.ConditionStatus, ago time.Duration) func(*corev1.Pod) {
 	return func(pod *corev1.Pod) {
-		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: status, LastTransitionTime: metav1.NewTime(now.Add(-ago))}}
+		pod.Status.Conditions = []corev1.PodCondition{{
+			Type: corev1.PodReady, Status: status, LastTransitionTime: metav1.NewTime(now.Add(-ago)),
+		}}
 	}
 }
 
@@ -281,7 +305,10 @@ func (w *world) note(ordinal int32, attempt Attempt) {
 
 // failedAttempt is an attempt that failed a while ago.
 func failedAttempt(number int32, ago time.Duration) Attempt {
-	return Attempt{Number: number, TemplateHash: hash, Failed: ptr.To(metav1.NewTime(now.Add(-ago))), Reason: drainv1alpha1.ReasonJobFailed, Why: "the words of the drain"}
+	return Attempt{
+		Number: number, TemplateHash: hash, Failed: ptr.To(metav1.NewTime(now.Add(-ago))),
+		Reason: drainv1alpha1.ReasonJobFailed, Why: "the words of the drain",
+	}
 }
 
 // ungatedJob makes a lock name a Job whose pods it lets run.
@@ -314,8 +341,10 @@ func (w *world) job(ordinal, attempt int32, change ...func(*batchv1.Job)) {
 			drainv1alpha1.PolicyUIDLabel: string(policyUID), drainv1alpha1.RoleLabel: drainv1alpha1.RoleDrain,
 			drainv1alpha1.OrdinalLabel: strconv.Itoa(int(ordinal)), drainv1alpha1.AttemptLabel: strconv.Itoa(int(attempt)),
 		},
-		Annotations:     map[string]string{drainv1alpha1.TemplateHashAnnotation: hash},
-		OwnerReferences: []metav1.OwnerReference{{Kind: "DrainPolicy", Name: "web", UID: policyUID, Controller: ptr.To(true)}},
+		Annotations: map[string]string{drainv1alpha1.TemplateHashAnnotation: hash},
+		OwnerReferences: []metav1.OwnerReference{{
+			Kind: "DrainPolicy", Name: "web", UID: policyUID, Controller: ptr.To(true),
+		}},
 	}}
 	job.Spec.PodReplacementPolicy = ptr.To(batchv1.Failed)
 	job.Spec.Template.Spec = corev1.PodSpec{
@@ -335,7 +364,8 @@ func jobOver(outcome batchv1.JobConditionType) func(*batchv1.Job) {
 	return func(job *batchv1.Job) {
 		job.Status.StartTime = ptr.To(metav1.NewTime(noon.Add(-time.Minute)))
 		job.Status.Conditions = append(job.Status.Conditions, batchv1.JobCondition{
-			Type: outcome, Status: corev1.ConditionTrue, LastTransitionTime: noon, Reason: "SomeReason", Message: "words of the Job controller",
+			Type: outcome, Status: corev1.ConditionTrue,
+			LastTransitionTime: noon, Reason: "SomeReason", Message: "words of the Job controller",
 		})
 		if outcome == batchv1.JobComplete {
 			job.Status.CompletionTime = &noon
@@ -387,10 +417,12 @@ func (w *world) drainPod(ordinal int32, change ...func(*corev1.Pod)) {
 	}, change...)...)
 }
 
-// asked makes a pod the one that the operator asks for: a container that mounts every claim of the ordinal and knows the
+// asked makes a pod the one that the operator asks for: its container mounts every claim of the ordinal and knows the
 // receipt.
 func (w *world) asked(pod *corev1.Pod, job string, ordinal int32) {
-	drain := corev1.Container{Name: "drain", Image: "drain", Env: []corev1.EnvVar{{Name: proof.ReceiptVariable, Value: Receipt(job)}}}
+	drain := corev1.Container{
+		Name: "drain", Image: "drain", Env: []corev1.EnvVar{{Name: proof.ReceiptVariable, Value: Receipt(job)}},
+	}
 	pod.Spec.Volumes = nil
 	for i := range w.Claims {
 		if base, n, ok := claims.Parse(w.Claims[i].Name); ok && n == ordinal {
@@ -414,7 +446,10 @@ func noReceipt(pod *corev1.Pod) { pod.Status.ContainerStatuses[0].State.Terminat
 
 // disrupted makes a pod one that the kubelet evicted.
 func disrupted(pod *corev1.Pod) {
-	pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: corev1.PodReasonTerminationByKubelet})
+	pod.Status.Conditions = append(pod.Status.Conditions,
+		corev1.PodCondition{
+			Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: corev1.PodReasonTerminationByKubelet,
+		})
 }
 
 // unmounted makes a pod one whose container mounts none of the claims.
@@ -423,25 +458,33 @@ func unmounted(pod *corev1.Pod) { pod.Spec.Containers[0].VolumeMounts = nil }
 func gated(pod *corev1.Pod) {
 	pod.Spec.NodeName, pod.Status.Phase = "", corev1.PodPending
 	pod.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: drainv1alpha1.DrainSchedulingGate}}
-	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonSchedulingGated}}
+	pod.Status.Conditions = []corev1.PodCondition{{
+		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonSchedulingGated,
+	}}
 }
 
 func unschedulable(pod *corev1.Pod) {
 	pod.Spec.NodeName, pod.Status.Phase = "", corev1.PodPending
-	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: "0/3 nodes are available"}}
+	pod.Status.Conditions = []corev1.PodCondition{{
+		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable,
+		Message: "0/3 nodes are available",
+	}}
 }
 
 // container gives the drain pod's container a state.
 func container(state corev1.ContainerState) func(*corev1.Pod) {
 	return func(pod *corev1.Pod) {
-		pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, corev1.ContainerStatus{Name: "drain", Image: "drain", State: state})
+		pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses,
+			corev1.ContainerStatus{Name: "drain", Image: "drain", State: state})
 	}
 }
 
 var running = container(corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
 
 func waiting(reason string) func(*corev1.Pod) {
-	return container(corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: "words of the kubelet"}})
+	return container(corev1.ContainerState{
+		Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: "words of the kubelet"},
+	})
 }
 
 func ended(code int32, message string) func(*corev1.Pod) {
@@ -453,7 +496,9 @@ func ended(code int32, message string) func(*corev1.Pod) {
 		if owner := metav1.GetControllerOf(pod); code == 0 && owner != nil {
 			message += "\n" + Receipt(owner.Name)
 		}
-		container(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error", Message: message}})(pod)
+		container(corev1.ContainerState{
+			Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error", Message: message},
+		})(pod)
 	}
 }
 
@@ -469,8 +514,8 @@ func as[T Step](step Step) T {
 	return typed
 }
 
-// noted makes the world what it is after steps that only write to a lock or to the policy, as far as they are taken before
-// the one that a row is about.
+// noted makes the world what it is after steps that only write to a lock or to the policy, as far as they are taken
+// before the one that a row is about.
 func (w *world) noted(step Step) bool {
 	switch step := step.(type) {
 	case AddFinalizer:

@@ -46,6 +46,23 @@ type decision struct {
 	check func(*testing.T, *world, *Drain)
 }
 
+// What a row wants beside its state and reason reads from left to right: waits(reason, world).says(…).after(…).
+
+func (d decision) when(build ...func(*world)) decision { d.given = all(build...); return d }
+
+func (d decision) says(words string) decision { d.wantSays = words; return d }
+
+func (d decision) next(step string) decision { d.wantStep = step; return d }
+
+func (d decision) after(retry time.Duration) decision { d.wantRetryAfter = retry; return d }
+
+func (d decision) checked(check func(*testing.T, *world, *Drain)) decision { d.check = check; return d }
+
+// wants returns the row of a world that leads to a state and a reason.
+func wants(state drainv1alpha1.DrainState, reason string, build ...func(*world)) decision {
+	return decision{given: all(build...), wantState: state, wantReason: reason}
+}
+
 // decidedOn are the snapshots of all rows.
 var decidedOn []Snapshot
 
@@ -108,7 +125,7 @@ func whenDeleted(w *world)  { w.Policy.Spec.WhenDeleted = drainv1alpha1.WhenDele
 func rival(w *world)        { w.Rival = "older" }
 func setGone(w *world)      { w.observedBefore(); w.StatefulSet = nil }
 func setDeleted(w *world)   { w.StatefulSet.DeletionTimestamp = &noon }
-func stranded(w *world)     { w.selector("web"); w.claim("old", 0, labelled("web")) }
+func stranded(w *world)     { w.selector("web"); w.claim("old", 0, withLabel("web")) }
 func notObserved(w *world)  { w.StatefulSet.Status.ObservedGeneration = 3 }
 
 // letGo is a release whose lock is being deleted already.
@@ -123,17 +140,18 @@ func all(build ...func(*world)) func(*world) {
 }
 
 func TestDecideWithoutLock(t *testing.T) {
-	starting := decision{wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonStarting, wantStep: "TakeLock"}
+	starting := decision{
+		wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonStarting, wantStep: "TakeLock",
+	}
 	kept := decision{wantState: drainv1alpha1.DrainDrained, wantReason: drainv1alpha1.ReasonClaimsKept}
-	with := func(d decision, build ...func(*world)) decision { d.given = all(build...); return d }
-	retained := func(reason, says string, build ...func(*world)) decision {
-		return decision{given: all(build...), wantState: drainv1alpha1.DrainRetained, wantReason: reason, wantSays: says}
+	retained := func(reason string, build ...func(*world)) decision {
+		return wants(drainv1alpha1.DrainRetained, reason, build...)
 	}
-	blocked := func(reason, says string, build ...func(*world)) decision {
-		return decision{given: all(build...), wantState: drainv1alpha1.DrainBlocked, wantReason: reason, wantSays: says}
+	blocked := func(reason string, build ...func(*world)) decision {
+		return wants(drainv1alpha1.DrainBlocked, reason, build...)
 	}
-	waits := func(reason, says string, after time.Duration, build ...func(*world)) decision {
-		return decision{given: all(build...), wantState: drainv1alpha1.DrainWaiting, wantReason: reason, wantSays: says, wantRetryAfter: after}
+	waits := func(reason string, build ...func(*world)) decision {
+		return wants(drainv1alpha1.DrainWaiting, reason, build...)
 	}
 	noAdvice := func(d decision) decision {
 		d.check = func(t *testing.T, _ *world, d *Drain) {
@@ -145,122 +163,206 @@ func TestDecideWithoutLock(t *testing.T) {
 	}
 
 	decide(t, map[string]decision{
-		"an orphan gets a lock":                    with(starting, orphan),
-		"an ordinal in range is nobody's business": {given: all(orphan, scaledUp), wantSilent: true},
-		"an ordinal without claims neither":        {given: func(w *world) { w.job(2, 1, complete); w.drainPod(2, ended(0, "fine")) }, wantSilent: true},
-		"the rival's orphans neither":              {given: all(orphan, rival), wantSilent: true},
-		"nor any once the policy is being deleted": {given: all(orphan, deleted), wantSilent: true},
-		"below the first ordinal is out of range":  with(starting, orphan, func(w *world) { w.StatefulSet.Spec.Ordinals = ordinals(3) }),
-		"the range starts at spec.ordinals.start":  {given: all(orphan, func(w *world) { w.StatefulSet.Spec.Ordinals = ordinals(1) }), wantSilent: true},
-		"unset replicas means one":                 with(starting, orphan, func(w *world) { w.StatefulSet.Spec.Replicas = nil }),
-		"a skipped claim holds the ordinal":        retained(drainv1alpha1.ReasonSkipped, `"data-web-2"`, func(w *world) { w.claim("data", 2, skip) }),
-		"one skipped claim of two does so too":     retained(drainv1alpha1.ReasonSkipped, `"logs-web-2"`, func(w *world) { w.templates("data", "logs"); w.claim("data", 2); w.claim("logs", 2, skip) }),
-		"skip: false skips nothing": with(starting, func(w *world) {
+		"an orphaned ordinal gets a lock":        starting.when(orphan),
+		"an ordinal in range is not in the plan": {given: all(orphan, scaledUp), wantSilent: true},
+		"an ordinal without claims is not in the plan": {
+			given:      func(w *world) { w.job(2, 1, complete); w.drainPod(2, ended(0, "fine")) },
+			wantSilent: true,
+		},
+		"an orphaned ordinal of an older policy is not in the plan": {given: all(orphan, rival), wantSilent: true},
+		"an orphaned ordinal of a policy that is being deleted is not in the plan": {
+			given:      all(orphan, deleted),
+			wantSilent: true,
+		},
+		"an ordinal below the first one is out of range": starting.when(orphan,
+			func(w *world) { w.StatefulSet.Spec.Ordinals = ordinals(3) }),
+		"the range starts at spec.ordinals.start": {
+			given:      all(orphan, func(w *world) { w.StatefulSet.Spec.Ordinals = ordinals(1) }),
+			wantSilent: true,
+		},
+		"unset replicas mean one replica": starting.when(orphan, func(w *world) { w.StatefulSet.Spec.Replicas = nil }),
+		"a skipped claim retains its ordinal": retained(drainv1alpha1.ReasonSkipped,
+			func(w *world) { w.claim("data", 2, skip) }).says(`"data-web-2"`),
+		"one skipped claim of two retains their ordinal": retained(drainv1alpha1.ReasonSkipped,
+			func(w *world) { w.templates("data", "logs"); w.claim("data", 2); w.claim("logs", 2, skip) }).says(`"logs-web-2"`),
+		"a claim with skip: false is drained": starting.when(func(w *world) {
 			w.claim("data", 2, skip)
 			w.Claims[0].Annotations[drainv1alpha1.SkipAnnotation] = "false"
 		}),
-		"a StatefulSet that is gone keeps its claims": retained(drainv1alpha1.ReasonStatefulSetNotFound, "gone", orphan, setGone),
-		"so does one that is being deleted":           retained(drainv1alpha1.ReasonStatefulSetNotFound, "gone", orphan, setDeleted),
-		"whenScaled: Retain":                          retained(drainv1alpha1.ReasonWhenScaledRetain, "whenScaled", orphan, retain),
-		"claims that never had a volume":              retained(drainv1alpha1.ReasonNeverBound, "never", func(w *world) { w.claim("data", 2, withoutVolume) }),
-		"one of two claims had one":                   with(starting, func(w *world) { w.templates("data", "logs"); w.claim("data", 2, withoutVolume); w.claim("logs", 2) }),
-		"one whose phase nobody has told yet may": with(starting, func(w *world) {
+		"claims of a StatefulSet that is gone are retained": retained(drainv1alpha1.ReasonStatefulSetNotFound,
+			orphan, setGone).says("gone"),
+		"claims of a StatefulSet that is being deleted are retained": retained(drainv1alpha1.ReasonStatefulSetNotFound,
+			orphan, setDeleted).says("gone"),
+		"an orphaned ordinal is retained with whenScaled: Retain": retained(drainv1alpha1.ReasonWhenScaledRetain,
+			orphan, retain).says("whenScaled"),
+		"a claim that never had a volume is retained": retained(drainv1alpha1.ReasonNeverBound,
+			func(w *world) { w.claim("data", 2, withoutVolume) }).says("never"),
+		"an ordinal with one bound claim of two is drained": starting.when(func(w *world) {
+			w.templates("data", "logs")
+			w.claim("data", 2, withoutVolume)
+			w.claim("logs", 2)
+		}),
+		"a claim without a phase may have a volume and is drained": starting.when(func(w *world) {
 			w.claim("data", 2, withoutVolume, func(c *corev1.PersistentVolumeClaim) { c.Status.Phase = "" })
 		}),
-		"a pending claim that names a volume has one": with(starting, func(w *world) {
+		"a pending claim that names a volume is drained": starting.when(func(w *world) {
 			w.claim("data", 2, withoutVolume, func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "restored" })
 		}),
-		"a claim is missing":                    blocked(drainv1alpha1.ReasonClaimMissing, `"logs-web-2"`, func(w *world) { w.templates("data", "logs"); w.claim("data", 2) }),
-		"a claim is being deleted by somebody":  blocked(drainv1alpha1.ReasonClaimTerminating, `"data-web-2"`, func(w *world) { w.claim("data", 2, claimTerminating) }),
-		"a claim has lost its volume":           blocked(drainv1alpha1.ReasonClaimLost, `"volume-of-data-web-2"`, func(w *world) { w.claim("data", 2, volumeLost) }),
-		"suspended":                             waits(drainv1alpha1.ReasonSuspended, "suspend", 0, orphan, suspended),
-		"no replica is ready to take the data":  waits(drainv1alpha1.ReasonWaitingForReadyReplicas, "0 of those that remain", 0, orphan, func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }),
-		"too few are ready":                     waits(drainv1alpha1.ReasonWaitingForReadyReplicas, "2 of those that remain", 0, orphan, func(w *world) { w.Policy.Spec.MinReadyReplicas = ptr.To[int32](3) }),
-		"enough are ready":                      with(starting, orphan, func(w *world) { w.Policy.Spec.MinReadyReplicas = ptr.To[int32](2) }),
-		"pods about to go don't count as ready": waits(drainv1alpha1.ReasonWaitingForReadyReplicas, "0 of those that remain", 0, orphan, func(w *world) { w.StatefulSet.Spec.Replicas = ptr.To[int32](0) }),
-		"scaled to zero, and nobody is needed": with(starting, orphan, func(w *world) {
+		"a missing claim blocks its ordinal": blocked(drainv1alpha1.ReasonClaimMissing,
+			func(w *world) { w.templates("data", "logs"); w.claim("data", 2) }).says(`"logs-web-2"`),
+		"a claim that is being deleted blocks its ordinal": blocked(drainv1alpha1.ReasonClaimTerminating,
+			func(w *world) { w.claim("data", 2, claimTerminating) }).says(`"data-web-2"`),
+		"a claim that lost its volume blocks its ordinal": blocked(drainv1alpha1.ReasonClaimLost,
+			func(w *world) { w.claim("data", 2, volumeLost) }).says(`"volume-of-data-web-2"`),
+		"an orphaned ordinal in a suspended policy waits": waits(drainv1alpha1.ReasonSuspended, orphan, suspended).
+			says("suspend"),
+		"an orphaned ordinal waits for a first ready replica": waits(drainv1alpha1.ReasonWaitingForReadyReplicas,
+			orphan, func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }).says("0 of those that remain"),
+		"an orphaned ordinal waits for minReadyReplicas": waits(drainv1alpha1.ReasonWaitingForReadyReplicas, orphan,
+			func(w *world) { w.Policy.Spec.MinReadyReplicas = ptr.To[int32](3) }).says("2 of those that remain"),
+		"an orphaned ordinal starts with minReadyReplicas ready": starting.when(orphan,
+			func(w *world) { w.Policy.Spec.MinReadyReplicas = ptr.To[int32](2) }),
+		"ready pods that the StatefulSet removes next do not count": waits(drainv1alpha1.ReasonWaitingForReadyReplicas,
+			orphan, func(w *world) { w.StatefulSet.Spec.Replicas = ptr.To[int32](0) }).says("0 of those that remain"),
+		"an orphaned ordinal of zero replicas starts if minReadyReplicas is 0": starting.when(orphan, func(w *world) {
 			w.StatefulSet.Spec.Replicas = ptr.To[int32](0)
 			w.Policy.Spec.MinReadyReplicas = ptr.To[int32](0)
 		}),
-		"the StatefulSet controller is behind":   waits(drainv1alpha1.ReasonStatefulSetNotObserved, "generation 4", 0, orphan, notObserved),
-		"the ordinal's own pod is still there":   waits(drainv1alpha1.ReasonPodStillExists, `"web-2" on node "node-1"`, recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2") }),
-		"that should have ended by now":          waits(drainv1alpha1.ReasonPodStillExists, "kubectl taint node node-1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", terminatingSince(time.Minute)) }),
-		"that may still end by itself":           noAdvice(waits(drainv1alpha1.ReasonPodStillExists, "to terminate", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", terminatingSince(time.Second)) })),
-		"that is on a dead node, undeleted":      waits(drainv1alpha1.ReasonPodStillExists, "it has not been ready since 2026-", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", readySince(corev1.ConditionFalse, overdue)) }),
-		"that wasn't ready a moment ago":         noAdvice(waits(drainv1alpha1.ReasonPodStillExists, `"node-1" to terminate`, recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", readySince(corev1.ConditionFalse, overdue-time.Second)) })),
-		"that is ready still":                    noAdvice(waits(drainv1alpha1.ReasonPodStillExists, `"node-1" to terminate`, recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", readySince(corev1.ConditionTrue, time.Hour)) })),
-		"even if it has ended":                   waits(drainv1alpha1.ReasonPodStillExists, `"web-2"`, recheck, orphan, func(w *world) { w.pod("web-2", "", podPhase(corev1.PodSucceeded)) }),
-		"somebody else's pod uses a claim":       waits(drainv1alpha1.ReasonClaimInUse, `"debug"`, recheck, orphan, func(w *world) { w.pod("debug", "data-web-2") }),
-		"somebody else's pod has ended":          with(starting, orphan, func(w *world) { w.pod("debug", "data-web-2", podPhase(corev1.PodFailed)) }),
-		"somebody else's pod uses another claim": with(starting, orphan, func(w *world) { w.pod("debug", "data-web-1") }),
-		"all slots are taken":                    waits(drainv1alpha1.ReasonWaitingForSlot, "behind ordinal 5: spec.maxConcurrentDrains is 1,", 0, orphan, func(w *world) { w.lock(5) }),
-		"more slots are taken than a message names": waits(drainv1alpha1.ReasonWaitingForSlot, "behind ordinal 9, 8, 7, 1 more:", 0, orphan, func(w *world) {
-			for ordinal := int32(6); ordinal <= 9; ordinal++ {
-				w.lock(ordinal)
-			}
-			w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](4)
-		}),
-		"a slot is free":                          with(starting, orphan, func(w *world) { w.lock(5); w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](2) }),
-		"the highest ordinal goes first":          waits(drainv1alpha1.ReasonWaitingForSlot, "behind ordinal 3:", 0, orphan, func(w *world) { w.claim("data", 3) }),
-		"one that waits for itself takes no slot": with(starting, orphan, func(w *world) { w.claim("data", 3, skip) }),
-		"a finished Job of the past says nothing": with(starting, orphan, func(w *world) { w.job(2, 1, complete) }),
-		"a Job without ordinal is nobody's":       with(starting, orphan, func(w *world) { w.job(2, 1); delete(w.Jobs[0].Labels, drainv1alpha1.OrdinalLabel) }),
-		"another policy's drain pod isn't ours": with(starting, orphan, func(w *world) {
+		"an orphaned ordinal waits for the StatefulSet controller": waits(drainv1alpha1.ReasonStatefulSetNotObserved,
+			orphan, notObserved).says("generation 4"),
+		"an orphaned ordinal waits for its own pod": waits(drainv1alpha1.ReasonPodStillExists,
+			orphan, func(w *world) { w.pod("web-2", "data-web-2") }).says(`"web-2" on node "node-1"`).after(recheck),
+		"a pod past its grace period gets advice to taint its node": waits(drainv1alpha1.ReasonPodStillExists, orphan,
+			func(w *world) { w.pod("web-2", "data-web-2", terminatingSince(time.Minute)) }).
+			says("kubectl taint node node-1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute").after(recheck),
+		"a pod within its grace period gets no advice": noAdvice(waits(drainv1alpha1.ReasonPodStillExists, orphan,
+			func(w *world) { w.pod("web-2", "data-web-2", terminatingSince(time.Second)) }).says("to terminate").after(recheck)),
+		"a pod that is not ready for long gets advice although it is not deleted": waits(
+			drainv1alpha1.ReasonPodStillExists, orphan, func(w *world) {
+				w.pod("web-2", "data-web-2", readySince(corev1.ConditionFalse, overdue))
+			}).says("it has not been ready since 2026-").after(recheck),
+		"a pod that is not ready for a moment gets no advice": noAdvice(waits(drainv1alpha1.ReasonPodStillExists,
+			orphan, func(w *world) {
+				w.pod("web-2", "data-web-2", readySince(corev1.ConditionFalse, overdue-time.Second))
+			}).says(`"node-1" to terminate`).after(recheck)),
+		"a ready pod gets no advice": noAdvice(waits(drainv1alpha1.ReasonPodStillExists, orphan,
+			func(w *world) { w.pod("web-2", "data-web-2", readySince(corev1.ConditionTrue, time.Hour)) }).
+			says(`"node-1" to terminate`).after(recheck)),
+		"an orphaned ordinal waits for its own pod also when it has ended": waits(drainv1alpha1.ReasonPodStillExists,
+			orphan, func(w *world) { w.pod("web-2", "", podPhase(corev1.PodSucceeded)) }).says(`"web-2"`).after(recheck),
+		"a foreign pod that uses a claim delays the drain": waits(drainv1alpha1.ReasonClaimInUse,
+			orphan, func(w *world) { w.pod("debug", "data-web-2") }).says(`"debug"`).after(recheck),
+		"a foreign pod that has ended does not delay the drain": starting.when(orphan,
+			func(w *world) { w.pod("debug", "data-web-2", podPhase(corev1.PodFailed)) }),
+		"a foreign pod that uses another claim does not delay the drain": starting.when(orphan,
+			func(w *world) { w.pod("debug", "data-web-1") }),
+		"an orphaned ordinal waits for a slot": waits(drainv1alpha1.ReasonWaitingForSlot,
+			orphan, func(w *world) { w.lock(5) }).says("behind ordinal 5: spec.maxConcurrentDrains is 1,"),
+		"the message names only some of the ordinals that hold slots": waits(drainv1alpha1.ReasonWaitingForSlot,
+			orphan, func(w *world) {
+				for ordinal := int32(6); ordinal <= 9; ordinal++ {
+					w.lock(ordinal)
+				}
+				w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](4)
+			}).says("behind ordinal 9, 8, 7, 1 more:"),
+		"an orphaned ordinal takes a free slot": starting.when(orphan,
+			func(w *world) { w.lock(5); w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](2) }),
+		"an orphaned ordinal waits for a higher one": waits(drainv1alpha1.ReasonWaitingForSlot,
+			orphan, func(w *world) { w.claim("data", 3) }).says("behind ordinal 3:"),
+		"a retained ordinal takes no slot": starting.when(orphan,
+			func(w *world) { w.claim("data", 3, skip) }),
+		"a finished Job of an earlier lock does not matter": starting.when(orphan, func(w *world) { w.job(2, 1, complete) }),
+		"a Job without an ordinal does not matter": starting.when(orphan,
+			func(w *world) { w.job(2, 1); delete(w.Jobs[0].Labels, drainv1alpha1.OrdinalLabel) }),
+		"a drain pod of another policy does not matter": starting.when(orphan, func(w *world) {
 			w.drainPod(2, func(p *corev1.Pod) { p.Labels[drainv1alpha1.PolicyUIDLabel] = "x"; p.Spec.Volumes = nil })
 		}),
-		"a lock relabelled from another ordinal is none": with(starting, orphan, func(w *world) {
+		"another ordinal's lock with this ordinal's label does not matter": starting.when(orphan, func(w *world) {
 			w.lock(9, ours(2, drainv1alpha1.RoleLock))
 			w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](2)
 		}),
-		"the lock of another policy is in the way": waits(drainv1alpha1.ReasonLockHeld, `"web-2"`, recheck, orphan, func(w *world) {
+		"an orphaned ordinal waits for another policy's lock": waits(drainv1alpha1.ReasonLockHeld, orphan, func(w *world) {
 			w.lock(2, func(p *corev1.Pod) { p.OwnerReferences[0].UID = "x" })
-		}),
-		"a lock that the policy owns and doesn't control is none": waits(drainv1alpha1.ReasonLockHeld, `"web-2"`, recheck, orphan, func(w *world) {
-			w.lock(2, func(p *corev1.Pod) { p.OwnerReferences[0].Controller, p.Finalizers = nil, nil })
-		}),
-		"an ambiguous claim isn't said to be missing": waits(drainv1alpha1.ReasonAmbiguousClaims, `"data-x-web-2"`, 0, func(w *world) {
+		}).says(`"web-2"`).after(recheck),
+		"a pod that the policy owns but does not control is not its lock": waits(drainv1alpha1.ReasonLockHeld,
+			orphan, func(w *world) {
+				w.lock(2, func(p *corev1.Pod) { p.OwnerReferences[0].Controller, p.Finalizers = nil, nil })
+			}).says(`"web-2"`).after(recheck),
+		"an ordinal with an ambiguous claim waits": waits(drainv1alpha1.ReasonAmbiguousClaims, func(w *world) {
 			w.templates("data", "data-x")
 			w.claim("data", 2)
 			w.claim("data-x", 2)
 			w.Others = []claims.Identity{{Name: "x-web", Templates: []string{"data"}}}
-		}),
+		}).says(`"data-x-web-2"`),
 
 		// Drained before.
-		"marked at this generation":           with(decision{wantState: kept.wantState, wantReason: kept.wantReason, wantSays: "moved all"}, func(w *world) { w.claim("data", 2, markedAt(4)) }),
-		"marked, also while suspended":        with(kept, suspended, func(w *world) { w.claim("data", 2, markedAt(4)) }),
-		"marked, also if no replica is ready": with(kept, func(w *world) { w.claim("data", 2, markedAt(4)); w.StatefulSet.Status.ReadyReplicas = 0 }),
-		"marked two generations ago":          with(starting, func(w *world) { w.claim("data", 2, markedAt(2)) }),
-		"marked at a generation to come":      with(starting, func(w *world) { w.claim("data", 2, markedAt(5)) }),
-		"marked for another StatefulSet":      with(starting, func(w *world) { w.claim("data", 2, markedAt(4)); w.StatefulSet.UID = "anew" }),
-		"marked generations ago, just now": waits(drainv1alpha1.ReasonDrainedBefore, "12:05:00", 4*time.Minute, func(w *world) {
+		"claims marked at this generation are drained": kept.when(func(w *world) { w.claim("data", 2, markedAt(4)) }).
+			says("moved all"),
+		"marked claims are drained also in a suspended policy": kept.when(suspended,
+			func(w *world) { w.claim("data", 2, markedAt(4)) }),
+		"marked claims are drained also without a ready replica": kept.when(func(w *world) {
+			w.claim("data", 2, markedAt(4))
+			w.StatefulSet.Status.ReadyReplicas = 0
+		}),
+		"a mark of two generations ago does not hold": starting.when(func(w *world) { w.claim("data", 2, markedAt(2)) }),
+		"a mark of a later generation does not hold":  starting.when(func(w *world) { w.claim("data", 2, markedAt(5)) }),
+		"a mark for another StatefulSet does not hold": starting.when(func(w *world) {
+			w.claim("data", 2, markedAt(4))
+			w.StatefulSet.UID = "new"
+		}),
+		"a recent mark that does not hold delays the next drain": waits(drainv1alpha1.ReasonDrainedBefore, func(w *world) {
 			w.claim("data", 2, markedAt(2))
 			w.Policy.Spec.Retry.InitialDelaySeconds = ptr.To[int32](300)
-		}),
-		"marked generations ago, and used since": with(starting, func(w *world) {
+		}).says("12:05:00").after(4 * time.Minute),
+		"a recent mark of a claim that was used since delays nothing": starting.when(func(w *world) {
 			w.claim("data", 2, markedAt(2), unusedSince(corev1.ConditionTrue, noon))
 			w.Policy.Spec.Retry.InitialDelaySeconds = ptr.To[int32](300)
 		}),
-		"marked under a lock that is gone": with(starting, func(w *world) { w.claim("data", 2, markedUnder(2)) }),
-		"marked, and a pod used it since":  with(starting, func(w *world) { w.claim("data", 2, markedAt(4), unusedSince(corev1.ConditionTrue, noon)) }),
-		"another claim's mark": with(starting, func(w *world) {
+		"a mark under a lock that is gone does not hold": starting.when(func(w *world) {
+			w.claim("data", 2, markedUnder(2))
+		}),
+		"a mark of a claim that a pod used since does not hold": starting.when(func(w *world) {
+			w.claim("data", 2, markedAt(4), unusedSince(corev1.ConditionTrue, noon))
+		}),
+		"a mark copied from another claim does not hold": starting.when(func(w *world) {
 			w.claim("data", 2, markedBy(claims.Mark{ClaimUID: "x", StatefulSetUID: setUID, Generation: 4}))
 		}),
-		"one of two claims is marked":             with(starting, func(w *world) { w.templates("data", "logs"); w.claim("data", 2, markedAt(4)); w.claim("logs", 2) }),
-		"marked claims of a StatefulSet gone":     retained(drainv1alpha1.ReasonStatefulSetNotFound, "", func(w *world) { w.claim("data", 2, markedAt(4)) }, setGone),
-		"marked, and the StatefulSet is going":    retained(drainv1alpha1.ReasonStatefulSetNotFound, "", func(w *world) { w.claim("data", 2, markedAt(4)) }, setDeleted),
-		"marked, to be deleted":                   {given: all(deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)) }), wantState: kept.wantState, wantReason: kept.wantReason, wantStep: "TakeLock"},
-		"marked, to be deleted, no replica ready": with(kept, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.StatefulSet.Status.ReadyReplicas = 0 }),
-		"marked, to be deleted, suspended":        with(kept, deleteClaims, suspended, func(w *world) { w.claim("data", 2, markedAt(4)) }),
-		"marked, to be deleted, skipped":          with(kept, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4), skip) }),
-		"marked, to be deleted, pod is there":     waits(drainv1alpha1.ReasonPodStillExists, "", recheck, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.pod("web-2", "") }),
-		"marked, to be deleted, controller old":   waits(drainv1alpha1.ReasonStatefulSetNotObserved, "", 0, deleteClaims, notObserved, func(w *world) { w.claim("data", 2, markedAt(4)) }),
-		"marked, to be deleted, no slot":          waits(drainv1alpha1.ReasonWaitingForSlot, "", 0, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(5) }),
-		"marked a generation ago, and in use":     {given: func(w *world) { w.claim("data", 2, markedAt(3)); w.pod("debug", "data-web-2") }, wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"debug"`, wantStep: "VoidMark"},
-		"marked, in use, Kubernetes reports it": {given: func(w *world) {
-			w.claim("data", 2, markedBy(claims.Mark{StatefulSetUID: setUID, Generation: 3, UnusedSince: &noon}), unusedSince(corev1.ConditionTrue, noon))
-			w.pod("debug", "data-web-2")
-		}, wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"debug"`, wantStep: "VoidMark"},
-		"marked a generation ago, carried on": {
+		"an ordinal with one marked claim of two is drained": starting.when(func(w *world) {
+			w.templates("data", "logs")
+			w.claim("data", 2, markedAt(4))
+			w.claim("logs", 2)
+		}),
+		"marked claims of a StatefulSet that is gone are retained": retained(drainv1alpha1.ReasonStatefulSetNotFound,
+			func(w *world) { w.claim("data", 2, markedAt(4)) }, setGone),
+		"marked claims of a StatefulSet that is being deleted are retained": retained(
+			drainv1alpha1.ReasonStatefulSetNotFound, func(w *world) {
+				w.claim("data", 2, markedAt(4))
+			}, setDeleted),
+		"marked claims get a lock before they are deleted": wants(kept.wantState,
+			kept.wantReason, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)) }).next("TakeLock"),
+		"marked claims are not deleted without a ready replica": kept.when(deleteClaims,
+			func(w *world) { w.claim("data", 2, markedAt(4)); w.StatefulSet.Status.ReadyReplicas = 0 }),
+		"marked claims are not deleted in a suspended policy": kept.when(deleteClaims,
+			suspended, func(w *world) { w.claim("data", 2, markedAt(4)) }),
+		"skipped claims are not deleted although they are marked": kept.when(deleteClaims,
+			func(w *world) { w.claim("data", 2, markedAt(4), skip) }),
+		"marked claims are not deleted while the ordinal's own pod exists": waits(drainv1alpha1.ReasonPodStillExists,
+			deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.pod("web-2", "") }).after(recheck),
+		"marked claims are not deleted before the StatefulSet controller has caught up": waits(
+			drainv1alpha1.ReasonStatefulSetNotObserved, deleteClaims, notObserved, func(w *world) {
+				w.claim("data", 2, markedAt(4))
+			}),
+		"marked claims are not deleted without a free slot": waits(drainv1alpha1.ReasonWaitingForSlot,
+			deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(5) }),
+		"the mark of a claim in use is voided": waits(drainv1alpha1.ReasonClaimInUse,
+			func(w *world) { w.claim("data", 2, markedAt(3)); w.pod("debug", "data-web-2") }).says(`"debug"`).next("VoidMark"),
+		"the mark of a claim in use is voided also if its use is reported": waits(drainv1alpha1.ReasonClaimInUse,
+			func(w *world) {
+				w.claim("data", 2, markedBy(claims.Mark{StatefulSetUID: setUID, Generation: 3, UnusedSince: &noon}),
+					unusedSince(corev1.ConditionTrue, noon))
+				w.pod("debug", "data-web-2")
+			}).says(`"debug"`).next("VoidMark"),
+		"a mark of the previous generation is renewed": {
 			given:     all(deleteClaims, func(w *world) { w.claim("data", 2, markedAt(3)) }),
 			wantState: kept.wantState, wantReason: kept.wantReason, wantStep: "RenewMark",
 			check: func(t *testing.T, w *world, d *Drain) {
@@ -290,55 +392,70 @@ func TestDecideWaitsForMinOrphanedSeconds(t *testing.T) {
 		w.Policy.Status.Drains, w.Policy.Status.StatefulSet.LastScaleDownTime = nil, &noon
 	}
 	waits := func(after time.Duration, build ...func(*world)) decision {
-		return decision{
-			given: all(append([]func(*world){orphan, seconds}, build...)...), wantState: drainv1alpha1.DrainWaiting,
-			wantReason: drainv1alpha1.ReasonWaitingForMinOrphanedSeconds, wantSays: "undoes the scale-down", wantRetryAfter: after,
-		}
+		return wants(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonWaitingForMinOrphanedSeconds,
+			all(append([]func(*world){orphan, seconds}, build...)...)).says("undoes the scale-down").after(after)
 	}
 	starts := func(build ...func(*world)) decision {
-		return decision{given: all(append([]func(*world){orphan, seconds}, build...)...), wantState: drainv1alpha1.DrainWaiting, wantReason: drainv1alpha1.ReasonStarting, wantStep: "TakeLock"}
+		return wants(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonStarting,
+			all(append([]func(*world){orphan, seconds}, build...)...)).next("TakeLock")
 	}
 	later := func(w *world) { w.Policy.Spec.MinOrphanedSeconds = ptr.To[int32](60) }
 	decide(t, map[string]decision{
-		"seen for the first time":             waits(90 * time.Second),
-		"seen a minute ago":                   waits(30*time.Second, remembers(4)),
-		"seen a minute ago, a generation ago": waits(30*time.Second, remembers(3)),
-		"seen two generations ago":            waits(90*time.Second, remembers(2)),
-		"seen for another StatefulSet":        waits(90*time.Second, remembers(4), func(w *world) { w.StatefulSet.UID = "anew" }),
-		"another ordinal was seen":            waits(90*time.Second, remembers(4), func(w *world) { w.Policy.Status.Drains[0].Ordinal = ptr.To[int32](3) }),
-		"an entry that tells no time":         waits(90*time.Second, remembers(4), func(w *world) { w.Policy.Status.Drains[0].OrphanedTime = nil }),
-		"a pod used its claim after that": waits(60*time.Second, remembers(4), func(w *world) {
+		"an ordinal seen out of range for the first time waits in full":    waits(90 * time.Second),
+		"an ordinal seen out of range a minute ago waits for the rest":     waits(30*time.Second, remembers(4)),
+		"an ordinal seen out of range a generation ago waits for the rest": waits(30*time.Second, remembers(3)),
+		"an ordinal seen out of range two generations ago waits in full":   waits(90*time.Second, remembers(2)),
+		"an ordinal seen for another StatefulSet waits in full": waits(90*time.Second,
+			remembers(4), func(w *world) { w.StatefulSet.UID = "new" }),
+		"the time of another ordinal does not count": waits(90*time.Second,
+			remembers(4), func(w *world) { w.Policy.Status.Drains[0].Ordinal = ptr.To[int32](3) }),
+		"a status entry without a time does not count": waits(90*time.Second,
+			remembers(4), func(w *world) { w.Policy.Status.Drains[0].OrphanedTime = nil }),
+		"a use of the claim later starts the time again": waits(60*time.Second, remembers(4), func(w *world) {
 			unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(30*time.Second)))(&w.Claims[0])
 		}),
-		"a pod used its claim before that":           waits(30*time.Second, remembers(4), func(w *world) { unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(-time.Hour)))(&w.Claims[0]) }),
-		"a pod uses its claim":                       waits(30*time.Second, remembers(4), func(w *world) { unusedSince(corev1.ConditionFalse, metav1.NewTime(now))(&w.Claims[0]) }),
-		"no room in the status, out of range before": waits(30*time.Second, remembers(4), noRoom),
-		"no room in the status, in range before": waits(90*time.Second, remembers(4), noRoom, func(w *world) {
-			w.Policy.Status.StatefulSet.Replicas = ptr.To[int32](3)
+		"a use of the claim before does not start the time again": waits(30*time.Second, remembers(4),
+			func(w *world) { unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(-time.Hour)))(&w.Claims[0]) }),
+		"a use of the claim that has not ended does not start the time again": waits(30*time.Second,
+			remembers(4), func(w *world) { unusedSince(corev1.ConditionFalse, metav1.NewTime(now))(&w.Claims[0]) }),
+		"an ordinal without a status entry counts from the last scale-down": waits(30*time.Second, remembers(4), noRoom),
+		"an ordinal that was in range and has no status entry waits in full": waits(90*time.Second,
+			remembers(4), noRoom, func(w *world) {
+				w.Policy.Status.StatefulSet.Replicas = ptr.To[int32](3)
+			}),
+		"an ordinal without a status entry for two generations waits in full": waits(90*time.Second, remembers(2), noRoom),
+		"an ordinal without a status entry counts from its claim's creation": waits(60*time.Second,
+			remembers(4), noRoom, func(w *world) {
+				w.Claims[0].CreationTimestamp = metav1.NewTime(noon.Add(30 * time.Second))
+			}),
+		"an ordinal without a status entry counts from the StatefulSet's end": waits(30*time.Second,
+			remembers(4), noRoom, whenDeleted, func(w *world) {
+				w.StatefulSet, w.Policy.Status.StatefulSet.Replicas = nil, ptr.To[int32](0)
+			}),
+		"an ordinal that was out of range for long enough starts": starts(remembers(4), later),
+		"an ordinal starts at once without minOrphanedSeconds": starts(func(w *world) {
+			w.Policy.Spec.MinOrphanedSeconds = nil
 		}),
-		"no room in the status, two generations ago": waits(90*time.Second, remembers(2), noRoom),
-		"no room in the status, a claim created later": waits(60*time.Second, remembers(4), noRoom, func(w *world) {
-			w.Claims[0].CreationTimestamp = metav1.NewTime(noon.Add(30 * time.Second))
-		}),
-		"no room in the status, of a StatefulSet that is gone": waits(30*time.Second, remembers(4), noRoom, whenDeleted, func(w *world) {
-			w.StatefulSet, w.Policy.Status.StatefulSet.Replicas = nil, ptr.To[int32](0)
-		}),
-		"long enough":                           starts(remembers(4), later),
-		"not asked for":                         starts(func(w *world) { w.Policy.Spec.MinOrphanedSeconds = nil }),
-		"the lock is held already":              {given: all(lockedOrphan, seconds), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: "StartJob"},
-		"drained ones wait for nothing":         {given: all(seconds, func(w *world) { w.claim("data", 2, markedAt(4)) }), wantState: drainv1alpha1.DrainDrained, wantReason: drainv1alpha1.ReasonClaimsKept},
-		"the StatefulSet is gone, and asks too": waits(30*time.Second, remembers(2), whenDeleted, func(w *world) { w.StatefulSet = nil }),
+		"an ordinal that has its lock does not wait": wants(drainv1alpha1.DrainDraining,
+			drainv1alpha1.ReasonLocked, lockedOrphan, seconds).next("StartJob"),
+		"a drained ordinal does not wait": wants(drainv1alpha1.DrainDrained,
+			drainv1alpha1.ReasonClaimsKept, seconds, func(w *world) { w.claim("data", 2, markedAt(4)) }),
+		"an ordinal of a StatefulSet that is gone waits": waits(30*time.Second,
+			remembers(2), whenDeleted, func(w *world) { w.StatefulSet = nil }),
 	})
 }
 
 func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
-	nobodyNeeded := func(w *world) { w.Policy.Spec.MinReadyReplicas = ptr.To[int32](0) }
+	noneReady := func(w *world) { w.Policy.Spec.MinReadyReplicas = ptr.To[int32](0) }
 	gone := func(build ...func(*world)) func(*world) {
-		return all(append(append([]func(*world){whenDeleted, nobodyNeeded}, build...), setGone)...)
+		return all(append(append([]func(*world){whenDeleted, noneReady}, build...), setGone)...)
 	}
 	absent := func(unused *metav1.Time) func(*corev1.PersistentVolumeClaim) {
 		return func(claim *corev1.PersistentVolumeClaim) {
-			markedBy(claims.Mark{LockUID: "past-lock", Absent: true, StatefulSetUID: setUID, UnusedSince: unused, Outcome: "uploaded all"})(claim)
+			markedBy(claims.Mark{
+				LockUID: "past-lock", Absent: true, StatefulSetUID: setUID, UnusedSince: unused,
+				Outcome: "uploaded all",
+			})(claim)
 			if unused != nil {
 				unusedSince(corev1.ConditionTrue, *unused)(claim)
 			}
@@ -347,9 +464,6 @@ func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 	marked := func(unused *metav1.Time) func(*world) {
 		return func(w *world) { w.claim("data", 2, absent(unused)) }
 	}
-	is := func(state drainv1alpha1.DrainState, reason, says string, step string, given func(*world)) decision {
-		return decision{given: given, wantState: state, wantReason: reason, wantSays: says, wantStep: step}
-	}
 	const (
 		waiting  = drainv1alpha1.DrainWaiting
 		draining = drainv1alpha1.DrainDraining
@@ -357,33 +471,50 @@ func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 		retained = drainv1alpha1.DrainRetained
 	)
 	decide(t, map[string]decision{
-		"an ordinal gets its lock":               is(waiting, drainv1alpha1.ReasonStarting, "", "TakeLock", gone(orphan)),
-		"also one that was in range":             is(waiting, drainv1alpha1.ReasonStarting, "", "TakeLock", gone(orphan, scaledUp)),
-		"under its lock, the Job starts":         is(draining, drainv1alpha1.ReasonLocked, "", "StartJob", gone(lockedOrphan)),
-		"whenScaled has no say":                  is(waiting, drainv1alpha1.ReasonStarting, "", "TakeLock", gone(orphan, retain)),
-		"a replica would have to be ready":       is(waiting, drainv1alpha1.ReasonWaitingForReadyReplicas, "0 of those that remain", "", all(whenDeleted, orphan, setGone)),
-		"whenDeleted: Retain":                    is(retained, drainv1alpha1.ReasonStatefulSetNotFound, "", "", all(nobodyNeeded, orphan, setGone)),
-		"it is only being deleted":               is(waiting, drainv1alpha1.ReasonStatefulSetNotFound, "when it is gone", "", all(whenDeleted, nobodyNeeded, orphan, setDeleted)),
-		"suspended":                              is(waiting, drainv1alpha1.ReasonSuspended, "", "", gone(orphan, suspended)),
-		"the annotation can't be read":           is(waiting, drainv1alpha1.ReasonInvalidTemplate, "line 1", "", all(orphan, unreadable)),
-		"it went with the StatefulSet":           is(waiting, drainv1alpha1.ReasonInvalidTemplate, "line 1", "", gone(all(orphan, unreadable))),
-		"the preflight was about something else": {given: gone(orphan, changedSince), wantState: waiting, wantReason: drainv1alpha1.ReasonPreflightFailed, wantSays: "not been asked yet", wantRetryAfter: recheck},
-		"the template is refused":                is(waiting, drainv1alpha1.ReasonInvalidTemplate, "no such image", "", gone(orphan, func(w *world) { w.Preflight.Refusal = "no such image" })),
-		"a claim is missing":                     is(drainv1alpha1.DrainBlocked, drainv1alpha1.ReasonClaimMissing, `"logs-web-2"`, "", gone(func(w *world) { w.templates("data", "logs"); w.claim("data", 2) })),
-		"skipped":                                is(retained, drainv1alpha1.ReasonSkipped, "", "", gone(func(w *world) { w.claim("data", 2, skip) })),
-		"never bound":                            is(retained, drainv1alpha1.ReasonNeverBound, "", "", gone(func(w *world) { w.claim("data", 2, withoutVolume) })),
-		"its pod is still there":                 {given: gone(orphan, func(w *world) { w.pod("web-2", "data-web-2") }), wantState: waiting, wantReason: drainv1alpha1.ReasonPodStillExists, wantRetryAfter: recheck},
-		"a failed attempt is repeated":           is(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed, "", "StartJob", gone(lockedOrphan, func(w *world) { w.job(2, 1, failed) })),
-		"a failed attempt waits while suspended": is(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonSuspended, "", "", gone(lockedOrphan, suspended, func(w *world) { w.job(2, 1, failed) })),
+		"an orphaned ordinal gets its lock": wants(waiting, drainv1alpha1.ReasonStarting, gone(orphan)).next("TakeLock"),
+		"an ordinal that was in range gets its lock": wants(waiting,
+			drainv1alpha1.ReasonStarting, gone(orphan, scaledUp)).next("TakeLock"),
+		"a locked ordinal gets its Job": wants(draining, drainv1alpha1.ReasonLocked, gone(lockedOrphan)).next("StartJob"),
+		"whenScaled: Retain does not matter": wants(waiting, drainv1alpha1.ReasonStarting, gone(orphan, retain)).
+			next("TakeLock"),
+		"an ordinal waits for a ready replica if minReadyReplicas is not 0": wants(waiting,
+			drainv1alpha1.ReasonWaitingForReadyReplicas, all(whenDeleted, orphan, setGone)).says("0 of those that remain"),
+		"an ordinal is retained with whenDeleted: Retain": wants(retained,
+			drainv1alpha1.ReasonStatefulSetNotFound, all(noneReady, orphan, setGone)),
+		"an ordinal waits while the StatefulSet is being deleted": wants(waiting,
+			drainv1alpha1.ReasonStatefulSetNotFound, all(whenDeleted, noneReady, orphan, setDeleted)).says("when it is gone"),
+		"an ordinal of a suspended policy waits": wants(waiting, drainv1alpha1.ReasonSuspended, gone(orphan, suspended)),
+		"an ordinal waits for an annotation that can be read": wants(waiting,
+			drainv1alpha1.ReasonInvalidTemplate, all(orphan, unreadable)).says("line 1"),
+		"an ordinal waits if the annotation went with the StatefulSet": wants(waiting,
+			drainv1alpha1.ReasonInvalidTemplate, gone(all(orphan, unreadable))).says("line 1"),
+		"an ordinal waits for a preflight of the present template": wants(waiting,
+			drainv1alpha1.ReasonPreflightFailed, gone(orphan, changedSince)).says("not been asked yet").after(recheck),
+		"an ordinal waits for a template that the API server accepts": wants(waiting,
+			drainv1alpha1.ReasonInvalidTemplate,
+			gone(orphan, func(w *world) { w.Preflight.Refusal = "no such image" })).says("no such image"),
+		"a missing claim blocks its ordinal": wants(drainv1alpha1.DrainBlocked, drainv1alpha1.ReasonClaimMissing,
+			gone(func(w *world) { w.templates("data", "logs"); w.claim("data", 2) })).says(`"logs-web-2"`),
+		"an ordinal with a skipped claim is retained": wants(retained,
+			drainv1alpha1.ReasonSkipped, gone(func(w *world) { w.claim("data", 2, skip) })),
+		"an ordinal whose claim was never bound is retained": wants(retained,
+			drainv1alpha1.ReasonNeverBound, gone(func(w *world) { w.claim("data", 2, withoutVolume) })),
+		"an ordinal waits for its own pod": wants(waiting, drainv1alpha1.ReasonPodStillExists,
+			gone(orphan, func(w *world) { w.pod("web-2", "data-web-2") })).after(recheck),
+		"a failed attempt is repeated": wants(drainv1alpha1.DrainFailed,
+			drainv1alpha1.ReasonJobFailed, gone(lockedOrphan, func(w *world) { w.job(2, 1, failed) })).next("StartJob"),
+		"a failed attempt waits while suspended": wants(drainv1alpha1.DrainFailed,
+			drainv1alpha1.ReasonSuspended, gone(lockedOrphan, suspended, func(w *world) { w.job(2, 1, failed) })),
 		"a complete Job marks that none is there": {
-			given: gone(lockedOrphan, func(w *world) { w.through(2, 1) }), wantState: draining, wantReason: drainv1alpha1.ReasonMarkingClaims, wantStep: "MarkClaim",
+			given:     gone(lockedOrphan, func(w *world) { w.through(2, 1) }),
+			wantState: draining, wantReason: drainv1alpha1.ReasonMarkingClaims, wantStep: "MarkClaim",
 			check: func(t *testing.T, _ *world, d *Drain) {
 				if mark := as[WriteMark](d.Next).Mark; !mark.Absent || mark.StatefulSetUID != setUID || mark.Generation != 0 {
 					t.Errorf("the mark is %s, want one that says that the one last seen is gone", mark)
 				}
 			},
 		},
-		"drained then: kept": {
+		"claims drained after the StatefulSet was gone are kept": {
 			given: gone(marked(nil)), wantState: drained, wantReason: drainv1alpha1.ReasonClaimsKept, wantSays: "uploaded all",
 			check: func(t *testing.T, _ *world, d *Drain) {
 				if d.Mark == nil || d.Mark.LockUID != "past-lock" {
@@ -391,26 +522,41 @@ func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 				}
 			},
 		},
-		"drained when another one had gone: again":       is(waiting, drainv1alpha1.ReasonStarting, "", "TakeLock", gone(marked(&noon), func(w *world) { w.StatefulSet.UID = "anew" })),
-		"drained then, to be deleted: once more":         is(drained, drainv1alpha1.ReasonClaimsKept, "", "TakeLock", gone(deleteClaims, marked(nil))),
-		"its pods had no grace period":                   is(waiting, drainv1alpha1.ReasonGracePeriodZero, "containers of its pods may still run", "", all(whenDeleted, nobodyNeeded, noGrace, orphan, setGone)),
-		"drained then, to be deleted, locked: once more": is(draining, drainv1alpha1.ReasonLocked, "", "StartJob", gone(deleteClaims, marked(&noon), func(w *world) { w.lock(2) })),
-		"drained then, locked: given back":               is(draining, drainv1alpha1.ReasonReleasingLock, "", "ReleaseMark", gone(marked(nil), func(w *world) { w.lock(2) })),
-		"marked under the lock: deleted":                 is(draining, drainv1alpha1.ReasonDeletingClaims, "", "DeleteClaim", gone(deleteClaims, func(w *world) { w.claim("data", 2, markedUnder(2)); w.lock(2) })),
-		"used since: drained again": is(waiting, drainv1alpha1.ReasonStarting, "", "TakeLock", gone(func(w *world) {
-			w.claim("data", 2, absent(&noon), unusedSince(corev1.ConditionTrue, metav1.NewTime(now)))
-		})),
-		"one of two drained: both again":         is(waiting, drainv1alpha1.ReasonStarting, "", "TakeLock", gone(func(w *world) { w.templates("data", "logs"); w.claim("data", 2, absent(nil)); w.claim("logs", 2) })),
-		"drained before it went: again":          is(waiting, drainv1alpha1.ReasonStarting, "", "TakeLock", gone(func(w *world) { w.claim("data", 2, markedAt(4)) })),
-		"it has come back: drained again":        is(waiting, drainv1alpha1.ReasonStarting, "", "TakeLock", all(whenDeleted, marked(&noon))),
-		"it has come back and wants the ordinal": is(draining, drainv1alpha1.ReasonReleasingLock, "back in range", "DeleteLock", all(whenDeleted, lockedOrphan, scaledUp)),
-		"nothing is remembered: nothing is done": {given: all(whenDeleted, nobodyNeeded, orphan, func(w *world) { w.StatefulSet = nil }), wantSilent: true},
+		"claims drained while another StatefulSet was gone are drained again": wants(waiting,
+			drainv1alpha1.ReasonStarting, gone(marked(&noon), func(w *world) { w.StatefulSet.UID = "new" })).next("TakeLock"),
+		"claims drained before are locked again before they are deleted": wants(drained,
+			drainv1alpha1.ReasonClaimsKept, gone(deleteClaims, marked(nil))).next("TakeLock"),
+		"an ordinal whose pods had no grace period waits": wants(waiting, drainv1alpha1.ReasonGracePeriodZero,
+			all(whenDeleted, noneReady, noGrace, orphan, setGone)).says("containers of its pods may still run"),
+		"claims drained under an earlier lock are drained again before they are deleted": wants(draining,
+			drainv1alpha1.ReasonLocked, gone(deleteClaims, marked(&noon), func(w *world) { w.lock(2) })).next("StartJob"),
+		"the lock of drained claims that are kept is released": wants(draining,
+			drainv1alpha1.ReasonReleasingLock, gone(marked(nil), func(w *world) { w.lock(2) })).next("ReleaseMark"),
+		"claims marked under their lock are deleted": wants(draining, drainv1alpha1.ReasonDeletingClaims,
+			gone(deleteClaims, func(w *world) { w.claim("data", 2, markedUnder(2)); w.lock(2) })).next("DeleteClaim"),
+		"claims that were used since their drain are drained again": wants(waiting,
+			drainv1alpha1.ReasonStarting, gone(func(w *world) {
+				w.claim("data", 2, absent(&noon), unusedSince(corev1.ConditionTrue, metav1.NewTime(now)))
+			})).next("TakeLock"),
+		"both claims are drained again if only one is marked": wants(waiting, drainv1alpha1.ReasonStarting,
+			gone(func(w *world) { w.templates("data", "logs"); w.claim("data", 2, absent(nil)); w.claim("logs", 2) })).
+			next("TakeLock"),
+		"claims drained before the StatefulSet was gone are drained again": wants(waiting,
+			drainv1alpha1.ReasonStarting, gone(func(w *world) { w.claim("data", 2, markedAt(4)) })).next("TakeLock"),
+		"claims are drained again when the StatefulSet is back": wants(waiting,
+			drainv1alpha1.ReasonStarting, all(whenDeleted, marked(&noon))).next("TakeLock"),
+		"the lock is released when the ordinal is back in range": wants(draining, drainv1alpha1.ReasonReleasingLock,
+			all(whenDeleted, lockedOrphan, scaledUp)).says("back in range").next("DeleteLock"),
+		"an ordinal of a StatefulSet that was never observed is not in the plan": {
+			given:      all(whenDeleted, noneReady, orphan, func(w *world) { w.StatefulSet = nil }),
+			wantSilent: true,
+		},
 	})
 }
 
 func TestDecideAboutStrays(t *testing.T) {
-	stops := func(says string, step string, build ...func(*world)) decision {
-		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantSays: says, wantStep: step}
+	stops := func(build ...func(*world)) decision {
+		return wants(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, build...)
 	}
 	first := func(t *testing.T, w *world, d *Drain) {
 		t.Helper()
@@ -419,43 +565,81 @@ func TestDecideAboutStrays(t *testing.T) {
 		}
 	}
 	tests := map[string]decision{
-		"a Job without its lock":                    stops("without the lock", "DeleteJob", orphan, func(w *world) { w.job(2, 1) }),
-		"a Job without its lock, wanted back":       stops("without the lock", "DeleteJob", orphan, scaledUp, func(w *world) { w.job(2, 1) }),
-		"a Job without its lock, rival":             stops("without the lock", "DeleteJob", orphan, rival, func(w *world) { w.job(2, 1) }),
-		"a Job without its lock, no StatefulSet":    stops("without the lock", "DeleteJob", orphan, func(w *world) { w.job(2, 1) }, setGone),
-		"a Job without its lock, policy deleted":    stops("without the lock", "DeleteJob", orphan, deleted, func(w *world) { w.job(2, 1) }),
-		"a Job without its lock and claims":         stops("without the lock", "DeleteJob", func(w *world) { w.job(2, 1) }),
-		"a Job of another lock":                     stops("without the lock", "DeleteJob", orphan, func(w *world) { w.job(2, 1); w.lock(2, func(p *corev1.Pod) { p.UID = "anew" }) }),
-		"a Job on another claim of that name":       stops("other claims", "DeleteJob", lockedOrphan, func(w *world) { w.job(2, 1); w.Claims[0].UID = "anew" }),
-		"a Job on fewer claims than there are":      stops("other claims", "DeleteJob", lockedOrphan, func(w *world) { w.templates("data", "logs"); w.job(2, 1); w.claim("logs", 2) }),
-		"a Job whose attempt isn't the name's":      stops("other claims", "DeleteJob", lockedOrphan, func(w *world) { w.job(2, 1); w.Jobs[0].Labels[drainv1alpha1.AttemptLabel] = "2" }),
-		"a Job whose attempt can't be read":         stops("other claims", "DeleteJob", lockedOrphan, func(w *world) { w.job(2, 1); w.Jobs[0].Labels[drainv1alpha1.AttemptLabel] = "one" }),
-		"an older attempt that isn't over":          stops("other claims", "DeleteJob", lockedOrphan, func(w *world) { w.job(2, 1); w.job(2, 2) }),
-		"an older attempt, listed after the newer":  stops("other claims", "DeleteJob", lockedOrphan, func(w *world) { w.job(2, 1); w.job(2, 2, failed); w.Jobs[0], w.Jobs[1] = w.Jobs[1], w.Jobs[0] }),
-		"the lock's own Job is being deleted":       stops("being deleted", "", lockedOrphan, func(w *world) { w.job(2, 1, jobTerminating) }),
-		"a stray Job is being deleted":              stops("being deleted", "", orphan, func(w *world) { w.job(2, 1, jobTerminating) }),
-		"a finished Job is being deleted":           stops("being deleted", "", lockedOrphan, func(w *world) { w.job(2, 1, complete, jobTerminating) }),
-		"a pod outlives its Job":                    stops("deleting the pod", "DeletePod", lockedOrphan, func(w *world) { w.drainPod(2) }),
-		"a pod outlives its Job and lock":           stops("deleting the pod", "DeletePod", orphan, func(w *world) { w.drainPod(2) }),
-		"a pod outlives its Job's failure":          stops("deleting the pod", "DeletePod", lockedOrphan, func(w *world) { w.job(2, 1, failed); w.drainPod(2) }),
-		"a pod outlives its Job's completion":       stops("deleting the pod", "DeletePod", lockedOrphan, func(w *world) { w.job(2, 1, complete); w.drainPod(2) }),
-		"a pod of no Job that awaits its lock":      stops("deleting the pod", "DeletePod", lockedOrphan, func(w *world) { w.drainPod(2, gated) }),
-		"a past Job holds a claim that is to go":    stops("holds it", "DeleteJob", func(w *world) { w.claim("data", 2, claimTerminating); w.job(2, 1, complete) }),
-		"an ended pod of no Job holds it":           stops("holds it", "DeletePod", func(w *world) { w.claim("data", 2, claimTerminating); w.drainPod(2, ended(0, "fine")) }),
-		"the same, wanted back":                     stops("holds it", "DeleteJob", scaledUp, func(w *world) { w.claim("data", 2, claimTerminating); w.job(2, 1, complete) }),
-		"a pod of no Job, the ordinal wanted back":  stops("deleting the pod", "DeletePod", lockedOrphan, scaledUp, func(w *world) { w.drainPod(2) }),
-		"a pod of no Job, the policy being deleted": stops("deleting the pod", "DeletePod", lockedOrphan, deleted, func(w *world) { w.drainPod(2) }),
+		"a Job without its lock is deleted": stops(orphan, func(w *world) { w.job(2, 1) }).
+			says("without the lock").next("DeleteJob"),
+		"a Job without its lock is deleted also when its ordinal is back in range": stops(orphan,
+			scaledUp, func(w *world) { w.job(2, 1) }).says("without the lock").next("DeleteJob"),
+		"a Job without its lock is deleted also beside an older policy": stops(orphan,
+			rival, func(w *world) { w.job(2, 1) }).says("without the lock").next("DeleteJob"),
+		"a Job without its lock is deleted also without the StatefulSet": stops(orphan,
+			func(w *world) { w.job(2, 1) }, setGone).says("without the lock").next("DeleteJob"),
+		"a Job without its lock is deleted also while its policy is being deleted": stops(orphan,
+			deleted, func(w *world) { w.job(2, 1) }).says("without the lock").next("DeleteJob"),
+		"a Job without its lock is deleted also without claims": stops(func(w *world) { w.job(2, 1) }).
+			says("without the lock").next("DeleteJob"),
+		"a Job of another lock is deleted": stops(orphan,
+			func(w *world) { w.job(2, 1); w.lock(2, func(p *corev1.Pod) { p.UID = "new" }) }).
+			says("without the lock").next("DeleteJob"),
+		"a Job on another claim of the same name is deleted": stops(lockedOrphan,
+			func(w *world) { w.job(2, 1); w.Claims[0].UID = "new" }).says("other claims").next("DeleteJob"),
+		"a Job that lacks a claim is deleted": stops(lockedOrphan,
+			func(w *world) { w.templates("data", "logs"); w.job(2, 1); w.claim("logs", 2) }).
+			says("other claims").next("DeleteJob"),
+		"a Job whose attempt is not that of its name is deleted": stops(lockedOrphan,
+			func(w *world) { w.job(2, 1); w.Jobs[0].Labels[drainv1alpha1.AttemptLabel] = "2" }).
+			says("other claims").next("DeleteJob"),
+		"a Job whose attempt can't be read is deleted": stops(lockedOrphan,
+			func(w *world) { w.job(2, 1); w.Jobs[0].Labels[drainv1alpha1.AttemptLabel] = "one" }).
+			says("other claims").next("DeleteJob"),
+		"a Job of an older attempt that runs is deleted": stops(lockedOrphan,
+			func(w *world) { w.job(2, 1); w.job(2, 2) }).says("other claims").next("DeleteJob"),
+		"a Job of an older attempt that runs is deleted also if it is listed last": stops(lockedOrphan,
+			func(w *world) { w.job(2, 1); w.job(2, 2, failed); w.Jobs[0], w.Jobs[1] = w.Jobs[1], w.Jobs[0] }).
+			says("other claims").next("DeleteJob"),
+		"a Job under its lock that is being deleted is awaited": stops(lockedOrphan,
+			func(w *world) { w.job(2, 1, jobTerminating) }).says("being deleted"),
+		"a Job without its lock that is being deleted is awaited": stops(orphan,
+			func(w *world) { w.job(2, 1, jobTerminating) }).says("being deleted"),
+		"a finished Job that is being deleted is awaited": stops(lockedOrphan,
+			func(w *world) { w.job(2, 1, complete, jobTerminating) }).says("being deleted"),
+		"a drain pod without a Job is deleted": stops(lockedOrphan, func(w *world) { w.drainPod(2) }).
+			says("deleting the pod").next("DeletePod"),
+		"a drain pod without a Job and a lock is deleted": stops(orphan, func(w *world) { w.drainPod(2) }).
+			says("deleting the pod").next("DeletePod"),
+		"a drain pod that outlives its failed Job is deleted": stops(lockedOrphan,
+			func(w *world) { w.job(2, 1, failed); w.drainPod(2) }).says("deleting the pod").next("DeletePod"),
+		"a drain pod that outlives its complete Job is deleted": stops(lockedOrphan,
+			func(w *world) { w.job(2, 1, complete); w.drainPod(2) }).says("deleting the pod").next("DeletePod"),
+		"a gated drain pod without a Job is deleted": stops(lockedOrphan, func(w *world) { w.drainPod(2, gated) }).
+			says("deleting the pod").next("DeletePod"),
+		"a finished Job that holds a claim being deleted is deleted": stops(func(w *world) {
+			w.claim("data", 2, claimTerminating)
+			w.job(2, 1, complete)
+		}).says("holds it").next("DeleteJob"),
+		"an ended pod without a Job that holds a claim being deleted is deleted": stops(func(w *world) {
+			w.claim("data", 2, claimTerminating)
+			w.drainPod(2, ended(0, "fine"))
+		}).says("holds it").next("DeletePod"),
+		"a finished Job that holds a claim being deleted is deleted also when back in range": stops(scaledUp,
+			func(w *world) { w.claim("data", 2, claimTerminating); w.job(2, 1, complete) }).says("holds it").next("DeleteJob"),
+		"a drain pod without a Job is deleted also when its ordinal is back in range": stops(lockedOrphan,
+			scaledUp, func(w *world) { w.drainPod(2) }).says("deleting the pod").next("DeletePod"),
+		"a drain pod without a Job is deleted also while its policy is being deleted": stops(lockedOrphan,
+			deleted, func(w *world) { w.drainPod(2) }).says("deleting the pod").next("DeletePod"),
 	}
 	goes := func(w *world) {
 		w.claim("data", 2, markedUnder(2))
 		w.lock(2)
 		w.job(2, 1, complete, jobTerminating)
 	}
-	tests["a drained ordinal's Job goes before its claims"] = decision{given: all(goes, deleteClaims), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonDeletingClaims, wantSays: "waiting until the pods of Job"}
-	tests["a user deletes the Job of kept claims"] = stops("being deleted", "", goes)
-	tests["a drained ordinal has a stray that goes"] = stops("being deleted", "", goes, deleteClaims, func(w *world) { w.Jobs[0].Status.Conditions = nil })
+	tests["the Job of drained claims that is being deleted is awaited before they are deleted"] = wants(
+		drainv1alpha1.DrainDraining, drainv1alpha1.ReasonDeletingClaims, goes, deleteClaims).
+		says("waiting until the pods of Job")
+	tests["the Job of kept claims that a user deletes is awaited"] = stops(goes).says("being deleted")
+	tests["a running Job of drained claims that is being deleted is awaited"] = stops(goes,
+		deleteClaims, func(w *world) { w.Jobs[0].Status.Conditions = nil }).says("being deleted")
 	for name, tc := range tests {
-		if tc.wantStep == "DeleteJob" && !strings.HasPrefix(name, "an older attempt, listed") {
+		if tc.wantStep == "DeleteJob" && !strings.HasSuffix(name, "if it is listed last") {
 			tc.check = first
 			tests[name] = tc
 		}
@@ -463,8 +647,8 @@ func TestDecideAboutStrays(t *testing.T) {
 	decide(t, tests)
 
 	for name, build := range map[string]func(*world){
-		"unlocked": all(orphan, func(w *world) { w.job(2, 1); w.drainPod(2) }),
-		"a pod":    all(orphan, func(w *world) { w.drainPod(2) }),
+		"a Job without its lock":    all(orphan, func(w *world) { w.job(2, 1); w.drainPod(2) }),
+		"a drain pod without a Job": all(orphan, func(w *world) { w.drainPod(2) }),
 	} {
 		if plan := Make(given(build).snapshot(), now); !plan.Finalizer {
 			t.Errorf("%s: the policy must stay while a stray Job of it runs", name)
@@ -474,55 +658,70 @@ func TestDecideAboutStrays(t *testing.T) {
 
 func TestDecideUnderALockWithoutJob(t *testing.T) {
 	released := func(says string, build ...func(*world)) decision {
-		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: "DeleteLock", wantSays: says}
+		return wants(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonReleasingLock, build...).
+			says(says).next("DeleteLock")
 	}
 	decide(t, map[string]decision{
-		"the first attempt starts": {
-			given: lockedOrphan, wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: "StartJob",
+		"a lock without a Job gets its first Job": {
+			given: lockedOrphan, wantState: drainv1alpha1.DrainDraining,
+			wantReason: drainv1alpha1.ReasonLocked, wantStep: "StartJob",
 			check: func(t *testing.T, w *world, d *Drain) {
 				if want := (StartJob{w.jobName(2, 1), 2, 1, lockUID(2)}); d.Next != want {
 					t.Errorf("the step is %+v, want %+v", d.Next, want)
 				}
 			},
 		},
-		"with fewer ready replicas than at first": {given: all(lockedOrphan, func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked, wantStep: "StartJob"},
-		"wanted back":                         released("back in range", lockedOrphan, scaledUp),
-		"the policy is being deleted":         released("policy is being deleted", lockedOrphan, deleted),
-		"the lock is being deleted":           letGo(released("lock is being deleted", func(w *world) { w.claim("data", 2); w.lock(2, podTerminating) })),
-		"another policy is in charge":         released("Another policy", lockedOrphan, rival),
-		"skipped":                             released(drainv1alpha1.SkipAnnotation, func(w *world) { w.claim("data", 2, skip); w.lock(2) }),
-		"whenScaled: Retain":                  released("whenScaled", lockedOrphan, retain),
-		"the StatefulSet is gone":             released("gone", lockedOrphan, setGone),
-		"the StatefulSet is being deleted":    released("gone", lockedOrphan, setDeleted),
-		"suspended":                           released("suspend", lockedOrphan, suspended),
-		"the annotation can't be read":        released("line 1", lockedOrphan, unreadable),
-		"the template is refused":             released("no such image", lockedOrphan, func(w *world) { w.Preflight.Refusal = "no such image" }),
-		"the template could not be tried out": released("timeout", lockedOrphan, func(w *world) { w.Preflight.Unanswered = "timeout" }),
-		"the preflight was about something else": {
-			given: all(lockedOrphan, changedSince), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonLocked,
-			wantSays: "not been asked yet", wantRetryAfter: recheck,
-		},
-		"the preflight was about something else, and the ordinal is back in range": released("back in range", lockedOrphan, changedSince, scaledUp),
-		"the claims are gone":                       released("gone", func(w *world) { w.lock(2) }),
-		"a claim is gone":                           released(`"logs-web-2"`, lockedOrphan, func(w *world) { w.templates("data", "logs") }),
-		"a claim is being deleted":                  released("being deleted", func(w *world) { w.claim("data", 2, claimTerminating); w.lock(2) }),
-		"a claim has lost its volume":               released("lost", func(w *world) { w.claim("data", 2, volumeLost); w.lock(2) }),
-		"the claims never had a volume":             released("never", func(w *world) { w.claim("data", 2, withoutVolume); w.lock(2) }),
-		"another pod uses a claim":                  {given: all(lockedOrphan, func(w *world) { w.pod("debug", "data-web-2") }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonClaimInUse, wantSays: `"debug"`, wantRetryAfter: recheck},
-		"another pod uses a claim, and wanted back": released("back in range", lockedOrphan, scaledUp, func(w *world) { w.pod("debug", "data-web-2") }),
+		"the first Job starts also if replicas are no longer ready": wants(drainv1alpha1.DrainDraining,
+			drainv1alpha1.ReasonLocked, lockedOrphan, func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }).
+			next("StartJob"),
+		"the lock is released when its ordinal is back in range": released("back in range", lockedOrphan, scaledUp),
+		"the lock is released when its policy is being deleted": released("policy is being deleted",
+			lockedOrphan, deleted),
+		"a lock that is being deleted loses its finalizer": letGo(released("lock is being deleted",
+			func(w *world) { w.claim("data", 2); w.lock(2, podTerminating) })),
+		"the lock is released when an older policy is in charge": released("Another policy", lockedOrphan, rival),
+		"the lock is released when a claim is skipped": released(drainv1alpha1.SkipAnnotation,
+			func(w *world) { w.claim("data", 2, skip); w.lock(2) }),
+		"the lock is released with whenScaled: Retain":               released("whenScaled", lockedOrphan, retain),
+		"the lock is released when the StatefulSet is gone":          released("gone", lockedOrphan, setGone),
+		"the lock is released when the StatefulSet is being deleted": released("gone", lockedOrphan, setDeleted),
+		"the lock is released when the policy is suspended":          released("suspend", lockedOrphan, suspended),
+		"the lock is released when the annotation can't be read":     released("line 1", lockedOrphan, unreadable),
+		"the lock is released when the API server refuses the template": released("no such image",
+			lockedOrphan, func(w *world) { w.Preflight.Refusal = "no such image" }),
+		"the lock is released when the API server gives no answer about the template": released("timeout",
+			lockedOrphan, func(w *world) { w.Preflight.Unanswered = "timeout" }),
+		"the first Job waits for a preflight of the present template": wants(drainv1alpha1.DrainDraining,
+			drainv1alpha1.ReasonLocked, lockedOrphan, changedSince).says("not been asked yet").after(recheck),
+		"the lock of an ordinal back in range is released without a preflight": released("back in range",
+			lockedOrphan, changedSince, scaledUp),
+		"the lock is released when the claims are gone": released("gone", func(w *world) { w.lock(2) }),
+		"the lock is released when one claim is gone": released(`"logs-web-2"`,
+			lockedOrphan, func(w *world) { w.templates("data", "logs") }),
+		"the lock is released when a claim is being deleted": released("being deleted",
+			func(w *world) { w.claim("data", 2, claimTerminating); w.lock(2) }),
+		"the lock is released when a claim has lost its volume": released("lost",
+			func(w *world) { w.claim("data", 2, volumeLost); w.lock(2) }),
+		"the lock is released when the claims never had a volume": released("never",
+			func(w *world) { w.claim("data", 2, withoutVolume); w.lock(2) }),
+		"the first Job waits while a foreign pod uses a claim": wants(drainv1alpha1.DrainDraining,
+			drainv1alpha1.ReasonClaimInUse, lockedOrphan, func(w *world) { w.pod("debug", "data-web-2") }).
+			says(`"debug"`).after(recheck),
+		"the lock of an ordinal back in range is released while a foreign pod uses a claim": released("back in range",
+			lockedOrphan, scaledUp, func(w *world) { w.pod("debug", "data-web-2") }),
 	})
 }
 
 func TestDecideAboutARunningJob(t *testing.T) {
-	says := func(reason, words string, step string, build ...func(*world)) decision {
-		return decision{given: all(append([]func(*world){lockedOrphan}, build...)...), wantState: drainv1alpha1.DrainDraining, wantReason: reason, wantSays: words, wantStep: step}
+	draining := func(reason string, build ...func(*world)) decision {
+		return wants(drainv1alpha1.DrainDraining, reason, lockedOrphan, all(build...))
 	}
 	job := func(change ...func(*batchv1.Job)) func(*world) { return func(w *world) { w.job(2, 1, change...) } }
 	pod := func(change ...func(*corev1.Pod)) func(*world) { return func(w *world) { w.drainPod(2, change...) } }
 	suspendedJob := func(j *batchv1.Job) { j.Spec.Suspend = ptr.To(true) }
 	lockGoing := func(w *world) { w.Pods[0].DeletionTimestamp = &noon }
 	claimGoing := func(w *world) { w.Claims[0].DeletionTimestamp = &noon }
-	admits := func(index int) func(*testing.T, *world, *Drain) {
+	ungates := func(index int) func(*testing.T, *world, *Drain) {
 		return func(t *testing.T, w *world, d *Drain) {
 			t.Helper()
 			if pod := as[UngatePod](d.Next).Pod; pod == nil || pod.UID != w.Pods[index].UID {
@@ -533,77 +732,124 @@ func TestDecideAboutARunningJob(t *testing.T) {
 			}
 		}
 	}
-	with := func(d decision, check func(*testing.T, *world, *Drain)) decision { d.check = check; return d }
-	// Nothing tells that a node stays silent but the time.
-	again := func(d decision) decision { d.wantRetryAfter = recheck; return d }
 	const taint = "kubectl taint node node-1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"
 
 	decide(t, map[string]decision{
-		"no pod yet":                     says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job()),
-		"a pod that waits for its image": says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job(), pod(podPhase(corev1.PodPending), waiting("ContainerCreating"))),
-		"a pod that no node takes":       says(drainv1alpha1.ReasonPodUnschedulable, "0/3 nodes", "", job(), pod(unschedulable)),
-		"a pod on a node that isn't ready yet": says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job(), pod(podPhase(corev1.PodPending), func(p *corev1.Pod) {
-			p.Status.Conditions = []corev1.PodCondition{
-				{Type: corev1.PodInitialized, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable},
-				{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, Reason: corev1.PodReasonUnschedulable},
-			}
-		})),
-		"the Job is suspended":                    says(drainv1alpha1.ReasonQueued, "suspended", "", job(suspendedJob)),
-		"the image can't be pulled":               says(drainv1alpha1.ReasonImagePullFailed, `image "drain"`, "", job(), pod(waiting("ImagePullBackOff"))),
-		"the container can't be made":             says(drainv1alpha1.ReasonContainerConfigError, "words of the kubelet", "", job(), pod(waiting("CreateContainerConfigError"))),
-		"the pod runs":                            says(drainv1alpha1.ReasonJobRunning, "attempt 1", "", job(), pod(running)),
-		"the Job says that its pod is ready":      says(drainv1alpha1.ReasonJobRunning, "attempt 1", "", job(jobReady)),
-		"a pod failed and the next isn't there":   says(drainv1alpha1.ReasonJobRunning, "disk on fire", "", job(), pod(ended(1, "disk on fire"))),
-		"the pod is going and its node is silent": again(says(drainv1alpha1.ReasonPodNotStarted, `node "node-1" has not reported`, "", job(), pod(running, podTerminating))),
-		"for too long a time":                     again(says(drainv1alpha1.ReasonPodNotStarted, taint, "", job(), pod(running, terminatingSince(time.Minute)))),
-		"of a Job that is being deleted":          again(says(drainv1alpha1.ReasonStoppingJob, taint, "", job(jobTerminating), pod(running, terminatingSince(time.Minute)))),
-		"but not for long yet":                    again(says(drainv1alpha1.ReasonStoppingJob, "waiting until its pods are gone", "", job(jobTerminating), pod(running, terminatingSince(time.Second)))),
-		"a pod that ended in trouble is past":     says(drainv1alpha1.ReasonJobRunning, "", "", job(), pod(waiting("ErrImagePull"), podPhase(corev1.PodFailed)), pod(running)),
-		"another Job's pod says nothing":          says(drainv1alpha1.ReasonPodNotStarted, "not started", "", job(), pod(ended(1, "x"), func(p *corev1.Pod) { p.OwnerReferences[0].UID = "x" })),
+		"a Job without a pod has not started": draining(drainv1alpha1.ReasonPodNotStarted, job()).says("not started"),
+		"a pod that waits for its image has not started": draining(drainv1alpha1.ReasonPodNotStarted,
+			job(), pod(podPhase(corev1.PodPending), waiting("ContainerCreating"))).says("not started"),
+		"a pod that no node takes is unschedulable": draining(drainv1alpha1.ReasonPodUnschedulable,
+			job(), pod(unschedulable)).says("0/3 nodes"),
+		"a pod that is scheduled and not ready is not unschedulable": draining(drainv1alpha1.ReasonPodNotStarted,
+			job(), pod(podPhase(corev1.PodPending), func(p *corev1.Pod) {
+				p.Status.Conditions = []corev1.PodCondition{
+					{Type: corev1.PodInitialized, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable},
+					{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, Reason: corev1.PodReasonUnschedulable},
+				}
+			})).says("not started"),
+		"a suspended Job is queued": draining(drainv1alpha1.ReasonQueued, job(suspendedJob)).says("suspended"),
+		"an image that can't be pulled is reported": draining(drainv1alpha1.ReasonImagePullFailed,
+			job(), pod(waiting("ImagePullBackOff"))).says(`image "drain"`),
+		"a container that can't be created is reported": draining(drainv1alpha1.ReasonContainerConfigError,
+			job(), pod(waiting("CreateContainerConfigError"))).says("words of the kubelet"),
+		"a running pod is reported":         draining(drainv1alpha1.ReasonJobRunning, job(), pod(running)).says("attempt 1"),
+		"a Job with a ready pod is running": draining(drainv1alpha1.ReasonJobRunning, job(jobReady)).says("attempt 1"),
+		"a Job between two pods reports what the failed one said": draining(drainv1alpha1.ReasonJobRunning,
+			job(), pod(ended(1, "disk on fire"))).says("disk on fire"),
+		"a terminating pod on a silent node is named": draining(drainv1alpha1.ReasonPodNotStarted,
+			job(), pod(running, podTerminating)).says(`node "node-1" has not reported`).after(recheck),
+		"a terminating pod past its grace period gets advice to taint its node": draining(
+			drainv1alpha1.ReasonPodNotStarted, job(), pod(running, terminatingSince(time.Minute))).says(taint).after(recheck),
+		"a terminating pod of a Job being deleted gets advice to taint its node": draining(
+			drainv1alpha1.ReasonStoppingJob, job(jobTerminating), pod(running, terminatingSince(time.Minute))).
+			says(taint).after(recheck),
+		"a terminating pod of a Job being deleted gets no advice within its grace period": draining(
+			drainv1alpha1.ReasonStoppingJob, job(jobTerminating), pod(running, terminatingSince(time.Second))).
+			says("waiting until its pods are gone").after(recheck),
+		"a failed pod in trouble does not hide the running one": draining(drainv1alpha1.ReasonJobRunning,
+			job(), pod(waiting("ErrImagePull"), podPhase(corev1.PodFailed)), pod(running)),
+		"a pod of another Job does not matter": draining(drainv1alpha1.ReasonPodNotStarted,
+			job(), pod(ended(1, "x"), func(p *corev1.Pod) { p.OwnerReferences[0].UID = "x" })).says("not started"),
 
-		"a new pod is admitted":                      with(says(drainv1alpha1.ReasonPodNotStarted, "not started", "UngatePod", job(), pod(gated)), admits(1)),
-		"the next pod is admitted after a failed":    with(says(drainv1alpha1.ReasonJobRunning, "", "UngatePod", job(), pod(ended(1, "x")), pod(gated)), admits(2)),
-		"also while the ordinal is wanted back":      with(says(drainv1alpha1.ReasonBackInRange, "", "UngatePod", scaledUp, job(), pod(ended(1, "x")), pod(gated)), admits(2)),
-		"a gated pod that is going is not":           says(drainv1alpha1.ReasonPodNotStarted, "", "", job(), pod(gated, podTerminating)),
-		"another gate is not ours to lift":           says(drainv1alpha1.ReasonQueued, "kueue.x-k8s.io/admission", "", job(), pod(gated, func(p *corev1.Pod) { p.Spec.SchedulingGates[0].Name = "kueue.x-k8s.io/admission" })),
-		"no second pod beside a live one":            says(drainv1alpha1.ReasonJobRunning, "", "", job(), pod(running), pod(gated)),
-		"no pod under a lock that is going":          says(drainv1alpha1.ReasonStoppingJob, "lock", "DeleteJob", lockGoing, job(), pod(gated)),
-		"no next pod under a lock that is going":     says(drainv1alpha1.ReasonStoppingJob, "lock", "DeleteJob", lockGoing, job(), pod(ended(1, "x")), pod(gated)),
-		"nor beside one that has ended well":         says(drainv1alpha1.ReasonJobRunning, "", "", lockGoing, job(), pod(ended(0, "fine")), pod(gated)),
-		"between two pods too":                       says(drainv1alpha1.ReasonStoppingJob, "lock", "DeleteJob", lockGoing, job(), pod(ended(1, "x"))),
-		"one that has ended well may be told":        says(drainv1alpha1.ReasonJobRunning, "fine", "", lockGoing, job(), pod(ended(0, "fine"))),
-		"but what runs under it goes on":             says(drainv1alpha1.ReasonJobRunning, "attempt 1", "", lockGoing, job(), pod(running)),
-		"the template was edited before a pod ran":   says(drainv1alpha1.ReasonStoppingJob, "template", "DeleteJob", job(otherTemplate), pod(gated)),
-		"the annotation can't be read, before":       says(drainv1alpha1.ReasonPodNotStarted, "", "UngatePod", unreadable, job(), pod(gated)),
-		"the annotation can't be read, wrong image":  says(drainv1alpha1.ReasonImagePullFailed, "edit annotation statefulsets.kubernetes.io/scaledown-pod-template", "", unreadable, job(), pod(waiting("ErrImagePull"))),
-		"the annotation can't be read, pod runs":     says(drainv1alpha1.ReasonJobRunning, "", "", unreadable, job(), pod(running)),
-		"the template was edited while the pod ran":  says(drainv1alpha1.ReasonJobRunning, "", "", job(otherTemplate), pod(running)),
-		"a wrong image is replaced by an edit":       says(drainv1alpha1.ReasonStoppingJob, "template", "DeleteJob", job(otherTemplate), pod(waiting("ErrImagePull"))),
-		"a claim goes before a pod ran":              says(drainv1alpha1.ReasonStoppingJob, `"data-web-2"`, "DeleteJob", claimGoing, job(), pod(gated)),
-		"a claim goes between two pods":              says(drainv1alpha1.ReasonStoppingJob, `"data-web-2"`, "DeleteJob", claimGoing, job(), pod(ended(1, "x"))),
-		"and the next pod can't start":               says(drainv1alpha1.ReasonStoppingJob, `"data-web-2"`, "DeleteJob", claimGoing, job(), pod(ended(1, "x")), pod(unschedulable)),
-		"a claim goes while the pod runs":            says(drainv1alpha1.ReasonJobRunning, "attempt 1", "", claimGoing, job(), pod(running)),
-		"a claim goes when a pod has ended well":     says(drainv1alpha1.ReasonJobRunning, "fine", "", claimGoing, job(), pod(ended(0, "fine"))),
-		"the policy is being deleted":                says(drainv1alpha1.ReasonStoppingJob, "policy", "DeleteJob", deleted, job(), pod(running)),
-		"wanted back before a pod ran":               says(drainv1alpha1.ReasonStoppingJob, "back in range", "DeleteJob", scaledUp, job(), pod(unschedulable)),
-		"wanted back, Wait":                          says(drainv1alpha1.ReasonBackInRange, "Wait", "", scaledUp, job(), pod(running)),
-		"wanted back, Cancel":                        says(drainv1alpha1.ReasonStoppingJob, "Cancel", "DeleteJob", scaledUp, cancel, job(), pod(running)),
-		"Cancel means nothing out of range":          says(drainv1alpha1.ReasonJobRunning, "", "", cancel, job(), pod(running)),
-		"suspend lets a running drain go on":         says(drainv1alpha1.ReasonJobRunning, "", "", suspended, job(), pod(running)),
-		"whenScaled: Retain lets it go on too":       says(drainv1alpha1.ReasonJobRunning, "", "", retain, job(), pod(running)),
-		"JobSuccessCriteriaMet is not the end":       says(drainv1alpha1.ReasonJobRunning, "", "", job(jobReady, jobOver(batchv1.JobSuccessCriteriaMet))),
-		"a Complete that isn't True is not the end":  says(drainv1alpha1.ReasonJobRunning, "", "", job(jobReady, complete, func(j *batchv1.Job) { j.Status.Conditions[0].Status = corev1.ConditionFalse })),
-		"an older attempt that is over is no matter": says(drainv1alpha1.ReasonJobRunning, "attempt 2", "", job(failed), func(w *world) { w.job(2, 2, jobReady) }),
+		"a gated pod is ungated": draining(drainv1alpha1.ReasonPodNotStarted, job(), pod(gated)).
+			says("not started").next("UngatePod").checked(ungates(1)),
+		"a gated pod is ungated after a failed one": draining(drainv1alpha1.ReasonJobRunning,
+			job(), pod(ended(1, "x")), pod(gated)).next("UngatePod").checked(ungates(2)),
+		"a gated pod is ungated after a failed one also when back in range": draining(drainv1alpha1.ReasonBackInRange,
+			scaledUp, job(), pod(ended(1, "x")), pod(gated)).next("UngatePod").checked(ungates(2)),
+		"a gated pod that is being deleted is not ungated": draining(drainv1alpha1.ReasonPodNotStarted,
+			job(), pod(gated, podTerminating)),
+		"a gate of another controller stays": draining(drainv1alpha1.ReasonQueued, job(),
+			pod(gated, func(p *corev1.Pod) { p.Spec.SchedulingGates[0].Name = "kueue.x-k8s.io/admission" })).
+			says("kueue.x-k8s.io/admission"),
+		"a gated pod is not ungated beside a running one": draining(drainv1alpha1.ReasonJobRunning,
+			job(), pod(running), pod(gated)),
+		"a lock that is being deleted stops a Job whose pod is gated": draining(drainv1alpha1.ReasonStoppingJob,
+			lockGoing, job(), pod(gated)).says("lock").next("DeleteJob"),
+		"a lock that is being deleted stops a Job between a failed and a gated pod": draining(
+			drainv1alpha1.ReasonStoppingJob, lockGoing, job(), pod(ended(1, "x")), pod(gated)).says("lock").next("DeleteJob"),
+		"a gated pod is not ungated beside one that succeeded": draining(drainv1alpha1.ReasonJobRunning,
+			lockGoing, job(), pod(ended(0, "fine")), pod(gated)),
+		"a lock that is being deleted stops a Job between two pods": draining(drainv1alpha1.ReasonStoppingJob,
+			lockGoing, job(), pod(ended(1, "x"))).says("lock").next("DeleteJob"),
+		"a lock that is being deleted does not stop a Job whose pod succeeded": draining(drainv1alpha1.ReasonJobRunning,
+			lockGoing, job(), pod(ended(0, "fine"))).says("fine"),
+		"a lock that is being deleted does not stop a running pod": draining(drainv1alpha1.ReasonJobRunning,
+			lockGoing, job(), pod(running)).says("attempt 1"),
+		"an edit of the template replaces a Job whose pod is gated": draining(drainv1alpha1.ReasonStoppingJob,
+			job(otherTemplate), pod(gated)).says("template").next("DeleteJob"),
+		"a pod is ungated also if the annotation can't be read by now": draining(drainv1alpha1.ReasonPodNotStarted,
+			unreadable, job(), pod(gated)).next("UngatePod"),
+		"a wrong image in an annotation that can't be read is reported": draining(drainv1alpha1.ReasonImagePullFailed,
+			unreadable, job(), pod(waiting("ErrImagePull"))).
+			says("edit annotation statefulsets.kubernetes.io/scaledown-pod-template"),
+		"a running pod goes on also if the annotation can't be read by now": draining(drainv1alpha1.ReasonJobRunning,
+			unreadable, job(), pod(running)),
+		"an edit of the template does not replace a running Job": draining(drainv1alpha1.ReasonJobRunning,
+			job(otherTemplate), pod(running)),
+		"an edit of the template replaces a Job with a wrong image": draining(drainv1alpha1.ReasonStoppingJob,
+			job(otherTemplate), pod(waiting("ErrImagePull"))).says("template").next("DeleteJob"),
+		"a claim that is being deleted stops a Job whose pod is gated": draining(drainv1alpha1.ReasonStoppingJob,
+			claimGoing, job(), pod(gated)).says(`"data-web-2"`).next("DeleteJob"),
+		"a claim that is being deleted stops a Job between two pods": draining(drainv1alpha1.ReasonStoppingJob,
+			claimGoing, job(), pod(ended(1, "x"))).says(`"data-web-2"`).next("DeleteJob"),
+		"a claim that is being deleted stops a Job whose next pod is unschedulable": draining(
+			drainv1alpha1.ReasonStoppingJob, claimGoing, job(), pod(ended(1, "x")), pod(unschedulable)).
+			says(`"data-web-2"`).next("DeleteJob"),
+		"a claim that is being deleted does not stop a running pod": draining(drainv1alpha1.ReasonJobRunning,
+			claimGoing, job(), pod(running)).says("attempt 1"),
+		"a claim that is being deleted does not stop a Job whose pod succeeded": draining(
+			drainv1alpha1.ReasonJobRunning, claimGoing, job(), pod(ended(0, "fine"))).says("fine"),
+		"a policy that is being deleted stops a running pod": draining(drainv1alpha1.ReasonStoppingJob,
+			deleted, job(), pod(running)).says("policy").next("DeleteJob"),
+		"an ordinal back in range stops a Job whose pod is unschedulable": draining(drainv1alpha1.ReasonStoppingJob,
+			scaledUp, job(), pod(unschedulable)).says("back in range").next("DeleteJob"),
+		"an ordinal back in range waits for a running pod with Wait": draining(drainv1alpha1.ReasonBackInRange,
+			scaledUp, job(), pod(running)).says("Wait"),
+		"an ordinal back in range stops a running pod with Cancel": draining(drainv1alpha1.ReasonStoppingJob,
+			scaledUp, cancel, job(), pod(running)).says("Cancel").next("DeleteJob"),
+		"an ordinal out of range does not stop a running pod with Cancel": draining(drainv1alpha1.ReasonJobRunning,
+			cancel, job(), pod(running)),
+		"suspend does not stop a running pod": draining(drainv1alpha1.ReasonJobRunning, suspended, job(), pod(running)),
+		"whenScaled: Retain does not stop a running pod": draining(drainv1alpha1.ReasonJobRunning,
+			retain, job(), pod(running)),
+		"a Job with JobSuccessCriteriaMet is not over": draining(drainv1alpha1.ReasonJobRunning,
+			job(jobReady, jobOver(batchv1.JobSuccessCriteriaMet))),
+		"a Job whose condition Complete is False is not over": draining(drainv1alpha1.ReasonJobRunning,
+			job(jobReady, complete, func(j *batchv1.Job) { j.Status.Conditions[0].Status = corev1.ConditionFalse })),
+		"a failed Job of an older attempt does not matter": draining(drainv1alpha1.ReasonJobRunning,
+			job(failed), func(w *world) { w.job(2, 2, jobReady) }).says("attempt 2"),
 	})
 }
 
 func TestDecideAboutAFailedJob(t *testing.T) {
 	failedOnce := all(lockedOrphan, func(w *world) { w.job(2, 1, failed) })
-	is := func(reason, says string, step string, after time.Duration, build ...func(*world)) decision {
-		return decision{given: all(build...), wantState: drainv1alpha1.DrainFailed, wantReason: reason, wantSays: says, wantStep: step, wantRetryAfter: after}
+	fails := func(reason string, build ...func(*world)) decision {
+		return wants(drainv1alpha1.DrainFailed, reason, build...)
 	}
 	released := func(says string, build ...func(*world)) decision {
-		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: "DeleteLock", wantSays: says}
+		return wants(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonReleasingLock, build...).
+			says(says).next("DeleteLock")
 	}
 	delay := func(initial int32) func(*world) {
 		return func(w *world) { w.Policy.Spec.Retry.InitialDelaySeconds = &initial }
@@ -619,35 +865,61 @@ func TestDecideAboutAFailedJob(t *testing.T) {
 			}
 		}
 	}
-	with := func(d decision, check func(*testing.T, *world, *Drain)) decision { d.check = check; return d }
 
 	decide(t, map[string]decision{
-		"the backoff is over":                    with(is(drainv1alpha1.ReasonJobFailed, "words of the Job controller", "StartJob", 0, failedOnce), starts(2)),
-		"the backoff is over this instant":       is(drainv1alpha1.ReasonJobFailed, "starting", "StartJob", 0, failedOnce, delay(60)),
-		"the backoff isn't over":                 is(drainv1alpha1.ReasonJobFailed, "2026-08-01T12:01:01Z", "", time.Second, failedOnce, delay(61)),
-		"the third attempt waits longer":         is(drainv1alpha1.ReasonJobFailed, "Attempt 3", "", time.Minute, lockedOrphan, delay(30), func(w *world) { w.job(2, 2, failed); w.job(2, 3, failed); w.job(2, 1, failed) }),
-		"the drain's own words go first":         is(drainv1alpha1.ReasonJobFailed, "no peer takes it", "StartJob", 0, failedOnce, func(w *world) { w.drainPod(2, ended(3, "no peer takes it")) }),
-		"an edit starts the next at once":        with(is(drainv1alpha1.ReasonJobFailed, "starting", "StartJob", 0, lockedOrphan, delay(3600), func(w *world) { w.job(2, 1, failed, otherTemplate) }), starts(2)),
-		"the last attempt failed":                is(drainv1alpha1.ReasonAttemptsExhausted, "All 2 attempts", "", 0, lockedOrphan, limit(2), func(w *world) { w.job(2, 2, failed) }),
-		"one more attempt is allowed":            with(is(drainv1alpha1.ReasonJobFailed, "", "StartJob", 0, failedOnce, limit(2)), starts(2)),
-		"an edit allows one more":                with(is(drainv1alpha1.ReasonJobFailed, "", "StartJob", 0, lockedOrphan, limit(1), func(w *world) { w.job(2, 1, failed, otherTemplate) }), starts(2)),
-		"suspended":                              is(drainv1alpha1.ReasonSuspended, "no further attempt starts", "", 0, failedOnce, suspended),
-		"the preflight was about something else": is(drainv1alpha1.ReasonJobFailed, "no further attempt starts yet: The API server has not been asked yet", "", recheck, failedOnce, changedSince),
-		"the template is refused":                is(drainv1alpha1.ReasonInvalidTemplate, "no further attempt starts", "", 0, failedOnce, func(w *world) { w.Preflight.Refusal = "x" }),
-		"the annotation can't be read":           is(drainv1alpha1.ReasonInvalidTemplate, "no further attempt starts: The template can't be read: line 1", "", 0, failedOnce, unreadable),
-		"the annotation is to be mended":         is(drainv1alpha1.ReasonAttemptsExhausted, "edit annotation statefulsets.kubernetes.io/scaledown-pod-template", "", 0, failedOnce, fromAnnotation, limit(1)),
-		"another pod uses a claim":               is(drainv1alpha1.ReasonClaimInUse, `"debug"`, "", recheck, failedOnce, func(w *world) { w.pod("debug", "data-web-2") }),
-		"wanted back":                            released("back in range", failedOnce, scaledUp),
-		"the policy is being deleted":            released("policy is being deleted", failedOnce, deleted),
-		"the lock is being deleted":              letGo(released("lock is being deleted", failedOnce, func(w *world) { w.Pods[0].DeletionTimestamp = &noon })),
-		"another policy is in charge":            released("Another policy", failedOnce, rival),
-		"a claim is skipped":                     released(drainv1alpha1.SkipAnnotation, failedOnce, func(w *world) { skip(&w.Claims[0]) }),
-		"whenScaled is Retain by now":            released("whenScaled", failedOnce, retain),
-		"a claim is being deleted":               {given: all(failedOnce, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantSays: "whose pod holds it", wantStep: "DeleteJob"},
-		"a claim has lost its volume":            released("lost", failedOnce, func(w *world) { volumeLost(&w.Claims[0]) }),
-		"the StatefulSet is gone":                released("gone", failedOnce, setGone),
-		"what the drain said is not lost":        released("disk on fire", failedOnce, scaledUp, func(w *world) { w.drainPod(2, ended(1, "disk on fire")) }),
-		"marks of before hold, and are kept":     {given: func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(2); w.job(2, 1, failed) }, wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonReleasingLock, wantStep: "ReleaseMark"},
+		"the next attempt starts when the backoff is over": fails(drainv1alpha1.ReasonJobFailed, failedOnce).
+			says("words of the Job controller").next("StartJob").checked(starts(2)),
+		"the next attempt starts at the very end of the backoff": fails(drainv1alpha1.ReasonJobFailed,
+			failedOnce, delay(60)).says("starting").next("StartJob"),
+		"the next attempt waits for the end of the backoff": fails(drainv1alpha1.ReasonJobFailed,
+			failedOnce, delay(61)).says("2026-08-01T12:01:01Z").after(time.Second),
+		"the backoff grows with each attempt": fails(drainv1alpha1.ReasonJobFailed, lockedOrphan, delay(30),
+			func(w *world) { w.job(2, 2, failed); w.job(2, 3, failed); w.job(2, 1, failed) }).
+			says("Attempt 3").after(time.Minute),
+		"the message of the drain comes before the Job's": fails(drainv1alpha1.ReasonJobFailed, failedOnce,
+			func(w *world) { w.drainPod(2, ended(3, "no peer takes it")) }).says("no peer takes it").next("StartJob"),
+		"an edit of the template starts the next attempt at once": fails(drainv1alpha1.ReasonJobFailed, lockedOrphan,
+			delay(3600), func(w *world) { w.job(2, 1, failed, otherTemplate) }).
+			says("starting").next("StartJob").checked(starts(2)),
+		"no attempt starts after the last one": fails(drainv1alpha1.ReasonAttemptsExhausted,
+			lockedOrphan, limit(2), func(w *world) { w.job(2, 2, failed) }).says("All 2 attempts"),
+		"the last attempt starts": fails(drainv1alpha1.ReasonJobFailed, failedOnce, limit(2)).
+			next("StartJob").checked(starts(2)),
+		"an edit of the template allows one more attempt": fails(drainv1alpha1.ReasonJobFailed, lockedOrphan,
+			limit(1), func(w *world) { w.job(2, 1, failed, otherTemplate) }).next("StartJob").checked(starts(2)),
+		"no attempt starts in a suspended policy": fails(drainv1alpha1.ReasonSuspended, failedOnce, suspended).
+			says("no further attempt starts"),
+		"the next attempt waits for a preflight of the present template": fails(drainv1alpha1.ReasonJobFailed,
+			failedOnce, changedSince).says("no further attempt starts yet: The API server has not been asked yet").
+			after(recheck),
+		"no attempt starts with a template that the API server refuses": fails(drainv1alpha1.ReasonInvalidTemplate,
+			failedOnce, func(w *world) { w.Preflight.Refusal = "x" }).says("no further attempt starts"),
+		"no attempt starts with an annotation that can't be read": fails(drainv1alpha1.ReasonInvalidTemplate,
+			failedOnce, unreadable).says("no further attempt starts: The template can't be read: line 1"),
+		"the message asks for an edit of the annotation after the last attempt": fails(
+			drainv1alpha1.ReasonAttemptsExhausted, failedOnce, fromAnnotation, limit(1)).
+			says("edit annotation statefulsets.kubernetes.io/scaledown-pod-template"),
+		"the next attempt waits while a foreign pod uses a claim": fails(drainv1alpha1.ReasonClaimInUse,
+			failedOnce, func(w *world) { w.pod("debug", "data-web-2") }).says(`"debug"`).after(recheck),
+		"the lock is released when its ordinal is back in range": released("back in range", failedOnce, scaledUp),
+		"the lock is released when its policy is being deleted":  released("policy is being deleted", failedOnce, deleted),
+		"a lock that is being deleted loses its finalizer": letGo(released("lock is being deleted",
+			failedOnce, func(w *world) { w.Pods[0].DeletionTimestamp = &noon })),
+		"the lock is released when an older policy is in charge": released("Another policy", failedOnce, rival),
+		"the lock is released when a claim is skipped": released(drainv1alpha1.SkipAnnotation,
+			failedOnce, func(w *world) { skip(&w.Claims[0]) }),
+		"the lock is released with whenScaled: Retain": released("whenScaled", failedOnce, retain),
+		"the failed Job is deleted when its pod holds a claim being deleted": wants(drainv1alpha1.DrainDraining,
+			drainv1alpha1.ReasonStoppingJob, failedOnce, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }).
+			says("whose pod holds it").next("DeleteJob"),
+		"the lock is released when a claim has lost its volume": released("lost",
+			failedOnce, func(w *world) { volumeLost(&w.Claims[0]) }),
+		"the lock is released when the StatefulSet is gone": released("gone", failedOnce, setGone),
+		"the release of the lock reports what the drain said": released("disk on fire",
+			failedOnce, scaledUp, func(w *world) { w.drainPod(2, ended(1, "disk on fire")) }),
+		"marks of an earlier drain hold after a failure": wants(drainv1alpha1.DrainDraining,
+			drainv1alpha1.ReasonReleasingLock,
+			func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(2); w.job(2, 1, failed) }).next("ReleaseMark"),
 	})
 }
 
@@ -664,8 +936,8 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 		unusedSince(corev1.ConditionTrue, noon)(claim)
 		markedBy(claims.Mark{LockUID: lockUID(2), Job: "past-job", Attempts: 1, UnusedSince: &noon})(claim)
 	}
-	is := func(reason, says string, step string, after time.Duration, build ...func(*world)) decision {
-		return decision{given: all(build...), wantState: drainv1alpha1.DrainDraining, wantReason: reason, wantSays: says, wantStep: step, wantRetryAfter: after}
+	draining := func(reason string, build ...func(*world)) decision {
+		return wants(drainv1alpha1.DrainDraining, reason, build...)
 	}
 	// late makes the lock remember that this many reports came late.
 	late := func(count int32) func(*world) {
@@ -677,14 +949,15 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 	}
 	// unproven wants the failure noted on the lock.
 	unproven := func(says string, build ...func(*world)) decision {
-		return decision{given: all(build...), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonNotProven, wantSays: says, wantStep: "NoteAttempt", check: func(t *testing.T, _ *world, d *Drain) {
+		d := wants(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonNotProven, build...).says(says).next("NoteAttempt")
+		return d.checked(func(t *testing.T, _ *world, d *Drain) {
 			t.Helper()
-			if note := as[NoteAttempt](d.Next).Attempt; note.Number != d.Attempts || note.Failed == nil || note.Reason != drainv1alpha1.ReasonNotProven {
+			note := as[NoteAttempt](d.Next).Attempt
+			if note.Number != d.Attempts || note.Failed == nil || note.Reason != drainv1alpha1.ReasonNotProven {
 				t.Errorf("the lock is to remember %v, want the failure of attempt %d", note, d.Attempts)
 			}
-		}}
+		})
 	}
-	with := func(d decision, check func(*testing.T, *world, *Drain)) decision { d.check = check; return d }
 	marks := func(want claims.Mark) func(*testing.T, *world, *Drain) {
 		return func(t *testing.T, w *world, d *Drain) {
 			t.Helper()
@@ -713,53 +986,88 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 	used := func(w *world) { unusedSince(corev1.ConditionTrue, noon)(&w.Claims[len(w.Claims)-1]) }
 
 	decide(t, map[string]decision{
-		"its claims are marked":                                     with(is(drainv1alpha1.ReasonMarkingClaims, "complete", "MarkClaim", 0, completed), marks(claims.Mark{StatefulSetUID: setUID, Generation: 4})),
-		"with the time since which none uses them":                  with(is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, completed, func(w *world) { unusedSince(corev1.ConditionTrue, noon)(&w.Claims[0]) }), marks(claims.Mark{StatefulSetUID: setUID, Generation: 4, UnusedSince: &noon})),
-		"wanted back: no mark would hold longer than the lock":      is(drainv1alpha1.ReasonReleasingLock, "moved 12", "DeleteLock", 0, completed, scaledUp),
-		"wanted back, to be deleted: the mark holds under its lock": with(is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, completed, scaledUp, deleteClaims), marks(claims.Mark{})),
-		"the StatefulSet is gone: it says so":                       with(is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, completed, setGone), marks(claims.Mark{Absent: true, StatefulSetUID: setUID})),
-		"the StatefulSet is being deleted: likewise":                with(is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, completed, setDeleted), marks(claims.Mark{})),
-		"the policy is being deleted":                               is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, completed, deleted),
-		"suspended":                                                 is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, completed, suspended),
-		"the StatefulSet controller is behind":                      is(drainv1alpha1.ReasonStatefulSetNotObserved, "generation 4", "", 0, completed, notObserved),
-		"it is behind, and the policy being deleted":                with(is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, completed, deleted, notObserved), marks(claims.Mark{})),
-		"a claim is in use":                                         is(drainv1alpha1.ReasonMarkingClaims, `"data-web-2" as unused`, "", recheck, completed, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
-		"a claim is in use, wanted back":                            is(drainv1alpha1.ReasonReleasingLock, "unused", "DeleteLock", 0, completed, scaledUp, deleteClaims, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
-		"a claim is in use, policy being deleted":                   is(drainv1alpha1.ReasonReleasingLock, "unused", "DeleteLock", 0, completed, deleted, func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }),
-		"unused a while after the Job's end is lag":                 is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, completed, func(w *world) { unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag)))(&w.Claims[0]) }),
-		"unused long after the Job's end is use": unproven("a pod used claim", lockedOrphan, func(w *world) {
-			w.through(2, 1)
-			unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag+time.Second)))(&w.Claims[0])
-		}),
-		"two late reports before it allow the next four times as long": is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, completed, late(2), func(w *world) {
-			unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(4*unusedLag)))(&w.Claims[0])
-		}),
-		"and no longer": unproven("a pod used claim", completed, late(2), func(w *world) {
-			unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(4*unusedLag+time.Second)))(&w.Claims[0])
-		}),
-		"other failures before it allow nothing": unproven("a pod used claim", completed, func(w *world) {
-			unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag+time.Second)))(&w.Claims[0])
-		}),
-		"its pod was told to end and exited 0":  unproven("was deleted before it ended", completed, func(w *world) { podTerminating(&w.Pods[1]) }),
-		"the same, wanted back, to be deleted":  is(drainv1alpha1.ReasonReleasingLock, "was deleted before it ended", "DeleteLock", 0, completed, scaledUp, deleteClaims, func(w *world) { podTerminating(&w.Pods[1]) }),
-		"its pod is gone":                       unproven("is gone", lockedOrphan, func(w *world) { w.job(2, 1, complete) }),
-		"only a pod that failed is left":        unproven("is gone", lockedOrphan, func(w *world) { w.job(2, 1, complete); w.drainPod(2, ended(1, "disk")) }),
-		"only another Job's pod has ended well": unproven("is gone", lockedOrphan, func(w *world) { w.through(2, 1); w.Pods[1].OwnerReferences[0].UID = "another" }),
-		"a pod before it failed": is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, lockedOrphan, func(w *world) {
-			w.job(2, 1, complete)
-			w.drainPod(2, ended(1, "disk"))
-			w.drainPod(2, ended(0, ""))
-		}),
-		"a mark of this Job that holds no more": unproven("a pod used claim", drained(unusedSince(corev1.ConditionTrue, noon)), func(w *world) {
-			w.through(2, 1)
-			markedBy(claims.Mark{LockUID: lockUID(2), JobUID: w.Jobs[0].UID})(&w.Claims[0])
-		}),
-		"a mark of this Job that was voided": unproven("a pod used claim", lockedOrphan, func(w *world) {
+		"the claims are marked": draining(drainv1alpha1.ReasonMarkingClaims, completed).
+			says("complete").next("MarkClaim").checked(marks(claims.Mark{StatefulSetUID: setUID, Generation: 4})),
+		"the mark holds the time since which the claim is unused": draining(drainv1alpha1.ReasonMarkingClaims,
+			completed, func(w *world) { unusedSince(corev1.ConditionTrue, noon)(&w.Claims[0]) }).next("MarkClaim").
+			checked(marks(claims.Mark{StatefulSetUID: setUID, Generation: 4, UnusedSince: &noon})),
+		"kept claims of an ordinal back in range are not marked": draining(drainv1alpha1.ReasonReleasingLock,
+			completed, scaledUp).says("moved 12").next("DeleteLock"),
+		"claims of an ordinal back in range that will be deleted are marked": draining(
+			drainv1alpha1.ReasonMarkingClaims, completed, scaledUp, deleteClaims).
+			next("MarkClaim").checked(marks(claims.Mark{})),
+		"the mark records that the StatefulSet is gone": draining(drainv1alpha1.ReasonMarkingClaims,
+			completed, setGone).next("MarkClaim").checked(marks(claims.Mark{Absent: true, StatefulSetUID: setUID})),
+		"the mark names no generation of a StatefulSet that is being deleted": draining(
+			drainv1alpha1.ReasonMarkingClaims, completed, setDeleted).next("MarkClaim").checked(marks(claims.Mark{})),
+		"the claims are marked also while the policy is being deleted": draining(drainv1alpha1.ReasonMarkingClaims,
+			completed, deleted).next("MarkClaim"),
+		"the claims are marked also in a suspended policy": draining(drainv1alpha1.ReasonMarkingClaims,
+			completed, suspended).next("MarkClaim"),
+		"the mark waits for the StatefulSet controller": draining(drainv1alpha1.ReasonStatefulSetNotObserved,
+			completed, notObserved).says("generation 4"),
+		"the mark waits for no StatefulSet controller while the policy is being deleted": draining(
+			drainv1alpha1.ReasonMarkingClaims, completed, deleted, notObserved).next("MarkClaim").checked(marks(claims.Mark{})),
+		"the mark waits for a claim that is reported as in use": draining(drainv1alpha1.ReasonMarkingClaims, completed,
+			func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }).
+			says(`"data-web-2" as unused`).after(recheck),
+		"the lock of an ordinal back in range is released while a claim is in use": draining(
+			drainv1alpha1.ReasonReleasingLock, completed, scaledUp, deleteClaims, func(w *world) {
+				unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0])
+			}).says("unused").next("DeleteLock"),
+		"the lock of a policy being deleted is released while a claim is in use": draining(
+			drainv1alpha1.ReasonReleasingLock, completed, deleted, func(w *world) {
+				unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0])
+			}).says("unused").next("DeleteLock"),
+		"a claim reported as unused soon after the Job's end was not used": draining(drainv1alpha1.ReasonMarkingClaims,
+			completed,
+			func(w *world) { unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag)))(&w.Claims[0]) }).
+			next("MarkClaim"),
+		"a claim reported as unused long after the Job's end was used": unproven("a pod used claim",
+			lockedOrphan, func(w *world) {
+				w.through(2, 1)
+				unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag+time.Second)))(&w.Claims[0])
+			}),
+		"two late reports allow the next one four times as long": draining(drainv1alpha1.ReasonMarkingClaims,
+			completed, late(2), func(w *world) {
+				unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(4*unusedLag)))(&w.Claims[0])
+			}).next("MarkClaim"),
+		"two late reports allow the next one no more than four times as long": unproven("a pod used claim",
+			completed, late(2), func(w *world) {
+				unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(4*unusedLag+time.Second)))(&w.Claims[0])
+			}),
+		"failures other than late reports allow the next one no longer": unproven("a pod used claim",
+			completed, func(w *world) {
+				unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag+time.Second)))(&w.Claims[0])
+			}),
+		"a pod that was deleted and exited with 0 proves nothing": unproven("was deleted before it ended",
+			completed, func(w *world) { podTerminating(&w.Pods[1]) }),
+		"the lock of an ordinal back in range is released after a pod that proves nothing": draining(
+			drainv1alpha1.ReasonReleasingLock, completed, scaledUp, deleteClaims, func(w *world) {
+				podTerminating(&w.Pods[1])
+			}).says("was deleted before it ended").next("DeleteLock"),
+		"a Job whose pod is gone proves nothing": unproven("is gone", lockedOrphan, func(w *world) { w.job(2, 1, complete) }),
+		"a Job that has only a failed pod left proves nothing": unproven("is gone",
+			lockedOrphan, func(w *world) { w.job(2, 1, complete); w.drainPod(2, ended(1, "disk")) }),
+		"a succeeded pod of another Job proves nothing": unproven("is gone",
+			lockedOrphan, func(w *world) { w.through(2, 1); w.Pods[1].OwnerReferences[0].UID = "another" }),
+		"a failed pod before the succeeded one does not matter": draining(drainv1alpha1.ReasonMarkingClaims,
+			lockedOrphan, func(w *world) {
+				w.job(2, 1, complete)
+				w.drainPod(2, ended(1, "disk"))
+				w.drainPod(2, ended(0, ""))
+			}).next("MarkClaim"),
+		"a mark of this Job that no longer holds is not written again": unproven("a pod used claim",
+			drained(unusedSince(corev1.ConditionTrue, noon)), func(w *world) {
+				w.through(2, 1)
+				markedBy(claims.Mark{LockUID: lockUID(2), JobUID: w.Jobs[0].UID})(&w.Claims[0])
+			}),
+		"a mark of this Job that was voided is not written again": unproven("a pod used claim", lockedOrphan, func(w *world) {
 			w.through(2, 1)
 			was := claims.Mark{ClaimUID: w.Claims[0].UID, LockUID: lockUID(2), JobUID: w.Jobs[0].UID}
 			markedBy(was.Void())(&w.Claims[0])
 		}),
-		"a use that was seen while marks of before were released makes the Job's success void": unproven("a pod used claim", func(w *world) {
+		"a use seen while earlier marks were released voids the Job's success": unproven("a pod used claim", func(w *world) {
 			w.claim("data", 2, markedAt(4))
 			w.lock(2)
 			w.through(2, 1)
@@ -772,76 +1080,117 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			markedBy(step.Mark)(&w.Claims[0])
 			w.Pods = w.Pods[:2]
 		}),
-		"a mark of an earlier Job under this lock, which held no more, is written over": is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, drained(unusedSince(corev1.ConditionTrue, noon)), func(w *world) { w.through(2, 1) }),
-		"a mark of another lock is written over": is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, func(w *world) {
+		"a mark of an earlier Job that no longer holds is overwritten": draining(drainv1alpha1.ReasonMarkingClaims,
+			drained(unusedSince(corev1.ConditionTrue, noon)), func(w *world) { w.through(2, 1) }).next("MarkClaim"),
+		"a mark of another lock is overwritten": draining(drainv1alpha1.ReasonMarkingClaims, func(w *world) {
 			w.claim("data", 2, markedBy(claims.Mark{LockUID: "past"}))
 			w.lock(2)
 			w.through(2, 1)
-		}),
-		"a Job of another lock is no evidence":    is(drainv1alpha1.ReasonLocked, "", "StartJob", 0, lockedOrphan, func(w *world) { w.job(2, 1, complete); w.Pods[0].UID = "anew" }),
-		"a Job on other claims is no evidence":    is(drainv1alpha1.ReasonLocked, "", "StartJob", 0, lockedOrphan, func(w *world) { w.job(2, 1, complete); w.Claims[0].UID = "anew" }),
-		"a Job that only bears the label is none": is(drainv1alpha1.ReasonLocked, "", "StartJob", 0, lockedOrphan, func(w *world) { w.job(2, 1, complete, named("web-2-drain")) }),
-		"a failed attempt before it is no matter": is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, lockedOrphan, func(w *world) { w.job(2, 1, failed); w.through(2, 2) }),
-		"an attempt that failed after it counts":  {given: all(lockedOrphan, func(w *world) { w.job(2, 1, complete); w.job(2, 2, failed) }), wantState: drainv1alpha1.DrainFailed, wantReason: drainv1alpha1.ReasonJobFailed, wantStep: "StartJob"},
-		"only the claims that aren't yet marked": with(is(drainv1alpha1.ReasonMarkingClaims, "", "MarkClaim", 0, func(w *world) {
+		}).next("MarkClaim"),
+		"a complete Job of another lock proves nothing": draining(drainv1alpha1.ReasonLocked,
+			lockedOrphan, func(w *world) { w.job(2, 1, complete); w.Pods[0].UID = "new" }).next("StartJob"),
+		"a complete Job on other claims proves nothing": draining(drainv1alpha1.ReasonLocked,
+			lockedOrphan, func(w *world) { w.job(2, 1, complete); w.Claims[0].UID = "new" }).next("StartJob"),
+		"a complete Job with another name proves nothing": draining(drainv1alpha1.ReasonLocked,
+			lockedOrphan, func(w *world) { w.job(2, 1, complete, named("web-2-drain")) }).next("StartJob"),
+		"a failed attempt before does not matter": draining(drainv1alpha1.ReasonMarkingClaims,
+			lockedOrphan, func(w *world) { w.job(2, 1, failed); w.through(2, 2) }).next("MarkClaim"),
+		"an attempt that failed after the complete one counts": wants(drainv1alpha1.DrainFailed,
+			drainv1alpha1.ReasonJobFailed, lockedOrphan, func(w *world) { w.job(2, 1, complete); w.job(2, 2, failed) }).
+			next("StartJob"),
+		"only claims without a mark are marked": draining(drainv1alpha1.ReasonMarkingClaims, func(w *world) {
 			w.templates("data", "logs")
 			w.claim("data", 2, markedUnder(2))
 			w.claim("logs", 2)
 			w.lock(2)
 			w.through(2, 1)
-		}), func(t *testing.T, _ *world, d *Drain) {
+		}).next("MarkClaim").checked(func(t *testing.T, _ *world, d *Drain) {
 			if step := as[WriteMark](d.Next); step.Claim.Name != "logs-web-2" {
 				t.Errorf("the step is %+v, want a mark for logs-web-2", step)
 			}
 		}),
 
 		// Marked.
-		"kept: the lock goes": is(drainv1alpha1.ReasonReleasingLock, "kept", "ReleaseMark", 0, drained()),
-		"kept: the lock goes when its claims are written to": is(drainv1alpha1.ReasonReleasingLock, "kept", "DeleteLock", 0, func(w *world) {
-			w.claim("data", 2, markedBy(claims.Mark{StatefulSetUID: setUID, Generation: 4, ReleasedUID: lockUID(2)}))
-			w.lock(2)
-		}),
-		"kept: the drain's words are shown":                  is(drainv1alpha1.ReasonReleasingLock, "moved 12", "ReleaseMark", 0, completed, func(w *world) { markedUnder(2)(&w.Claims[0]) }),
-		"kept: the Job stays":                                is(drainv1alpha1.ReasonReleasingLock, "", "ReleaseMark", 0, drained(), func(w *world) { w.job(2, 1, complete) }),
-		"the Job goes before the claims":                     with(is(drainv1alpha1.ReasonDeletingClaims, "", "DeleteJob", 0, deleteClaims, drained(), func(w *world) { w.job(2, 1, complete) }), nil),
-		"older Jobs go before the claims":                    is(drainv1alpha1.ReasonDeletingClaims, "", "DeleteJob", 0, deleteClaims, drained(), func(w *world) { w.job(2, 1, failed, named("older")) }),
-		"then the claims go":                                 with(is(drainv1alpha1.ReasonDeletingClaims, "data-web-2, logs-web-2", "DeleteClaim", 0, deleteClaims, twoDrained), deletes("data-web-2", "logs-web-2")),
-		"also when wanted back":                              with(is(drainv1alpha1.ReasonDeletingClaims, "", "DeleteClaim", 0, deleteClaims, scaledUp, twoDrained), deletes("data-web-2", "logs-web-2")),
-		"also when suspended":                                is(drainv1alpha1.ReasonDeletingClaims, "", "DeleteClaim", 0, deleteClaims, suspended, drained()),
-		"not on the mark of a generation: drained once more": is(drainv1alpha1.ReasonLocked, "", "StartJob", 0, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(2) }),
-		"those that are going already are waited for":        is(drainv1alpha1.ReasonDeletingClaims, "", "", 0, deleteClaims, drained(claimTerminating)),
-		"after a pod whose Job was deleted without it":       is(drainv1alpha1.ReasonDeletingClaims, "", "DeletePod", 0, deleteClaims, drained(), func(w *world) { w.drainPod(2, ended(0, "fine")) }),
-		"the rest of them":                                   with(is(drainv1alpha1.ReasonDeletingClaims, "", "DeleteClaim", 0, deleteClaims, twoDrained, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }), deletes("logs-web-2")),
-		"the rest of them, the first being gone":             with(is(drainv1alpha1.ReasonDeletingClaims, "", "DeleteClaim", 0, deleteClaims, twoDrained, func(w *world) { w.Claims = w.Claims[1:] }), deletes("logs-web-2")),
-		"all are gone":                                       is(drainv1alpha1.ReasonReleasingLock, "gone", "DeleteLock", 0, deleteClaims, func(w *world) { w.lock(2) }),
-		"another pod uses one":                               is(drainv1alpha1.ReasonClaimInUse, `"debug"`, "VoidMark", 0, deleteClaims, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
-		"another pod uses one, wanted back":                  is(drainv1alpha1.ReasonClaimInUse, `"debug"`, "VoidMark", 0, deleteClaims, scaledUp, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }),
-		"another pod uses one that is going":                 is(drainv1alpha1.ReasonDeletingClaims, "", "", 0, deleteClaims, drained(claimTerminating), func(w *world) { w.pod("debug", "data-web-2") }),
-		"another pod uses one, and only we can tell":         is(drainv1alpha1.ReasonClaimInUse, `"debug"`, "VoidMark", 0, deleteClaims, drained(), func(w *world) { w.pod("debug", "data-web-2") }),
-		"a user deletes one before it is marked":             is(drainv1alpha1.ReasonStoppingJob, "whose pod holds it", "DeleteJob", 0, completed, func(w *world) { claimTerminating(&w.Claims[0]) }),
-		"another pod uses one before it is marked":           unproven(`"debug"`, completed, func(w *world) { w.pod("debug", "data-web-2") }),
-		"nothing is deleted under a lock that is released": is(drainv1alpha1.ReasonReleasingLock, "kept", "DeleteLock", 0, deleteClaims, func(w *world) {
-			w.claim("data", 2, markedBy(claims.Mark{StatefulSetUID: setUID, Generation: 4, ReleasedUID: lockUID(2)}))
-			w.lock(2)
-		}),
-		"a skipped ordinal keeps its claims":            is(drainv1alpha1.ReasonReleasingLock, "", "ReleaseMark", 0, deleteClaims, drained(skip)),
-		"a policy being deleted deletes none":           is(drainv1alpha1.ReasonReleasingLock, "", "ReleaseMark", 0, deleteClaims, deleted, drained()),
-		"nothing is deleted under a lock that is going": is(drainv1alpha1.ReasonReleasingLock, "", "ReleaseMark", 0, deleteClaims, drained(), func(w *world) { w.Pods[0].DeletionTimestamp = &noon }),
-		"no claim goes before all are drained":          is(drainv1alpha1.ReasonLocked, "", "StartJob", 0, deleteClaims, twoDrained, used),
-		"no claim goes before all are drained, marked by generation": is(drainv1alpha1.ReasonLocked, "", "StartJob", 0, deleteClaims, func(w *world) {
-			w.templates("data", "logs")
-			w.claim("data", 2, markedAt(4))
-			w.claim("logs", 2)
-			w.lock(2)
-		}),
-		"wanted back, half of it drained: both are given back": is(drainv1alpha1.ReasonReleasingLock, "back in range", "ReleaseMark", 0, deleteClaims, scaledUp, twoDrained, used),
-		"wanted back, and a claim was made anew meanwhile": with(is(drainv1alpha1.ReasonDeletingClaims, "", "DeleteClaim", 0, deleteClaims, scaledUp, func(w *world) {
-			w.templates("data", "logs")
-			w.claim("data", 2, bornAfterTheLock)
-			w.claim("logs", 2, markedUnder(2))
-			w.lock(2)
-		}), deletes("logs-web-2")),
-		"a void mark without Job: drained again": is(drainv1alpha1.ReasonLocked, "", "StartJob", 0, deleteClaims, drained(unusedSince(corev1.ConditionTrue, noon))),
+		"marks of kept claims are released before the lock": draining(drainv1alpha1.ReasonReleasingLock, drained()).
+			says("kept").next("ReleaseMark"),
+		"the lock of kept claims is deleted after their marks are released": draining(drainv1alpha1.ReasonReleasingLock,
+			func(w *world) {
+				w.claim("data", 2, markedBy(claims.Mark{StatefulSetUID: setUID, Generation: 4, ReleasedUID: lockUID(2)}))
+				w.lock(2)
+			}).says("kept").next("DeleteLock"),
+		"the release of kept claims reports what the drain said": draining(drainv1alpha1.ReasonReleasingLock,
+			completed, func(w *world) { markedUnder(2)(&w.Claims[0]) }).says("moved 12").next("ReleaseMark"),
+		"the Job of kept claims stays": draining(drainv1alpha1.ReasonReleasingLock,
+			drained(), func(w *world) { w.job(2, 1, complete) }).next("ReleaseMark"),
+		"the Job is deleted before the claims": draining(drainv1alpha1.ReasonDeletingClaims,
+			deleteClaims, drained(), func(w *world) { w.job(2, 1, complete) }).next("DeleteJob"),
+		"older Jobs are deleted before the claims": draining(drainv1alpha1.ReasonDeletingClaims,
+			deleteClaims, drained(), func(w *world) { w.job(2, 1, failed, named("older")) }).next("DeleteJob"),
+		"drained claims are deleted": draining(drainv1alpha1.ReasonDeletingClaims, deleteClaims, twoDrained).
+			says("data-web-2, logs-web-2").next("DeleteClaim").checked(deletes("data-web-2", "logs-web-2")),
+		"drained claims are deleted also when their ordinal is back in range": draining(
+			drainv1alpha1.ReasonDeletingClaims, deleteClaims, scaledUp, twoDrained).
+			next("DeleteClaim").checked(deletes("data-web-2", "logs-web-2")),
+		"drained claims are deleted also in a suspended policy": draining(drainv1alpha1.ReasonDeletingClaims,
+			deleteClaims, suspended, drained()).next("DeleteClaim"),
+		"claims marked at a generation are drained again before they are deleted": draining(drainv1alpha1.ReasonLocked,
+			deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(2) }).next("StartJob"),
+		"claims that are being deleted are awaited": draining(drainv1alpha1.ReasonDeletingClaims,
+			deleteClaims, drained(claimTerminating)),
+		"an ended pod without a Job is deleted before the claims": draining(drainv1alpha1.ReasonDeletingClaims,
+			deleteClaims, drained(), func(w *world) { w.drainPod(2, ended(0, "fine")) }).next("DeletePod"),
+		"drained claims are deleted beside one that is being deleted": draining(drainv1alpha1.ReasonDeletingClaims,
+			deleteClaims, twoDrained, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }).
+			next("DeleteClaim").checked(deletes("logs-web-2")),
+		"drained claims are deleted after one that is gone": draining(drainv1alpha1.ReasonDeletingClaims, deleteClaims,
+			twoDrained, func(w *world) { w.Claims = w.Claims[1:] }).next("DeleteClaim").checked(deletes("logs-web-2")),
+		"the lock is deleted when all claims are gone": draining(drainv1alpha1.ReasonReleasingLock,
+			deleteClaims, func(w *world) { w.lock(2) }).says("gone").next("DeleteLock"),
+		"the mark of a claim that a foreign pod uses is voided": draining(drainv1alpha1.ReasonClaimInUse, deleteClaims,
+			drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }).says(`"debug"`).next("VoidMark"),
+		"the mark of a used claim of an ordinal back in range is voided": draining(drainv1alpha1.ReasonClaimInUse,
+			deleteClaims, scaledUp, drained(knownUnused), func(w *world) { w.pod("debug", "data-web-2") }).
+			says(`"debug"`).next("VoidMark"),
+		"a claim being deleted that a foreign pod uses is awaited": draining(drainv1alpha1.ReasonDeletingClaims,
+			deleteClaims, drained(claimTerminating), func(w *world) { w.pod("debug", "data-web-2") }),
+		"the mark of a used claim is voided also if no use is reported": draining(drainv1alpha1.ReasonClaimInUse,
+			deleteClaims, drained(), func(w *world) { w.pod("debug", "data-web-2") }).says(`"debug"`).next("VoidMark"),
+		"the Job is deleted when its pod holds a claim that a user deletes": draining(drainv1alpha1.ReasonStoppingJob,
+			completed, func(w *world) { claimTerminating(&w.Claims[0]) }).says("whose pod holds it").next("DeleteJob"),
+		"a claim that a foreign pod uses before its mark makes the success void": unproven(`"debug"`,
+			completed, func(w *world) { w.pod("debug", "data-web-2") }),
+		"no claim is deleted under a lock that is being released": draining(drainv1alpha1.ReasonReleasingLock,
+			deleteClaims, func(w *world) {
+				w.claim("data", 2, markedBy(claims.Mark{StatefulSetUID: setUID, Generation: 4, ReleasedUID: lockUID(2)}))
+				w.lock(2)
+			}).says("kept").next("DeleteLock"),
+		"skipped claims are kept although they are drained": draining(drainv1alpha1.ReasonReleasingLock,
+			deleteClaims, drained(skip)).next("ReleaseMark"),
+		"a policy that is being deleted keeps drained claims": draining(drainv1alpha1.ReasonReleasingLock,
+			deleteClaims, deleted, drained()).next("ReleaseMark"),
+		"no claim is deleted under a lock that is being deleted": draining(drainv1alpha1.ReasonReleasingLock,
+			deleteClaims, drained(), func(w *world) { w.Pods[0].DeletionTimestamp = &noon }).next("ReleaseMark"),
+		"no claim is deleted before all are drained": draining(drainv1alpha1.ReasonLocked,
+			deleteClaims, twoDrained, used).next("StartJob"),
+		"no claim is deleted before one without a mark is drained": draining(drainv1alpha1.ReasonLocked,
+			deleteClaims, func(w *world) {
+				w.templates("data", "logs")
+				w.claim("data", 2, markedAt(4))
+				w.claim("logs", 2)
+				w.lock(2)
+			}).next("StartJob"),
+		"claims of an ordinal back in range are kept if only one is drained": draining(
+			drainv1alpha1.ReasonReleasingLock, deleteClaims, scaledUp, twoDrained, used).
+			says("back in range").next("ReleaseMark"),
+		"drained claims are deleted also beside a claim created after the lock": draining(
+			drainv1alpha1.ReasonDeletingClaims, deleteClaims, scaledUp, func(w *world) {
+				w.templates("data", "logs")
+				w.claim("data", 2, bornAfterTheLock)
+				w.claim("logs", 2, markedUnder(2))
+				w.lock(2)
+			}).next("DeleteClaim").checked(deletes("logs-web-2")),
+		"a claim whose mark is void is drained again": draining(drainv1alpha1.ReasonLocked,
+			deleteClaims, drained(unusedSince(corev1.ConditionTrue, noon))).next("StartJob"),
 	})
 }
 
@@ -854,14 +1203,16 @@ func TestBackoffDoublesUpToItsMaximum(t *testing.T) {
 		attempt int32
 		want    time.Duration
 	}{
-		"unset, after the first":   {attempt: 1, want: 30 * time.Second},
-		"unset, after the second":  {attempt: 2, want: time.Minute},
-		"unset, after the sixth":   {attempt: 6, want: 960 * time.Second},
-		"unset, after the seventh": {attempt: 7, want: 1800 * time.Second},
-		"unset, after very many":   {attempt: 1 << 30, want: 1800 * time.Second},
-		"set":                      {retry: options(1, 5), attempt: 3, want: 4 * time.Second},
-		"bounded":                  {retry: options(1, 5), attempt: 4, want: 5 * time.Second},
-		"longer than its maximum":  {retry: options(9, 5), attempt: 1, want: 5 * time.Second},
+		"the default delay after attempt 1":                         {attempt: 1, want: 30 * time.Second},
+		"the default delay after attempt 2":                         {attempt: 2, want: time.Minute},
+		"the default delay after attempt 6":                         {attempt: 6, want: 960 * time.Second},
+		"the default delay after attempt 7 is the maximum":          {attempt: 7, want: 1800 * time.Second},
+		"the default delay after very many attempts is the maximum": {attempt: 1 << 30, want: 1800 * time.Second},
+		"a configured delay doubles": {
+			retry: options(1, 5), attempt: 3, want: 4 * time.Second,
+		},
+		"a configured delay stops at the maximum":        {retry: options(1, 5), attempt: 4, want: 5 * time.Second},
+		"a first delay above the maximum is the maximum": {retry: options(9, 5), attempt: 1, want: 5 * time.Second},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

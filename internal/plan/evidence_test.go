@@ -62,7 +62,8 @@ func TestJobNameIsMadeOfAllThatMakesTheJobEvidence(t *testing.T) {
 }
 
 func TestJobNameIsValid(t *testing.T) {
-	for _, set := range []string{"w", "web", strings.Repeat("a", 253), "a." + strings.Repeat("b", 100), strings.Repeat("a", 31) + strings.Repeat("-", 30) + "b", strings.Repeat("a", 20) + "." + strings.Repeat("b", 30)} {
+	for _, set := range []string{"w", "web", strings.Repeat("a", 253), "a." + strings.Repeat("b", 100),
+		strings.Repeat("a", 31) + strings.Repeat("-", 30) + "b", strings.Repeat("a", 20) + "." + strings.Repeat("b", 30)} {
 		for _, ordinal := range []int32{0, 12, 1<<31 - 1} {
 			got := JobName(set, "p", ordinal, "l", []types.UID{"a"}, 1)
 			if len(got) > maxJobNameLength {
@@ -79,7 +80,9 @@ func TestJobNameIsValid(t *testing.T) {
 }
 
 func TestLabelsAreReadWithCare(t *testing.T) {
-	for text, want := range map[string]int32{"0": 0, "7": 7, "2147483647": 1<<31 - 1, "": -1, "-1": -1, "x": -1, "2147483648": -1} {
+	for text, want := range map[string]int32{
+		"0": 0, "7": 7, "2147483647": 1<<31 - 1, "": -1, "-1": -1, "x": -1, "2147483648": -1,
+	} {
 		got, ok := ordinalOf(map[string]string{drainv1alpha1.OrdinalLabel: text})
 		if ok != (want >= 0) || ok && got != want {
 			t.Errorf("ordinal %q is read as %d, %t, want %d", text, got, ok, want)
@@ -96,10 +99,15 @@ func TestLabelsAreReadWithCare(t *testing.T) {
 
 func TestTrouble(t *testing.T) {
 	for reason, want := range map[string]string{
-		"ErrImagePull": drainv1alpha1.ReasonImagePullFailed, "ImagePullBackOff": drainv1alpha1.ReasonImagePullFailed, "InvalidImageName": drainv1alpha1.ReasonImagePullFailed,
-		"ErrImageNeverPull": drainv1alpha1.ReasonImagePullFailed, "RegistryUnavailable": drainv1alpha1.ReasonImagePullFailed, "SignatureValidationFailed": drainv1alpha1.ReasonImagePullFailed,
-		"CreateContainerConfigError": drainv1alpha1.ReasonContainerConfigError, "CreateContainerError": drainv1alpha1.ReasonContainerConfigError, "RunContainerError": drainv1alpha1.ReasonContainerConfigError,
-		"ContainerCreating": "", "PodInitializing": "", "CrashLoopBackOff": "",
+		"ErrImagePull": drainv1alpha1.ReasonImagePullFailed, "ImagePullBackOff": drainv1alpha1.ReasonImagePullFailed,
+		"InvalidImageName":           drainv1alpha1.ReasonImagePullFailed,
+		"ErrImageNeverPull":          drainv1alpha1.ReasonImagePullFailed,
+		"RegistryUnavailable":        drainv1alpha1.ReasonImagePullFailed,
+		"SignatureValidationFailed":  drainv1alpha1.ReasonImagePullFailed,
+		"CreateContainerConfigError": drainv1alpha1.ReasonContainerConfigError,
+		"CreateContainerError":       drainv1alpha1.ReasonContainerConfigError,
+		"RunContainerError":          drainv1alpha1.ReasonContainerConfigError,
+		"ContainerCreating":          "", "PodInitializing": "", "CrashLoopBackOff": "",
 	} {
 		pod := &corev1.Pod{}
 		waiting(reason)(pod)
@@ -133,17 +141,17 @@ func TestStarted(t *testing.T) {
 		pod  func(*corev1.Pod)
 		want bool
 	}{
-		"no statuses":              {pod: podPhase(corev1.PodPending)},
-		"running, as the phase is": {pod: podPhase(corev1.PodRunning)},
-		"waits":                    {pod: waiting("ContainerCreating")},
-		"an empty state":           {pod: container(corev1.ContainerState{})},
-		"runs":                     {pod: running, want: true},
-		"an init container runs":   {pod: initRuns, want: true},
-		"a container has ended":    {pod: initEnded, want: true},
-		"waits to run again":       {pod: restarted, want: true},
-		"has ended once":           {pod: endedBefore, want: true},
-		"failed":                   {pod: podPhase(corev1.PodFailed), want: true},
-		"succeeded":                {pod: podPhase(corev1.PodSucceeded), want: true},
+		"a pending pod without container statuses has not started": {pod: podPhase(corev1.PodPending)},
+		"a running phase without container statuses is no start":   {pod: podPhase(corev1.PodRunning)},
+		"a pod whose container waits has not started":              {pod: waiting("ContainerCreating")},
+		"a pod whose container has no state has not started":       {pod: container(corev1.ContainerState{})},
+		"a pod whose container runs has started":                   {pod: running, want: true},
+		"a pod whose init container runs has started":              {pod: initRuns, want: true},
+		"a pending pod with an ended container has started":        {pod: initEnded, want: true},
+		"a pod whose container waits for its restart has started":  {pod: restarted, want: true},
+		"a pod whose container ended before has started":           {pod: endedBefore, want: true},
+		"a failed pod has started":                                 {pod: podPhase(corev1.PodFailed), want: true},
+		"a succeeded pod has started":                              {pod: podPhase(corev1.PodSucceeded), want: true},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -161,31 +169,67 @@ func TestOutcome(t *testing.T) {
 		return &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error", Message: message}
 	}
 	status := func(name string, now, last *corev1.ContainerStateTerminated) corev1.ContainerStatus {
-		return corev1.ContainerStatus{Name: name, State: corev1.ContainerState{Terminated: now}, LastTerminationState: corev1.ContainerState{Terminated: last}}
+		return corev1.ContainerStatus{
+			Name: name, State: corev1.ContainerState{Terminated: now},
+			LastTerminationState: corev1.ContainerState{Terminated: last},
+		}
 	}
 	tests := map[string]struct {
 		init, main []corev1.ContainerStatus
 		status     corev1.PodStatus
 		want       string
 	}{
-		"nothing ended":                 {main: []corev1.ContainerStatus{status("a", nil, nil)}},
-		"nothing said":                  {main: []corev1.ContainerStatus{status("a", terminated(0, " \n"), nil)}},
-		"success":                       {main: []corev1.ContainerStatus{status("a", terminated(0, "moved all\n"), nil)}, want: "moved all"},
-		"the last one that speaks":      {main: []corev1.ContainerStatus{status("a", terminated(0, "one"), nil), status("b", terminated(0, "two"), nil), status("c", terminated(0, ""), nil)}, want: "two"},
-		"failure":                       {main: []corev1.ContainerStatus{status("a", terminated(1, "disk"), nil)}, want: "disk"},
-		"failure goes before success":   {main: []corev1.ContainerStatus{status("a", terminated(0, "fine"), nil), status("b", terminated(1, "disk"), nil), status("c", terminated(0, "fine too"), nil)}, want: "disk"},
-		"failure without words":         {main: []corev1.ContainerStatus{status("a", terminated(137, ""), nil)}, want: "container a exited with code 137 (Error)"},
-		"the end before the restart":    {main: []corev1.ContainerStatus{status("a", nil, terminated(1, "disk"))}, want: "disk"},
-		"this end before the last":      {main: []corev1.ContainerStatus{status("a", terminated(0, "fine now"), terminated(1, "disk"))}, want: "fine now"},
-		"an init container's failure":   {init: []corev1.ContainerStatus{status("i", terminated(1, "no volume"), nil)}, want: "no volume"},
-		"a sidecar that was killed":     {init: []corev1.ContainerStatus{status("sidecar", terminated(137, ""), nil)}, main: []corev1.ContainerStatus{status("a", terminated(0, "moved all"), nil)}, want: "moved all"},
-		"a pod that was evicted":        {status: corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "disk pressure"}, want: "Evicted: disk pressure"},
-		"a pod that has a mere message": {status: corev1.PodStatus{Phase: corev1.PodRunning, Reason: "R", Message: "M"}},
+		"a container that runs has no outcome": {main: []corev1.ContainerStatus{status("a", nil, nil)}},
+		"a container that left only white space has no outcome": {
+			main: []corev1.ContainerStatus{status("a", terminated(0, " \n"), nil)},
+		},
+		"a success reports its message": {
+			main: []corev1.ContainerStatus{status("a", terminated(0, "moved all\n"), nil)}, want: "moved all",
+		},
+		"the last of several messages counts": {
+			main: []corev1.ContainerStatus{status("a", terminated(0, "one"), nil),
+				status("b", terminated(0, "two"), nil), status("c", terminated(0, ""), nil)},
+			want: "two",
+		},
+		"a failure reports its message": {
+			main: []corev1.ContainerStatus{status("a", terminated(1, "disk"), nil)}, want: "disk",
+		},
+		"a failure comes before a success": {
+			main: []corev1.ContainerStatus{status("a", terminated(0, "fine"), nil),
+				status("b", terminated(1, "disk"), nil), status("c", terminated(0, "fine too"), nil)},
+			want: "disk",
+		},
+		"a failure without a message reports its exit code": {
+			main: []corev1.ContainerStatus{status("a", terminated(137, ""), nil)},
+			want: "container a exited with code 137 (Error)",
+		},
+		"a restarted container reports its last end": {
+			main: []corev1.ContainerStatus{status("a", nil, terminated(1, "disk"))}, want: "disk",
+		},
+		"the present end comes before the last": {
+			main: []corev1.ContainerStatus{status("a", terminated(0, "fine now"), terminated(1, "disk"))},
+			want: "fine now",
+		},
+		"a failed init container reports its message": {
+			init: []corev1.ContainerStatus{status("i", terminated(1, "no volume"), nil)}, want: "no volume",
+		},
+		"a killed sidecar does not count": {
+			init: []corev1.ContainerStatus{status("sidecar", terminated(137, ""), nil)},
+			main: []corev1.ContainerStatus{status("a", terminated(0, "moved all"), nil)}, want: "moved all",
+		},
+		"an evicted pod reports its status": {
+			status: corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "disk pressure"},
+			want:   "Evicted: disk pressure",
+		},
+		"a running pod with a status message has no outcome": {
+			status: corev1.PodStatus{Phase: corev1.PodRunning, Reason: "R", Message: "M"},
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			pod := &corev1.Pod{Status: tc.status}
-			pod.Spec.InitContainers = []corev1.Container{{Name: "i"}, {Name: "sidecar", RestartPolicy: ptr.To(corev1.ContainerRestartPolicyAlways)}}
+			pod.Spec.InitContainers = []corev1.Container{{Name: "i"},
+				{Name: "sidecar", RestartPolicy: ptr.To(corev1.ContainerRestartPolicyAlways)}}
 			pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses = tc.init, tc.main
 			if got := outcome(pod); got != tc.want {
 				t.Errorf("outcome = %q, want %q", got, tc.want)
@@ -219,15 +263,20 @@ func TestAPolicyStaysForAsLongAsItIsNeeded(t *testing.T) {
 		given func(*world)
 		want  bool
 	}{
-		"nothing":                              {},
-		"a lock":                               {given: func(w *world) { w.lock(2) }, want: true},
-		"another policy's lock":                {given: func(w *world) { w.lock(2, func(p *corev1.Pod) { p.OwnerReferences[0].UID = "x" }) }},
-		"a Job":                                {given: func(w *world) { w.job(2, 1) }, want: true},
-		"a Job that is over":                   {given: func(w *world) { w.job(2, 1, failed) }},
-		"a drain pod":                          {given: func(w *world) { w.drainPod(2) }, want: true},
-		"a drain pod that has ended":           {given: func(w *world) { w.drainPod(2, ended(0, "")) }},
-		"a lock's labels changed to a drain's": {given: all(func(w *world) { w.lock(2, func(p *corev1.Pod) { p.OwnerReferences = nil }) }, relabel), want: true},
-		"another owner's pod":                  {given: func(w *world) { w.pod("debug", "data-web-2") }},
+		"nothing is left": {},
+		"a lock is left":  {given: func(w *world) { w.lock(2) }, want: true},
+		"only another policy's lock is left": {
+			given: func(w *world) { w.lock(2, func(p *corev1.Pod) { p.OwnerReferences[0].UID = "x" }) },
+		},
+		"a running Job is left":           {given: func(w *world) { w.job(2, 1) }, want: true},
+		"only a finished Job is left":     {given: func(w *world) { w.job(2, 1, failed) }},
+		"a running drain pod is left":     {given: func(w *world) { w.drainPod(2) }, want: true},
+		"only an ended drain pod is left": {given: func(w *world) { w.drainPod(2, ended(0, "")) }},
+		"a lock with the label of a drain is left": {
+			given: all(func(w *world) { w.lock(2, func(p *corev1.Pod) { p.OwnerReferences = nil }) }, relabel),
+			want:  true,
+		},
+		"only a foreign pod is left": {given: func(w *world) { w.pod("debug", "data-web-2") }},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -247,25 +296,73 @@ func TestALockWhosePolicyIsGoneIsReleased(t *testing.T) {
 		given              func(*world)
 		wantRule, wantStep string
 	}{
-		"nothing but the lock":              {given: lock, wantRule: "abandoned", wantStep: "DeleteLock"},
-		"it is being deleted":               {given: func(w *world) { w.lock(2, podTerminating) }, wantRule: "abandoned", wantStep: "RemoveLockFinalizer"},
-		"a marked claim":                    {given: all(func(w *world) { w.claim("data", 2, markedUnder(2)) }, lock), wantRule: "abandoned", wantStep: "ReleaseMark"},
-		"a claim without a mark":            {given: lockedOrphan, wantRule: "abandoned", wantStep: "DeleteLock"},
-		"a marked claim that is deleted":    {given: all(func(w *world) { w.claim("data", 2, markedUnder(2), claimTerminating) }, lock), wantRule: "abandoned", wantStep: "DeleteLock"},
-		"a marked claim of another ordinal": {given: all(func(w *world) { w.claim("data", 3, markedUnder(3)) }, lock), wantRule: "abandoned", wantStep: "DeleteLock"},
-		"a Job":                             {given: all(lock, func(w *world) { w.job(2, 1) }), wantRule: "abandoned-busy"},
-		"a Job of another ordinal":          {given: all(lock, func(w *world) { w.job(3, 1) }), wantRule: "abandoned", wantStep: "DeleteLock"},
-		"a Job of another policy":           {given: all(lock, func(w *world) { w.job(2, 1, forged) }), wantRule: "abandoned", wantStep: "DeleteLock"},
-		"a Job that is over":                {given: all(lock, func(w *world) { w.job(2, 1, complete) }), wantRule: "abandoned", wantStep: "DeleteLock"},
-		"a Job without a controller":        {given: all(lock, func(w *world) { w.job(2, 1, ownerless) }), wantRule: "abandoned-job", wantStep: "DeleteJob"},
-		"the same, being deleted":           {given: all(lock, func(w *world) { w.job(2, 1, ownerless, jobTerminating) }), wantRule: "abandoned-busy"},
-		"a gated pod without a Job":         {given: all(lock, func(w *world) { w.drainPod(2, gated) }), wantRule: "abandoned-pod", wantStep: "DeletePod"},
-		"a running pod without a Job":       {given: all(lock, func(w *world) { w.drainPod(2, running) }), wantRule: "abandoned-pod", wantStep: "DeletePod"},
-		"a pod that has ended":              {given: all(lock, func(w *world) { w.drainPod(2, ended(0, "")) }), wantRule: "abandoned", wantStep: "DeleteLock"},
-		"a pod that is being deleted":       {given: all(lock, func(w *world) { w.drainPod(2, gated, going) }), wantRule: "abandoned-busy"},
-		"a pod of another ordinal":          {given: all(lock, func(w *world) { w.drainPod(3, gated) }), wantRule: "abandoned", wantStep: "DeleteLock"},
-		"a pod of a Job":                    {given: all(lock, func(w *world) { w.job(2, 1, complete); w.drainPod(2, gated) }), wantRule: "abandoned-busy"},
-		"a pod that isn't the operator's":   {given: all(lock, func(w *world) { w.pod("debug", "data-web-2") }), wantRule: "abandoned", wantStep: "DeleteLock"},
+		"a lock alone is deleted": {given: lock, wantRule: "abandoned", wantStep: "DeleteLock"},
+		"a lock that is being deleted loses its finalizer": {
+			given:    func(w *world) { w.lock(2, podTerminating) },
+			wantRule: "abandoned", wantStep: "RemoveLockFinalizer",
+		},
+		"the mark of a claim is released first": {
+			given:    all(func(w *world) { w.claim("data", 2, markedUnder(2)) }, lock),
+			wantRule: "abandoned", wantStep: "ReleaseMark",
+		},
+		"a claim without a mark does not matter": {given: lockedOrphan, wantRule: "abandoned", wantStep: "DeleteLock"},
+		"the mark of a claim that is being deleted does not matter": {
+			given:    all(func(w *world) { w.claim("data", 2, markedUnder(2), claimTerminating) }, lock),
+			wantRule: "abandoned", wantStep: "DeleteLock",
+		},
+		"the mark of another ordinal's claim does not matter": {
+			given:    all(func(w *world) { w.claim("data", 3, markedUnder(3)) }, lock),
+			wantRule: "abandoned", wantStep: "DeleteLock",
+		},
+		"a running Job is awaited": {given: all(lock, func(w *world) { w.job(2, 1) }), wantRule: "abandoned-busy"},
+		"a Job of another ordinal does not matter": {
+			given:    all(lock, func(w *world) { w.job(3, 1) }),
+			wantRule: "abandoned", wantStep: "DeleteLock",
+		},
+		"a Job of another policy does not matter": {
+			given:    all(lock, func(w *world) { w.job(2, 1, forged) }),
+			wantRule: "abandoned", wantStep: "DeleteLock",
+		},
+		"a finished Job does not matter": {
+			given:    all(lock, func(w *world) { w.job(2, 1, complete) }),
+			wantRule: "abandoned", wantStep: "DeleteLock",
+		},
+		"a Job without a controller is deleted first": {
+			given:    all(lock, func(w *world) { w.job(2, 1, ownerless) }),
+			wantRule: "abandoned-job", wantStep: "DeleteJob",
+		},
+		"a Job without a controller that is being deleted is awaited": {
+			given:    all(lock, func(w *world) { w.job(2, 1, ownerless, jobTerminating) }),
+			wantRule: "abandoned-busy",
+		},
+		"a gated pod without a Job is deleted first": {
+			given:    all(lock, func(w *world) { w.drainPod(2, gated) }),
+			wantRule: "abandoned-pod", wantStep: "DeletePod",
+		},
+		"a running pod without a Job is deleted first": {
+			given:    all(lock, func(w *world) { w.drainPod(2, running) }),
+			wantRule: "abandoned-pod", wantStep: "DeletePod",
+		},
+		"an ended pod does not matter": {
+			given:    all(lock, func(w *world) { w.drainPod(2, ended(0, "")) }),
+			wantRule: "abandoned", wantStep: "DeleteLock",
+		},
+		"a pod that is being deleted is awaited": {
+			given:    all(lock, func(w *world) { w.drainPod(2, gated, going) }),
+			wantRule: "abandoned-busy",
+		},
+		"a pod of another ordinal does not matter": {
+			given:    all(lock, func(w *world) { w.drainPod(3, gated) }),
+			wantRule: "abandoned", wantStep: "DeleteLock",
+		},
+		"a pod of a Job is awaited": {
+			given:    all(lock, func(w *world) { w.job(2, 1, complete); w.drainPod(2, gated) }),
+			wantRule: "abandoned-busy",
+		},
+		"a foreign pod does not matter": {
+			given:    all(lock, func(w *world) { w.pod("debug", "data-web-2") }),
+			wantRule: "abandoned", wantStep: "DeleteLock",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := given(tc.given)
@@ -274,7 +371,8 @@ func TestALockWhosePolicyIsGoneIsReleased(t *testing.T) {
 			if got.Rule != tc.wantRule || StepName(got.Next) != tc.wantStep {
 				t.Errorf("rule %s, step %q, want %s, %q", got.Rule, StepName(got.Next), tc.wantRule, tc.wantStep)
 			}
-			if mark, ok := got.Next.(WriteMark); ok && (mark.Mark.LockUID != "" || mark.Mark.ReleasedUID != lockUID(2) || mark.Mark.Generation != 0) {
+			if mark, ok := got.Next.(WriteMark); ok &&
+				(mark.Mark.LockUID != "" || mark.Mark.ReleasedUID != lockUID(2) || mark.Mark.Generation != 0) {
 				t.Errorf("the mark is %s, want one that is void", mark.Mark)
 			}
 		})
@@ -288,9 +386,13 @@ func TestIsLock(t *testing.T) {
 		t.Error("a lock is its own policy's only")
 	}
 	for name, change := range map[string]func(*corev1.Pod){
-		"a drain pod":               func(p *corev1.Pod) { p.Labels[drainv1alpha1.RoleLabel] = drainv1alpha1.RoleDrain },
-		"no owner and no finalizer": func(p *corev1.Pod) { p.OwnerReferences, p.Finalizers = nil, nil },
-		"no controller and no gate": func(p *corev1.Pod) { p.OwnerReferences[0].Controller, p.Spec.SchedulingGates = ptr.To(false), nil },
+		"a drain pod": func(p *corev1.Pod) {
+			p.Labels[drainv1alpha1.RoleLabel] = drainv1alpha1.RoleDrain
+		},
+		"a pod without an owner and a finalizer": func(p *corev1.Pod) { p.OwnerReferences, p.Finalizers = nil, nil },
+		"a pod without a controller and a gate": func(p *corev1.Pod) {
+			p.OwnerReferences[0].Controller, p.Spec.SchedulingGates = ptr.To(false), nil
+		},
 	} {
 		pod := lock.DeepCopy()
 		change(pod)

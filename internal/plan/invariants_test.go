@@ -44,7 +44,7 @@ const randomWorlds = 2000
 
 // TestInvariantsHoldForWhateverTheClusterHolds plans for random snapshots, most of which no
 // cluster should ever hold, and asks of every step what doc.go promises. What it asks is
-// read from the snapshot anew, not from the planner.
+// read from the snapshot by itself, not taken from the planner.
 func TestInvariantsHoldForWhateverTheClusterHolds(t *testing.T) {
 	reasons, steps := map[string]int{}, map[string]int{}
 	for seed := range uint64(randomWorlds) {
@@ -71,17 +71,23 @@ func TestInvariantsHoldForWhateverTheClusterHolds(t *testing.T) {
 		}
 	}
 	// A promise about steps that never come is worth nothing.
-	for _, kind := range []string{"TakeLock", "StartJob", "NoteJob", "UngatePod", "NoteAttempt", "DeleteJob", "MarkClaim", "NoteDeletion", "DeleteClaim", "ReleaseMark", "DeleteLock"} {
+	for _, kind := range []string{"TakeLock", "StartJob", "NoteJob", "UngatePod",
+		"NoteAttempt", "DeleteJob", "MarkClaim", "NoteDeletion", "DeleteClaim", "ReleaseMark", "DeleteLock"} {
 		if steps[kind] < randomWorlds/500 {
 			t.Errorf("only %d of %d random worlds lead to %s", steps[kind], randomWorlds, kind)
 		}
 	}
 	for _, reason := range []string{
-		drainv1alpha1.ReasonPodStillExists, drainv1alpha1.ReasonWaitingForReadyReplicas, drainv1alpha1.ReasonWaitingForSlot, drainv1alpha1.ReasonClaimInUse, drainv1alpha1.ReasonStarting,
-		drainv1alpha1.ReasonStatefulSetNotObserved, drainv1alpha1.ReasonLocked, drainv1alpha1.ReasonJobRunning, drainv1alpha1.ReasonPodNotStarted, drainv1alpha1.ReasonImagePullFailed, drainv1alpha1.ReasonBackInRange,
-		drainv1alpha1.ReasonStoppingJob, drainv1alpha1.ReasonMarkingClaims, drainv1alpha1.ReasonDeletingClaims, drainv1alpha1.ReasonReleasingLock, drainv1alpha1.ReasonJobFailed, drainv1alpha1.ReasonAttemptsExhausted,
-		drainv1alpha1.ReasonClaimMissing, drainv1alpha1.ReasonClaimLost, drainv1alpha1.ReasonClaimTerminating, drainv1alpha1.ReasonWhenScaledRetain, drainv1alpha1.ReasonSkipped, drainv1alpha1.ReasonClaimsKept,
-		drainv1alpha1.ReasonNeverBound, drainv1alpha1.ReasonStatefulSetNotFound, drainv1alpha1.ReasonSuspended, drainv1alpha1.ReasonInvalidTemplate, drainv1alpha1.ReasonWaitingForMinOrphanedSeconds,
+		drainv1alpha1.ReasonPodStillExists, drainv1alpha1.ReasonWaitingForReadyReplicas,
+		drainv1alpha1.ReasonWaitingForSlot, drainv1alpha1.ReasonClaimInUse, drainv1alpha1.ReasonStarting,
+		drainv1alpha1.ReasonStatefulSetNotObserved, drainv1alpha1.ReasonLocked, drainv1alpha1.ReasonJobRunning,
+		drainv1alpha1.ReasonPodNotStarted, drainv1alpha1.ReasonImagePullFailed, drainv1alpha1.ReasonBackInRange,
+		drainv1alpha1.ReasonStoppingJob, drainv1alpha1.ReasonMarkingClaims, drainv1alpha1.ReasonDeletingClaims,
+		drainv1alpha1.ReasonReleasingLock, drainv1alpha1.ReasonJobFailed, drainv1alpha1.ReasonAttemptsExhausted,
+		drainv1alpha1.ReasonClaimMissing, drainv1alpha1.ReasonClaimLost, drainv1alpha1.ReasonClaimTerminating,
+		drainv1alpha1.ReasonWhenScaledRetain, drainv1alpha1.ReasonSkipped, drainv1alpha1.ReasonClaimsKept,
+		drainv1alpha1.ReasonNeverBound, drainv1alpha1.ReasonStatefulSetNotFound, drainv1alpha1.ReasonSuspended,
+		drainv1alpha1.ReasonInvalidTemplate, drainv1alpha1.ReasonWaitingForMinOrphanedSeconds,
 	} {
 		if reasons[reason] == 0 {
 			t.Errorf("no random world leads to reason %s", reason)
@@ -128,7 +134,9 @@ func randomWorld(r *rand.Rand) *world {
 		if chance(20) {
 			spec.MinOrphanedSeconds = ptr.To(r.Int32N(2))
 		}
-		for _, rare := range []func(*world){setDeleted, deleted, suspended, retain, rival, func(w *world) { w.Preflight.Refusal = "refused" }, func(w *world) { w.Preflight.Unanswered = "timeout" }, changedSince, unreadable} {
+		for _, rare := range []func(*world){setDeleted, deleted, suspended, retain, rival,
+			func(w *world) { w.Preflight.Refusal = "refused" },
+			func(w *world) { w.Preflight.Unanswered = "timeout" }, changedSince, unreadable} {
 			if chance(4) {
 				rare(w)
 			}
@@ -176,7 +184,8 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 	// Marks come to all claims of an ordinal or to none, more often than not.
 	markChance := []int{0, 95, 50}[r.IntN(3)]
 	marks := []func(*claim){
-		markedUnder(ordinal), markedUnder(ordinal), markedAt(generation), markedAt(generation - 1), markedAt(generation - 2), markedAt(0),
+		markedUnder(ordinal), markedUnder(ordinal),
+		markedAt(generation), markedAt(generation - 1), markedAt(generation - 2), markedAt(0),
 		markedBy(claims.Mark{ClaimUID: "another", LockUID: lockUID(ordinal)}),
 		markedBy(claims.Mark{LockUID: lockUID(ordinal), UnusedSince: &noon}),
 		markedBy(claims.Mark{LockUID: "past-lock", Absent: true, StatefulSetUID: setUID}),
@@ -189,13 +198,21 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 			continue
 		}
 		w.claim(w.StatefulSet.Spec.VolumeClaimTemplates[i].Name, ordinal, some(r,
-			change[claim]{3, bornAfterTheLock}, change[claim]{markChance, mark}, change[claim]{3, skip}, change[claim]{4, claimTerminating}, change[claim]{3, volumeLost}, change[claim]{4, withoutVolume},
-			change[claim]{5, unusedSince(corev1.ConditionTrue, noon)}, change[claim]{4, unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(time.Hour)))}, change[claim]{4, unusedSince(corev1.ConditionFalse, noon)})...)
+			change[claim]{3, bornAfterTheLock}, change[claim]{markChance, mark}, change[claim]{3, skip},
+			change[claim]{4, claimTerminating}, change[claim]{3, volumeLost}, change[claim]{4, withoutVolume},
+			change[claim]{5, unusedSince(corev1.ConditionTrue, noon)},
+			change[claim]{4, unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(time.Hour)))},
+			change[claim]{4, unusedSince(corev1.ConditionFalse, noon)})...)
 	}
 	locked := r.IntN(100) < 60
 	if locked {
-		w.lock(ordinal, some(r, change[corev1.Pod]{10, podTerminating}, change[corev1.Pod]{2, func(p *corev1.Pod) { p.UID = "anew" }}, change[corev1.Pod]{2, func(p *corev1.Pod) { p.OwnerReferences = nil }},
-			change[corev1.Pod]{20, attempted(failedAttempt(1+r.Int32N(3), time.Minute))}, change[corev1.Pod]{5, attempted(Attempt{Number: 1 + r.Int32N(3), Asked: noon})}, change[corev1.Pod]{10, ungatedJob}, change[corev1.Pod]{45, deletionNoted})...)
+		w.lock(ordinal,
+			some(r, change[corev1.Pod]{10, podTerminating},
+				change[corev1.Pod]{2, func(p *corev1.Pod) { p.UID = "new" }},
+				change[corev1.Pod]{2, func(p *corev1.Pod) { p.OwnerReferences = nil }},
+				change[corev1.Pod]{20, attempted(failedAttempt(1+r.Int32N(3), time.Minute))},
+				change[corev1.Pod]{5, attempted(Attempt{Number: 1 + r.Int32N(3), Asked: noon})},
+				change[corev1.Pod]{10, ungatedJob}, change[corev1.Pod]{45, deletionNoted})...)
 	} else if r.IntN(100) < 10 {
 		w.pod(fmt.Sprintf("web-%d", ordinal), "")
 	}
@@ -205,7 +222,8 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 		w.drainPod(ordinal, gated)
 		w.note(ordinal, Attempt{Number: 1, Asked: noon})
 		if r.IntN(2) == 0 {
-			w.annotate(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: lockUID(ordinal)}}, drainv1alpha1.JobAnnotation, string(w.Jobs[len(w.Jobs)-1].UID))
+			w.annotate(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: lockUID(ordinal)}},
+				drainv1alpha1.JobAnnotation, string(w.Jobs[len(w.Jobs)-1].UID))
 		}
 		return
 	}
@@ -220,10 +238,17 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 			// An older attempt has failed, as a rule.
 			end = [][]func(*batchv1.Job){{failed}, {complete}, nil, nil}[r.IntN(4)]
 		}
-		w.job(ordinal, attempt+1, append(end, some(r, change[batchv1.Job]{3, jobTerminating}, change[batchv1.Job]{10, otherTemplate}, change[batchv1.Job]{3, forged}, change[batchv1.Job]{3, ownerless}, change[batchv1.Job]{20, underExitCode}, change[batchv1.Job]{3, named(fmt.Sprintf("another-lock-%d", ordinal))})...)...)
+		w.job(ordinal, attempt+1,
+			append(end,
+				some(r, change[batchv1.Job]{3, jobTerminating}, change[batchv1.Job]{10, otherTemplate},
+					change[batchv1.Job]{3, forged}, change[batchv1.Job]{3, ownerless},
+					change[batchv1.Job]{20, underExitCode},
+					change[batchv1.Job]{3, named(fmt.Sprintf("another-lock-%d", ordinal))})...)...)
 		for range r.IntN(3) {
 			w.drainPod(ordinal, [][]func(*corev1.Pod){
-				{gated}, {gated}, {gated, podTerminating}, {running}, {running, podTerminating}, {unschedulable}, {waiting("ErrImagePull")}, {ended(0, "fine")}, {ended(0, "fine")}, {ended(0, "fine"), podTerminating}, {ended(1, "disk")},
+				{gated}, {gated}, {gated, podTerminating}, {running}, {running, podTerminating}, {unschedulable},
+				{waiting("ErrImagePull")}, {ended(0, "fine")},
+				{ended(0, "fine")}, {ended(0, "fine"), podTerminating}, {ended(1, "disk")},
 				{ended(0, "fine"), noReceipt}, {ended(0, "fine"), disrupted}, {ended(0, "fine"), unmounted}, {gated, unmounted},
 			}[r.IntN(15)]...)
 		}
@@ -307,41 +332,52 @@ func (c *checker) drain(d *Drain) {
 	switch step := d.Next.(type) {
 	case TakeLock:
 		c.quiet(d)
-		c.require(d.Lock == nil && len(c.podsNamed(d.Ordinal)) == 0 && step.Ordinal == d.Ordinal, d, "the name of the lock is free")
-		c.require(slices.Contains(c.world.Policy.Finalizers, drainv1alpha1.PolicyFinalizer), d, "the policy stays while it has a lock")
+		c.require(d.Lock == nil && len(c.podsNamed(d.Ordinal)) == 0 && step.Ordinal == d.Ordinal,
+			d, "the name of the lock is free")
+		c.require(slices.Contains(c.world.Policy.Finalizers, drainv1alpha1.PolicyFinalizer),
+			d, "the policy stays while it has a lock")
 		c.require(c.outOfRange(d.Ordinal), d, "the ordinal is out of range")
 		set := c.world.StatefulSet
-		c.require(set == nil || set.Status.ObservedGeneration >= set.Generation, d, "the StatefulSet controller has seen the scale-down")
-		c.armed(d)
+		c.require(set == nil || set.Status.ObservedGeneration >= set.Generation,
+			d, "the StatefulSet controller has seen the scale-down")
+		c.accepted(d)
 	case StartJob:
 		c.quiet(d)
 		c.lockStands(d)
 		c.require(c.outOfRange(d.Ordinal), d, "the ordinal is out of range")
-		c.armed(d)
+		c.accepted(d)
 		c.require(len(d.Claims) == len(c.plan.Observed.ClaimTemplates), d, "all claims are there")
 		for i := range d.Claims {
-			c.require(d.Claims[i].DeletionTimestamp == nil && d.Claims[i].Status.Phase != corev1.ClaimLost, d, "no claim is going or lost")
+			c.require(d.Claims[i].DeletionTimestamp == nil && d.Claims[i].Status.Phase != corev1.ClaimLost,
+				d, "no claim is going or lost")
 		}
-		c.require(step.Job == c.jobName(d, step.Attempt) && step.Attempt > 0 && step.LockUID == d.Lock.UID, d, "the Job's name is that of its lock, claims and attempt")
-		c.require(!slices.ContainsFunc(c.world.Jobs, func(j batchv1.Job) bool { return j.Name == step.Job && owned(&j) }), d, "no Job of the policy has this name")
+		c.require(step.Job == c.jobName(d, step.Attempt) && step.Attempt > 0 && step.LockUID == d.Lock.UID,
+			d, "the Job's name is that of its lock, claims and attempt")
+		c.require(!slices.ContainsFunc(c.world.Jobs,
+			func(j batchv1.Job) bool { return j.Name == step.Job && owned(&j) }), d, "no Job of the policy has this name")
 	case NoteJob:
 		c.lockStands(d)
 		job := c.job(step.Job)
-		c.require(job != nil && !over(job) && job.Name == c.jobName(d, attemptOf(job)), d, "the Job is that of the lock and claims")
+		c.require(job != nil && !over(job) && job.Name == c.jobName(d, attemptOf(job)),
+			d, "the Job is that of the lock and claims")
 	case UngatePod:
 		c.lockStands(d)
 		c.require(c.world.Policy.DeletionTimestamp == nil, d, "the policy stays")
 		job := c.job(metav1.GetControllerOf(step.Pod).UID)
-		c.require(job != nil && !over(job) && job.DeletionTimestamp == nil && job.Name == c.jobName(d, attemptOf(job)), d, "the Job is that of the lock and claims")
-		c.require(job != nil && d.Lock.Annotations[drainv1alpha1.JobAnnotation] == string(job.UID), d, "the lock names the Job")
+		c.require(job != nil && !over(job) && job.DeletionTimestamp == nil && job.Name == c.jobName(d, attemptOf(job)),
+			d, "the Job is that of the lock and claims")
+		c.require(job != nil && d.Lock.Annotations[drainv1alpha1.JobAnnotation] == string(job.UID),
+			d, "the lock names the Job")
 		c.require(len(step.Pod.Spec.SchedulingGates) == 1 && step.Pod.DeletionTimestamp == nil, d, "the pod is gated")
 		for _, other := range c.drainPods(d.Ordinal) {
-			c.require(other.UID == step.Pod.UID || hasEnded(&other) || len(other.Spec.SchedulingGates) > 0, d, "no other drain pod of the ordinal runs")
+			c.require(other.UID == step.Pod.UID || hasEnded(&other) || len(other.Spec.SchedulingGates) > 0,
+				d, "no other drain pod of the ordinal runs")
 		}
 	case NoteAttempt:
 		c.lockHeld(d)
 		c.require(step.Attempt.Number > 0, d, "the lock is to remember an attempt")
-		c.require(step.Attempt.Failed == nil || step.Attempt.Reason != "" && step.Attempt.Why != "", d, "the lock is to remember why an attempt failed")
+		c.require(step.Attempt.Failed == nil || step.Attempt.Reason != "" && step.Attempt.Why != "",
+			d, "the lock is to remember why an attempt failed")
 	case NoteDeletion:
 		c.lockStands(d)
 		for i := range step.Claims {
@@ -350,19 +386,24 @@ func (c *checker) drain(d *Drain) {
 	case DeleteClaim:
 		c.quiet(d)
 		c.lockStands(d)
-		c.require(c.world.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete && c.world.Policy.DeletionTimestamp == nil, d, "the policy asks for it")
-		c.require(!slices.ContainsFunc(c.world.Jobs, func(j batchv1.Job) bool { return ordinalIs(j.Labels, d.Ordinal) && owned(&j) }), d, "no Job is left")
+		c.require(c.world.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete &&
+			c.world.Policy.DeletionTimestamp == nil, d, "the policy asks for it")
+		c.require(!slices.ContainsFunc(c.world.Jobs,
+			func(j batchv1.Job) bool { return ordinalIs(j.Labels, d.Ordinal) && owned(&j) }), d, "no Job is left")
 		c.require(c.drained(d, &step.Claim), d, "the mark holds")
-		c.require(strings.Contains(d.Lock.Annotations[drainv1alpha1.DeletingAnnotation], step.Claim.ResourceVersion), d, "the lock names the version that is deleted")
+		c.require(strings.Contains(d.Lock.Annotations[drainv1alpha1.DeletingAnnotation], step.Claim.ResourceVersion),
+			d, "the lock names the version that is deleted")
 		for i := range d.Claims {
-			c.require(c.drained(d, &d.Claims[i]) || d.Claims[i].UID == "anew", d, "no claim of the ordinal that may hold data awaits its drain")
+			c.require(c.drained(d, &d.Claims[i]) || d.Claims[i].UID == "new",
+				d, "no claim of the ordinal that may hold data awaits its drain")
 			c.require(d.Claims[i].Annotations[drainv1alpha1.SkipAnnotation] == "", d, "no claim is skipped")
 		}
 	case WriteMark:
 		c.mark(d, step)
 	case DeletePod:
 		owner := metav1.GetControllerOf(step.Pod)
-		c.require(owner == nil || d.Job == nil || owner.UID != d.Job.UID || over(d.Job), d, "the drain pod is of no Job that is under way")
+		c.require(owner == nil || d.Job == nil || owner.UID != d.Job.UID || over(d.Job),
+			d, "the drain pod is of no Job that is under way")
 	case DeleteLock:
 		c.require(step.Lock.DeletionTimestamp == nil, d, "the lock isn't being deleted yet")
 		c.released(d)
@@ -371,7 +412,8 @@ func (c *checker) drain(d *Drain) {
 		c.released(d)
 	case DeleteJob:
 		job := c.job(step.Job.UID)
-		c.require(job != nil && ordinalIs(job.Labels, d.Ordinal) && job.DeletionTimestamp == nil, d, "the Job is the ordinal's, and isn't going yet")
+		c.require(job != nil && ordinalIs(job.Labels, d.Ordinal) && job.DeletionTimestamp == nil,
+			d, "the Job is the ordinal's, and isn't going yet")
 		if job != nil && over(job) && d.Reason == drainv1alpha1.ReasonDeletingClaims {
 			c.lockStands(d)
 		}
@@ -393,7 +435,8 @@ func (c *checker) released(d *Drain) {
 	c.require(d.Lock != nil, d, "there is a lock")
 	for i := range d.Claims {
 		mark := claims.ParseMark(&d.Claims[i])
-		c.require(mark == nil || mark.ReleasedUID == d.Lock.UID || d.Claims[i].DeletionTimestamp != nil, d, "every kept claim was written to under the lock")
+		c.require(mark == nil || mark.ReleasedUID == d.Lock.UID || d.Claims[i].DeletionTimestamp != nil,
+			d, "every kept claim was written to under the lock")
 	}
 }
 
@@ -412,7 +455,8 @@ func (c *checker) mark(d *Drain, m WriteMark) {
 		void := m.Mark.HoldsAbsent("")
 		c.require(!void && !m.Mark.HoldsUnder(lock) && !m.Mark.HoldsAt(setUID, 4), d, "a void mark never holds")
 	case ReleaseMark:
-		c.require(d.Lock != nil && m.Mark.ReleasedUID == d.Lock.UID && !m.Mark.HoldsUnder(d.Lock.UID), d, "the mark says under which lock the claim was kept")
+		c.require(d.Lock != nil && m.Mark.ReleasedUID == d.Lock.UID && !m.Mark.HoldsUnder(d.Lock.UID),
+			d, "the mark says under which lock the claim was kept")
 	}
 }
 
@@ -421,7 +465,8 @@ func (c *checker) quiet(d *Drain) {
 	c.Helper()
 	for i := range c.world.Jobs {
 		job := &c.world.Jobs[i]
-		c.require(!ordinalIs(job.Labels, d.Ordinal) || !owned(job) || over(job) && job.DeletionTimestamp == nil, d, "no Job of the ordinal runs or goes")
+		c.require(!ordinalIs(job.Labels, d.Ordinal) || !owned(job) || over(job) && job.DeletionTimestamp == nil,
+			d, "no Job of the ordinal runs or goes")
 	}
 	for _, pod := range c.drainPods(d.Ordinal) {
 		c.require(hasEnded(&pod), d, "no drain pod of the ordinal is alive")
@@ -445,15 +490,18 @@ func (c *checker) lockHeld(d *Drain) {
 
 func (c *checker) lockStands(d *Drain) {
 	c.Helper()
-	c.require(d.Lock != nil && d.Lock.DeletionTimestamp == nil && IsLock(d.Lock, policyUID) && d.Lock.Name == c.podName(d.Ordinal), d, "the lock stands")
+	c.require(d.Lock != nil && d.Lock.DeletionTimestamp == nil &&
+		IsLock(d.Lock, policyUID) && d.Lock.Name == c.podName(d.Ordinal), d, "the lock stands")
 }
 
-func (c *checker) armed(d *Drain) {
+func (c *checker) accepted(d *Drain) {
 	c.Helper()
 	w := c.world
 	set := w.StatefulSet
-	c.require(set != nil && set.DeletionTimestamp == nil || set == nil && w.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain, d, "somebody asked for it")
-	c.require(w.Policy.DeletionTimestamp == nil && w.Rival == "" && w.Preflight.Refusal == "" && w.Preflight.Unanswered == "" && !w.changedSince && w.Unreadable == "", d, "the policy is armed")
+	c.require(set != nil && set.DeletionTimestamp == nil ||
+		set == nil && w.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain, d, "the policy asks for the drain")
+	c.require(w.Policy.DeletionTimestamp == nil && w.Rival == "" && w.Preflight.Refusal == "" &&
+		w.Preflight.Unanswered == "" && !w.changedSince && w.Unreadable == "", d, "the policy is accepted")
 	c.require(!ptr.Deref(w.Policy.Spec.Suspend, false), d, "the policy isn't suspended")
 	for i := range d.Claims {
 		c.require(d.Claims[i].Annotations[drainv1alpha1.SkipAnnotation] == "", d, "no claim is skipped")
@@ -464,12 +512,16 @@ func (c *checker) armed(d *Drain) {
 // or that it carries a mark that holds on to this generation.
 func (c *checker) marks(d *Drain, m WriteMark) {
 	c.Helper()
-	c.require(m.Mark.ClaimUID == m.Claim.UID && slices.ContainsFunc(d.Claims, func(claim corev1.PersistentVolumeClaim) bool { return claim.UID == m.Claim.UID }), d, "the mark names its claim")
+	c.require(m.Mark.ClaimUID == m.Claim.UID &&
+		slices.ContainsFunc(d.Claims,
+			func(claim corev1.PersistentVolumeClaim) bool { return claim.UID == m.Claim.UID }), d, "the mark names its claim")
 	if m.Mark.Generation != 0 {
 		set := c.world.StatefulSet
-		c.require(set != nil && set.DeletionTimestamp == nil && m.Mark.StatefulSetUID == set.UID && m.Mark.Generation == set.Generation && c.outOfRange(d.Ordinal), d, "the generation is that of a StatefulSet that doesn't want the ordinal")
+		c.require(set != nil && set.DeletionTimestamp == nil && m.Mark.StatefulSetUID == set.UID &&
+			m.Mark.Generation == set.Generation && c.outOfRange(d.Ordinal),
+			d, "the generation is that of a StatefulSet that doesn't want the ordinal")
 	}
-	c.require(m.Mark.Absent == (c.world.StatefulSet == nil), d, "the mark says whether there is a StatefulSet")
+	c.require(m.Mark.Absent == (c.world.StatefulSet == nil), d, "the mark records whether there is a StatefulSet")
 	if d.Lock == nil {
 		c.require(c.drained(d, &m.Claim) && m.Mark.Generation != 0, d, "a mark without lock carries on one that holds")
 		return
@@ -481,15 +533,18 @@ func (c *checker) marks(d *Drain, m WriteMark) {
 		}) &&
 			j.Name == c.jobName(d, attemptOf(&j)) && j.Name == m.Mark.Job
 	}), d, "a Job of this lock that mounted these claims is complete")
-	c.require(slices.ContainsFunc(c.world.Pods, func(pod corev1.Pod) bool { return c.proves(&pod, d, m.Mark.Job) }), d, "a pod of that Job ended well by itself, left its receipt and mounted every claim")
+	c.require(slices.ContainsFunc(c.world.Pods, func(pod corev1.Pod) bool { return c.proves(&pod, d, m.Mark.Job) }),
+		d, "a pod of that Job ended well by itself, left its receipt and mounted every claim")
 	for i := range m.Claim.Status.Conditions {
-		c.require(m.Claim.Status.Conditions[i].Status == corev1.ConditionTrue && m.Mark.UnusedSince.Equal(&m.Claim.Status.Conditions[i].LastTransitionTime), d, "the claim is unused")
+		c.require(m.Claim.Status.Conditions[i].Status == corev1.ConditionTrue &&
+			m.Mark.UnusedSince.Equal(&m.Claim.Status.Conditions[i].LastTransitionTime), d, "the claim is unused")
 	}
 }
 
-// proves reports whether a pod is evidence for marks of a Job, read anew.
+// proves reports whether a pod is evidence for marks of a Job, by the snapshot alone.
 func (c *checker) proves(pod *corev1.Pod, d *Drain, job string) bool {
-	if pod.Status.Phase != corev1.PodSucceeded || pod.DeletionTimestamp != nil || len(pod.OwnerReferences) != 1 || pod.OwnerReferences[0].Name != job {
+	if pod.Status.Phase != corev1.PodSucceeded || pod.DeletionTimestamp != nil ||
+		len(pod.OwnerReferences) != 1 || pod.OwnerReferences[0].Name != job {
 		return false
 	}
 	for i := range pod.Status.Conditions {
@@ -500,7 +555,8 @@ func (c *checker) proves(pod *corev1.Pod, d *Drain, job string) bool {
 	for i := range d.Claims {
 		if !slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
 			return v.PersistentVolumeClaim.ClaimName == d.Claims[i].Name &&
-				slices.ContainsFunc(pod.Spec.Containers[0].VolumeMounts, func(mount corev1.VolumeMount) bool { return mount.Name == v.Name })
+				slices.ContainsFunc(pod.Spec.Containers[0].VolumeMounts,
+					func(mount corev1.VolumeMount) bool { return mount.Name == v.Name })
 		}) {
 			return false
 		}
@@ -517,10 +573,11 @@ func owned(job *batchv1.Job) bool {
 	return len(job.OwnerReferences) == 1 && job.OwnerReferences[0].UID == policyUID
 }
 
-// drained says whether a claim's mark holds, read anew.
+// drained reports whether a claim's mark holds, by the snapshot alone.
 func (c *checker) drained(d *Drain, claim *corev1.PersistentVolumeClaim) bool {
 	var mark claims.Mark
-	if json.Unmarshal([]byte(claim.Annotations[drainv1alpha1.DrainedAnnotation]), &mark) != nil || mark.ClaimUID != claim.UID {
+	if json.Unmarshal([]byte(claim.Annotations[drainv1alpha1.DrainedAnnotation]), &mark) != nil ||
+		mark.ClaimUID != claim.UID {
 		return false
 	}
 	var unused *metav1.Time
@@ -550,16 +607,19 @@ func (c *checker) status(s drainv1alpha1.DrainPolicyStatus) {
 	var types []string
 	for _, condition := range s.Conditions {
 		types = append(types, condition.Type)
-		if condition.Reason == "" || condition.Message == "" || condition.Status == "" || condition.ObservedGeneration != c.world.Policy.Generation || condition.LastTransitionTime.IsZero() {
+		if condition.Reason == "" || condition.Message == "" || condition.Status == "" ||
+			condition.ObservedGeneration != c.world.Policy.Generation || condition.LastTransitionTime.IsZero() {
 			c.fail("condition %+v lacks something", condition)
 		}
 	}
-	if !slices.Equal(types, []string{drainv1alpha1.ConditionReady, drainv1alpha1.ConditionDrained, drainv1alpha1.ConditionStalled}) {
+	if !slices.Equal(types,
+		[]string{drainv1alpha1.ConditionReady, drainv1alpha1.ConditionDrained, drainv1alpha1.ConditionStalled}) {
 		c.fail("the conditions are %v", types)
 	}
 	seen := sets.New[int32]()
 	for _, entry := range s.Drains {
-		if entry.Reason == "" || len(entry.Reason) > 64 || entry.State == "" || utf8.RuneCountInString(entry.Message) > 1024 || len(entry.Claims) > 100 || len(entry.JobName) > 253 {
+		if entry.Reason == "" || len(entry.Reason) > 64 || entry.State == "" ||
+			utf8.RuneCountInString(entry.Message) > 1024 || len(entry.Claims) > 100 || len(entry.JobName) > 253 {
 			c.fail("the entry of ordinal %d is outside the schema: %+v", *entry.Ordinal, entry)
 		}
 		if seen.Has(*entry.Ordinal) {
@@ -567,7 +627,8 @@ func (c *checker) status(s drainv1alpha1.DrainPolicyStatus) {
 		}
 		seen.Insert(*entry.Ordinal)
 	}
-	if len(s.Drains) > 100 || s.Undrained == nil || s.Draining == nil || s.Kept == nil || s.Failed == nil || s.OrphanedCapacity == nil {
+	if len(s.Drains) > 100 || s.Undrained == nil ||
+		s.Draining == nil || s.Kept == nil || s.Failed == nil || s.OrphanedCapacity == nil {
 		c.fail("the status is outside the schema: %+v", s)
 	}
 	if s.ObservedGeneration != c.world.Policy.Generation {

@@ -329,7 +329,7 @@ func shrunk(before, after *drainv1alpha1.ObservedStatefulSet) bool {
 	return *before.Replicas > 0 && (*after.StartOrdinal > *before.StartOrdinal || end(after) < end(before))
 }
 
-// drainsDeleted says whether the StatefulSet is gone and its ordinals are to be drained.
+// drainsDeleted reports whether the StatefulSet is gone and its ordinals are to be drained.
 func (p *planner) drainsDeleted() bool {
 	return p.Target.Gone() && p.Policy.Spec.WhenDeleted == drainv1alpha1.WhenDeletedDrain
 }

@@ -35,7 +35,7 @@ import (
 	"github.com/statefulset-dev/drain-operator/internal/claims"
 )
 
-func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
+func TestReadyTellsWhetherAScaleDownWouldBeDrained(t *testing.T) {
 	keepsClaims := func(policy appsv1.PersistentVolumeClaimRetentionPolicyType) func(*world) {
 		return func(w *world) {
 			w.StatefulSet.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{
@@ -45,7 +45,8 @@ func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
 	}
 	ownsClaims := func(w *world) {
 		w.StatefulSet.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{
-			WhenScaled: appsv1.RetainPersistentVolumeClaimRetentionPolicyType, WhenDeleted: appsv1.DeletePersistentVolumeClaimRetentionPolicyType,
+			WhenScaled:  appsv1.RetainPersistentVolumeClaimRetentionPolicyType,
+			WhenDeleted: appsv1.DeletePersistentVolumeClaimRetentionPolicyType,
 		}
 	}
 	refused := func(w *world) { w.Preflight.Refusal = "pods \"web\" is forbidden" }
@@ -60,7 +61,12 @@ func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
 	}
 	mounts := func(claim string) func(*world) {
 		return func(w *world) {
-			w.Policy.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "x", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim}}}}
+			w.Policy.Spec.Template.Spec.Volumes = []corev1.Volume{{
+				Name: "x",
+				VolumeSource: corev1.VolumeSource{
+					PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
+				},
+			}}
 		}
 	}
 	tests := map[string]struct {
@@ -69,59 +75,193 @@ func TestReadySaysWhetherAScaleDownWouldBeDrained(t *testing.T) {
 		wantReason  string
 		wantSays    string
 		wantStalled bool
-		// wantRetryAfter is when to try again what nobody watches.
+		// wantRetryAfter is when to look again; 0 if an event will come.
 		wantRetryAfter time.Duration
 	}{
-		"accepted":                              {wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted, wantSays: "will be drained"},
-		"accepted, and asked to drain nothing":  {given: retain, wantStatus: "True", wantReason: drainv1alpha1.ReasonRetainsClaims, wantSays: "whenScaled"},
-		"the set keeps its claims":              {given: keepsClaims(appsv1.RetainPersistentVolumeClaimRetentionPolicyType), wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted},
-		"the policy is being deleted":           {given: all(deleted, rival), wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyDeleted},
-		"an older policy":                       {given: all(rival, refused), wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyConflict, wantSays: `"older"`, wantStalled: true},
-		"no StatefulSet":                        {given: func(w *world) { w.StatefulSet = nil }, wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound, wantSays: `"web" does not exist in namespace "shop"`},
-		"the StatefulSet is being deleted":      {given: setDeleted, wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound, wantSays: "being deleted"},
-		"no claim templates":                    {given: func(w *world) { w.templates() }, wantStatus: "False", wantReason: drainv1alpha1.ReasonNoClaimTemplates, wantStalled: true},
-		"the set deletes its claims":            {given: keepsClaims(appsv1.DeletePersistentVolumeClaimRetentionPolicyType), wantStatus: "False", wantReason: drainv1alpha1.ReasonClaimsDeletedOnScaleDown, wantSays: "persistentVolumeClaimRetentionPolicy", wantStalled: true},
-		"it takes its claims with it":           {given: all(ownsClaims, whenDeleted), wantStatus: "False", wantReason: drainv1alpha1.ReasonClaimsDeletedWithStatefulSet, wantSays: "persistentVolumeClaimRetentionPolicy.whenDeleted", wantStalled: true},
-		"it takes its claims with it, as asked": {given: ownsClaims, wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted},
-		"asked to drain a set that is deleted":  {given: whenDeleted, wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted},
-		"it goes, and its claims are kept": {given: all(func(w *world) {
+		"a policy is accepted": {wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted, wantSays: "will be drained"},
+		"a policy with whenScaled: Retain is accepted": {
+			given:      retain,
+			wantStatus: "True", wantReason: drainv1alpha1.ReasonRetainsClaims, wantSays: "whenScaled",
+		},
+		"a StatefulSet that retains claims on scale-down is accepted": {
+			given:      keepsClaims(appsv1.RetainPersistentVolumeClaimRetentionPolicyType),
+			wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted,
+		},
+		"a policy that is being deleted is not ready": {
+			given:      all(deleted, rival),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyDeleted,
+		},
+		"a policy beside an older one stalls": {
+			given:      all(rival, refused),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyConflict, wantSays: `"older"`,
+			wantStalled: true,
+		},
+		"a policy without a StatefulSet is not ready": {
+			given:      func(w *world) { w.StatefulSet = nil },
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound,
+			wantSays: `"web" does not exist in namespace "shop"`,
+		},
+		"a policy of a StatefulSet that is being deleted is not ready": {
+			given:      setDeleted,
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound, wantSays: "being deleted",
+		},
+		"a StatefulSet without claim templates stalls": {
+			given:      func(w *world) { w.templates() },
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonNoClaimTemplates, wantStalled: true,
+		},
+		"a StatefulSet that deletes claims on scale-down stalls": {
+			given:      keepsClaims(appsv1.DeletePersistentVolumeClaimRetentionPolicyType),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonClaimsDeletedOnScaleDown,
+			wantSays: "persistentVolumeClaimRetentionPolicy", wantStalled: true,
+		},
+		"a StatefulSet that deletes its claims with itself stalls with whenDeleted: Drain": {
+			given:      all(ownsClaims, whenDeleted),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonClaimsDeletedWithStatefulSet,
+			wantSays: "persistentVolumeClaimRetentionPolicy.whenDeleted", wantStalled: true,
+		},
+		"a StatefulSet that deletes its claims with itself is accepted with whenDeleted: Retain": {
+			given:      ownsClaims,
+			wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted,
+		},
+		"a policy with whenDeleted: Drain is accepted": {
+			given:      whenDeleted,
+			wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted,
+		},
+		"a StatefulSet that retains all claims is accepted with whenDeleted: Drain": {given: all(func(w *world) {
 			keepsClaims(appsv1.RetainPersistentVolumeClaimRetentionPolicyType)(w)
-			w.StatefulSet.Spec.PersistentVolumeClaimRetentionPolicy.WhenDeleted = appsv1.RetainPersistentVolumeClaimRetentionPolicyType
+			retention := w.StatefulSet.Spec.PersistentVolumeClaimRetentionPolicy
+			retention.WhenDeleted = appsv1.RetainPersistentVolumeClaimRetentionPolicyType
 		}, whenDeleted), wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted},
-		"no StatefulSet, but claims like its own": {given: func(w *world) { w.claim("data", 0); w.claim("logs", 0); w.StatefulSet = nil }, wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound, wantSays: "2 claims named like its own are there"},
-		"pods without a grace period":             {given: noGrace, wantStatus: "False", wantReason: drainv1alpha1.ReasonGracePeriodZero, wantSays: "terminationGracePeriodSeconds: 0", wantStalled: true},
-		"a hundred claim templates":               {given: func(w *world) { w.templates(names(100)...) }, wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted},
-		"too many claim templates":                {given: func(w *world) { w.templates(names(101)...) }, wantStatus: "False", wantReason: drainv1alpha1.ReasonTooManyClaimTemplates, wantSays: "has 101 volumeClaimTemplates; a policy can drain at most 100", wantStalled: true},
-		"exit codes are believed":                 {given: exitCode, wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted, wantSays: "counts as a success if it exits with 0"},
-		"exit codes delete claims":                {given: all(exitCode, deleteClaims), wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted, wantSays: "its claims are deleted with what it left on them"},
-		"a template that was too large to keep": {given: func(w *world) {
+		"a policy without a StatefulSet counts the claims named like its own": {
+			given:      func(w *world) { w.claim("data", 0); w.claim("logs", 0); w.StatefulSet = nil },
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound,
+			wantSays: "2 claims named like its own are there",
+		},
+		"a StatefulSet whose pods have no grace period stalls": {
+			given:      noGrace,
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonGracePeriodZero,
+			wantSays: "terminationGracePeriodSeconds: 0", wantStalled: true,
+		},
+		"a StatefulSet with 100 claim templates is accepted": {
+			given:      func(w *world) { w.templates(names(100)...) },
+			wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted,
+		},
+		"a StatefulSet with 101 claim templates stalls": {
+			given:      func(w *world) { w.templates(names(101)...) },
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonTooManyClaimTemplates,
+			wantSays: "has 101 volumeClaimTemplates; a policy can drain at most 100", wantStalled: true,
+		},
+		"a policy with proof: ExitCode warns": {
+			given:      exitCode,
+			wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted,
+			wantSays: "counts as a success if it exits with 0",
+		},
+		"a policy with proof: ExitCode that deletes claims warns of it": {
+			given:      all(exitCode, deleteClaims),
+			wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted,
+			wantSays: "its claims are deleted with what it left on them",
+		},
+		"a template that was too large to keep stalls": {given: func(w *world) {
 			w.Policy.Spec.Template = corev1.PodTemplateSpec{}
-			metav1.SetMetaDataAnnotation(&w.Policy.ObjectMeta, drainv1alpha1.TemplateTooLargeAnnotation, "the template is larger than most")
-		}, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "spec.template is refused: the template is larger than most; move", wantStalled: true},
-		"no containers":                            {given: func(w *world) { w.Policy.Spec.Template.Spec.Containers = nil }, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "containers is empty", wantStalled: true},
-		"a volume hides a claim":                   {given: hides, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "volumes[1]", wantStalled: true},
-		"a volume that mounts an ordinal's claim":  {given: mounts("data-web-0"), wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: `volumes[0] mounts claim "data-web-0"`, wantStalled: true},
-		"a volume that mounts another claim":       {given: mounts("backup"), wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted},
-		"a volume that mounts another set's":       {given: mounts("data-api-0"), wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted},
-		"the API server refuses the template":      {given: all(refused, suspended), wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "is forbidden", wantStalled: true, wantRetryAfter: 30 * time.Second},
-		"the API server could not be asked":        {given: func(w *world) { w.Preflight.Unanswered = "timeout" }, wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPreflightFailed, wantSays: "timeout", wantRetryAfter: 30 * time.Second},
-		"the preflight was about something else":   {given: all(changedSince, suspended), wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPreflightFailed, wantSays: "has not been asked yet"},
-		"claims that may be another set's":         {given: all(ambiguous, suspended), wantStatus: "False", wantReason: drainv1alpha1.ReasonAmbiguousClaims, wantSays: `"data-x-web-0" belongs to (2 such claims)`, wantStalled: true},
-		"suspended":                                {given: suspended, wantStatus: "False", wantReason: drainv1alpha1.ReasonSuspended},
-		"suspend: false":                           {given: func(w *world) { w.Policy.Spec.Suspend = ptr.To(false) }, wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted},
-		"the annotation can't be read":             {given: unreadable, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "The template can't be read: line 1", wantStalled: true},
-		"a volume of the annotation hides a claim": {given: all(fromAnnotation, hides), wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "spec.volumes[1] in annotation statefulsets.kubernetes.io/scaledown-pod-template is named", wantStalled: true},
-		"the API server refuses the annotation":    {given: all(fromAnnotation, refused), wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "annotation statefulsets.kubernetes.io/scaledown-pod-template is refused", wantStalled: true, wantRetryAfter: 30 * time.Second},
-		"annotations are ignored for a template":   {given: annotated, wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted, wantSays: `its annotations statefulsets.kubernetes.io/scaledown-pod-template and statefulsets.kubernetes.io/drainer-pod-template are ignored, because DrainPolicy "web" has a template of its own`},
-		"one annotation is ignored for the other":  {given: all(fromAnnotation, annotated), wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted, wantSays: "its annotation statefulsets.kubernetes.io/drainer-pod-template is ignored, because statefulsets.kubernetes.io/scaledown-pod-template counts"},
-		"an older policy to give way to":           {given: all(rival, func(w *world) { w.Managed = true }), wantStatus: "False", wantReason: drainv1alpha1.ReasonManagedPolicyYielding, wantSays: `gives way to DrainPolicy "older"`},
-		"an older policy of the same sort":         {given: all(rival, func(w *world) { w.Managed, w.RivalManaged = true, true }), wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyConflict, wantStalled: true},
-		"an older policy that gives way":           {given: all(rival, func(w *world) { w.RivalManaged = true }), wantStatus: "False", wantReason: drainv1alpha1.ReasonManagedPolicyYielding, wantSays: `"older"`},
+			metav1.SetMetaDataAnnotation(&w.Policy.ObjectMeta,
+				drainv1alpha1.TemplateTooLargeAnnotation, "the template is larger than most")
+		}, wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate,
+			wantSays: "spec.template is refused: the template is larger than most; move", wantStalled: true},
+		"a template without containers stalls": {
+			given:      func(w *world) { w.Policy.Spec.Template.Spec.Containers = nil },
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "containers is empty",
+			wantStalled: true,
+		},
+		"a template whose volume hides a claim stalls": {
+			given:      hides,
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "volumes[1]",
+			wantStalled: true,
+		},
+		"a template that mounts an ordinal's claim stalls": {
+			given:      mounts("data-web-0"),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate,
+			wantSays: `volumes[0] mounts claim "data-web-0"`, wantStalled: true,
+		},
+		"a template that mounts another claim is accepted": {
+			given:      mounts("backup"),
+			wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted,
+		},
+		"a template that mounts another StatefulSet's claim is accepted": {
+			given:      mounts("data-api-0"),
+			wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted,
+		},
+		"a template that the API server refuses stalls": {
+			given:      all(refused, suspended),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate, wantSays: "is forbidden",
+			wantStalled: true, wantRetryAfter: 30 * time.Second,
+		},
+		"a policy is Unknown when the API server gives no answer": {
+			given:      func(w *world) { w.Preflight.Unanswered = "timeout" },
+			wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPreflightFailed, wantSays: "timeout",
+			wantRetryAfter: 30 * time.Second,
+		},
+		"a policy is Unknown before a preflight of the present template": {
+			given:      all(changedSince, suspended),
+			wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPreflightFailed, wantSays: "has not been asked yet",
+		},
+		"claims that may be another StatefulSet's stall": {
+			given:      all(ambiguous, suspended),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonAmbiguousClaims,
+			wantSays: `"data-x-web-0" belongs to (2 such claims)`, wantStalled: true,
+		},
+		"a suspended policy is not ready": {given: suspended, wantStatus: "False", wantReason: drainv1alpha1.ReasonSuspended},
+		"a policy with suspend: false is accepted": {
+			given:      func(w *world) { w.Policy.Spec.Suspend = ptr.To(false) },
+			wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted,
+		},
+		"an annotation that can't be read stalls": {
+			given:      unreadable,
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate,
+			wantSays: "The template can't be read: line 1", wantStalled: true,
+		},
+		"an annotation whose volume hides a claim stalls": {
+			given:      all(fromAnnotation, hides),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate,
+			wantSays:    "spec.volumes[1] in annotation statefulsets.kubernetes.io/scaledown-pod-template is named",
+			wantStalled: true,
+		},
+		"an annotation that the API server refuses stalls": {
+			given:      all(fromAnnotation, refused),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonInvalidTemplate,
+			wantSays: "annotation statefulsets.kubernetes.io/scaledown-pod-template is refused", wantStalled: true,
+			wantRetryAfter: 30 * time.Second,
+		},
+		"a policy with a template names the annotations that it ignores": {
+			given:      annotated,
+			wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted,
+			wantSays: "its annotations statefulsets.kubernetes.io/scaledown-pod-template and statefulsets.kubernetes.io/" +
+				`drainer-pod-template are ignored, because DrainPolicy "web" has a template of its own`,
+		},
+		"a policy with an annotation names the other one that it ignores": {
+			given:      all(fromAnnotation, annotated),
+			wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted,
+			wantSays: "its annotation statefulsets.kubernetes.io/drainer-pod-template is ignored, " +
+				"because statefulsets.kubernetes.io/scaledown-pod-template counts",
+		},
+		"a managed policy yields to an older one": {
+			given:      all(rival, func(w *world) { w.Managed = true }),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonManagedPolicyYielding,
+			wantSays: `gives way to DrainPolicy "older"`,
+		},
+		"a managed policy beside an older managed one stalls": {
+			given:      all(rival, func(w *world) { w.Managed, w.RivalManaged = true, true }),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonPolicyConflict, wantStalled: true,
+		},
+		"an older managed policy yields": {
+			given:      all(rival, func(w *world) { w.RivalManaged = true }),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonManagedPolicyYielding, wantSays: `"older"`,
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			plan := Make(given(tc.given).snapshot(), now)
-			if plan.Ready.Status != tc.wantStatus || plan.Ready.Reason != tc.wantReason || !strings.Contains(plan.Ready.Message, tc.wantSays) || plan.Ready.Message == "" {
+			if plan.Ready.Status != tc.wantStatus || plan.Ready.Reason != tc.wantReason ||
+				!strings.Contains(plan.Ready.Message, tc.wantSays) || plan.Ready.Message == "" {
 				t.Errorf("Ready = %+v, want %s/%s with %q", plan.Ready, tc.wantStatus, tc.wantReason, tc.wantSays)
 			}
 			stalled := Condition{Status: "False", Reason: drainv1alpha1.ReasonProgressing, Message: plan.Stalled.Message}
@@ -162,9 +302,11 @@ func TestAStatefulSetWithTooManyClaimTemplatesFitsTheStatus(t *testing.T) {
 	})
 	status := new(Make(w.snapshot(), now)).Status(w.Policy, metav1.NewTime(now))
 	if len(status.StatefulSet.ClaimTemplates) != 0 {
-		t.Errorf("the status remembers %d claim templates, want none rather than some", len(status.StatefulSet.ClaimTemplates))
+		t.Errorf("the status remembers %d claim templates, want none rather than some",
+			len(status.StatefulSet.ClaimTemplates))
 	}
-	if len(status.Drains) != 1 || len(status.Drains[0].Claims) != 100 || status.Drains[0].Reason != drainv1alpha1.ReasonTooManyClaimTemplates {
+	if len(status.Drains) != 1 || len(status.Drains[0].Claims) != 100 ||
+		status.Drains[0].Reason != drainv1alpha1.ReasonTooManyClaimTemplates {
 		t.Errorf("the drains are %+v, want one that waits, with as many claims as the schema takes", status.Drains)
 	}
 }
@@ -189,10 +331,10 @@ func TestAClaimThatTheStatefulSetDidNotMakeIsLeftAlone(t *testing.T) {
 
 func TestStrandedClaimsAreNamedAndLeftAlone(t *testing.T) {
 	w := given(stranded, deleteClaims, func(w *world) {
-		w.claim("data", 2, labelled("web"))
-		w.claim("data", 0, labelled("another")) // Its pod may well use it.
-		w.claim("logs", 2)                      // Nothing but the name says that it was the StatefulSet's.
-		w.claim("old", 2, labelled("web"))
+		w.claim("data", 2, withLabel("web"))
+		w.claim("data", 0, withLabel("another")) // Its pod may well use it.
+		w.claim("logs", 2)                       // Nothing but the name says that it was the StatefulSet's.
+		w.claim("old", 2, withLabel("web"))
 	})
 	plan := Make(w.snapshot(), now)
 	var names []string
@@ -209,7 +351,8 @@ func TestStrandedClaimsAreNamedAndLeftAlone(t *testing.T) {
 		t.Errorf("the next step is %q, want none to wait for the stranded", StepName(plan.Drains[0].Next))
 	}
 	status := plan.Status(w.Policy, metav1.NewTime(now))
-	if len(status.StrandedClaims) != 3 || status.StrandedClaims[0] != (drainv1alpha1.ClaimReference{Name: "data-web-0", UID: "uid-of-data-web-0"}) {
+	if len(status.StrandedClaims) != 3 ||
+		status.StrandedClaims[0] != (drainv1alpha1.ClaimReference{Name: "data-web-0", UID: "uid-of-data-web-0"}) {
 		t.Errorf("status.strandedClaims = %v, want all three with their UIDs", status.StrandedClaims)
 	}
 	if *status.Undrained != 1 || status.OrphanedCapacity.String() != "1Gi" {
@@ -221,7 +364,7 @@ func TestStrandedClaimsAreBounded(t *testing.T) {
 	w := given(func(w *world) {
 		w.selector("web")
 		for n := range int32(150) {
-			w.claim("old", n, labelled("web"))
+			w.claim("old", n, withLabel("web"))
 		}
 	})
 	plan := Make(w.snapshot(), now)
@@ -256,16 +399,22 @@ func TestFinalizerStandsWhileALockDoes(t *testing.T) {
 		given func(*world)
 		want  bool
 	}{
-		"nothing to do":                  {want: false},
-		"an orphan that waits":           {given: all(orphan, suspended), want: false},
-		"a drained orphan":               {given: func(w *world) { w.claim("data", 2, markedAt(4)) }, want: false},
-		"a lock is about to be taken":    {given: orphan, want: true},
-		"a lock stands":                  {given: lockedOrphan, want: true},
-		"a lock without claims stands":   {given: func(w *world) { w.lock(2) }, want: true},
-		"a lock stands, policy deleted":  {given: all(lockedOrphan, deleted), want: true},
-		"a Job is being stopped":         {given: func(w *world) { w.job(2, 1) }, want: true},
-		"a finished Job is left":         {given: func(w *world) { w.job(2, 1, complete) }, want: false},
-		"nothing is left of the deleted": {given: all(orphan, deleted), want: false},
+		"no orphaned ordinal":            {want: false},
+		"an orphaned ordinal that waits": {given: all(orphan, suspended), want: false},
+		"a drained ordinal": {
+			given: func(w *world) { w.claim("data", 2, markedAt(4)) },
+			want:  false,
+		},
+		"an ordinal that gets its lock":                            {given: orphan, want: true},
+		"an ordinal with a lock":                                   {given: lockedOrphan, want: true},
+		"a lock without claims":                                    {given: func(w *world) { w.lock(2) }, want: true},
+		"an ordinal with a lock of a policy that is being deleted": {given: all(lockedOrphan, deleted), want: true},
+		"a Job without its lock":                                   {given: func(w *world) { w.job(2, 1) }, want: true},
+		"a finished Job": {
+			given: func(w *world) { w.job(2, 1, complete) },
+			want:  false,
+		},
+		"an orphaned ordinal of a policy that is being deleted": {given: all(orphan, deleted), want: false},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -302,16 +451,24 @@ func TestTheStatusRemembersTheLastScaleDown(t *testing.T) {
 		given func(*world)
 		want  metav1.Time
 	}{
-		"seen for the first time":        {func(w *world) { w.Policy.Status.StatefulSet = nil }, metav1.NewTime(now)},
-		"nothing changed":                {nil, before},
-		"scaled up":                      {func(w *world) { w.StatefulSet.Spec.Replicas = ptr.To[int32](5) }, before},
-		"scaled down":                    {func(w *world) { w.StatefulSet.Spec.Replicas = ptr.To[int32](1) }, metav1.NewTime(now)},
-		"the first ordinal rose":         {func(w *world) { w.StatefulSet.Spec.Ordinals = ordinals(1) }, metav1.NewTime(now)},
-		"a generation was missed":        {func(w *world) { w.StatefulSet.Generation = 9 }, metav1.NewTime(now)},
-		"another StatefulSet":            {func(w *world) { w.StatefulSet.UID = "another" }, metav1.NewTime(now)},
-		"the StatefulSet is gone":        {func(w *world) { w.StatefulSet = nil }, metav1.NewTime(now)},
-		"it was gone before that, too":   {func(w *world) { w.StatefulSet = nil; w.Policy.Status.StatefulSet.Replicas = ptr.To[int32](0) }, before},
-		"it had no ordinals before that": {func(w *world) { w.Policy.Status.StatefulSet.Replicas = ptr.To[int32](0) }, before},
+		"a StatefulSet seen for the first time": {func(w *world) { w.Policy.Status.StatefulSet = nil }, metav1.NewTime(now)},
+		"a StatefulSet that did not change":     {nil, before},
+		"a StatefulSet that was scaled up":      {func(w *world) { w.StatefulSet.Spec.Replicas = ptr.To[int32](5) }, before},
+		"a StatefulSet that was scaled down": {func(w *world) { w.StatefulSet.Spec.Replicas = ptr.To[int32](1) },
+			metav1.NewTime(now)},
+		"a StatefulSet whose first ordinal rose": {func(w *world) { w.StatefulSet.Spec.Ordinals = ordinals(1) },
+			metav1.NewTime(now)},
+		"a StatefulSet of which a generation was missed": {func(w *world) { w.StatefulSet.Generation = 9 },
+			metav1.NewTime(now)},
+		"another StatefulSet of the same name": {func(w *world) { w.StatefulSet.UID = "another" }, metav1.NewTime(now)},
+		"a StatefulSet that is gone":           {func(w *world) { w.StatefulSet = nil }, metav1.NewTime(now)},
+		"a StatefulSet that was gone before": {func(w *world) {
+			w.StatefulSet = nil
+			w.Policy.Status.StatefulSet.Replicas = ptr.To[int32](0)
+		}, before},
+		"a StatefulSet that had no ordinals before": {func(w *world) {
+			w.Policy.Status.StatefulSet.Replicas = ptr.To[int32](0)
+		}, before},
 	} {
 		w := given(func(w *world) {
 			w.observedBefore()
@@ -351,7 +508,8 @@ func TestClaimsOfAStatefulSetThatIsGoneAreRemembered(t *testing.T) {
 func TestObservedIsTheStatefulSetAsItIs(t *testing.T) {
 	w := given(func(w *world) { w.templates("data", "logs"); w.StatefulSet.Spec.Ordinals = ordinals(3) })
 	want := &drainv1alpha1.ObservedStatefulSet{
-		UID: "set", Generation: ptr.To[int64](4), StartOrdinal: ptr.To[int32](3), Replicas: ptr.To[int32](2), ClaimTemplates: []string{"data", "logs"},
+		UID: "set", Generation: ptr.To[int64](4), StartOrdinal: ptr.To[int32](3),
+		Replicas: ptr.To[int32](2), ClaimTemplates: []string{"data", "logs"},
 		PodDefaults: &drainv1alpha1.PodDefaults{}, LastScaleDownTime: ptr.To(metav1.NewTime(now)),
 	}
 	if diff := cmp.Diff(want, Make(w.snapshot(), now).Observed); diff != "" {
@@ -414,7 +572,8 @@ func TestEveryDocumentedReasonOfAConditionIsReached(t *testing.T) {
 	} {
 		reached[Make(given(build).snapshot(), now).Drained.Reason] = true
 	}
-	for _, want := range []string{drainv1alpha1.ReasonNoOrphans, drainv1alpha1.ReasonAllDrained, drainv1alpha1.ReasonRetained, drainv1alpha1.ReasonClaimsStranded, drainv1alpha1.ReasonStarting} {
+	for _, want := range []string{drainv1alpha1.ReasonNoOrphans, drainv1alpha1.ReasonAllDrained,
+		drainv1alpha1.ReasonRetained, drainv1alpha1.ReasonClaimsStranded, drainv1alpha1.ReasonStarting} {
 		if !reached[want] {
 			t.Errorf("Drained never has reason %s, only %v", want, slices.Sorted(maps.Keys(reached)))
 		}

@@ -39,7 +39,8 @@ import (
 var phases = []struct {
 	phase
 	name string
-}{{unlocked, "unlocked"}, {underway, "underway"}, {locked, "locked"}, {abandoned, "abandoned"}, {policy, "policy"}, {history, "history"}}
+}{{unlocked, "unlocked"}, {underway, "underway"}, {locked, "locked"},
+	{abandoned, "abandoned"}, {policy, "policy"}, {history, "history"}}
 
 // rulesIn returns the rules of a phase, in their order.
 func rulesIn(protocol Protocol, in phase) []rule {
@@ -54,8 +55,8 @@ func holdsAlways(r *rule) bool {
 // silent are the rules that give an ordinal no entry, although they are about one and release nothing.
 var silent = []string{"no-claims"}
 
-// TestTheProtocolIsTotal holds that some rule applies to everything, that each rule can be reached, and that each says what
-// it must.
+// TestTheProtocolIsTotal holds that some rule applies to everything, that each rule can be reached, and that each says
+// what it must.
 func TestTheProtocolIsTotal(t *testing.T) {
 	for _, problem := range problemsOf(Rules()) {
 		t.Error(problem)
@@ -73,19 +74,30 @@ func TestAProtocolThatIsNotTotalIsReported(t *testing.T) {
 		protocol Protocol
 		want     string
 	}{
-		"a phase without its last rule":                  {Rules().Without("start"), "phase locked does not end in a rule that always applies"},
-		"a rule after the one that always applies":       {append(Rules(), rule{id: "late", in: underway, given: "x", when: strayJob}), "phase underway does not end in a rule that always applies"},
-		"a rule that always applies amid its phase":      {change("cancel", func(r *rule) { r.when = always }), "no rule of phase underway after cancel can apply"},
-		"two rules of one name":                          {change("cancel", func(r *rule) { r.id = "ungate" }), "two rules are named ungate"},
-		"a name that is no word":                         {change("cancel", func(r *rule) { r.id = "Cancel it" }), `the name "Cancel it" is not of lower-case words`},
-		"a rule without words":                           {change("cancel", func(r *rule) { r.given = "" }), "rule cancel lacks its condition, in words or as code"},
-		"a rule without a phase":                         {change("cancel", func(r *rule) { r.in = 0 }), "rule cancel is in no phase"},
-		"a rule that is silent by accident":              {change("cancel", func(r *rule) { r.state = "" }), "rule cancel has no state"},
-		"a rule with two reasons":                        {change("cancel", func(r *rule) { r.tell = progress }), "rule cancel must have either reason and say, or tell"},
-		"a rule without a reason":                        {change("cancel", func(r *rule) { r.reason = "" }), "rule cancel must have either reason and say, or tell"},
-		"a release that has a step of its own":           {change("claims-gone", func(r *rule) { r.then = deleteJob }), "rule claims-gone releases, and has a step of its own"},
-		"a rule that upholds what doc.go does not name":  {change("mark", func(r *rule) { r.upholds = "9" }), `rule mark upholds "9", which is no invariant of doc.go`},
-		"a rule that takes a step and looks again later": {change("mark", func(r *rule) { r.again = soon }), "rule mark takes a step, and looks again later"},
+		"a phase without its last rule": {Rules().Without("start"),
+			"phase locked does not end in a rule that always applies"},
+		"a rule after the one that always applies": {append(Rules(),
+			rule{id: "late", in: underway, given: "x", when: strayJob}),
+			"phase underway does not end in a rule that always applies"},
+		"a rule that always applies before the end of its phase": {change("cancel", func(r *rule) { r.when = always }),
+			"no rule of phase underway after cancel can apply"},
+		"two rules of one name": {change("cancel", func(r *rule) { r.id = "ungate" }), "two rules are named ungate"},
+		"a name that is no word": {change("cancel", func(r *rule) { r.id = "Cancel it" }),
+			`the name "Cancel it" is not of lower-case words`},
+		"a rule without words": {change("cancel", func(r *rule) { r.given = "" }),
+			"rule cancel lacks its condition, in words or as code"},
+		"a rule without a phase": {change("cancel", func(r *rule) { r.in = 0 }), "rule cancel is in no phase"},
+		"a rule without a state": {change("cancel", func(r *rule) { r.state = "" }), "rule cancel has no state"},
+		"a rule with two reasons": {change("cancel", func(r *rule) { r.tell = progress }),
+			"rule cancel must have either reason and say, or tell"},
+		"a rule without a reason": {change("cancel", func(r *rule) { r.reason = "" }),
+			"rule cancel must have either reason and say, or tell"},
+		"a release that has a step of its own": {change("claims-gone", func(r *rule) { r.then = deleteJob }),
+			"rule claims-gone releases, and has a step of its own"},
+		"a rule that upholds what doc.go does not name": {change("mark", func(r *rule) { r.upholds = "9" }),
+			`rule mark upholds "9", which is no invariant of doc.go`},
+		"a rule that takes a step and looks again later": {change("mark", func(r *rule) { r.again = soon }),
+			"rule mark takes a step, and looks again later"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if problems := problemsOf(tc.protocol); !slices.Contains(problems, tc.want) {
@@ -126,7 +138,8 @@ func problemsOf(protocol Protocol) []string {
 		ordinals := r.in&anywhere != 0
 		report(ordinals && r.state == "" && !r.releases && !slices.Contains(silent, r.id), "rule %s has no state", r.id)
 		told, said := r.tell != nil, r.reason != "" && r.say != nil
-		report(r.state != "" && (told == said || told && (r.reason != "" || r.say != nil)), "rule %s must have either reason and say, or tell", r.id)
+		report(r.state != "" && (told == said || told && (r.reason != "" || r.say != nil)),
+			"rule %s must have either reason and say, or tell", r.id)
 		report(r.releases && r.then != nil, "rule %s releases, and has a step of its own", r.id)
 		report(r.then != nil && r.again != nil, "rule %s takes a step, and looks again later", r.id)
 	}
@@ -182,9 +195,12 @@ func corpus(t *testing.T) []found {
 	decidedOn = nil
 	for name, table := range map[string]func(*testing.T){
 		"without lock": TestDecideWithoutLock, "minOrphanedSeconds": TestDecideWaitsForMinOrphanedSeconds,
-		"StatefulSet gone": TestDecideAboutAStatefulSetThatIsGone, "strays": TestDecideAboutStrays, "lock without Job": TestDecideUnderALockWithoutJob,
-		"running Job": TestDecideAboutARunningJob, "failed Job": TestDecideAboutAFailedJob, "complete Job": TestDecideAboutACompleteJob,
-		"attempts": TestAttemptsOutliveTheirJobs, "proof": TestWhatASuccessMustProve, "endless Jobs": TestJobsThatWouldWaitForEverAreStopped,
+		"StatefulSet gone": TestDecideAboutAStatefulSetThatIsGone,
+		"strays":           TestDecideAboutStrays, "lock without Job": TestDecideUnderALockWithoutJob,
+		"running Job": TestDecideAboutARunningJob,
+		"failed Job":  TestDecideAboutAFailedJob, "complete Job": TestDecideAboutACompleteJob,
+		"attempts": TestAttemptsOutliveTheirJobs, "proof": TestWhatASuccessMustProve,
+		"endless Jobs": TestJobsThatWouldNeverEndAreStopped,
 	} {
 		t.Run(name, table)
 	}
@@ -214,7 +230,8 @@ func ownerlessPod(pod *corev1.Pod) { pod.OwnerReferences = nil }
 // lockRefusedJustNow makes the status say that the lock of ordinal 2 was refused.
 func lockRefusedJustNow(w *world) {
 	w.Policy.Status.Drains = []drainv1alpha1.DrainStatus{{
-		Ordinal: ptr.To[int32](2), State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonLockRefused, Message: "no gate",
+		Ordinal: ptr.To[int32](2), State: drainv1alpha1.DrainBlocked,
+		Reason: drainv1alpha1.ReasonLockRefused, Message: "no gate",
 		LastTransitionTime: ptr.To(metav1.NewTime(now)),
 	}}
 }
@@ -226,7 +243,8 @@ func drainedForDeletion(w *world) {
 	w.lock(2)
 }
 
-// rareWorlds are worlds in which two rules that follow each other apply at once, or a rule applies that chance seldom finds.
+// rareWorlds are worlds in which two rules that follow each other apply at once, or a rule applies that chance seldom
+// finds.
 var rareWorlds = []func(*world){
 	// More finished Jobs than are kept.
 	func(w *world) {
@@ -288,7 +306,8 @@ var rareWorlds = []func(*world){
 		w.through(2, 1)
 	},
 	// dispose-of-old-job, dispose-of-ended-pod
-	all(drainedForDeletion, func(w *world) { w.drainPod(2, ended(0, ""), ownerlessPod); w.job(2, 1, failed, named("old")) }),
+	all(drainedForDeletion,
+		func(w *world) { w.drainPod(2, ended(0, ""), ownerlessPod); w.job(2, 1, failed, named("old")) }),
 	// dispose-of-ended-pod, dispose-of-job
 	all(drainedForDeletion, func(w *world) { w.drainPod(2, ended(0, ""), ownerlessPod); w.through(2, 1) }),
 	// outranked, void-kept
@@ -345,17 +364,19 @@ var rareWorlds = []func(*world){
 
 // freePairs are rules that follow each other in a phase and may change places, with the reason.
 var freePairs = map[[2]string]string{
-	{"stop-changed-pod", "note-late-job"}:          "note-changed-pod comes before both: an attempt that the lock remembers as failed is not late",
-	{"claims-gone", "mark-awaits-controller"}:      "no claim awaits its mark when there is none",
-	{"mark-awaits-controller", "give-up-mark"}:     "the first needs the ordinal out of range and a policy that stays, the second one of the two missing",
-	{"free-undrained-claim", "dispose-of-old-job"}: "beside a claim that is being deleted, free-claim-of-job has deleted every old Job",
-	{"retry", "start-not-asked"}:                   "beside a failure, failed-not-asked comes before both",
-	{"hold-policy", "lock-kept"}:                   "when the claims are kept, hold-policy-kept comes before both",
-	{"no-claims", "policy-deleted"}:                "neither says anything about an ordinal without claims and without a lock",
+	{"stop-changed-pod", "note-late-job"}:     "note-changed-pod comes before both: a noted failure is not late",
+	{"claims-gone", "mark-awaits-controller"}: "no claim awaits its mark when there is none",
+	{"mark-awaits-controller", "give-up-mark"}: "the first needs an ordinal out of range and a policy that stays, " +
+		"the second lacks one of the two",
+	{"free-undrained-claim", "dispose-of-old-job"}: "beside a claim that is being deleted, free-claim-of-job has " +
+		"deleted every old Job",
+	{"retry", "start-not-asked"}:    "beside a failure, failed-not-asked comes before both",
+	{"hold-policy", "lock-kept"}:    "when the claims are kept, hold-policy-kept comes before both",
+	{"no-claims", "policy-deleted"}: "neither says anything about an ordinal without claims and without a lock",
 }
 
-// TestTheOrderMatters holds that two rules that follow each other can't change places without changing a decision, but for
-// the pairs that are declared free. It also holds that each rule applies somewhere.
+// TestTheOrderMatters holds that two rules that follow each other can't change places without changing a decision, but
+// for the pairs that are declared free. It also holds that each rule applies somewhere.
 func TestTheOrderMatters(t *testing.T) {
 	all := corpus(t)
 	matters, neighbours := pairs{}, pairs{}
@@ -394,14 +415,19 @@ func problemsOfOrder(neighbours, matters pairs, free map[[2]string]string) []str
 		why, isFree := free[pair]
 		switch {
 		case !matters[pair] && !isFree:
-			problems = append(problems, fmt.Sprintf("%s and %s can change places without changing a decision of the corpus; show a world in which they can't, or declare them free", pair[0], pair[1]))
+			problems = append(problems,
+				fmt.Sprintf("%s and %s can change places without changing a decision of the corpus; "+
+					"show a world in which they can't, or declare them free", pair[0], pair[1]))
 		case matters[pair] && isFree:
-			problems = append(problems, fmt.Sprintf("%s and %s are declared free (%s), and their order changes a decision of the corpus", pair[0], pair[1], why))
+			problems = append(problems,
+				fmt.Sprintf("%s and %s are declared free (%s), and their order changes a decision of the corpus",
+					pair[0], pair[1], why))
 		}
 	}
 	for pair, why := range free {
 		if !neighbours[pair] {
-			problems = append(problems, fmt.Sprintf("%s and %s are declared free, and do not follow each other in a phase", pair[0], pair[1]))
+			problems = append(problems,
+				fmt.Sprintf("%s and %s are declared free, and do not follow each other in a phase", pair[0], pair[1]))
 		}
 		if why == "" {
 			problems = append(problems, fmt.Sprintf("%s and %s are declared free without a reason", pair[0], pair[1]))
@@ -418,11 +444,14 @@ func TestAnOrderThatDoesNotMatterIsReported(t *testing.T) {
 		free                map[[2]string]string
 		want                string
 	}{
-		"a pair that is neither":              {pairs{ab: true}, nil, nil, "can change places"},
-		"a free pair that matters":            {pairs{ab: true}, pairs{ab: true}, map[[2]string]string{ab: "why"}, "changes a decision"},
-		"a free pair that is none":            {pairs{ab: true}, pairs{ab: true}, map[[2]string]string{bc: "why"}, "do not follow each other"},
-		"a free pair without a reason":        {pairs{ab: true}, nil, map[[2]string]string{ab: ""}, "without a reason"},
-		"a pair that matters and one is free": {pairs{ab: true, bc: true}, pairs{ab: true}, map[[2]string]string{bc: "why"}, ""},
+		"a pair that neither matters nor is free": {pairs{ab: true}, nil, nil, "can change places"},
+		"a free pair that matters": {pairs{ab: true},
+			pairs{ab: true}, map[[2]string]string{ab: "why"}, "changes a decision"},
+		"a free pair whose rules do not follow each other": {pairs{ab: true},
+			pairs{ab: true}, map[[2]string]string{bc: "why"}, "do not follow each other"},
+		"a free pair without a reason": {pairs{ab: true}, nil, map[[2]string]string{ab: ""}, "without a reason"},
+		"a pair that matters beside one that is free": {pairs{ab: true, bc: true},
+			pairs{ab: true}, map[[2]string]string{bc: "why"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			problems := strings.Join(problemsOfOrder(tc.neighbours, tc.matters, tc.free), "; ")
@@ -433,8 +462,8 @@ func TestAnOrderThatDoesNotMatterIsReported(t *testing.T) {
 	}
 }
 
-// swapMatters reports whether the decision is another one if the second rule stood before the first, which applies. A rule
-// that can't be carried out there shows that it must not be reached.
+// swapMatters reports whether the decision is another one if the second rule stood before the first, which applies. A
+// rule that can't be carried out there shows that it must not be reached.
 func swapMatters(first, second *rule, e *evidence) (matters bool) {
 	defer func() {
 		if recover() != nil {

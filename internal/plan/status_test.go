@@ -56,41 +56,109 @@ func TestDrainedCondition(t *testing.T) {
 		wantReason string
 		wantSays   string
 	}{
-		"no orphans":                      {wantStatus: "True", wantReason: drainv1alpha1.ReasonNoOrphans},
-		"all drained and kept":            {given: func(w *world) { w.claim("data", 2, markedAt(4)); w.claim("data", 3, markedAt(4)) }, wantStatus: "True", wantReason: drainv1alpha1.ReasonAllDrained, wantSays: "2 ordinals"},
-		"some kept undrained":             {given: two, wantStatus: "False", wantReason: drainv1alpha1.ReasonRetained, wantSays: "1 ordinals"},
-		"whenScaled: Retain":              {given: all(orphan, retain), wantStatus: "False", wantReason: drainv1alpha1.ReasonRetained, wantSays: "1 ordinals"},
-		"never bound":                     {given: func(w *world) { w.claim("data", 2, withoutVolume) }, wantStatus: "True", wantReason: drainv1alpha1.ReasonNoOrphans},
-		"never bound, whenScaled: Retain": {given: all(retain, func(w *world) { w.claim("data", 2, withoutVolume) }), wantStatus: "True", wantReason: drainv1alpha1.ReasonNoOrphans},
-		"never bound beside those kept":   {given: func(w *world) { w.claim("data", 2, withoutVolume); w.claim("data", 3, markedAt(4)) }, wantStatus: "True", wantReason: drainv1alpha1.ReasonAllDrained},
-		"claims are stranded":             {given: stranded, wantStatus: "False", wantReason: drainv1alpha1.ReasonClaimsStranded, wantSays: "1 claims"},
-		"some stranded beside those kept": {given: all(stranded, func(w *world) { w.claim("data", 2, markedAt(4)) }), wantStatus: "False", wantReason: drainv1alpha1.ReasonClaimsStranded},
-		"some retained beside them":       {given: all(two, stranded, ofTheSelector), wantStatus: "False", wantReason: drainv1alpha1.ReasonRetained, wantSays: "1 ordinals"},
-		"one waits beside the stranded":   {given: all(stranded, func(w *world) { w.claim("data", 2, labelled("web")) }), wantStatus: "False", wantReason: drainv1alpha1.ReasonStarting},
-		"stranded, and no StatefulSet":    {given: all(stranded, func(w *world) { w.StatefulSet = nil }), wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonStatefulSetNotFound},
-		"one waits":                       {given: all(orphan, suspended), wantStatus: "False", wantReason: drainv1alpha1.ReasonSuspended, wantSays: "Ordinal 2: No drain is started"},
-		"one waits beside those retained": {given: all(two, func(w *world) { w.claim("data", 4) }), wantStatus: "False", wantReason: drainv1alpha1.ReasonStarting, wantSays: "Ordinal 4: "},
-		"several: the most urgent speaks": {given: func(w *world) {
+		"True without orphaned ordinals": {wantStatus: "True", wantReason: drainv1alpha1.ReasonNoOrphans},
+		"True when all are drained and kept": {
+			given:      func(w *world) { w.claim("data", 2, markedAt(4)); w.claim("data", 3, markedAt(4)) },
+			wantStatus: "True", wantReason: drainv1alpha1.ReasonAllDrained, wantSays: "2 ordinals",
+		},
+		"False when one is retained undrained": {
+			given:      two,
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonRetained, wantSays: "1 ordinals",
+		},
+		"False with whenScaled: Retain": {
+			given:      all(orphan, retain),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonRetained, wantSays: "1 ordinals",
+		},
+		"True when the only claim was never bound": {
+			given:      func(w *world) { w.claim("data", 2, withoutVolume) },
+			wantStatus: "True", wantReason: drainv1alpha1.ReasonNoOrphans,
+		},
+		"True when the only claim was never bound, with whenScaled: Retain": {
+			given:      all(retain, func(w *world) { w.claim("data", 2, withoutVolume) }),
+			wantStatus: "True", wantReason: drainv1alpha1.ReasonNoOrphans,
+		},
+		"True when one is kept and the claim of another was never bound": {
+			given:      func(w *world) { w.claim("data", 2, withoutVolume); w.claim("data", 3, markedAt(4)) },
+			wantStatus: "True", wantReason: drainv1alpha1.ReasonAllDrained,
+		},
+		"False when claims are stranded": {
+			given:      stranded,
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonClaimsStranded, wantSays: "1 claims",
+		},
+		"False when claims are stranded beside a kept ordinal": {
+			given:      all(stranded, func(w *world) { w.claim("data", 2, markedAt(4)) }),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonClaimsStranded,
+		},
+		"False for a retained ordinal before stranded claims": {
+			given:      all(two, stranded, ofTheSelector),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonRetained, wantSays: "1 ordinals",
+		},
+		"False for a waiting ordinal before stranded claims": {
+			given:      all(stranded, func(w *world) { w.claim("data", 2, withLabel("web")) }),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonStarting,
+		},
+		"Unknown for stranded claims without a StatefulSet": {
+			given:      all(stranded, func(w *world) { w.StatefulSet = nil }),
+			wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonStatefulSetNotFound,
+		},
+		"False when an ordinal waits": {
+			given:      all(orphan, suspended),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonSuspended, wantSays: "Ordinal 2: No drain is started",
+		},
+		"False for a waiting ordinal before retained ones": {
+			given:      all(two, func(w *world) { w.claim("data", 4) }),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonStarting, wantSays: "Ordinal 4: ",
+		},
+		"False with the reason of the most urgent ordinal": {given: func(w *world) {
 			w.claim("data", 2)
 			w.lock(2)
 			w.job(2, 1, jobReady)
 			w.claim("data", 3)
 			w.claim("data", 4)
 		}, wantStatus: "False", wantReason: drainv1alpha1.ReasonJobRunning, wantSays: "(and 2 more)"},
-		"several: failed before blocked":    {given: func(w *world) { w.claim("data", 2); w.lock(2); w.job(2, 1, failed); w.claim("data", 3, volumeLost) }, wantStatus: "False", wantReason: drainv1alpha1.ReasonJobFailed, wantSays: "Ordinal 2"},
-		"several: the highest of its kind":  {given: func(w *world) { w.claim("data", 2); w.claim("data", 3) }, wantStatus: "False", wantReason: drainv1alpha1.ReasonStarting, wantSays: "Ordinal 3"},
-		"no StatefulSet":                    {given: func(w *world) { w.StatefulSet = nil }, wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonStatefulSetNotFound},
-		"no StatefulSet any more":           {given: all(orphan, setGone), wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonStatefulSetNotFound},
-		"the StatefulSet is going":          {given: setDeleted, wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonStatefulSetNotFound},
-		"the StatefulSet is going, drained": {given: all(orphan, setDeleted, whenDeleted), wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound, wantSays: "Ordinal 2: The StatefulSet is being deleted"},
-		"another policy is in charge":       {given: all(orphan, rival), wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPolicyConflict},
-		"the policy is going":               {given: all(orphan, deleted), wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPolicyDeleted},
-		"the policy is going, a lock isn't": {given: all(lockedOrphan, deleted), wantStatus: "False", wantReason: drainv1alpha1.ReasonReleasingLock},
+		"False for a failed ordinal before a blocked one": {
+			given:      func(w *world) { w.claim("data", 2); w.lock(2); w.job(2, 1, failed); w.claim("data", 3, volumeLost) },
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonJobFailed, wantSays: "Ordinal 2",
+		},
+		"False for the highest of ordinals in the same state": {
+			given:      func(w *world) { w.claim("data", 2); w.claim("data", 3) },
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonStarting, wantSays: "Ordinal 3",
+		},
+		"Unknown without a StatefulSet": {
+			given:      func(w *world) { w.StatefulSet = nil },
+			wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonStatefulSetNotFound,
+		},
+		"Unknown for orphaned ordinals of a StatefulSet that is gone": {
+			given:      all(orphan, setGone),
+			wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonStatefulSetNotFound,
+		},
+		"Unknown while the StatefulSet is being deleted": {
+			given:      setDeleted,
+			wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonStatefulSetNotFound,
+		},
+		"False while a StatefulSet whose ordinals will be drained is being deleted": {
+			given:      all(orphan, setDeleted, whenDeleted),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound,
+			wantSays: "Ordinal 2: The StatefulSet is being deleted",
+		},
+		"Unknown when an older policy is in charge": {
+			given:      all(orphan, rival),
+			wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPolicyConflict,
+		},
+		"Unknown while the policy is being deleted": {
+			given:      all(orphan, deleted),
+			wantStatus: "Unknown", wantReason: drainv1alpha1.ReasonPolicyDeleted,
+		},
+		"False while the policy is being deleted and a lock is left": {
+			given:      all(lockedOrphan, deleted),
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonReleasingLock,
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			got := Make(given(tc.given).snapshot(), now).Drained
-			if got.Status != tc.wantStatus || got.Reason != tc.wantReason || !strings.Contains(got.Message, tc.wantSays) || got.Message == "" {
+			if got.Status != tc.wantStatus || got.Reason != tc.wantReason ||
+				!strings.Contains(got.Message, tc.wantSays) || got.Message == "" {
 				t.Errorf("Drained = %+v, want %s/%s with %q", got, tc.wantStatus, tc.wantReason, tc.wantSays)
 			}
 		})
@@ -101,7 +169,7 @@ func TestDrainedCondition(t *testing.T) {
 func ofTheSelector(w *world) {
 	for i := range w.Claims {
 		if _, n, _ := claims.Parse(w.Claims[i].Name); n >= 2 {
-			labelled("web")(&w.Claims[i])
+			withLabel("web")(&w.Claims[i])
 		}
 	}
 }
@@ -112,21 +180,51 @@ func TestStalledOnlyWhenAPersonMustAct(t *testing.T) {
 		wantReason string
 		wantTrue   bool
 	}{
-		"a drain runs":                {given: all(lockedOrphan, func(w *world) { w.job(2, 1, jobReady) }), wantReason: drainv1alpha1.ReasonProgressing},
-		"a drain waits":               {given: all(orphan, func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }), wantReason: drainv1alpha1.ReasonProgressing},
-		"a drain failed":              {given: all(lockedOrphan, func(w *world) { w.job(2, 1, failed) }), wantReason: drainv1alpha1.ReasonProgressing},
-		"suspended":                   {given: all(orphan, suspended), wantReason: drainv1alpha1.ReasonProgressing},
-		"no StatefulSet":              {given: func(w *world) { w.StatefulSet = nil }, wantReason: drainv1alpha1.ReasonProgressing},
-		"the API server is not asked": {given: func(w *world) { w.Preflight.Unanswered = "timeout" }, wantReason: drainv1alpha1.ReasonProgressing},
-		"a wrong image":               {given: all(lockedOrphan, func(w *world) { w.job(2, 1); w.drainPod(2, waiting("ErrImagePull")) }), wantReason: drainv1alpha1.ReasonImagePullFailed, wantTrue: true},
-		"a wrong container":           {given: all(lockedOrphan, func(w *world) { w.job(2, 1); w.drainPod(2, waiting("CreateContainerError")) }), wantReason: drainv1alpha1.ReasonContainerConfigError, wantTrue: true},
-		"no attempt is left": {given: all(lockedOrphan, func(w *world) {
+		"a running drain does not stall": {
+			given:      all(lockedOrphan, func(w *world) { w.job(2, 1, jobReady) }),
+			wantReason: drainv1alpha1.ReasonProgressing,
+		},
+		"a waiting drain does not stall": {
+			given:      all(orphan, func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }),
+			wantReason: drainv1alpha1.ReasonProgressing,
+		},
+		"one failed attempt does not stall": {
+			given:      all(lockedOrphan, func(w *world) { w.job(2, 1, failed) }),
+			wantReason: drainv1alpha1.ReasonProgressing,
+		},
+		"a suspended policy does not stall": {given: all(orphan, suspended), wantReason: drainv1alpha1.ReasonProgressing},
+		"a missing StatefulSet does not stall": {
+			given:      func(w *world) { w.StatefulSet = nil },
+			wantReason: drainv1alpha1.ReasonProgressing,
+		},
+		"an unanswered preflight does not stall": {
+			given:      func(w *world) { w.Preflight.Unanswered = "timeout" },
+			wantReason: drainv1alpha1.ReasonProgressing,
+		},
+		"a wrong image stalls": {
+			given:      all(lockedOrphan, func(w *world) { w.job(2, 1); w.drainPod(2, waiting("ErrImagePull")) }),
+			wantReason: drainv1alpha1.ReasonImagePullFailed, wantTrue: true,
+		},
+		"a container that can't be created stalls": {
+			given:      all(lockedOrphan, func(w *world) { w.job(2, 1); w.drainPod(2, waiting("CreateContainerError")) }),
+			wantReason: drainv1alpha1.ReasonContainerConfigError, wantTrue: true,
+		},
+		"exhausted attempts stall": {given: all(lockedOrphan, func(w *world) {
 			w.note(2, failedAttempt(1, time.Minute))
 			w.Policy.Spec.Retry.MaxAttempts = ptr.To[int32](1)
 		}), wantReason: drainv1alpha1.ReasonAttemptsExhausted, wantTrue: true},
-		"blocked":                    {given: func(w *world) { w.claim("data", 2, volumeLost) }, wantReason: drainv1alpha1.ReasonClaimLost, wantTrue: true},
-		"the second of two is stuck": {given: func(w *world) { w.claim("data", 3); w.claim("data", 2, volumeLost) }, wantReason: drainv1alpha1.ReasonClaimLost, wantTrue: true},
-		"skipped on purpose":         {given: func(w *world) { w.claim("data", 2, skip) }, wantReason: drainv1alpha1.ReasonProgressing},
+		"a blocked ordinal stalls": {
+			given:      func(w *world) { w.claim("data", 2, volumeLost) },
+			wantReason: drainv1alpha1.ReasonClaimLost, wantTrue: true,
+		},
+		"a blocked ordinal beside a waiting one stalls": {
+			given:      func(w *world) { w.claim("data", 3); w.claim("data", 2, volumeLost) },
+			wantReason: drainv1alpha1.ReasonClaimLost, wantTrue: true,
+		},
+		"a skipped ordinal does not stall": {
+			given:      func(w *world) { w.claim("data", 2, skip) },
+			wantReason: drainv1alpha1.ReasonProgressing,
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -141,8 +239,16 @@ func TestStalledOnlyWhenAPersonMustAct(t *testing.T) {
 func TestWhatTheActorLearnsReplacesThePlan(t *testing.T) {
 	w := given(all(orphan, func(w *world) { w.claim("data", 4); w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](2) }))
 	plan := Make(w.snapshot(), now)
-	plan.Replace(w.snapshot(), Drain{Ordinal: 4, State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonLockRefused, Message: "no quota"}, now)
-	plan.Replace(w.snapshot(), Drain{Ordinal: 3, State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonJobRefused, Message: "no quota either"}, now)
+	plan.Replace(w.snapshot(),
+		Drain{
+			Ordinal: 4, State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonLockRefused,
+			Message: "no quota",
+		}, now)
+	plan.Replace(w.snapshot(),
+		Drain{
+			Ordinal: 3, State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonJobRefused,
+			Message: "no quota either",
+		}, now)
 	var got []string
 	for i := range plan.Drains {
 		got = append(got, fmt.Sprintf("%d %s", plan.Drains[i].Ordinal, plan.Drains[i].Reason))
@@ -150,7 +256,8 @@ func TestWhatTheActorLearnsReplacesThePlan(t *testing.T) {
 	if diff := cmp.Diff([]string{"4 LockRefused", "3 JobRefused", "2 Starting"}, got); diff != "" {
 		t.Errorf("drains (-want +got):\n%s", diff)
 	}
-	if plan.Drained.Status != metav1.ConditionFalse || plan.Drained.Reason != drainv1alpha1.ReasonLockRefused || plan.Stalled.Status != metav1.ConditionTrue || plan.Stalled.Reason != drainv1alpha1.ReasonLockRefused {
+	if plan.Drained.Status != metav1.ConditionFalse || plan.Drained.Reason != drainv1alpha1.ReasonLockRefused ||
+		plan.Stalled.Status != metav1.ConditionTrue || plan.Stalled.Reason != drainv1alpha1.ReasonLockRefused {
 		t.Errorf("Drained = %+v, Stalled = %+v, want both to tell of the refused lock", plan.Drained, plan.Stalled)
 	}
 }
@@ -161,22 +268,35 @@ func TestStatusCountsWhatThereIs(t *testing.T) {
 		wantUndrained, wantDraining, wantKept, wantFailed int32
 		wantCapacity                                      string
 	}{
-		"nothing":               {wantCapacity: "0"},
-		"an orphan":             {given: orphan, wantUndrained: 1, wantCapacity: "1Gi"},
-		"two claims":            {given: all(orphan, func(w *world) { w.templates("data", "logs"); w.claim("logs", 2) }), wantUndrained: 1, wantCapacity: "2Gi"},
-		"draining":              {given: lockedOrphan, wantUndrained: 1, wantDraining: 1, wantCapacity: "1Gi"},
-		"failed":                {given: all(lockedOrphan, func(w *world) { w.job(2, 1, failed) }), wantUndrained: 1, wantDraining: 1, wantFailed: 1, wantCapacity: "1Gi"},
-		"kept":                  {given: func(w *world) { w.claim("data", 2, markedAt(4)) }, wantKept: 1, wantCapacity: "1Gi"},
-		"skipped":               {given: func(w *world) { w.claim("data", 2, skip) }, wantUndrained: 1, wantCapacity: "1Gi"},
-		"never bound":           {given: func(w *world) { w.claim("data", 2, withoutVolume) }, wantCapacity: "0"},
-		"never bound, retained": {given: all(retain, func(w *world) { w.claim("data", 2, withoutVolume) }), wantCapacity: "0"},
-		"back in range":         {given: all(lockedOrphan, scaledUp), wantDraining: 1, wantCapacity: "0"},
-		"the claims went":       {given: func(w *world) { w.lock(2) }, wantDraining: 1, wantCapacity: "0"},
+		"no orphaned ordinals": {wantCapacity: "0"},
+		"an orphaned ordinal":  {given: orphan, wantUndrained: 1, wantCapacity: "1Gi"},
+		"an orphaned ordinal with two claims": {
+			given:         all(orphan, func(w *world) { w.templates("data", "logs"); w.claim("logs", 2) }),
+			wantUndrained: 1, wantCapacity: "2Gi",
+		},
+		"a draining ordinal": {given: lockedOrphan, wantUndrained: 1, wantDraining: 1, wantCapacity: "1Gi"},
+		"a failed ordinal": {
+			given:         all(lockedOrphan, func(w *world) { w.job(2, 1, failed) }),
+			wantUndrained: 1, wantDraining: 1, wantFailed: 1, wantCapacity: "1Gi",
+		},
+		"a kept ordinal":    {given: func(w *world) { w.claim("data", 2, markedAt(4)) }, wantKept: 1, wantCapacity: "1Gi"},
+		"a skipped ordinal": {given: func(w *world) { w.claim("data", 2, skip) }, wantUndrained: 1, wantCapacity: "1Gi"},
+		"an ordinal whose claim was never bound": {
+			given:        func(w *world) { w.claim("data", 2, withoutVolume) },
+			wantCapacity: "0",
+		},
+		"an ordinal whose claim was never bound, with whenScaled: Retain": {
+			given:        all(retain, func(w *world) { w.claim("data", 2, withoutVolume) }),
+			wantCapacity: "0",
+		},
+		"a locked ordinal back in range": {given: all(lockedOrphan, scaledUp), wantDraining: 1, wantCapacity: "0"},
+		"a lock without claims":          {given: func(w *world) { w.lock(2) }, wantDraining: 1, wantCapacity: "0"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := given(tc.given).status()
-			if *s.Undrained != tc.wantUndrained || *s.Draining != tc.wantDraining || *s.Kept != tc.wantKept || *s.Failed != tc.wantFailed {
+			if *s.Undrained != tc.wantUndrained ||
+				*s.Draining != tc.wantDraining || *s.Kept != tc.wantKept || *s.Failed != tc.wantFailed {
 				t.Errorf("undrained, draining, kept, failed = %d, %d, %d, %d, want %d, %d, %d, %d",
 					*s.Undrained, *s.Draining, *s.Kept, *s.Failed, tc.wantUndrained, tc.wantDraining, tc.wantKept, tc.wantFailed)
 			}
@@ -196,13 +316,15 @@ func TestStatusKeepsTheTimesOfWhatDidNotChange(t *testing.T) {
 	after := plan.Status(w.Policy, metav1.NewTime(now.Add(time.Hour)))
 	for _, c := range after.Conditions {
 		if !c.LastTransitionTime.Equal(&before) || c.ObservedGeneration != 8 {
-			t.Errorf("%s has changed at %v and observed generation %d, want %v and 8", c.Type, c.LastTransitionTime, c.ObservedGeneration, before)
+			t.Errorf("%s has changed at %v and observed generation %d, want %v and 8",
+				c.Type, c.LastTransitionTime, c.ObservedGeneration, before)
 		}
 	}
 	w.Policy.Spec.Suspend = nil
 	plan = Make(w.snapshot(), now)
 	after = plan.Status(w.Policy, metav1.NewTime(now.Add(time.Hour)))
-	if got := meta.FindStatusCondition(after.Conditions, drainv1alpha1.ConditionReady).LastTransitionTime; !got.Equal(ptr.To(metav1.NewTime(now.Add(time.Hour)))) {
+	if got := meta.FindStatusCondition(after.Conditions,
+		drainv1alpha1.ConditionReady).LastTransitionTime; !got.Equal(ptr.To(metav1.NewTime(now.Add(time.Hour)))) {
 		t.Errorf("Ready became True at %v, want now", got)
 	}
 	if w.Policy.Status.Conditions[0].ObservedGeneration != 7 {
@@ -221,20 +343,23 @@ func TestStatusTellsADrainFromItsStartToItsEnd(t *testing.T) {
 			t.Fatalf("there is no entry, want %s/%s", wantState, wantReason)
 		}
 		if got.State != wantState || got.Reason != wantReason || !strings.Contains(got.Message, wantSays) {
-			t.Fatalf("the entry is %s/%s %q, want %s/%s with %q", got.State, got.Reason, got.Message, wantState, wantReason, wantSays)
+			t.Fatalf("the entry is %s/%s %q, want %s/%s with %q",
+				got.State, got.Reason, got.Message, wantState, wantReason, wantSays)
 		}
 		return got
 	}
 	claim := drainv1alpha1.ClaimReference{Name: "data-web-2", UID: "uid-of-data-web-2"}
 
-	if e := entry(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonStarting, ""); len(e.Claims) != 1 || e.Claims[0] != claim || e.JobName != "" {
+	if e := entry(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonStarting,
+		""); len(e.Claims) != 1 || e.Claims[0] != claim || e.JobName != "" {
 		t.Errorf("before its Job the entry is %+v", e)
 	}
 	w.lock(2)
 	w.job(2, 1, func(j *batchv1.Job) { j.Status.StartTime = &noon })
 	w.drainPod(2, running)
 	job := w.Jobs[0].Name
-	if e := entry(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonJobRunning, job); e.JobName != job || e.Attempts != 1 || !e.StartTime.Equal(&noon) || e.CompletionTime != nil {
+	if e := entry(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonJobRunning,
+		job); e.JobName != job || e.Attempts != 1 || !e.StartTime.Equal(&noon) || e.CompletionTime != nil {
 		t.Errorf("with its Job the entry is %+v", e)
 	}
 	complete(&w.Jobs[0])
@@ -248,16 +373,21 @@ func TestStatusTellsADrainFromItsStartToItsEnd(t *testing.T) {
 	markedBy(mark)(&w.Claims[0])
 	w.Jobs, w.Pods = nil, w.Pods[:1]
 	started := *w.Policy.Status.Drains[0].StartTime
-	if e := entry(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonDeletingClaims, "moved 12 records"); e.JobName != job || e.Attempts != 1 || !e.StartTime.Equal(&started) || !e.CompletionTime.Equal(&noon) {
+	if e := entry(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonDeletingClaims,
+		"moved 12 records"); e.JobName != job || e.Attempts != 1 ||
+		!e.StartTime.Equal(&started) || !e.CompletionTime.Equal(&noon) {
 		t.Errorf("with its mark the entry is %+v", e)
 	}
 	w.Claims = nil
-	if e := entry(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonReleasingLock, "moved 12 records"); e.JobName != job || len(e.Claims) != 1 || e.Claims[0] != claim {
+	if e := entry(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonReleasingLock,
+		"moved 12 records"); e.JobName != job || len(e.Claims) != 1 || e.Claims[0] != claim {
 		t.Errorf("without claims the entry is %+v", e)
 	}
 	w.Pods = nil
 	for range 2 { // It stays.
-		if e := entry(drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsDeleted, "moved 12 records"); e.JobName != job || !e.StartTime.Equal(&started) || e.CompletionTime == nil || e.Claims[0] != claim {
+		if e := entry(drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsDeleted,
+			"moved 12 records"); e.JobName != job ||
+			!e.StartTime.Equal(&started) || e.CompletionTime == nil || e.Claims[0] != claim {
 			t.Errorf("in the end the entry is %+v", e)
 		}
 	}
@@ -280,7 +410,8 @@ func TestStatusNamesTheClaimsThatWentFirst(t *testing.T) {
 	w.Claims = w.Claims[1:]
 	w.turn()
 	entry := find(w.Policy.Status.Drains, 2)
-	want := []drainv1alpha1.ClaimReference{{Name: "data-web-2", UID: "uid-of-data-web-2"}, {Name: "logs-web-2", UID: "uid-of-logs-web-2"}}
+	want := []drainv1alpha1.ClaimReference{{Name: "data-web-2", UID: "uid-of-data-web-2"},
+		{Name: "logs-web-2", UID: "uid-of-logs-web-2"}}
 	if diff := cmp.Diff(want, entry.Claims); diff != "" || entry.Reason != drainv1alpha1.ReasonDeletingClaims {
 		t.Errorf("%s: claims (-want +got):\n%s", entry.Reason, diff)
 	}
@@ -295,7 +426,10 @@ func TestStatusTakesTheStartOfNoOtherJob(t *testing.T) {
 		"another":  {job: "earlier-job"},
 	} {
 		w := given(func(w *world) { w.claim("data", 2, markedAt(4)) })
-		w.Policy.Status.Drains = []drainv1alpha1.DrainStatus{{Ordinal: ptr.To[int32](2), State: drainv1alpha1.DrainDrained, Reason: drainv1alpha1.ReasonClaimsKept, JobName: tc.job, StartTime: &noon}}
+		w.Policy.Status.Drains = []drainv1alpha1.DrainStatus{{
+			Ordinal: ptr.To[int32](2), State: drainv1alpha1.DrainDrained, Reason: drainv1alpha1.ReasonClaimsKept,
+			JobName: tc.job, StartTime: &noon,
+		}}
 		if got := find(w.status().Drains, 2).StartTime; !got.Equal(tc.want) {
 			t.Errorf("%s Job: startTime = %v, want %v", name, got, tc.want)
 		}
@@ -304,8 +438,12 @@ func TestStatusTakesTheStartOfNoOtherJob(t *testing.T) {
 
 func TestStatusSaysWhatIsGoingOnWithoutClaims(t *testing.T) {
 	w := given(func(w *world) { w.lock(2); w.job(2, 1, jobTerminating) })
-	w.Policy.Status.Drains = []drainv1alpha1.DrainStatus{{Ordinal: ptr.To[int32](2), State: drainv1alpha1.DrainDraining, Reason: drainv1alpha1.ReasonJobRunning, Message: "what was before"}}
-	if got := find(w.status().Drains, 2); !strings.Contains(got.Message, "is being deleted") || got.Reason != drainv1alpha1.ReasonStoppingJob {
+	w.Policy.Status.Drains = []drainv1alpha1.DrainStatus{{
+		Ordinal: ptr.To[int32](2), State: drainv1alpha1.DrainDraining, Reason: drainv1alpha1.ReasonJobRunning,
+		Message: "what was before",
+	}}
+	if got := find(w.status().Drains,
+		2); !strings.Contains(got.Message, "is being deleted") || got.Reason != drainv1alpha1.ReasonStoppingJob {
 		t.Errorf("the entry says %s: %q, want what is going on now", got.Reason, got.Message)
 	}
 }
@@ -315,16 +453,42 @@ func TestADrainIsConcludedOnlyOnceItSucceeded(t *testing.T) {
 		old  drainv1alpha1.DrainStatus
 		want bool
 	}{
-		"concluded before":                    {old: drainv1alpha1.DrainStatus{State: drainv1alpha1.DrainDrained, Reason: drainv1alpha1.ReasonClaimsDeleted}, want: true},
-		"its claims were being deleted":       {old: drainv1alpha1.DrainStatus{State: drainv1alpha1.DrainDraining, Reason: drainv1alpha1.ReasonDeletingClaims, CompletionTime: &noon}, want: true},
-		"its lock was being released":         {old: drainv1alpha1.DrainStatus{State: drainv1alpha1.DrainDraining, Reason: drainv1alpha1.ReasonReleasingLock, CompletionTime: &noon}, want: true},
-		"its lock was released undrained":     {old: drainv1alpha1.DrainStatus{State: drainv1alpha1.DrainDraining, Reason: drainv1alpha1.ReasonReleasingLock}},
-		"its claims went, and nobody drained": {old: drainv1alpha1.DrainStatus{State: drainv1alpha1.DrainDraining, Reason: drainv1alpha1.ReasonDeletingClaims}},
-		"it was drained and kept":             {old: drainv1alpha1.DrainStatus{State: drainv1alpha1.DrainDrained, Reason: drainv1alpha1.ReasonClaimsKept, CompletionTime: &noon}},
-		"it was being stopped":                {old: drainv1alpha1.DrainStatus{State: drainv1alpha1.DrainDraining, Reason: drainv1alpha1.ReasonStoppingJob, CompletionTime: &noon}},
+		"a drain that was concluded before": {
+			old:  drainv1alpha1.DrainStatus{State: drainv1alpha1.DrainDrained, Reason: drainv1alpha1.ReasonClaimsDeleted},
+			want: true,
+		},
+		"a drain whose claims were being deleted": {
+			old: drainv1alpha1.DrainStatus{
+				State: drainv1alpha1.DrainDraining, Reason: drainv1alpha1.ReasonDeletingClaims, CompletionTime: &noon,
+			},
+			want: true,
+		},
+		"a drain whose lock was being released": {
+			old: drainv1alpha1.DrainStatus{
+				State: drainv1alpha1.DrainDraining, Reason: drainv1alpha1.ReasonReleasingLock, CompletionTime: &noon,
+			},
+			want: true,
+		},
+		"an ordinal whose lock was released undrained": {
+			old: drainv1alpha1.DrainStatus{State: drainv1alpha1.DrainDraining, Reason: drainv1alpha1.ReasonReleasingLock},
+		},
+		"an ordinal whose claims were deleted undrained": {
+			old: drainv1alpha1.DrainStatus{State: drainv1alpha1.DrainDraining, Reason: drainv1alpha1.ReasonDeletingClaims},
+		},
+		"a drain whose claims were kept": {
+			old: drainv1alpha1.DrainStatus{
+				State: drainv1alpha1.DrainDrained, Reason: drainv1alpha1.ReasonClaimsKept, CompletionTime: &noon,
+			},
+		},
+		"a drain whose Job was being stopped": {
+			old: drainv1alpha1.DrainStatus{
+				State: drainv1alpha1.DrainDraining, Reason: drainv1alpha1.ReasonStoppingJob, CompletionTime: &noon,
+			},
+		},
 	} {
 		got, ok := concluded(tc.old)
-		if ok != tc.want || ok && (got.State != drainv1alpha1.DrainDrained || got.Reason != drainv1alpha1.ReasonClaimsDeleted) {
+		if ok != tc.want ||
+			ok && (got.State != drainv1alpha1.DrainDrained || got.Reason != drainv1alpha1.ReasonClaimsDeleted) {
 			t.Errorf("%s: concluded = %+v, %t, want %t", name, got, ok, tc.want)
 		}
 	}
@@ -332,9 +496,9 @@ func TestADrainIsConcludedOnlyOnceItSucceeded(t *testing.T) {
 
 func TestStatusForgetsWhatWasNeverDrained(t *testing.T) {
 	for name, build := range map[string]func(*world){
-		"an orphan whose claims somebody deleted": all(orphan, suspended),
-		"a lock that was given back":              lockedOrphan,
-		"kept claims that somebody deleted":       func(w *world) { w.claim("data", 2, markedAt(4)) },
+		"an orphaned ordinal whose claims a user deleted": all(orphan, suspended),
+		"an ordinal whose lock was released":              lockedOrphan,
+		"an ordinal whose kept claims a user deleted":     func(w *world) { w.claim("data", 2, markedAt(4)) },
 	} {
 		w := given(build)
 		w.turn()
@@ -350,10 +514,15 @@ func TestStatusForgetsWhatWasNeverDrained(t *testing.T) {
 }
 
 func TestStatusKeepsEndedDrainsWhenTheStatefulSetIsGone(t *testing.T) {
-	for name, observed := range map[string]bool{"remembered": true, "forgotten": false} {
+	for name, observed := range map[string]bool{
+		"with the StatefulSet in the status": true, "without the StatefulSet in the status": false,
+	} {
 		w := given()
 		w.observedBefore()
-		w.Policy.Status.Drains = []drainv1alpha1.DrainStatus{{Ordinal: ptr.To[int32](2), State: drainv1alpha1.DrainDrained, Reason: drainv1alpha1.ReasonClaimsDeleted, CompletionTime: &noon}}
+		w.Policy.Status.Drains = []drainv1alpha1.DrainStatus{{
+			Ordinal: ptr.To[int32](2), State: drainv1alpha1.DrainDrained, Reason: drainv1alpha1.ReasonClaimsDeleted,
+			CompletionTime: &noon,
+		}}
 		w.StatefulSet = nil
 		if !observed {
 			w.Policy.Status.StatefulSet = nil
@@ -372,7 +541,8 @@ func TestStatusIsBounded(t *testing.T) {
 			switch {
 			case ordinal < 30:
 				w.claim("data", ordinal, markedAt(4), func(c *corev1.PersistentVolumeClaim) {
-					mark := fmt.Sprintf(`{"claimUID":%q,"statefulSetUID":"set","generation":4,"time":"2026-08-01T00:%02d:00Z","job":"j"}`, c.UID, ordinal)
+					mark := fmt.Sprintf(
+						`{"claimUID":%q,"statefulSetUID":"set","generation":4,"time":"2026-08-01T00:%02d:00Z","job":"j"}`, c.UID, ordinal)
 					c.Annotations[drainv1alpha1.DrainedAnnotation] = mark
 				})
 			case ordinal < 35:
@@ -411,7 +581,8 @@ func TestStatusIsBounded(t *testing.T) {
 		t.Errorf("the ended drains that are shown are %v, want the ten that ended last", kept)
 	}
 	if *s.Undrained != 120 || *s.Kept != 28 || *s.Draining != 5 {
-		t.Errorf("undrained, kept, draining = %d, %d, %d, want all of them counted: 120, 28, 5", *s.Undrained, *s.Kept, *s.Draining)
+		t.Errorf("undrained, kept, draining = %d, %d, %d, want all of them counted: 120, 28, 5",
+			*s.Undrained, *s.Kept, *s.Draining)
 	}
 }
 
@@ -419,7 +590,8 @@ func TestTruncateCutsWholeCharacters(t *testing.T) {
 	for _, tc := range []struct {
 		given string
 		want  int
-	}{{"", 0}, {strings.Repeat("ß", maxMessage), maxMessage}, {strings.Repeat("ß", maxMessage+1), maxMessage}, {strings.Repeat("x", maxMessage-1) + "ßß", maxMessage}} {
+	}{{"", 0}, {strings.Repeat("ß", maxMessage), maxMessage},
+		{strings.Repeat("ß", maxMessage+1), maxMessage}, {strings.Repeat("x", maxMessage-1) + "ßß", maxMessage}} {
 		got := truncate(tc.given)
 		if n := utf8.RuneCountInString(got); n != tc.want || !utf8.ValidString(got) {
 			t.Errorf("%d characters become %d, want %d", utf8.RuneCountInString(tc.given), n, tc.want)

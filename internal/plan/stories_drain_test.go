@@ -447,7 +447,7 @@ var talesOfUse = []tale{
 		s.goOn()
 		return s
 	}},
-	{"kept-claim-deleted", `A user deletes a claim that is drained and kept. The finished Job's pod still refers to it, which would keep the claim for ever. The operator deletes the Job.`, func() *story {
+	{"kept-claim-deleted", `A user deletes a claim that is drained and kept. The finished Job's pod still refers to it, which would keep the claim forever. The operator deletes the Job.`, func() *story {
 		s := orphanedOrdinals(nil, 2)
 		s.goOn()
 		s.deleteClaim("data-web-2")

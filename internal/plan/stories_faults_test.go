@@ -171,7 +171,7 @@ var talesOfFaults = []tale{
 
 // Stories of users who act by force.
 var talesOfForce = []tale{
-	{"lock-deleted", `A user deletes the lock before the drain pod has started. No pod is ungated under a lock that is going, so the Job is stopped, the lock released, and the drain starts anew. Then the user deletes the lock while the
+	{"lock-deleted", `A user deletes the lock before the drain pod has started. No pod is ungated under a lock that is going, so the Job is stopped, the lock released, and the drain starts again. Then the user deletes the lock while the
 		drain runs. The finalizer keeps it until the drain has ended. Never two writers.`, func() *story {
 		s := orphanedOrdinals(nil, 2)
 		s.until("creates the pod")
@@ -181,7 +181,7 @@ var talesOfForce = []tale{
 		s.goOn()
 		return s
 	}},
-	{"lock-stripped", `A user takes away the lock of a drain that runs, with its finalizer and gate. Nothing protects the claims now. The operator stops the Job before anything else, and starts anew when its pod is gone.
+	{"lock-stripped", `A user takes away the lock of a drain that runs, with its finalizer and gate. Nothing protects the claims now. The operator stops the Job before anything else, and starts again when its pod is gone.
 		At most one drain pod runs for each ordinal.`, func() *story {
 		s := orphanedOrdinals(nil, 2)
 		s.until("starts the pod")

@@ -45,7 +45,8 @@ type decided struct {
 func (s *story) decide() (next *decided, waits []Drain) {
 	for _, pod := range s.pods {
 		owner, ok := Holder(pod)
-		if !ok || slices.ContainsFunc(s.policies, func(policy *drainv1alpha1.DrainPolicy) bool { return policy.UID == owner.UID }) {
+		if !ok ||
+			slices.ContainsFunc(s.policies, func(policy *drainv1alpha1.DrainPolicy) bool { return policy.UID == owner.UID }) {
 			continue
 		}
 		gone := s.own(owner.UID)
@@ -77,7 +78,7 @@ func (s *story) decide() (next *decided, waits []Drain) {
 // operator takes the next step, or says what it waits for.
 func (s *story) operator() { s.operate(false) }
 
-// operate takes the next step, and reports whether there was one. It says nothing when it has waited for the same before.
+// operate takes the next step, and reports whether there was one. It is silent when it has waited for the same before.
 func (s *story) operate(quiet bool) bool {
 	next, waits := s.decide()
 	if next == nil {
@@ -198,7 +199,8 @@ func (s *story) carryOut(d *decided) (problem string) {
 		for i := range step.Claims {
 			versions = append(versions, step.Claims[i].ResourceVersion)
 		}
-		return s.note(step.Lock, func(notes map[string]string) { notes[drainv1alpha1.DeletingAnnotation] = strings.Join(versions, ",") })
+		return s.note(step.Lock,
+			func(notes map[string]string) { notes[drainv1alpha1.DeletingAnnotation] = strings.Join(versions, ",") })
 	case DeleteJob:
 		if job := s.jobByUID(step.Job.UID); job != nil && job.DeletionTimestamp == nil {
 			job.DeletionTimestamp = s.going()
@@ -314,7 +316,8 @@ func (s *story) until(text string) {
 func (s *story) course(text string) bool {
 	for range longestRun {
 		told := s.told
-		moved := s.operate(true) || s.setController() || s.collector() || s.jobController() || s.claimProtection() || s.kubelet()
+		moved := s.operate(true) || s.setController() ||
+			s.collector() || s.jobController() || s.claimProtection() || s.kubelet()
 		if text != "" && s.told > told && strings.Contains(s.last, text) {
 			return true
 		}
@@ -397,7 +400,7 @@ func (s *story) createSet(replicas int32) {
 	s.set.UID, s.set.Generation, s.set.Status.ObservedGeneration = s.uid("set"), 1, 0
 	s.set.Spec.Replicas = ptr.To(replicas)
 	s.touch(s.set)
-	s.userDoes("creates StatefulSet web anew, with %d replicas", replicas)
+	s.userDoes("recreates StatefulSet web with %d replicas", replicas)
 }
 
 // debug creates a pod that uses a claim.
@@ -509,5 +512,6 @@ func (s *story) loseVolume(claim string, lost bool) {
 	}
 	s.claimNamed(claim).Status.Phase = phase
 	s.touch(s.claimNamed(claim))
-	s.userDoes(map[bool]string{true: "deletes the volume of claim %s", false: "restores the volume of claim %s"}[lost], claim)
+	s.userDoes(map[bool]string{true: "deletes the volume of claim %s", false: "restores the volume of claim %s"}[lost],
+		claim)
 }

@@ -80,7 +80,8 @@ func compareWithGolden(t *testing.T, tale tale, text string) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
-		t.Errorf("the story is another than that in %s; if that is as it should be, run go test ./internal/plan -run TestStories -update (-want +got):\n%s", golden, diff)
+		t.Errorf("the story is not the one in %s; to accept it, "+
+			"run go test ./internal/plan -run TestStories -update (-want +got):\n%s", golden, diff)
 	}
 }
 
@@ -197,7 +198,10 @@ func TestABrokenPromiseIsReported(t *testing.T) {
 		},
 		"it does not come to rest": func() *story {
 			s := orphanedOrdinals(nil, 2)
-			s.protocol = append(Protocol{rule{id: "restless", in: anywhere, when: always, state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonLocked, say: says("restless"), then: changeNothing}}, s.protocol...)
+			s.protocol = append(Protocol{rule{
+				id: "restless", in: anywhere, when: always, state: drainv1alpha1.DrainDraining,
+				reason: drainv1alpha1.ReasonLocked, say: says("restless"), then: changeNothing,
+			}}, s.protocol...)
 			s.goOn()
 			return s
 		},
@@ -220,5 +224,5 @@ func TestABrokenPromiseIsReported(t *testing.T) {
 	}
 }
 
-// changeNothing is a step that is taken for ever.
+// changeNothing is a step that is taken again and again.
 var changeNothing = &action{"DeleteJob", func(*evidence) Step { return DeleteJob{&batchv1.Job{}} }}

@@ -51,9 +51,9 @@ type teller struct {
 	// told counts the lines, and last is the text of the latest.
 	told int
 	last string
-	// waitsFor is what the operator waited for when it was last told of.
+	// waitsFor is what the operator waited for when a line last said so.
 	waitsFor string
-	// shown are the columns of each ordinal as they were last told of, and conditions those of each policy.
+	// shown are the columns of each ordinal as a line last showed them, and conditions those of each policy.
 	shown      map[int32]string
 	conditions map[types.UID]string
 	// broken are the promises that did not hold, in words.
@@ -228,7 +228,7 @@ func (t *teller) noteWord(lock *corev1.Pod) string {
 	return ""
 }
 
-// jobsWord names the Jobs of an ordinal, and says how their pods are. Those that are over and not the latest are counted.
+// jobsWord names the Jobs of an ordinal, and how their pods are. Those that are over and not the latest are counted.
 func (t *teller) jobsWord(ordinal int32) string {
 	var words []string
 	past, latest := 0, ""
@@ -471,16 +471,19 @@ func (t *teller) checkWriters(ordinal int32) {
 			held := slices.ContainsFunc(t.policies, func(policy *drainv1alpha1.DrainPolicy) bool {
 				return policy.UID == ownerUID(pod) && slices.Contains(policy.Finalizers, drainv1alpha1.PolicyFinalizer)
 			})
-			gone := !slices.ContainsFunc(t.policies, func(policy *drainv1alpha1.DrainPolicy) bool { return policy.UID == ownerUID(pod) })
+			gone := !slices.ContainsFunc(t.policies,
+				func(policy *drainv1alpha1.DrainPolicy) bool { return policy.UID == ownerUID(pod) })
 			t.require(held || gone, "lock %s stands, and its policy has no finalizer", pod.Name)
 		}
 		if !isDrain(pod) || terminal(pod) || awaitsLock(pod) {
 			continue
 		}
 		ungated++
-		t.require(name == nil || lockRole(name), "two writers: a drain pod of ordinal %d runs beside pod %s", ordinal, ordinalNamed(ordinal))
+		t.require(name == nil || lockRole(name), "two writers: a drain pod of ordinal %d runs beside pod %s",
+			ordinal, ordinalNamed(ordinal))
 		if job := t.jobByUID(ownerUID(pod)); job != nil && !t.forced[ordinal] {
-			t.require(name != nil && string(name.UID) == job.Annotations[drainv1alpha1.LockAnnotation], "a drain pod of ordinal %d runs without its lock", ordinal)
+			t.require(name != nil && string(name.UID) == job.Annotations[drainv1alpha1.LockAnnotation],
+				"a drain pod of ordinal %d runs without its lock", ordinal)
 		}
 	}
 	t.require(ungated <= 1, "two drain pods of ordinal %d run", ordinal)
@@ -488,9 +491,12 @@ func (t *teller) checkWriters(ordinal int32) {
 
 // readyReasons are the reasons for which a policy is not ready.
 var readyReasons = []string{
-	drainv1alpha1.ReasonPolicyDeleted, drainv1alpha1.ReasonManagedPolicyYielding, drainv1alpha1.ReasonPolicyConflict, drainv1alpha1.ReasonStatefulSetNotFound,
-	drainv1alpha1.ReasonNoClaimTemplates, drainv1alpha1.ReasonTooManyClaimTemplates, drainv1alpha1.ReasonGracePeriodZero, drainv1alpha1.ReasonClaimsDeletedOnScaleDown,
-	drainv1alpha1.ReasonClaimsDeletedWithStatefulSet, drainv1alpha1.ReasonInvalidTemplate, drainv1alpha1.ReasonPreflightFailed, drainv1alpha1.ReasonAmbiguousClaims, drainv1alpha1.ReasonSuspended,
+	drainv1alpha1.ReasonPolicyDeleted, drainv1alpha1.ReasonManagedPolicyYielding,
+	drainv1alpha1.ReasonPolicyConflict, drainv1alpha1.ReasonStatefulSetNotFound,
+	drainv1alpha1.ReasonNoClaimTemplates, drainv1alpha1.ReasonTooManyClaimTemplates,
+	drainv1alpha1.ReasonGracePeriodZero, drainv1alpha1.ReasonClaimsDeletedOnScaleDown,
+	drainv1alpha1.ReasonClaimsDeletedWithStatefulSet, drainv1alpha1.ReasonInvalidTemplate,
+	drainv1alpha1.ReasonPreflightFailed, drainv1alpha1.ReasonAmbiguousClaims, drainv1alpha1.ReasonSuspended,
 }
 
 // checkConditions holds the status that the operator would write now, and the one that it wrote, against each other and
@@ -508,12 +514,16 @@ func (t *teller) checkStatus(status drainv1alpha1.DrainPolicyStatus, generation 
 	for _, condition := range status.Conditions {
 		byType[condition.Type] = condition
 	}
-	for _, kind := range []string{drainv1alpha1.ConditionReady, drainv1alpha1.ConditionDrained, drainv1alpha1.ConditionStalled} {
+	for _, kind := range []string{drainv1alpha1.ConditionReady,
+		drainv1alpha1.ConditionDrained, drainv1alpha1.ConditionStalled} {
 		condition := byType[kind]
-		t.require(condition.Status != "" && condition.Reason != "" && condition.Message != "", "condition %s lacks status, reason or message: %+v", kind, condition)
-		t.require(condition.ObservedGeneration == generation, "condition %s is of generation %d, and the policy's is %d", kind, condition.ObservedGeneration, generation)
+		t.require(condition.Status != "" && condition.Reason != "" && condition.Message != "",
+			"condition %s lacks status, reason or message: %+v", kind, condition)
+		t.require(condition.ObservedGeneration == generation,
+			"condition %s is of generation %d, and the policy's is %d", kind, condition.ObservedGeneration, generation)
 	}
-	t.require(status.ObservedGeneration == generation, "the status is of generation %d, and the policy's is %d", status.ObservedGeneration, generation)
+	t.require(status.ObservedGeneration == generation,
+		"the status is of generation %d, and the policy's is %d", status.ObservedGeneration, generation)
 	if byType[drainv1alpha1.ConditionDrained].Status == metav1.ConditionTrue {
 		for i := range status.Drains {
 			state := status.Drains[i].State

@@ -98,7 +98,7 @@ type momentary struct {
 	owner types.UID
 }
 
-// begin makes a cluster in which the StatefulSet web runs ordinals 0 and 1, which have no claims, and those of the story.
+// begin makes a cluster in which StatefulSet web runs ordinals 0 and 1, which have no claims, and those of the story.
 func begin(change func(*world), ordinals ...int32) *story {
 	w := given(change)
 	s := &story{
@@ -278,7 +278,9 @@ func (s *story) createClaims(ordinal int32) {
 func (s *story) createOwnPod(ordinal int32) *corev1.Pod {
 	w := s.scratch()
 	w.pod(ordinalNamed(ordinal), "", podPhase(corev1.PodPending), func(pod *corev1.Pod) {
-		pod.OwnerReferences = []metav1.OwnerReference{{Kind: "StatefulSet", Name: "web", UID: s.set.UID, Controller: ptr.To(true)}}
+		pod.OwnerReferences = []metav1.OwnerReference{{
+			Kind: "StatefulSet", Name: "web", UID: s.set.UID, Controller: ptr.To(true),
+		}}
 		for _, template := range s.templatesOfSet() {
 			pod.Spec.Volumes = append(pod.Spec.Volumes, mountOf(claims.Name(template, "web", ordinal)))
 		}
@@ -287,7 +289,10 @@ func (s *story) createOwnPod(ordinal int32) *corev1.Pod {
 }
 
 func mountOf(claim string) corev1.Volume {
-	return corev1.Volume{Name: claim, VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim}}}
+	return corev1.Volume{
+		Name:         claim,
+		VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim}},
+	}
 }
 
 func (s *story) addPod(pod corev1.Pod) *corev1.Pod {
@@ -546,7 +551,8 @@ func (s *story) drainEnds(how string, changes ...func(*corev1.Pod)) {
 // claimProtection lets claims go that no pod on a node refers to, and keeps the Unused condition.
 func (s *story) claimProtection() bool {
 	for _, claim := range s.claims {
-		if claim.DeletionTimestamp == nil || slices.ContainsFunc(s.pods, func(pod *corev1.Pod) bool { return pod.Spec.NodeName != "" && uses(pod, claim.Name) }) {
+		if claim.DeletionTimestamp == nil ||
+			slices.ContainsFunc(s.pods, func(pod *corev1.Pod) bool { return pod.Spec.NodeName != "" && uses(pod, claim.Name) }) {
 			continue
 		}
 		s.claims = slices.DeleteFunc(s.claims, func(other *corev1.PersistentVolumeClaim) bool { return other == claim })
