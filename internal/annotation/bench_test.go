@@ -45,7 +45,8 @@ func broken(size int) map[string]string {
 		"labels":     fill(`{"metadata":{"labels":{`, `"k%d":"",`, `"z":1}},"spec":{"containers":[{"name":"a"}]}}`),
 		"arguments":  fill(`{"spec":{"containers":[{"name":"a","args":[`, `"",`, `1]}]}}`),
 		"containers": fill(`{"spec":{"containers":[`, `{"name":"`+strings.Repeat("a", size/1024)+`"},`, `{"name":1}]}}`),
-		"quantity":   fill(`{"spec":{"containers":[`, `{"name":"`+strings.Repeat("a", size/1024)+`"},`, `{"resources":{"limits":{"cpu":"x"}}}]}}`),
+		"quantity": fill(`{"spec":{"containers":[`,
+			`{"name":"`+strings.Repeat("a", size/1024)+`"},`, `{"resources":{"limits":{"cpu":"x"}}}]}}`),
 		"no objects": fill(`{"spec":{"containers":[`, `{},`, `{"name":1}]}}`),
 		"unknown":    fill(`{"spec":{"containers":[{"name":"a"}],"x":[`, `[],`, `[]]}}`),
 		"syntax":     fill(`{"spec":{"containers":[`, `{},`, `]}}`),
@@ -66,7 +67,7 @@ func BenchmarkParseBroken(b *testing.B) {
 	}
 }
 
-// TestParseBrokenCostsLittle holds that to find a mistake costs not many times what decoding the text costs, since every
+// TestParseBrokenCostsLittle holds that to find a mistake costs not many times what decoding the text costs, since each
 // look at the policy pays for it. Allocations are counted because they are the same on every machine.
 func TestParseBrokenCostsLittle(t *testing.T) {
 	for name, text := range broken(drainv1alpha1.MaxTemplateBytes) {

@@ -50,10 +50,15 @@ func managed(mutate ...func(*drainv1alpha1.DrainPolicy)) drainv1alpha1.DrainPoli
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "shop", Name: "store-managed",
 			Labels: map[string]string{"app.kubernetes.io/managed-by": "drain-operator"},
-			Annotations: map[string]string{"kubernetes.io/description": "Kept by drain-operator for the annotation statefulsets.kubernetes.io/scaledown-pod-template of StatefulSet store. " +
-				"Edits are reverted, but for spec.suspend, spec.minOrphanedSeconds, spec.job and spec.retry. A DrainPolicy of your own that names the StatefulSet replaces this one."},
+			Annotations: map[string]string{
+				"kubernetes.io/description": "Kept by drain-operator for the annotation " +
+					"statefulsets.kubernetes.io/scaledown-pod-template of StatefulSet store. " +
+					"Edits are reverted, but for spec.suspend, spec.minOrphanedSeconds, spec.job and spec.retry. " +
+					"A DrainPolicy of your own that names the StatefulSet replaces this one.",
+			},
 			OwnerReferences: []metav1.OwnerReference{{
-				APIVersion: "apps/v1", Kind: "StatefulSet", Name: "store", UID: "set-uid", Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
+				APIVersion: "apps/v1", Kind: "StatefulSet",
+				Name: "store", UID: "set-uid", Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
 			}},
 		},
 		Spec: drainv1alpha1.DrainPolicySpec{
@@ -91,7 +96,7 @@ func owner(uid types.UID) func(*drainv1alpha1.DrainPolicy) {
 
 func unowned(p *drainv1alpha1.DrainPolicy) { p.OwnerReferences = nil }
 
-func unlabelled(p *drainv1alpha1.DrainPolicy) { p.Labels = nil }
+func withoutLabel(p *drainv1alpha1.DrainPolicy) { p.Labels = nil }
 
 func called(name string) func(*drainv1alpha1.DrainPolicy) {
 	return func(p *drainv1alpha1.DrainPolicy) { p.Name = name }
@@ -116,57 +121,157 @@ func TestNext(t *testing.T) {
 		taken, ignored bool
 		want, why      string
 	}{
-		"no StatefulSet":                         {policies: []drainv1alpha1.DrainPolicy{managed()}},
-		"a StatefulSet that is being deleted":    {set: gone},
-		"one that is being deleted, managed":     {set: gone, policies: []drainv1alpha1.DrainPolicy{managed(owner("other"))}},
-		"no annotation":                          {set: annotated()},
-		"no annotation, an unmanaged policy":     {set: annotated(), policies: []drainv1alpha1.DrainPolicy{theirs("store")}},
-		"an annotation":                          {set: annotated(scaledown), want: "create store-managed", why: "the StatefulSet has the annotation statefulsets.kubernetes.io/scaledown-pod-template"},
-		"the older annotation":                   {set: annotated(drainer), want: "create store-managed", why: "the StatefulSet has the annotation statefulsets.kubernetes.io/drainer-pod-template"},
-		"an empty annotation":                    {set: empty},
-		"an annotation, opted out":               {set: annotated(scaledown), ignored: true},
-		"an annotation, the name taken":          {set: annotated(scaledown), taken: true, want: "create store-managed-set-uid"},
-		"an annotation and an unmanaged policy":  {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{theirs("store")}},
-		"a policy as it should be":               {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed()}},
-		"one under another name":                 {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(called("x"))}},
-		"one for the older of two annotations":   {set: annotated(scaledown, drainer), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.TemplateFrom.StatefulSetAnnotation = drainer })}, want: "change store-managed"},
-		"the newer of two annotations taken off": {set: annotated(drainer), policies: []drainv1alpha1.DrainPolicy{managed()}, want: "change store-managed"},
-		"what is for people to change": {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) {
-			p.Spec.Suspend, p.Spec.MinOrphanedSeconds = ptr.To(true), ptr.To[int32](60)
-			p.Spec.Job.ActiveDeadlineSeconds, p.Spec.Retry.MaxAttempts = ptr.To[int64](60), ptr.To[int32](3)
-			p.Labels["team"], p.Annotations["note"] = "b", "hello"
-		})}},
-		"an edit of whenDrained":         {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDrained = "Retain" })}, want: "change store-managed"},
-		"an edit of proof":               {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Proof = "Receipt" })}, want: "change store-managed"},
-		"an edit of whenScaled":          {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaled = "Retain" })}, want: "change store-managed"},
-		"an edit of whenScaledUp":        {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaledUp = "Cancel" })}, want: "change store-managed"},
-		"an edit of identity":            {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Identity = "Job" })}, want: "change store-managed"},
-		"an edit of minReadyReplicas":    {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinReadyReplicas = ptr.To[int32](1) })}, want: "change store-managed"},
-		"an edit of maxConcurrentDrains": {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.MaxConcurrentDrains = ptr.To[int32](2) })}, want: "change store-managed"},
-		"a template in templateFrom's place": {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) {
-			p.Spec.Template, p.Spec.TemplateFrom = theirs("").Spec.Template, drainv1alpha1.TemplateSource{}
-		})}, want: "change store-managed"},
-		"an edit of the description":                  {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Annotations = nil })}, want: "change store-managed"},
-		"one without its owner":                       {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(unowned)}, want: "change store-managed"},
-		"one without its label, which is not managed": {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(unlabelled)}},
-		"one that is being deleted":                   {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(terminating)}},
-		"the annotation taken off":                    {set: annotated(), policies: []drainv1alpha1.DrainPolicy{managed()}, want: "delete store-managed", why: "the StatefulSet has no annotation with a template any more"},
-		"taken off, and on its way":                   {set: annotated(), policies: []drainv1alpha1.DrainPolicy{managed(terminating)}},
-		"taken off, without an owner":                 {set: annotated(), policies: []drainv1alpha1.DrainPolicy{managed(unowned)}, want: "delete store-managed"},
-		"opted out":                                   {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed()}, ignored: true, want: "delete store-managed", why: "the manager runs with --statefulset-annotations=false"},
-		"an unmanaged policy beside it": {
-			set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{theirs("mine"), managed(), theirs("another")}, want: "delete store-managed",
-			why: `DrainPolicy "another" names the StatefulSet too, and wins over its annotation statefulsets.kubernetes.io/scaledown-pod-template`,
+		"a managed policy stays without a StatefulSet":       {policies: []drainv1alpha1.DrainPolicy{managed()}},
+		"a StatefulSet that is being deleted gets no policy": {set: gone},
+		"a managed policy stays while its StatefulSet is being deleted": {
+			set: gone, policies: []drainv1alpha1.DrainPolicy{managed(owner("other"))},
 		},
-		"that of an earlier StatefulSet": {
-			set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(owner("earlier"))}, want: "delete store-managed",
-			why: "it was of a StatefulSet that was deleted, and of whose name there is another one now",
+		"a StatefulSet without an annotation gets no policy": {set: annotated()},
+		"an unmanaged policy stays without an annotation": {
+			set: annotated(), policies: []drainv1alpha1.DrainPolicy{theirs("store")},
 		},
-		"that of an earlier one, on its way":     {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(owner("earlier"), terminating)}},
-		"that of an earlier one, before its own": {set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(owner("earlier"), terminating, created(1)), managed(called("own"), created(2))}},
-		"two of them, the older one stays": {
-			set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(created(2)), managed(called("older"), created(1))}, want: "delete store-managed",
-			why: "there is another one for the same StatefulSet",
+		"an annotation gets a policy": {
+			set: annotated(scaledown), want: "create store-managed",
+			why: "the StatefulSet has the annotation statefulsets.kubernetes.io/scaledown-pod-template",
+		},
+		"the older annotation gets a policy": {
+			set: annotated(drainer), want: "create store-managed",
+			why: "the StatefulSet has the annotation statefulsets.kubernetes.io/drainer-pod-template",
+		},
+		"an empty annotation gets no policy":                              {set: empty},
+		"an annotation gets no policy if the manager ignores annotations": {set: annotated(scaledown), ignored: true},
+		"an annotation gets a policy of another name if the first is taken": {
+			set: annotated(scaledown), taken: true, want: "create store-managed-set-uid",
+		},
+		"an annotation gets no policy beside an unmanaged one": {
+			set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{theirs("store")},
+		},
+		"a managed policy that is as it should be stays": {
+			set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed()},
+		},
+		"a managed policy under another name stays": {
+			set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(called("x"))},
+		},
+		"a managed policy for the older of two annotations is changed": {
+			set: annotated(scaledown, drainer),
+			policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) {
+				p.Spec.TemplateFrom.StatefulSetAnnotation = drainer
+			})},
+			want: "change store-managed",
+		},
+		"a managed policy is changed if the newer annotation is removed": {
+			set: annotated(drainer), policies: []drainv1alpha1.DrainPolicy{managed()}, want: "change store-managed",
+		},
+		"edits of the fields that are for users stay": {
+			set: annotated(scaledown),
+			policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) {
+				p.Spec.Suspend, p.Spec.MinOrphanedSeconds = ptr.To(true), ptr.To[int32](60)
+				p.Spec.Job.ActiveDeadlineSeconds, p.Spec.Retry.MaxAttempts = ptr.To[int64](60), ptr.To[int32](3)
+				p.Labels["team"], p.Annotations["note"] = "b", "hello"
+			})},
+		},
+		"an edit of whenDrained is reverted": {
+			set:      annotated(scaledown),
+			policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDrained = "Retain" })},
+			want:     "change store-managed",
+		},
+		"an edit of proof is reverted": {
+			set:      annotated(scaledown),
+			policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Proof = "Receipt" })},
+			want:     "change store-managed",
+		},
+		"an edit of whenScaled is reverted": {
+			set:      annotated(scaledown),
+			policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaled = "Retain" })},
+			want:     "change store-managed",
+		},
+		"an edit of whenScaledUp is reverted": {
+			set: annotated(scaledown),
+			policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) {
+				p.Spec.WhenScaledUp = "Cancel"
+			})},
+			want: "change store-managed",
+		},
+		"an edit of identity is reverted": {
+			set:      annotated(scaledown),
+			policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Identity = "Job" })},
+			want:     "change store-managed",
+		},
+		"an edit of minReadyReplicas is reverted": {
+			set: annotated(scaledown),
+			policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) {
+				p.Spec.MinReadyReplicas = ptr.To[int32](1)
+			})},
+			want: "change store-managed",
+		},
+		"an edit of maxConcurrentDrains is reverted": {
+			set: annotated(scaledown),
+			policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) {
+				p.Spec.MaxConcurrentDrains = ptr.To[int32](2)
+			})},
+			want: "change store-managed",
+		},
+		"a template in place of templateFrom is reverted": {
+			set: annotated(scaledown),
+			policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) {
+				p.Spec.Template, p.Spec.TemplateFrom = theirs("").Spec.Template, drainv1alpha1.TemplateSource{}
+			})},
+			want: "change store-managed",
+		},
+		"an edit of the description is reverted": {
+			set:      annotated(scaledown),
+			policies: []drainv1alpha1.DrainPolicy{managed(func(p *drainv1alpha1.DrainPolicy) { p.Annotations = nil })},
+			want:     "change store-managed",
+		},
+		"a managed policy without its owner gets it back": {
+			set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(unowned)},
+			want: "change store-managed",
+		},
+		"a policy without the label is not managed and stays": {
+			set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(withoutLabel)},
+		},
+		"a managed policy that is being deleted is left alone": {
+			set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(terminating)},
+		},
+		"a managed policy is deleted when the annotation is removed": {
+			set: annotated(), policies: []drainv1alpha1.DrainPolicy{managed()}, want: "delete store-managed",
+			why: "the StatefulSet has no annotation with a template any more",
+		},
+		"a managed policy that is being deleted is not deleted again": {
+			set: annotated(), policies: []drainv1alpha1.DrainPolicy{managed(terminating)},
+		},
+		"a managed policy without an owner is deleted when the annotation is removed": {
+			set: annotated(), policies: []drainv1alpha1.DrainPolicy{managed(unowned)}, want: "delete store-managed",
+		},
+		"a managed policy is deleted if the manager ignores annotations": {
+			set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed()}, ignored: true,
+			want: "delete store-managed", why: "the manager runs with --statefulset-annotations=false",
+		},
+		"a managed policy is deleted beside an unmanaged one": {
+			set:      annotated(scaledown),
+			policies: []drainv1alpha1.DrainPolicy{theirs("mine"), managed(), theirs("another")}, want: "delete store-managed",
+			why: `DrainPolicy "another" names the StatefulSet too, and wins over its annotation ` +
+				"statefulsets.kubernetes.io/scaledown-pod-template",
+		},
+		"a managed policy of an earlier StatefulSet is deleted": {
+			set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(owner("earlier"))},
+			want: "delete store-managed",
+			why:  "it was of a StatefulSet that was deleted, and of whose name there is another one now",
+		},
+		"a policy of an earlier StatefulSet that is being deleted is awaited": {
+			set: annotated(scaledown), policies: []drainv1alpha1.DrainPolicy{managed(owner("earlier"), terminating)},
+		},
+		"a policy stays beside one of an earlier StatefulSet that is being deleted": {
+			set: annotated(scaledown),
+			policies: []drainv1alpha1.DrainPolicy{
+				managed(owner("earlier"), terminating, created(1)), managed(called("own"), created(2)),
+			},
+		},
+		"the younger of two managed policies is deleted": {
+			set:      annotated(scaledown),
+			policies: []drainv1alpha1.DrainPolicy{managed(created(2)), managed(called("older"), created(1))},
+			want:     "delete store-managed",
+			why:      "there is another one for the same StatefulSet",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -194,12 +299,14 @@ func TestNext(t *testing.T) {
 				want := managed()
 				if Key(tc.set) == drainer {
 					want.Spec.TemplateFrom.StatefulSetAnnotation = drainer
-					want.Annotations["kubernetes.io/description"] = strings.Replace(want.Annotations["kubernetes.io/description"], string(scaledown), string(drainer), 1)
+					want.Annotations["kubernetes.io/description"] = strings.Replace(
+						want.Annotations["kubernetes.io/description"], string(scaledown), string(drainer), 1)
 				}
 				if diff := cmp.Diff(want, *step.Change); diff != "" {
 					t.Errorf("changed to (-want +got):\n%s", diff)
 				}
-				if again := Next(Evidence{StatefulSet: tc.set, Policies: []drainv1alpha1.DrainPolicy{*step.Change}}); again != (Step{}) {
+				changed := []drainv1alpha1.DrainPolicy{*step.Change}
+				if again := Next(Evidence{StatefulSet: tc.set, Policies: changed}); again != (Step{}) {
 					t.Errorf("what it was changed to is changed again: %s", again.Why)
 				}
 			}
@@ -242,14 +349,23 @@ func TestIsManaged(t *testing.T) {
 		mutate func(*drainv1alpha1.DrainPolicy)
 		want   bool
 	}{
-		"as it is made":                 {func(*drainv1alpha1.DrainPolicy) {}, true},
-		"without an owner":              {unowned, true},
-		"without its label":             {unlabelled, false},
-		"another's label":               {func(p *drainv1alpha1.DrainPolicy) { p.Labels[drainv1alpha1.ManagedByLabel] = "Helm" }, false},
-		"owned by another StatefulSet":  {func(p *drainv1alpha1.DrainPolicy) { p.OwnerReferences[0].Name = "other" }, false},
-		"owned by something else":       {func(p *drainv1alpha1.DrainPolicy) { p.OwnerReferences[0].Kind = "Database" }, false},
-		"an owner that doesn't control": {func(p *drainv1alpha1.DrainPolicy) { p.OwnerReferences[0].Controller = nil }, true},
-		"of an earlier StatefulSet's":   {owner("earlier"), true},
+		"a policy as the operator creates it": {func(*drainv1alpha1.DrainPolicy) {}, true},
+		"a policy without an owner":           {unowned, true},
+		"a policy without its label":          {withoutLabel, false},
+		"a policy with another manager's label": {func(p *drainv1alpha1.DrainPolicy) {
+			p.Labels[drainv1alpha1.ManagedByLabel] = "Helm"
+		}, false},
+		"a policy that another StatefulSet owns": {func(p *drainv1alpha1.DrainPolicy) {
+			p.OwnerReferences[0].Name = "other"
+		}, false},
+		"a policy that another kind of object owns": {func(p *drainv1alpha1.DrainPolicy) {
+			p.OwnerReferences[0].Kind = "Database"
+		},
+			false},
+		"a policy whose owner does not control it": {func(p *drainv1alpha1.DrainPolicy) {
+			p.OwnerReferences[0].Controller = nil
+		}, true},
+		"a policy of an earlier StatefulSet": {owner("earlier"), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			policy := managed(tc.mutate)

@@ -29,7 +29,9 @@ import (
 type claimBuilder struct{ corev1.PersistentVolumeClaim }
 
 func makeClaim(name string) *claimBuilder {
-	return &claimBuilder{corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID("uid-of-" + name)}}}
+	return &claimBuilder{corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID("uid-of-" + name)},
+	}}
 }
 
 func (b *claimBuilder) label(key, value string) *claimBuilder {

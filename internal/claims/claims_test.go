@@ -43,32 +43,37 @@ func TestParseTakesOnlyWhatNameMakes(t *testing.T) {
 		wantOrdinal int32
 		wantOK      bool
 	}{
-		"one digit":                   {name: "data-web-0", wantBase: "data-web", wantOrdinal: 0, wantOK: true},
-		"several digits":              {name: "data-web-120", wantBase: "data-web", wantOrdinal: 120, wantOK: true},
-		"digits in the set's name":    {name: "data-web-1-2", wantBase: "data-web-1", wantOrdinal: 2, wantOK: true},
-		"dots in the set's name":      {name: "data-web.v1-2", wantBase: "data-web.v1", wantOrdinal: 2, wantOK: true},
-		"the greatest ordinal":        {name: "data-web-2147483647", wantBase: "data-web", wantOrdinal: math.MaxInt32, wantOK: true},
-		"a base without dash":         {name: "web-3", wantBase: "web", wantOrdinal: 3, wantOK: true},
-		"a double dash":               {name: "data--3", wantBase: "data-", wantOrdinal: 3, wantOK: true},
-		"beyond int32":                {name: "data-web-2147483648"},
-		"beyond uint64":               {name: "data-web-99999999999999999999999"},
-		"a leading zero":              {name: "data-web-01"},
-		"two zeros":                   {name: "data-web-00"},
-		"a plus sign":                 {name: "data-web-+1"},
-		"an underscore":               {name: "data-web-1_0"},
-		"hexadecimal":                 {name: "data-web-0x1"},
-		"digits of another script":    {name: "data-web-\u0663"},
-		"no ordinal":                  {name: "data-web"},
-		"nothing after the last dash": {name: "data-web-"},
-		"nothing before the dash":     {name: "-1"},
-		"no dash":                     {name: "data"},
-		"empty":                       {name: ""},
+		"a name with a one-digit ordinal": {name: "data-web-0", wantBase: "data-web", wantOrdinal: 0, wantOK: true},
+		"a name with an ordinal of several digits": {
+			name: "data-web-120", wantBase: "data-web", wantOrdinal: 120, wantOK: true,
+		},
+		"digits in the set's name": {name: "data-web-1-2", wantBase: "data-web-1", wantOrdinal: 2, wantOK: true},
+		"dots in the set's name":   {name: "data-web.v1-2", wantBase: "data-web.v1", wantOrdinal: 2, wantOK: true},
+		"the greatest ordinal": {
+			name: "data-web-2147483647", wantBase: "data-web", wantOrdinal: math.MaxInt32, wantOK: true,
+		},
+		"a base without dash":                    {name: "web-3", wantBase: "web", wantOrdinal: 3, wantOK: true},
+		"a double dash":                          {name: "data--3", wantBase: "data-", wantOrdinal: 3, wantOK: true},
+		"an ordinal beyond int32":                {name: "data-web-2147483648"},
+		"an ordinal beyond uint64":               {name: "data-web-99999999999999999999999"},
+		"an ordinal with a leading zero":         {name: "data-web-01"},
+		"an ordinal of two zeros":                {name: "data-web-00"},
+		"an ordinal with a plus sign":            {name: "data-web-+1"},
+		"an ordinal with an underscore":          {name: "data-web-1_0"},
+		"a hexadecimal ordinal":                  {name: "data-web-0x1"},
+		"an ordinal in digits of another script": {name: "data-web-\u0663"},
+		"no ordinal":                             {name: "data-web"},
+		"nothing after the last dash":            {name: "data-web-"},
+		"nothing before the dash":                {name: "-1"},
+		"no dash":                                {name: "data"},
+		"an empty name":                          {name: ""},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			base, ordinal, ok := Parse(tc.name)
 			if base != tc.wantBase || ordinal != tc.wantOrdinal || ok != tc.wantOK {
-				t.Errorf("Parse(%q) = %q, %d, %t, want %q, %d, %t", tc.name, base, ordinal, ok, tc.wantBase, tc.wantOrdinal, tc.wantOK)
+				t.Errorf("Parse(%q) = %q, %d, %t, want %q, %d, %t",
+					tc.name, base, ordinal, ok, tc.wantBase, tc.wantOrdinal, tc.wantOK)
 			}
 		})
 	}
@@ -79,13 +84,13 @@ func TestSetsListsEveryReadingOfABase(t *testing.T) {
 		base string
 		want []string
 	}{
-		"one dash":      {base: "data-web", want: []string{"web"}},
-		"two dashes":    {base: "data-a-b", want: []string{"a-b", "b"}},
-		"double dash":   {base: "data--b", want: []string{"-b", "b"}},
-		"leading dash":  {base: "-data", want: nil},
-		"trailing dash": {base: "data-", want: nil},
-		"no dash":       {base: "data", want: nil},
-		"empty":         {base: "", want: nil},
+		"a base with one dash":        {base: "data-web", want: []string{"web"}},
+		"a base with two dashes":      {base: "data-a-b", want: []string{"a-b", "b"}},
+		"a base with a double dash":   {base: "data--b", want: []string{"-b", "b"}},
+		"a base with a leading dash":  {base: "-data", want: nil},
+		"a base with a trailing dash": {base: "data-", want: nil},
+		"a base without a dash":       {base: "data", want: nil},
+		"an empty base":               {base: "", want: nil},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -99,7 +104,9 @@ func TestSetsListsEveryReadingOfABase(t *testing.T) {
 // FuzzParse holds Parse and Sets against Name and Base: what Parse takes, Name makes again,
 // and one of Sets is the StatefulSet that made it.
 func FuzzParse(f *testing.F) {
-	for _, name := range []string{"data-web-0", "data-a-b-12", "d--1", "-1", "a-01", "data-web-2147483648", "x-y-", "\xff-1"} {
+	for _, name := range []string{
+		"data-web-0", "data-a-b-12", "d--1", "-1", "a-01", "data-web-2147483648", "x-y-", "\xff-1",
+	} {
 		f.Add(name, "web", int32(3))
 	}
 	f.Fuzz(func(t *testing.T, name, set string, n int32) {
@@ -110,7 +117,8 @@ func FuzzParse(f *testing.F) {
 			for _, reading := range Sets(base) {
 				template := base[:len(base)-len(reading)-1]
 				if again := Name(template, reading, ordinal); again != name {
-					t.Errorf("Sets(%q) has %q, but Name(%q, %q, %d) = %q, want %q", base, reading, template, reading, ordinal, again, name)
+					t.Errorf("Sets(%q) has %q, but Name(%q, %q, %d) = %q, want %q",
+						base, reading, template, reading, ordinal, again, name)
 				}
 			}
 		}
@@ -134,11 +142,19 @@ func TestAClaimOfAnEphemeralVolumeIsForeign(t *testing.T) {
 		owners []metav1.OwnerReference
 		want   Verdict
 	}{
-		"no owner":               {want: Own},
-		"a pod":                  {owners: []metav1.OwnerReference{{Kind: "Pod", Name: "data", Controller: ptr.To(true)}}, want: Foreign},
-		"the ordinal's own pod":  {owners: []metav1.OwnerReference{{Kind: "Pod", Name: "web-2", Controller: ptr.To(true)}}, want: Own},
-		"the StatefulSet":        {owners: []metav1.OwnerReference{{Kind: "StatefulSet", Name: "web", Controller: ptr.To(true)}}, want: Own},
-		"a pod, without control": {owners: []metav1.OwnerReference{{Kind: "Pod", Name: "data"}}, want: Own},
+		"a claim without an owner": {want: Own},
+		"a claim that a pod owns": {
+			owners: []metav1.OwnerReference{{Kind: "Pod", Name: "data", Controller: ptr.To(true)}}, want: Foreign,
+		},
+		"a claim that the ordinal's own pod owns": {
+			owners: []metav1.OwnerReference{{Kind: "Pod", Name: "web-2", Controller: ptr.To(true)}}, want: Own,
+		},
+		"a claim that the StatefulSet owns": {
+			owners: []metav1.OwnerReference{{Kind: "StatefulSet", Name: "web", Controller: ptr.To(true)}}, want: Own,
+		},
+		"a claim that a pod owns but does not control": {
+			owners: []metav1.OwnerReference{{Kind: "Pod", Name: "data"}}, want: Own,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "data-web-2", OwnerReferences: tc.owners}}
@@ -177,50 +193,144 @@ func TestBelongs(t *testing.T) {
 		wantOrdinal  int32
 		wantVerdict  Verdict
 	}{
-		"a name without ordinal belongs to no StatefulSet": {claim: makeClaim("data-a-b").obj(), set: mine, wantVerdict: Foreign},
-		"another template's claim is foreign":              {claim: makeClaim("logs-a-b-1").obj(), set: mine, wantVerdict: Foreign},
-		"another set's claim is foreign":                   {claim: makeClaim("data-c-1").obj(), set: mine, wantVerdict: Foreign},
-		"a longer set's claim is foreign":                  {claim: makeClaim("data-a-b-c-1").obj(), set: mine, wantVerdict: Foreign},
-		"own labels, no other set":                         {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
-		"unlabelled, no other set":                         {claim: makeClaim("data-a-b-1").obj(), set: mine, wantVerdict: Stranded},
-		"labels that say nothing, no other set":            {claim: makeClaim("data-a-b-1").label("x", "y").obj(), set: mine, wantVerdict: Stranded},
-		"half of the labels":                               {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: two, wantVerdict: Stranded},
-		"unlabelled, and the selector has no labels":       {claim: makeClaim("data-a-b-1").obj(), set: unknown(mine), wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
-		"labels that contradict, no other set":             {claim: makeClaim("data-a-b-1").label("app", "b").obj(), set: mine, wantVerdict: Stranded},
-		"one of two labels contradicts":                    {claim: makeClaim("data-a-b-1").label("app", "a-b").label("tier", "web").obj(), set: two, wantVerdict: Stranded},
-		"labels that contradict both":                      {claim: makeClaim("data-a-b-1").label("app", "c").obj(), set: mine, others: []Identity{other}, wantVerdict: Stranded},
-		"labels that contradict, but fit an unknown set":   {claim: makeClaim("data-a-b-1").label("app", "c").obj(), set: mine, others: []Identity{unknown(other)}, wantVerdict: Foreign},
-		"own labels, a template it has no longer":          {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: mine, wantVerdict: Stranded},
-		"half of the labels, a template it hasn't":         {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: two, wantVerdict: Foreign},
-		"own labels, a template that another one has":      {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{unknown(makeIdentity("b", "logs-a"))}, wantVerdict: Foreign},
-		"own labels, a template that another one hasn't":   {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{other}, wantVerdict: Stranded},
-		"own labels, itself among the others":              {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{makeIdentity("a-b", "logs")}, wantVerdict: Stranded},
-		"labels not known, a template it hasn't":           {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: unknown(mine), wantVerdict: Foreign},
-		"own labels, a set without templates":              {claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: makeIdentity("a-b"), wantVerdict: Stranded},
-		"nothing is known of the set":                      {claim: makeClaim("data-a-b-1").label("app", "x").obj(), set: Identity{Name: "a-b"}, wantVerdict: Stranded},
-		"nothing is known of the set, but of another":      {claim: makeClaim("data-a-b-1").obj(), set: Identity{Name: "a-b"}, others: []Identity{other}, wantVerdict: Foreign},
-		"nothing is known of the set, the other's isn't":   {claim: makeClaim("data-a-b-1").label("app", "x").obj(), set: Identity{Name: "a-b"}, others: []Identity{other}, wantVerdict: Stranded},
-		"no template in the name":                          {claim: makeClaim("a-b-1").label("app", "a-b").obj(), set: mine, wantVerdict: Foreign},
-		"own labels beside another reading":                {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{other}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
-		"the other's labels":                               {claim: makeClaim("data-a-b-1").label("app", "b").obj(), set: mine, others: []Identity{other}, wantVerdict: Foreign},
-		"unlabelled beside another reading":                {claim: makeClaim("data-a-b-1").obj(), set: mine, others: []Identity{other}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Ambiguous},
-		"unlabelled beside a set that doesn't fit":         {claim: makeClaim("data-a-b-1").obj(), set: mine, others: []Identity{makeIdentity("b", "data")}, wantVerdict: Stranded},
-		"itself among the others":                          {claim: makeClaim("data-a-b-1").obj(), set: mine, others: []Identity{mine}, wantVerdict: Stranded},
-		"labels that both selectors take":                  {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{both}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Ambiguous},
-		"own labels confirm, the other's are not known":    {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{unknown(other)}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
-		"own labels not known, the other's confirm":        {claim: makeClaim("data-a-b-1").label("app", "b").obj(), set: unknown(mine), others: []Identity{other}, wantVerdict: Foreign},
-		"own labels not known, the other's contradict":     {claim: makeClaim("data-a-b-1").label("app", "x").obj(), set: unknown(mine), others: []Identity{other}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own},
-		"half of the labels only, beside another":          {claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: two, others: []Identity{unknown(other)}, wantTemplate: "data", wantOrdinal: 1, wantVerdict: Ambiguous},
-		"the first other is out, the second isn't":         {claim: makeClaim("data-x-a-b-1").obj(), set: makeIdentity("a-b", "data-x"), others: []Identity{makeIdentity("q", "data"), makeIdentity("b", "data-x-a")}, wantTemplate: "data-x", wantOrdinal: 1, wantVerdict: Ambiguous},
-		"the others contradict, whatever their number":     {claim: makeClaim("data-x-a-b-1").label("app", "a-b").obj(), set: makeIdentity("a-b", "data-x"), others: []Identity{makeIdentity("x-a-b", "data"), makeIdentity("b", "data-x-a")}, wantTemplate: "data-x", wantOrdinal: 1, wantVerdict: Own},
-		"one of several templates":                         {claim: makeClaim("logs-web-7").label("app", "web").obj(), set: makeIdentity("web", "data", "logs"), wantTemplate: "logs", wantOrdinal: 7, wantVerdict: Own},
-		"a set that is gone, of which labels are unknown":  {claim: makeClaim("data-web-7").label("app", "web").obj(), set: unknown(makeIdentity("web", "data")), wantTemplate: "data", wantOrdinal: 7, wantVerdict: Own},
+		"a name without ordinal belongs to no StatefulSet": {
+			claim: makeClaim("data-a-b").obj(), set: mine, wantVerdict: Foreign,
+		},
+		"another template's claim is foreign": {claim: makeClaim("logs-a-b-1").obj(), set: mine, wantVerdict: Foreign},
+		"another set's claim is foreign":      {claim: makeClaim("data-c-1").obj(), set: mine, wantVerdict: Foreign},
+		"a longer set's claim is foreign":     {claim: makeClaim("data-a-b-c-1").obj(), set: mine, wantVerdict: Foreign},
+		"own labels make a claim the StatefulSet's": {
+			claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, wantTemplate: "data", wantOrdinal: 1,
+			wantVerdict: Own,
+		},
+		"a claim without labels is stranded": {claim: makeClaim("data-a-b-1").obj(), set: mine, wantVerdict: Stranded},
+		"a claim without labels of the selector is stranded": {
+			claim: makeClaim("data-a-b-1").label("x", "y").obj(), set: mine, wantVerdict: Stranded,
+		},
+		"a claim with half of the labels is stranded": {
+			claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: two, wantVerdict: Stranded,
+		},
+		"a claim without labels is the StatefulSet's if the selector has none": {
+			claim: makeClaim("data-a-b-1").obj(), set: unknown(mine), wantTemplate: "data", wantOrdinal: 1,
+			wantVerdict: Own,
+		},
+		"labels that contradict make a claim stranded": {
+			claim: makeClaim("data-a-b-1").label("app", "b").obj(), set: mine, wantVerdict: Stranded,
+		},
+		"one contradicting label of two makes a claim stranded": {
+			claim: makeClaim("data-a-b-1").label("app", "a-b").label("tier", "web").obj(), set: two,
+			wantVerdict: Stranded,
+		},
+		"labels that contradict both StatefulSets make a claim stranded": {
+			claim: makeClaim("data-a-b-1").label("app", "c").obj(), set: mine, others: []Identity{other},
+			wantVerdict: Stranded,
+		},
+		"labels that contradict make a claim foreign beside an unknown StatefulSet": {
+			claim: makeClaim("data-a-b-1").label("app", "c").obj(), set: mine, others: []Identity{unknown(other)},
+			wantVerdict: Foreign,
+		},
+		"own labels with a removed template make a claim stranded": {
+			claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: mine, wantVerdict: Stranded,
+		},
+		"half of the labels with an unknown template make a claim foreign": {
+			claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: two, wantVerdict: Foreign,
+		},
+		"own labels with another StatefulSet's template make a claim foreign": {
+			claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: mine,
+			others: []Identity{unknown(makeIdentity("b", "logs-a"))}, wantVerdict: Foreign,
+		},
+		"own labels with a template that no StatefulSet has make a claim stranded": {
+			claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{other},
+			wantVerdict: Stranded,
+		},
+		"own labels with a removed template make a claim stranded beside itself": {
+			claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: mine,
+			others: []Identity{makeIdentity("a-b", "logs")}, wantVerdict: Stranded,
+		},
+		"an unknown template makes a claim foreign if the selector is unknown": {
+			claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: unknown(mine), wantVerdict: Foreign,
+		},
+		"own labels make a claim stranded if the StatefulSet has no templates": {
+			claim: makeClaim("logs-a-b-1").label("app", "a-b").obj(), set: makeIdentity("a-b"), wantVerdict: Stranded,
+		},
+		"a claim of a StatefulSet of which only the name is known is stranded": {
+			claim: makeClaim("data-a-b-1").label("app", "x").obj(), set: Identity{Name: "a-b"}, wantVerdict: Stranded,
+		},
+		"a claim that fits only another StatefulSet is foreign": {
+			claim: makeClaim("data-a-b-1").obj(), set: Identity{Name: "a-b"}, others: []Identity{other},
+			wantVerdict: Foreign,
+		},
+		"a claim that contradicts another StatefulSet is stranded": {
+			claim: makeClaim("data-a-b-1").label("app", "x").obj(), set: Identity{Name: "a-b"},
+			others: []Identity{other}, wantVerdict: Stranded,
+		},
+		"a claim without a template in its name is foreign": {
+			claim: makeClaim("a-b-1").label("app", "a-b").obj(), set: mine, wantVerdict: Foreign,
+		},
+		"own labels make a claim the StatefulSet's beside another reading": {
+			claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{other},
+			wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own,
+		},
+		"another StatefulSet's labels make a claim foreign": {
+			claim: makeClaim("data-a-b-1").label("app", "b").obj(), set: mine, others: []Identity{other},
+			wantVerdict: Foreign,
+		},
+		"a claim without labels is ambiguous beside another reading": {
+			claim: makeClaim("data-a-b-1").obj(), set: mine, others: []Identity{other}, wantTemplate: "data",
+			wantOrdinal: 1, wantVerdict: Ambiguous,
+		},
+		"a claim without labels is stranded beside a StatefulSet that does not fit": {
+			claim: makeClaim("data-a-b-1").obj(), set: mine, others: []Identity{makeIdentity("b", "data")},
+			wantVerdict: Stranded,
+		},
+		"a claim without labels is stranded beside the StatefulSet itself": {
+			claim: makeClaim("data-a-b-1").obj(), set: mine, others: []Identity{mine}, wantVerdict: Stranded,
+		},
+		"labels that both selectors match make a claim ambiguous": {
+			claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{both},
+			wantTemplate: "data", wantOrdinal: 1, wantVerdict: Ambiguous,
+		},
+		"own labels win over an unknown selector": {
+			claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: mine, others: []Identity{unknown(other)},
+			wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own,
+		},
+		"another StatefulSet's labels win over an unknown selector": {
+			claim: makeClaim("data-a-b-1").label("app", "b").obj(), set: unknown(mine), others: []Identity{other},
+			wantVerdict: Foreign,
+		},
+		"an unknown selector wins over a contradicting one": {
+			claim: makeClaim("data-a-b-1").label("app", "x").obj(), set: unknown(mine), others: []Identity{other},
+			wantTemplate: "data", wantOrdinal: 1, wantVerdict: Own,
+		},
+		"half of the labels make a claim ambiguous beside another reading": {
+			claim: makeClaim("data-a-b-1").label("app", "a-b").obj(), set: two, others: []Identity{unknown(other)},
+			wantTemplate: "data", wantOrdinal: 1, wantVerdict: Ambiguous,
+		},
+		"a claim is ambiguous if only the second of two others fits": {
+			claim: makeClaim("data-x-a-b-1").obj(), set: makeIdentity("a-b", "data-x"),
+			others: []Identity{makeIdentity("q", "data"), makeIdentity("b", "data-x-a")}, wantTemplate: "data-x",
+			wantOrdinal: 1, wantVerdict: Ambiguous,
+		},
+		"own labels win over two others that contradict": {
+			claim: makeClaim("data-x-a-b-1").label("app", "a-b").obj(), set: makeIdentity("a-b", "data-x"),
+			others: []Identity{makeIdentity("x-a-b", "data"), makeIdentity("b", "data-x-a")}, wantTemplate: "data-x",
+			wantOrdinal: 1, wantVerdict: Own,
+		},
+		"a claim of the second template is the StatefulSet's": {
+			claim: makeClaim("logs-web-7").label("app", "web").obj(), set: makeIdentity("web", "data", "logs"),
+			wantTemplate: "logs", wantOrdinal: 7, wantVerdict: Own,
+		},
+		"a claim of a StatefulSet that is gone is its own without known labels": {
+			claim: makeClaim("data-web-7").label("app", "web").obj(), set: unknown(makeIdentity("web", "data")),
+			wantTemplate: "data", wantOrdinal: 7, wantVerdict: Own,
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			template, ordinal, verdict := Belongs(tc.claim, tc.set, tc.others)
 			if template != tc.wantTemplate || ordinal != tc.wantOrdinal || verdict != tc.wantVerdict {
-				t.Errorf("Belongs = %q, %d, %d, want %q, %d, %d", template, ordinal, verdict, tc.wantTemplate, tc.wantOrdinal, tc.wantVerdict)
+				t.Errorf("Belongs = %q, %d, %d, want %q, %d, %d",
+					template, ordinal, verdict, tc.wantTemplate, tc.wantOrdinal, tc.wantVerdict)
 			}
 		})
 	}
@@ -238,7 +348,8 @@ func FuzzBelongs(f *testing.F) {
 		// The bits decide whether the claim bears two labels, with which values, and whether each selector asks for them.
 		claim := makeClaim(Name(template, name, ordinal))
 		labels := map[string]string{"app": "x", "tier": "y"}
-		one, two := Identity{Name: name, Templates: []string{template}}, Identity{Name: otherName, Templates: []string{otherTemplate}}
+		one := Identity{Name: name, Templates: []string{template}}
+		two := Identity{Name: otherName, Templates: []string{otherTemplate}}
 		for i, key := range []string{"app", "tier"} {
 			if how>>i&1 == 1 {
 				claim.label(key, []string{"x", "y"}[how>>(6+i)&1])
@@ -264,7 +375,8 @@ func FuzzBelongs(f *testing.F) {
 			}
 			for key, want := range pair[0].MatchLabels {
 				if got, has := claim.Labels[key]; has && got != want {
-					t.Errorf("%q is said to be %q's, whose selector asks for %s=%s and not %s", claim.Name, pair[0].Name, key, want, got)
+					t.Errorf("%q is said to be %q's, whose selector asks for %s=%s and not %s",
+						claim.Name, pair[0].Name, key, want, got)
 				}
 			}
 		}

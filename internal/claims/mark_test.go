@@ -47,13 +47,18 @@ func TestMarkSurvivesTheAnnotation(t *testing.T) {
 }
 
 func TestMarkStringBoundsWhatItSays(t *testing.T) {
-	mark := Mark{ClaimUID: "uid-of-c-0", Time: metav1.NewTime(noon.Add(345 * time.Millisecond)), Outcome: strings.Repeat("ü", maxOutcome)}
+	mark := Mark{
+		ClaimUID: "uid-of-c-0", Time: metav1.NewTime(noon.Add(345 * time.Millisecond)),
+		Outcome: strings.Repeat("ü", maxOutcome),
+	}
 	got := ParseMark(makeClaim("c-0").mark(mark).obj())
 	if got == nil {
 		t.Fatalf("ParseMark can't read %s", mark)
 	}
-	if len(got.Outcome) > maxOutcome || !utf8.ValidString(got.Outcome) || !strings.HasPrefix(mark.Outcome, got.Outcome) || len(got.Outcome) < maxOutcome-utf8.UTFMax {
-		t.Errorf("the outcome has %d bytes, want at most %d, in whole characters: %q", len(got.Outcome), maxOutcome, got.Outcome)
+	if len(got.Outcome) > maxOutcome || !utf8.ValidString(got.Outcome) ||
+		!strings.HasPrefix(mark.Outcome, got.Outcome) || len(got.Outcome) < maxOutcome-utf8.UTFMax {
+		t.Errorf("the outcome has %d bytes, want at most %d, in whole characters: %q",
+			len(got.Outcome), maxOutcome, got.Outcome)
 	}
 	if !got.Time.Equal(&noon) {
 		t.Errorf("time = %v, want %v, to the second", got.Time, noon)
@@ -74,24 +79,46 @@ func TestReadMark(t *testing.T) {
 		// wantParsed is what ParseMark says, which doesn't look at the claim's use.
 		wantParsed, wantRead bool
 	}{
-		"no annotation":                            {claim: makeClaim(name).obj()},
-		"an empty annotation":                      {claim: makeClaim(name).annotation("").obj()},
-		"true, as a person would write":            {claim: makeClaim(name).annotation("true").obj()},
-		"not JSON":                                 {claim: makeClaim(name).annotation("{").obj()},
-		"JSON of another type":                     {claim: makeClaim(name).annotation(`["uid-of-data-web-2"]`).obj()},
-		"null":                                     {claim: makeClaim(name).annotation("null").obj()},
-		"no claim UID":                             {claim: makeClaim(name).annotation("{}").obj()},
-		"copied to another claim":                  {claim: makeClaim("data-web-3").mark(plain).obj()},
-		"a generation that is no number":           {claim: makeClaim(name).annotation(`{"claimUID":"uid-of-data-web-2","generation":"1"}`).obj()},
-		"valid, no Unused condition":               {claim: makeClaim(name).mark(plain).obj(), wantParsed: true, wantRead: true},
-		"fields of a later version":                {claim: makeClaim(name).annotation(`{"claimUID":"uid-of-data-web-2","new":1,"time":null}`).obj(), wantParsed: true, wantRead: true},
-		"unused since the mark":                    {claim: makeClaim(name).mark(timed).unused(corev1.ConditionTrue, noon).obj(), wantParsed: true, wantRead: true},
-		"used and unused again":                    {claim: makeClaim(name).mark(timed).unused(corev1.ConditionTrue, later).obj(), wantParsed: true},
-		"in use":                                   {claim: makeClaim(name).mark(timed).unused(corev1.ConditionFalse, noon).obj(), wantParsed: true},
-		"use unknown":                              {claim: makeClaim(name).mark(timed).unused(corev1.ConditionUnknown, noon).obj(), wantParsed: true},
-		"the condition has come since":             {claim: makeClaim(name).mark(plain).unused(corev1.ConditionTrue, noon).obj(), wantParsed: true},
-		"the condition has gone since":             {claim: makeClaim(name).mark(timed).obj(), wantParsed: true},
-		"in use, and marked without the condition": {claim: makeClaim(name).mark(plain).unused(corev1.ConditionFalse, noon).obj(), wantParsed: true},
+		"a claim without the annotation is not marked":  {claim: makeClaim(name).obj()},
+		"an empty annotation is no mark":                {claim: makeClaim(name).annotation("").obj()},
+		"an annotation of true is no mark":              {claim: makeClaim(name).annotation("true").obj()},
+		"an annotation that is not JSON is no mark":     {claim: makeClaim(name).annotation("{").obj()},
+		"an annotation of another JSON type is no mark": {claim: makeClaim(name).annotation(`["uid-of-data-web-2"]`).obj()},
+		"an annotation of null is no mark":              {claim: makeClaim(name).annotation("null").obj()},
+		"a mark without a claim UID is no mark":         {claim: makeClaim(name).annotation("{}").obj()},
+		"a mark copied to another claim is no mark":     {claim: makeClaim("data-web-3").mark(plain).obj()},
+		"a mark whose generation is not a number is no mark": {
+			claim: makeClaim(name).annotation(`{"claimUID":"uid-of-data-web-2","generation":"1"}`).obj(),
+		},
+		"a mark is read without the condition Unused": {
+			claim: makeClaim(name).mark(plain).obj(), wantParsed: true, wantRead: true,
+		},
+		"a mark with fields of a later version is read": {
+			claim:      makeClaim(name).annotation(`{"claimUID":"uid-of-data-web-2","new":1,"time":null}`).obj(),
+			wantParsed: true, wantRead: true,
+		},
+		"a mark of a claim unused since then is read": {
+			claim: makeClaim(name).mark(timed).unused(corev1.ConditionTrue, noon).obj(), wantParsed: true,
+			wantRead: true,
+		},
+		"a mark of a claim used and unused again does not hold": {
+			claim: makeClaim(name).mark(timed).unused(corev1.ConditionTrue, later).obj(), wantParsed: true,
+		},
+		"a mark of a claim in use does not hold": {
+			claim: makeClaim(name).mark(timed).unused(corev1.ConditionFalse, noon).obj(), wantParsed: true,
+		},
+		"a mark of a claim whose use is unknown does not hold": {
+			claim: makeClaim(name).mark(timed).unused(corev1.ConditionUnknown, noon).obj(), wantParsed: true,
+		},
+		"a mark does not hold if the condition Unused has appeared since": {
+			claim: makeClaim(name).mark(plain).unused(corev1.ConditionTrue, noon).obj(), wantParsed: true,
+		},
+		"a mark does not hold if the condition Unused has disappeared since": {
+			claim: makeClaim(name).mark(timed).obj(), wantParsed: true,
+		},
+		"a mark without the condition does not hold for a claim in use": {
+			claim: makeClaim(name).mark(plain).unused(corev1.ConditionFalse, noon).obj(), wantParsed: true,
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -118,11 +145,11 @@ func TestHoldsUnder(t *testing.T) {
 		lock types.UID
 		want bool
 	}{
-		"the lock it was made under": {mark: &Mark{LockUID: "l1"}, lock: "l1", want: true},
-		"another lock":               {mark: &Mark{LockUID: "l1"}, lock: "l2"},
-		"no lock":                    {mark: &Mark{LockUID: "l1"}},
-		"neither names a lock":       {mark: &Mark{}},
-		"no mark":                    {lock: "l1"},
+		"a mark holds under its own lock":                    {mark: &Mark{LockUID: "l1"}, lock: "l1", want: true},
+		"a mark does not hold under another lock":            {mark: &Mark{LockUID: "l1"}, lock: "l2"},
+		"a mark does not hold without a lock":                {mark: &Mark{LockUID: "l1"}},
+		"a mark without a lock does not hold without a lock": {mark: &Mark{}},
+		"a missing mark does not hold under a lock":          {lock: "l1"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -141,16 +168,20 @@ func TestHoldsAt(t *testing.T) {
 		generation int64
 		wantHolds  bool
 	}{
-		"the same generation":                  {mark: mark, set: "set", generation: 5, wantHolds: true},
-		"the next generation":                  {mark: mark, set: "set", generation: 6, wantHolds: true},
-		"a gap in generations":                 {mark: mark, set: "set", generation: 7},
-		"an older generation":                  {mark: mark, set: "set", generation: 4},
-		"another StatefulSet":                  {mark: mark, set: "other", generation: 5},
-		"no StatefulSet":                       {mark: mark, generation: 5},
-		"no StatefulSet in either":             {mark: &Mark{Generation: 5}, generation: 5},
-		"a mark that is bound to its lock":     {mark: &Mark{StatefulSetUID: "set"}, set: "set", generation: 0},
-		"bound to its lock, at generation one": {mark: &Mark{StatefulSetUID: "set"}, set: "set", generation: 1},
-		"no mark":                              {set: "set", generation: 5},
+		"a mark holds at its generation":                         {mark: mark, set: "set", generation: 5, wantHolds: true},
+		"a mark holds at the next generation":                    {mark: mark, set: "set", generation: 6, wantHolds: true},
+		"a mark does not hold two generations later":             {mark: mark, set: "set", generation: 7},
+		"a mark does not hold at an older generation":            {mark: mark, set: "set", generation: 4},
+		"a mark does not hold for another StatefulSet":           {mark: mark, set: "other", generation: 5},
+		"a mark does not hold without a StatefulSet":             {mark: mark, generation: 5},
+		"a mark without a StatefulSet does not hold without one": {mark: &Mark{Generation: 5}, generation: 5},
+		"a mark without a generation does not hold at generation 0": {
+			mark: &Mark{StatefulSetUID: "set"}, set: "set", generation: 0,
+		},
+		"a mark without a generation does not hold at generation 1": {
+			mark: &Mark{StatefulSetUID: "set"}, set: "set", generation: 1,
+		},
+		"a missing mark does not hold": {set: "set", generation: 5},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -167,10 +198,16 @@ func TestHoldsAbsent(t *testing.T) {
 		last types.UID
 		want bool
 	}{
-		"no mark":                                {},
-		"a mark of a StatefulSet that was there": {mark: &Mark{StatefulSetUID: "set", Generation: 5, UnusedSince: &noon}, last: "set"},
-		"a mark without StatefulSet":             {mark: &Mark{Absent: true, StatefulSetUID: "set"}, last: "set", want: true},
-		"another one was seen since":             {mark: &Mark{Absent: true, StatefulSetUID: "set", UnusedSince: &noon}, last: "another"},
+		"a missing mark does not hold": {},
+		"a mark of a StatefulSet that existed does not hold": {
+			mark: &Mark{StatefulSetUID: "set", Generation: 5, UnusedSince: &noon}, last: "set",
+		},
+		"a mark of a StatefulSet that was gone holds": {
+			mark: &Mark{Absent: true, StatefulSetUID: "set"}, last: "set", want: true,
+		},
+		"a mark does not hold if another StatefulSet was seen since": {
+			mark: &Mark{Absent: true, StatefulSetUID: "set", UnusedSince: &noon}, last: "another",
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -192,11 +229,13 @@ func TestUnusedSince(t *testing.T) {
 		wantSince *metav1.Time
 		wantKnown bool
 	}{
-		"a cluster that doesn't report it": {claim: makeClaim("c-0").obj(), wantKnown: true},
-		"another condition":                {claim: other, wantKnown: true},
-		"unused":                           {claim: makeClaim("c-0").unused(corev1.ConditionTrue, noon).obj(), wantSince: &noon, wantKnown: true},
-		"in use":                           {claim: makeClaim("c-0").unused(corev1.ConditionFalse, noon).obj()},
-		"unknown":                          {claim: makeClaim("c-0").unused(corev1.ConditionUnknown, noon).obj()},
+		"a claim without the condition Unused": {claim: makeClaim("c-0").obj(), wantKnown: true},
+		"a claim with another condition":       {claim: other, wantKnown: true},
+		"a claim that is unused": {
+			claim: makeClaim("c-0").unused(corev1.ConditionTrue, noon).obj(), wantSince: &noon, wantKnown: true,
+		},
+		"a claim in use":               {claim: makeClaim("c-0").unused(corev1.ConditionFalse, noon).obj()},
+		"a claim whose use is unknown": {claim: makeClaim("c-0").unused(corev1.ConditionUnknown, noon).obj()},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -211,8 +250,13 @@ func TestUnusedSince(t *testing.T) {
 // FuzzReadMark reads whatever may stand in the annotation. It must never panic, and never
 // take a mark that names another claim.
 func FuzzReadMark(f *testing.F) {
-	valid := Mark{ClaimUID: "uid-of-c-0", LockUID: "lock", StatefulSetUID: "set", Generation: 1, UnusedSince: &noon, Time: noon}
-	for _, text := range []string{"", "{}", "null", "[]", "true", `{"claimUID":"uid-of-c-0"}`, `{"claimUID":"uid-of-c-0","time":"x"}`, `{"CLAIMUID":"uid-of-c-0"}`, valid.String()} {
+	valid := Mark{
+		ClaimUID: "uid-of-c-0", LockUID: "lock", StatefulSetUID: "set", Generation: 1, UnusedSince: &noon, Time: noon,
+	}
+	for _, text := range []string{
+		"", "{}", "null", "[]", "true", `{"claimUID":"uid-of-c-0"}`,
+		`{"claimUID":"uid-of-c-0","time":"x"}`, `{"CLAIMUID":"uid-of-c-0"}`, valid.String(),
+	} {
 		f.Add(text, "uid-of-c-0", true)
 		f.Add(text, "", false)
 	}

@@ -33,12 +33,12 @@ func TestClipKeepsWhatAnEventTakes(t *testing.T) {
 		message string
 		want    int
 	}{
-		"short":                     {"moved all", 9},
-		"just fits":                 {strings.Repeat("x", maxNote), maxNote},
-		"too long":                  {strings.Repeat("x", maxNote+1), maxNote},
-		"cut within a character":    {strings.Repeat("x", maxNote-4) + "ßßß", maxNote - 1},
-		"many bytes, few letters":   {strings.Repeat("界", 1000), maxNote - 1},
-		"nothing to be said at all": {"", 0},
+		"a short message is kept":                          {"moved all", 9},
+		"a message of the maximum length is kept":          {strings.Repeat("x", maxNote), maxNote},
+		"a message above the maximum is cut":               {strings.Repeat("x", maxNote+1), maxNote},
+		"a message is cut between characters":              {strings.Repeat("x", maxNote-4) + "ßßß", maxNote - 1},
+		"a message of wide characters is cut by its bytes": {strings.Repeat("界", 1000), maxNote - 1},
+		"an empty message is kept":                         {"", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := clip(tc.message)
@@ -84,7 +84,8 @@ func TestTransitionsTellEachThingOnce(t *testing.T) {
 		{status(accepted), "Normal Accepted"},
 		{status(accepted, drain(drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonPodStillExists, "")), ""},
 		{status(accepted, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonPodNotStarted, "a")), "Normal DrainStarted"},
-		{status(accepted, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonImagePullFailed, "a")), "Warning ImagePullFailed"},
+		{status(accepted, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonImagePullFailed, "a")),
+			"Warning ImagePullFailed"},
 		{status(accepted, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonJobRunning, "a")), ""},
 		{status(accepted, drain(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed, "a")), "Warning JobFailed"},
 		{status(accepted, drain(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonJobRunning, "b")), "Normal DrainStarted"},
@@ -129,14 +130,18 @@ func TestIgnoredTellsOnceOfAnAnnotation(t *testing.T) {
 		before, after drainv1alpha1.DrainPolicyStatus
 		want          string
 	}{
-		"a new policy": {policy, drainv1alpha1.DrainPolicyStatus{}, status(scaledown),
-			`StatefulSet "store": its annotation statefulsets.kubernetes.io/scaledown-pod-template is ignored, because DrainPolicy "mine" has a template of its own`},
-		"a new annotation":        {policy, status(), status(drainer), `StatefulSet "store": its annotation statefulsets.kubernetes.io/drainer-pod-template is ignored, because DrainPolicy "mine" has a template of its own`},
-		"told before":             {policy, status(scaledown), status(scaledown), ""},
-		"taken off":               {policy, status(scaledown), status(), ""},
-		"nothing to ignore":       {policy, drainv1alpha1.DrainPolicyStatus{}, status(), ""},
-		"no StatefulSet":          {policy, drainv1alpha1.DrainPolicyStatus{}, drainv1alpha1.DrainPolicyStatus{}, ""},
-		"a policy on its way out": {deleted, status(), status(scaledown), ""},
+		"a new policy reports an annotation that it ignores": {policy, drainv1alpha1.DrainPolicyStatus{}, status(scaledown),
+			`StatefulSet "store": its annotation statefulsets.kubernetes.io/scaledown-pod-template is ignored, ` +
+				`because DrainPolicy "mine" has a template of its own`},
+		"a policy reports an annotation that is new": {policy, status(), status(drainer),
+			`StatefulSet "store": its annotation statefulsets.kubernetes.io/drainer-pod-template is ignored, ` +
+				`because DrainPolicy "mine" has a template of its own`},
+		"a policy does not report an annotation twice":            {policy, status(scaledown), status(scaledown), ""},
+		"a policy does not report an annotation that was removed": {policy, status(scaledown), status(), ""},
+		"a new policy without an annotation reports nothing":      {policy, drainv1alpha1.DrainPolicyStatus{}, status(), ""},
+		"a policy without a StatefulSet reports nothing": {policy,
+			drainv1alpha1.DrainPolicyStatus{}, drainv1alpha1.DrainPolicyStatus{}, ""},
+		"a policy that is being deleted reports nothing": {deleted, status(), status(scaledown), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string

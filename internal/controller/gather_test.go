@@ -46,7 +46,8 @@ func fakeCluster(t *testing.T, funcs interceptor.Funcs, objects ...client.Object
 			t.Fatal(err)
 		}
 	}
-	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithInterceptorFuncs(funcs).WithStatusSubresource(&drainv1alpha1.DrainPolicy{})
+	builder := fake.NewClientBuilder().WithScheme(scheme).
+		WithObjects(objects...).WithInterceptorFuncs(funcs).WithStatusSubresource(&drainv1alpha1.DrainPolicy{})
 	if err := AddIndexes(t.Context(), indexer{builder}); err != nil {
 		t.Fatal(err)
 	}
@@ -61,18 +62,21 @@ func (i indexer) IndexField(_ context.Context, object client.Object, field strin
 	return nil
 }
 
-// orphanedStore is the StatefulSet of fullSet with a grace period, its policy, and the claim of an ordinal out of range.
+// orphanedStore is fullSet's StatefulSet with a grace period, its policy, and the claim of an ordinal out of range.
 func orphanedStore(change ...func(*drainv1alpha1.DrainPolicy)) []client.Object {
 	set, policy := fullSet(), fullPolicy()
 	set.Spec.Template.Spec.TerminationGracePeriodSeconds = nil
 	set.Spec.PersistentVolumeClaimRetentionPolicy = nil
 	set.Annotations = nil
-	policy.Labels, policy.OwnerReferences, policy.Finalizers, policy.Spec.Proof = nil, nil, nil, drainv1alpha1.ProofExitCode
+	policy.Labels, policy.OwnerReferences, policy.Finalizers = nil, nil, nil
+	policy.Spec.Proof = drainv1alpha1.ProofExitCode
 	policy.Spec.Template.Spec.TerminationGracePeriodSeconds = nil
 	claim := &corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "data-store-2", UID: "claim", Labels: map[string]string{"app": "store"}},
-		Spec:       corev1.PersistentVolumeClaimSpec{VolumeName: "volume"},
-		Status:     corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "shop", Name: "data-store-2", UID: "claim", Labels: map[string]string{"app": "store"},
+		},
+		Spec:   corev1.PersistentVolumeClaimSpec{VolumeName: "volume"},
+		Status: corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound},
 	}
 	for _, c := range change {
 		c(policy)
@@ -88,7 +92,8 @@ func orphanedStore(change ...func(*drainv1alpha1.DrainPolicy)) []client.Object {
 // reconcilerOn returns a reconciler that reads a cluster as if its caches never lagged.
 func reconcilerOn(cluster client.Client) *Reconciler {
 	return &Reconciler{
-		Client: cluster, Live: cluster, Recorder: events.NewFakeRecorder(100), Clock: clocktesting.NewFakePassiveClock(time.Unix(1000, 0)),
+		Client: cluster, Live: cluster, Recorder: events.NewFakeRecorder(100),
+		Clock: clocktesting.NewFakePassiveClock(time.Unix(1000, 0)),
 	}
 }
 
@@ -128,14 +133,17 @@ func TestALiveLookStartsNothingOnWhatTheCachesSaid(t *testing.T) {
 		wantStep   string
 		wantReason string
 	}{
-		"nothing changes": {func(*testing.T, client.Client) {}, "AddFinalizer", drainv1alpha1.ReasonStarting},
-		"the policy changes, but not what a drain is made from": {
-			updatePolicy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.MaxConcurrentDrains = ptr.To[int32](3) }), "AddFinalizer", drainv1alpha1.ReasonStarting,
+		"the step is taken if nothing changes": {func(*testing.T, client.Client) {},
+			"AddFinalizer", drainv1alpha1.ReasonStarting},
+		"the step is taken if the policy changes and its template does not": {
+			updatePolicy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.MaxConcurrentDrains = ptr.To[int32](3) }),
+			"AddFinalizer", drainv1alpha1.ReasonStarting,
 		},
-		"the template changes": {
-			updatePolicy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].Image = "drain:2" }), "", drainv1alpha1.ReasonPreflightFailed,
+		"no step is taken if the template changes": {
+			updatePolicy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].Image = "drain:2" }),
+			"", drainv1alpha1.ReasonPreflightFailed,
 		},
-		"the StatefulSet changes": {
+		"no step is taken if the StatefulSet changes": {
 			func(t *testing.T, c client.Client) {
 				t.Helper()
 				set := &appsv1.StatefulSet{}
@@ -148,7 +156,7 @@ func TestALiveLookStartsNothingOnWhatTheCachesSaid(t *testing.T) {
 				}
 			}, "", drainv1alpha1.ReasonPreflightFailed,
 		},
-		"an older policy appears": {
+		"no step is taken if an older policy appears": {
 			func(t *testing.T, c client.Client) {
 				t.Helper()
 				older := fullPolicy()
@@ -164,21 +172,24 @@ func TestALiveLookStartsNothingOnWhatTheCachesSaid(t *testing.T) {
 			cluster := fakeCluster(t, interceptor.Funcs{}, orphanedStore()...)
 			r := reconcilerOn(cluster)
 			cached := look(t, r)
-			if planned := plan.Make(cached, r.Clock.Now()); planned.Drain(2) == nil || plan.StepName(planned.Drain(2).Next) != "AddFinalizer" {
-				t.Fatalf("the caches ask for %+v, want the first step to a lock; the policy is %+v", planned.Drain(2), planned.Ready)
+			planned := plan.Make(cached, r.Clock.Now())
+			if planned.Drain(2) == nil || plan.StepName(planned.Drain(2).Next) != "AddFinalizer" {
+				t.Fatalf("the caches ask for %+v, want the first step to a lock; the policy is %+v",
+					planned.Drain(2), planned.Ready)
 			}
 			tc.change(t, cluster)
 			live, err := r.gatherLive(t.Context(), cached, 2)
 			if err != nil {
 				t.Fatal(err)
 			}
-			planned := plan.Make(live, r.Clock.Now())
+			planned = plan.Make(live, r.Clock.Now())
 			decision := planned.Drain(2)
 			if decision == nil {
 				decision = &plan.Drain{}
 			}
 			if plan.StepName(decision.Next) != tc.wantStep || decision.Reason != tc.wantReason {
-				t.Errorf("the live look decides on %q (%s: %s), want %q (%s)", plan.StepName(decision.Next), decision.Reason, decision.Message, tc.wantStep, tc.wantReason)
+				t.Errorf("the live look decides on %q (%s: %s), want %q (%s)",
+					plan.StepName(decision.Next), decision.Reason, decision.Message, tc.wantStep, tc.wantReason)
 			}
 		})
 	}

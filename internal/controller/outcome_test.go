@@ -42,17 +42,23 @@ var (
 	forbidden = apierrors.NewForbidden(pods, "store-2", errors.New("exceeded quota"))
 )
 
-// errorsOf are errors of every outcome.
+// errorsOf are the errors of every outcome.
 var errorsOf = map[plan.Outcome][]error{
-	plan.Done:     {nil},
-	plan.Conflict: {apierrors.NewConflict(pods, "x", errors.New("newer")), apierrors.NewAlreadyExists(pods, "x"), fmt.Errorf("%w: it is gone", errChanged)},
+	plan.Done: {nil},
+	plan.Conflict: {
+		apierrors.NewConflict(pods, "x", errors.New("newer")), apierrors.NewAlreadyExists(pods, "x"),
+		fmt.Errorf("%w: it is gone", errChanged),
+	},
 	plan.Refused: {
-		forbidden, apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "x", nil), apierrors.NewBadRequest("a webhook says no"),
+		forbidden, apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "x", nil),
+		apierrors.NewBadRequest("a webhook says no"),
 		apierrors.NewRequestEntityTooLargeError("too much"), failedRead(forbidden, "listing pods"),
 	},
 	plan.Lost: {
-		apierrors.NewTimeoutError("no answer", 1), apierrors.NewServerTimeout(pods, "list", 1), apierrors.NewTooManyRequestsError("later"),
-		apierrors.NewInternalError(errors.New("etcd")), apierrors.NewServiceUnavailable("gone"), apierrors.NewUnauthorized("who?"),
+		apierrors.NewTimeoutError("no answer", 1),
+		apierrors.NewServerTimeout(pods, "list", 1), apierrors.NewTooManyRequestsError("later"),
+		apierrors.NewInternalError(errors.New("etcd")),
+		apierrors.NewServiceUnavailable("gone"), apierrors.NewUnauthorized("who?"),
 		apierrors.NewNotFound(pods, "x"), context.DeadlineExceeded, errors.New("connection refused"),
 	},
 }
@@ -78,7 +84,10 @@ func TestClassifyOneError(t *testing.T) {
 // TestOutcomeGoesByTheWorstClass takes every pair of classes, in both orders and joined in every way.
 func TestOutcomeGoesByTheWorstClass(t *testing.T) {
 	const next = time.Minute
-	want := map[plan.Outcome]ctrl.Result{plan.Done: {RequeueAfter: next}, plan.Conflict: {RequeueAfter: cacheLag}, plan.Refused: {RequeueAfter: plan.RefusalRecheck}, plan.Lost: {}}
+	want := map[plan.Outcome]ctrl.Result{
+		plan.Done: {RequeueAfter: next}, conflict: {RequeueAfter: cacheLag}, refused: {RequeueAfter: plan.RefusalRecheck},
+		plan.Lost: {},
+	}
 	for _, one := range outcomes {
 		for _, other := range outcomes {
 			worst := max(one, other)
@@ -91,7 +100,8 @@ func TestOutcomeGoesByTheWorstClass(t *testing.T) {
 					} {
 						result, err := outcome(t.Context(), next, errs...)
 						if result != want[worst] || (err != nil) != (worst == plan.Lost) {
-							t.Errorf("%v and %v, %s: %+v and error %v, want %+v, and an error: %t", a, b, name, result, err, want[worst], worst == plan.Lost)
+							t.Errorf("%v and %v, %s: %+v and error %v, want %+v, and an error: %t",
+								a, b, name, result, err, want[worst], worst == plan.Lost)
 						}
 					}
 					if a == nil || b == nil {
@@ -107,7 +117,9 @@ func TestOutcomeGoesByTheWorstClass(t *testing.T) {
 }
 
 func TestOutcomeOfARefusalLooksAgainEarlierIfSomethingIsDue(t *testing.T) {
-	for next, want := range map[time.Duration]time.Duration{0: plan.RefusalRecheck, time.Second: time.Second, time.Hour: plan.RefusalRecheck} {
+	for next, want := range map[time.Duration]time.Duration{
+		0: plan.RefusalRecheck, time.Second: time.Second, time.Hour: plan.RefusalRecheck,
+	} {
 		if result, err := outcome(t.Context(), next, forbidden); err != nil || result.RequeueAfter != want {
 			t.Errorf("next in %v: %+v and %v, want %v", next, result, err, want)
 		}
@@ -119,10 +131,14 @@ var request = ctrl.Request{NamespacedName: client.ObjectKey{Namespace: "shop", N
 
 // statusWrites counts patches of the status of policies.
 func statusWrites(count *int) interceptor.Funcs {
-	return interceptor.Funcs{SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
-		*count++
-		return c.SubResource(sub).Patch(ctx, object, patch, options...)
-	}}
+	return interceptor.Funcs{
+		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch,
+			options ...client.SubResourcePatchOption,
+		) error {
+			*count++
+			return c.SubResource(sub).Patch(ctx, object, patch, options...)
+		},
+	}
 }
 
 // conditionOf returns a condition of the policy, in words.
@@ -140,7 +156,10 @@ func conditionOf(t *testing.T, c client.Client, name string) string {
 }
 
 func TestAReadThatFailsIsShownInReady(t *testing.T) {
-	kept := metav1.Condition{Type: drainv1alpha1.ConditionDrained, Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonNoOrphans, LastTransitionTime: metav1.Unix(5, 0)}
+	kept := metav1.Condition{
+		Type: drainv1alpha1.ConditionDrained, Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonNoOrphans,
+		LastTransitionTime: metav1.Unix(5, 0),
+	}
 	for name, tc := range map[string]struct {
 		fails client.ObjectList
 		// live is true for a read past the caches.
@@ -150,24 +169,34 @@ func TestAReadThatFailsIsShownInReady(t *testing.T) {
 		wantReady  string
 		wantResult ctrl.Result
 	}{
-		"claims, without the right": {&corev1.PersistentVolumeClaimList{}, false, forbidden,
-			`Unknown/LookFailed: The operator can't tell whether a scale-down would be drained, because a read failed: listing the claims that StatefulSet "store" may have made: pods "store-2" is forbidden: exceeded quota; restore the operator's ClusterRole`, ctrl.Result{RequeueAfter: plan.RefusalRecheck}},
-		"claims, for a moment":          {&corev1.PersistentVolumeClaimList{}, false, errors.New("no answer"), "may have made: no answer; the operator tries again", ctrl.Result{}},
-		"policies, without the right":   {&drainv1alpha1.DrainPolicyList{}, false, forbidden, "Unknown/LookFailed", ctrl.Result{RequeueAfter: plan.RefusalRecheck}},
-		"pods, live, without the right": {&corev1.PodList{}, true, forbidden, "Unknown/LookFailed", ctrl.Result{RequeueAfter: plan.RefusalRecheck}},
-		"pods, live, for a moment":      {&corev1.PodList{}, true, errors.New("no answer"), "True/Accepted", ctrl.Result{}},
+		"a forbidden list of claims is Unknown in Ready": {&corev1.PersistentVolumeClaimList{}, false, forbidden,
+			"Unknown/LookFailed: The operator can't tell whether a scale-down would be drained, because a read failed: " +
+				`listing the claims that StatefulSet "store" may have made: pods "store-2" is forbidden: exceeded quota; ` +
+				"restore the operator's ClusterRole",
+			ctrl.Result{RequeueAfter: plan.RefusalRecheck}},
+		"a failed list of claims is tried again": {&corev1.PersistentVolumeClaimList{},
+			false, errors.New("no answer"), "may have made: no answer; the operator tries again", ctrl.Result{}},
+		"a forbidden list of policies is Unknown in Ready": {&drainv1alpha1.DrainPolicyList{},
+			false, forbidden, "Unknown/LookFailed", ctrl.Result{RequeueAfter: plan.RefusalRecheck}},
+		"a forbidden live list of pods is Unknown in Ready": {&corev1.PodList{},
+			true, forbidden, "Unknown/LookFailed", ctrl.Result{RequeueAfter: plan.RefusalRecheck}},
+		"a failed live list of pods leaves Ready as it is": {&corev1.PodList{},
+			true, errors.New("no answer"), "True/Accepted", ctrl.Result{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			writes := 0
 			cluster := fakeCluster(t, statusWrites(&writes), orphanedStore(func(p *drainv1alpha1.DrainPolicy) {
 				p.Status.Conditions = []metav1.Condition{kept}
 			})...)
-			failing := interceptor.NewClient(cluster, interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
-				if fmt.Sprintf("%T", list) == fmt.Sprintf("%T", tc.fails) {
-					return tc.err
-				}
-				return c.List(ctx, list, options...)
-			}})
+			failing := interceptor.NewClient(cluster,
+				interceptor.Funcs{
+					List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+						if fmt.Sprintf("%T", list) == fmt.Sprintf("%T", tc.fails) {
+							return tc.err
+						}
+						return c.List(ctx, list, options...)
+					},
+				})
 			r := reconcilerOn(cluster)
 			if tc.live {
 				r.Live = failing
@@ -183,7 +212,8 @@ func TestAReadThatFailsIsShownInReady(t *testing.T) {
 			if got := conditionOf(t, cluster, drainv1alpha1.ConditionReady); !strings.Contains(got, tc.wantReady) {
 				t.Errorf("Ready is %s, want %s in it", got, tc.wantReady)
 			}
-			if got, want := conditionOf(t, cluster, drainv1alpha1.ConditionDrained), fmt.Sprintf("%s/%s: ", kept.Status, kept.Reason); !tc.live && got != want {
+			want := fmt.Sprintf("%s/%s: ", kept.Status, kept.Reason)
+			if got := conditionOf(t, cluster, drainv1alpha1.ConditionDrained); !tc.live && got != want {
 				t.Errorf("Drained is %s, want %s, which was known last", got, want)
 			}
 			if writes > 1 {
@@ -202,18 +232,24 @@ func TestAReadThatFailsIsShownInReady(t *testing.T) {
 
 func TestAWriteToThePolicyThatIsRefusedIsShownInStalled(t *testing.T) {
 	allowed := false
-	cluster := fakeCluster(t, interceptor.Funcs{Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
-		if _, ok := object.(*drainv1alpha1.DrainPolicy); ok && !allowed {
-			return forbidden
-		}
-		return c.Patch(ctx, object, patch, options...)
-	}}, orphanedStore()...)
+	cluster := fakeCluster(t,
+		interceptor.Funcs{
+			Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch,
+				options ...client.PatchOption,
+			) error {
+				if _, ok := object.(*drainv1alpha1.DrainPolicy); ok && !allowed {
+					return forbidden
+				}
+				return c.Patch(ctx, object, patch, options...)
+			},
+		}, orphanedStore()...)
 	r := reconcilerOn(cluster)
 	result, err := r.Reconcile(t.Context(), request)
 	if err != nil || result.RequeueAfter != plan.RefusalRecheck {
 		t.Errorf("the reconcile ends with %+v and %v, want another one after %v", result, err, plan.RefusalRecheck)
 	}
-	if got := conditionOf(t, cluster, drainv1alpha1.ConditionStalled); !strings.HasPrefix(got, "True/WriteRefused: ") || !strings.Contains(got, "AddFinalizer") {
+	got := conditionOf(t, cluster, drainv1alpha1.ConditionStalled)
+	if !strings.HasPrefix(got, "True/WriteRefused: ") || !strings.Contains(got, "AddFinalizer") {
 		t.Errorf("Stalled is %q, want True/WriteRefused and what was refused", got)
 	}
 	allowed = true

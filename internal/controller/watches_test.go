@@ -41,9 +41,14 @@ import (
 // template has what drain pods take over, and much else.
 func template() corev1.PodTemplateSpec {
 	return corev1.PodTemplateSpec{
-		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "store"}, Annotations: map[string]string{"note": "x"}, Finalizers: []string{"example.com/f"}},
+		ObjectMeta: metav1.ObjectMeta{
+			Labels: map[string]string{"app": "store"}, Annotations: map[string]string{"note": "x"},
+			Finalizers: []string{"example.com/f"},
+		},
 		Spec: corev1.PodSpec{
-			Containers:                    []corev1.Container{{Name: "store", Image: "store", VolumeMounts: []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}}},
+			Containers: []corev1.Container{{
+				Name: "store", Image: "store", VolumeMounts: []corev1.VolumeMount{{Name: "data", MountPath: "/data"}},
+			}},
 			SecurityContext:               &corev1.PodSecurityContext{FSGroup: ptr.To[int64](1)},
 			Tolerations:                   []corev1.Toleration{{Key: "t"}},
 			NodeSelector:                  map[string]string{"disk": "ssd"},
@@ -59,7 +64,8 @@ func template() corev1.PodTemplateSpec {
 func fullSet() *appsv1.StatefulSet {
 	return &appsv1.StatefulSet{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: "shop", Name: "store", UID: "set", ResourceVersion: "7", Generation: 4, CreationTimestamp: metav1.Unix(1, 0),
+			Namespace: "shop", Name: "store", UID: "set",
+			ResourceVersion: "7", Generation: 4, CreationTimestamp: metav1.Unix(1, 0),
 			Labels:        map[string]string{"app": "store"},
 			Annotations:   map[string]string{scaledown: `{"spec":{}}`, "kubectl.kubernetes.io/last-applied-configuration": "{}"},
 			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
@@ -68,15 +74,21 @@ func fullSet() *appsv1.StatefulSet {
 			Replicas: ptr.To[int32](1), Ordinals: &appsv1.StatefulSetOrdinals{Start: 1}, ServiceName: "store-hs",
 			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "store"}},
 			PersistentVolumeClaimRetentionPolicy: &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{
-				WhenScaled: appsv1.DeletePersistentVolumeClaimRetentionPolicyType, WhenDeleted: appsv1.RetainPersistentVolumeClaimRetentionPolicyType,
+				WhenScaled:  appsv1.DeletePersistentVolumeClaimRetentionPolicyType,
+				WhenDeleted: appsv1.RetainPersistentVolumeClaimRetentionPolicyType,
 			},
 			Template: template(),
 			VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{
 				ObjectMeta: metav1.ObjectMeta{Name: "data", Labels: map[string]string{"much": "more"}},
-				Spec:       corev1.PersistentVolumeClaimSpec{Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{"storage": resource.MustParse("1Gi")}}},
+				Spec: corev1.PersistentVolumeClaimSpec{
+					Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{"storage": resource.MustParse("1Gi")}},
+				},
 			}},
 		},
-		Status: appsv1.StatefulSetStatus{ObservedGeneration: 4, Replicas: 1, ReadyReplicas: 1, Conditions: []appsv1.StatefulSetCondition{{Type: "x", Message: "long"}}},
+		Status: appsv1.StatefulSetStatus{
+			ObservedGeneration: 4, Replicas: 1, ReadyReplicas: 1,
+			Conditions: []appsv1.StatefulSetCondition{{Type: "x", Message: "long"}},
+		},
 	}
 }
 
@@ -85,15 +97,19 @@ const scaledown = string(drainv1alpha1.ScaledownPodTemplateAnnotation)
 func fullPolicy() *drainv1alpha1.DrainPolicy {
 	return &drainv1alpha1.DrainPolicy{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: "shop", Name: "store", UID: "policy", ResourceVersion: "9", Generation: 2, CreationTimestamp: metav1.Unix(2, 0),
-			Labels:          map[string]string{drainv1alpha1.ManagedByLabel: drainv1alpha1.ManagedByOperator, "team": "a"},
-			Annotations:     map[string]string{drainv1alpha1.DescriptionAnnotation: "kept", "kubectl.kubernetes.io/last-applied-configuration": "{}"},
+			Namespace: "shop", Name: "store", UID: "policy",
+			ResourceVersion: "9", Generation: 2, CreationTimestamp: metav1.Unix(2, 0),
+			Labels: map[string]string{drainv1alpha1.ManagedByLabel: drainv1alpha1.ManagedByOperator, "team": "a"},
+			Annotations: map[string]string{
+				drainv1alpha1.DescriptionAnnotation: "kept", "kubectl.kubernetes.io/last-applied-configuration": "{}",
+			},
 			Finalizers:      []string{"example.com/theirs"},
 			OwnerReferences: []metav1.OwnerReference{{Kind: "StatefulSet", Name: "store", UID: "set", Controller: ptr.To(true)}},
 			ManagedFields:   []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
 		},
 		Spec: drainv1alpha1.DrainPolicySpec{
-			StatefulSetRef: drainv1alpha1.StatefulSetReference{Name: "store"}, Template: template(), MinReadyReplicas: ptr.To[int32](0),
+			StatefulSetRef: drainv1alpha1.StatefulSetReference{Name: "store"},
+			Template:       template(), MinReadyReplicas: ptr.To[int32](0),
 		},
 		Status: drainv1alpha1.DrainPolicyStatus{ObservedGeneration: 1, TemplateHash: "hash"},
 	}
@@ -122,7 +138,10 @@ func cached[T any](t *testing.T, transform func(any) (any, error), object T) T {
 func TestCacheHoldsWhatThePlannerReads(t *testing.T) {
 	snapshot := func(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) plan.Snapshot {
 		target := statefulset.Of(set)
-		s := plan.Snapshot{Policy: policy, Target: target, Template: policy.Spec.Template, Managed: annotation.IsManaged(policy), TemplateHash: objects.TemplateHash(policy, &policy.Spec.Template, target)}
+		s := plan.Snapshot{
+			Policy: policy, Target: target, Template: policy.Spec.Template, Managed: annotation.IsManaged(policy),
+			TemplateHash: objects.TemplateHash(policy, &policy.Spec.Template, target),
+		}
 		s.Preflight.About = s.Subject()
 		return s
 	}
@@ -141,10 +160,12 @@ func TestCacheHoldsWhatThePlannerReads(t *testing.T) {
 		t.Errorf("target (-full +cached):\n%s", diff)
 	}
 	attempt := objects.Attempt{Job: "job", Ordinal: 2, Number: 1, LockUID: "lock"}
-	if diff := cmp.Diff(objects.Job(full.Policy, &full.Template, full.Target, attempt), objects.Job(kept.Policy, &kept.Template, kept.Target, attempt)); diff != "" {
+	if diff := cmp.Diff(objects.Job(full.Policy, &full.Template, full.Target, attempt),
+		objects.Job(kept.Policy, &kept.Template, kept.Target, attempt)); diff != "" {
 		t.Errorf("Job (-full +cached):\n%s", diff)
 	}
-	if diff := cmp.Diff(annotation.Next(annotation.Evidence{StatefulSet: fullSet}), annotation.Next(annotation.Evidence{StatefulSet: keptSet})); diff != "" {
+	if diff := cmp.Diff(annotation.Next(annotation.Evidence{StatefulSet: fullSet}),
+		annotation.Next(annotation.Evidence{StatefulSet: keptSet})); diff != "" {
 		t.Errorf("managed policy (-full +cached):\n%s", diff)
 	}
 	if diff := cmp.Diff(setEssence(fullSet), setEssence(keptSet)); diff != "" {
@@ -158,9 +179,11 @@ func TestCacheHoldsWhatThePlannerReads(t *testing.T) {
 func TestCacheHoldsNothingThatIsNotRead(t *testing.T) {
 	set := cached(t, stripSet, fullSet())
 	for name, size := range map[string]int{
-		"labels": len(set.Labels), "managed fields": len(set.ManagedFields), "containers": len(set.Spec.Template.Spec.Containers),
-		"labels of pods": len(set.Spec.Template.Labels), "requests": len(set.Spec.VolumeClaimTemplates[0].Spec.Resources.Requests),
-		"conditions": len(set.Status.Conditions), "other annotations": len(set.Annotations) - 1,
+		"labels": len(set.Labels), "managed fields": len(set.ManagedFields),
+		"containers":     len(set.Spec.Template.Spec.Containers),
+		"labels of pods": len(set.Spec.Template.Labels),
+		"requests":       len(set.Spec.VolumeClaimTemplates[0].Spec.Resources.Requests),
+		"conditions":     len(set.Status.Conditions), "other annotations": len(set.Annotations) - 1,
 	} {
 		if size != 0 {
 			t.Errorf("StatefulSet: %d %s", size, name)
@@ -168,7 +191,8 @@ func TestCacheHoldsNothingThatIsNotRead(t *testing.T) {
 	}
 	policy := cached(t, stripPolicy, fullPolicy())
 	for name, size := range map[string]int{
-		"other labels": len(policy.Labels) - 1, "other annotations": len(policy.Annotations) - 1, "managed fields": len(policy.ManagedFields),
+		"other labels": len(policy.Labels) - 1, "other annotations": len(policy.Annotations) - 1,
+		"managed fields":             len(policy.ManagedFields),
 		"finalizers of the template": len(policy.Spec.Template.Finalizers),
 	} {
 		if size != 0 {
@@ -176,7 +200,8 @@ func TestCacheHoldsNothingThatIsNotRead(t *testing.T) {
 		}
 	}
 	for _, object := range []client.Object{set, policy} {
-		if object.GetResourceVersion() == "" || object.GetUID() == "" || object.GetGeneration() == 0 || object.GetName() == "" || object.GetNamespace() == "" {
+		if object.GetResourceVersion() == "" || object.GetUID() == "" ||
+			object.GetGeneration() == 0 || object.GetName() == "" || object.GetNamespace() == "" {
 			t.Errorf("%T lacks what names it: %v", object, object)
 		}
 	}
@@ -184,7 +209,8 @@ func TestCacheHoldsNothingThatIsNotRead(t *testing.T) {
 
 func TestCacheHoldsNoTemplateThatIsTooLarge(t *testing.T) {
 	policy := cached(t, stripPolicy, huge())
-	if len(policy.Spec.Template.Spec.Containers) != 0 || !strings.Contains(policy.Annotations[drainv1alpha1.TemplateTooLargeAnnotation], "larger than 65536 bytes") {
+	if len(policy.Spec.Template.Spec.Containers) != 0 ||
+		!strings.Contains(policy.Annotations[drainv1alpha1.TemplateTooLargeAnnotation], "larger than 65536 bytes") {
 		t.Errorf("template %v, annotations %v", policy.Spec.Template, policy.Annotations)
 	}
 	if small := cached(t, stripPolicy, fullPolicy()); small.Annotations[drainv1alpha1.TemplateTooLargeAnnotation] != "" {
@@ -196,7 +222,8 @@ func TestCacheHoldsNoTemplateThatIsTooLarge(t *testing.T) {
 		t.Error("what others write into the annotation is believed")
 	}
 	set := fullSet()
-	set.Annotations[scaledown] = `{"spec":{"containers":[{"name":"` + strings.Repeat("a", 2*drainv1alpha1.MaxTemplateBytes) + `"}]}}`
+	tooLarge := strings.Repeat("a", 2*drainv1alpha1.MaxTemplateBytes)
+	set.Annotations[scaledown] = `{"spec":{"containers":[{"name":"` + tooLarge + `"}]}}`
 	_, inFull := annotation.Read(set, drainv1alpha1.ScaledownPodTemplateAnnotation)
 	_, inCache := annotation.Read(cached(t, stripSet, set), drainv1alpha1.ScaledownPodTemplateAnnotation)
 	if inFull == nil || inCache == nil || inFull.Error() != inCache.Error() {

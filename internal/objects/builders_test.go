@@ -35,7 +35,9 @@ func makePolicy(change ...func(*drainv1alpha1.DrainPolicy)) *drainv1alpha1.Drain
 		ObjectMeta: metav1.ObjectMeta{Name: "empty-web", Namespace: "shop", UID: "policy"},
 		Spec: drainv1alpha1.DrainPolicySpec{
 			StatefulSetRef: drainv1alpha1.StatefulSetReference{Name: "web"},
-			Template:       corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "drain", Image: "drain:1"}}}},
+			Template: corev1.PodTemplateSpec{
+				Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "drain", Image: "drain:1"}}},
+			},
 		},
 	}
 	for _, c := range change {
@@ -66,7 +68,9 @@ func makeTarget(change ...func(*appsv1.StatefulSet)) statefulset.Target {
 					HostNetwork:        true,
 				},
 			},
-			VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "data"}}, {ObjectMeta: metav1.ObjectMeta{Name: "logs"}}},
+			VolumeClaimTemplates: []corev1.PersistentVolumeClaim{
+				{ObjectMeta: metav1.ObjectMeta{Name: "data"}}, {ObjectMeta: metav1.ObjectMeta{Name: "logs"}},
+			},
 		},
 	}
 	for _, c := range change {

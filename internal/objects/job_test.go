@@ -35,7 +35,9 @@ import (
 
 // withMetadata gives the template labels and annotations, some of them the operator's own.
 func withMetadata(policy *drainv1alpha1.DrainPolicy) {
-	policy.Spec.Template.Labels = map[string]string{"kueue.x-k8s.io/queue-name": "drains", drainv1alpha1.OrdinalLabel: "99", drainv1alpha1.PolicyUIDLabel: "x"}
+	policy.Spec.Template.Labels = map[string]string{
+		"kueue.x-k8s.io/queue-name": "drains", drainv1alpha1.OrdinalLabel: "99", drainv1alpha1.PolicyUIDLabel: "x",
+	}
 	policy.Spec.Template.Annotations = map[string]string{"example.com/team": "shop", drainv1alpha1.LockAnnotation: "x"}
 }
 
@@ -57,7 +59,9 @@ func TestTheTemplatesMetadataReachesJobAndPod(t *testing.T) {
 		drainv1alpha1.ProofAnnotation:        "Receipt",
 	}
 	pod := Pod(job)
-	for what, got := range map[string]metav1.ObjectMeta{"Job": job.ObjectMeta, "template": job.Spec.Template.ObjectMeta, "pod": pod.ObjectMeta} {
+	for what, got := range map[string]metav1.ObjectMeta{
+		"Job": job.ObjectMeta, "template": job.Spec.Template.ObjectMeta, "pod": pod.ObjectMeta,
+	} {
 		if diff := cmp.Diff(wantLabels, got.Labels); diff != "" {
 			t.Errorf("labels of the %s (-want +got):\n%s", what, diff)
 		}
@@ -75,12 +79,15 @@ func TestJobIsThePolicysAndRunsOnePodAtATime(t *testing.T) {
 	policy := makePolicy(func(p *drainv1alpha1.DrainPolicy) {
 		p.Spec.Job = drainv1alpha1.JobOptions{
 			BackoffLimit: ptr.To[int32](2), ActiveDeadlineSeconds: ptr.To[int64](60),
-			PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{Action: batchv1.PodFailurePolicyActionFailJob}}},
+			PodFailurePolicy: &batchv1.PodFailurePolicy{
+				Rules: []batchv1.PodFailurePolicyRule{{Action: batchv1.PodFailurePolicyActionFailJob}},
+			},
 		}
 	})
 	job := jobOf(policy, makeTarget(), attempt)
 	owner := []metav1.OwnerReference{{
-		APIVersion: "drain.statefulset.dev/v1alpha1", Kind: "DrainPolicy", Name: "empty-web", UID: "policy", Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
+		APIVersion: "drain.statefulset.dev/v1alpha1", Kind: "DrainPolicy",
+		Name: "empty-web", UID: "policy", Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
 	}}
 	if diff := cmp.Diff(owner, job.OwnerReferences); diff != "" {
 		t.Errorf("owners (-want +got):\n%s", diff)
@@ -89,14 +96,17 @@ func TestJobIsThePolicysAndRunsOnePodAtATime(t *testing.T) {
 		t.Errorf("the Job is %s/%s, want shop/web-2-drain-abc", job.Namespace, job.Name)
 	}
 	want := batchv1.JobSpec{
-		Parallelism: ptr.To[int32](1), Completions: ptr.To[int32](1), BackoffLimit: ptr.To[int32](2), ActiveDeadlineSeconds: ptr.To[int64](60),
-		PodFailurePolicy: policy.Spec.Job.PodFailurePolicy, PodReplacementPolicy: ptr.To(batchv1.Failed), Template: job.Spec.Template,
+		Parallelism: ptr.To[int32](1), Completions: ptr.To[int32](1),
+		BackoffLimit: ptr.To[int32](2), ActiveDeadlineSeconds: ptr.To[int64](60),
+		PodFailurePolicy:     policy.Spec.Job.PodFailurePolicy,
+		PodReplacementPolicy: ptr.To(batchv1.Failed), Template: job.Spec.Template,
 	}
 	if diff := cmp.Diff(want, job.Spec); diff != "" {
 		t.Errorf("spec (-want +got):\n%s", diff)
 	}
 	*job.Spec.BackoffLimit, *job.Spec.ActiveDeadlineSeconds, job.Spec.PodFailurePolicy.Rules[0].Action = 9, 9, "x"
-	if *policy.Spec.Job.BackoffLimit != 2 || *policy.Spec.Job.ActiveDeadlineSeconds != 60 || policy.Spec.Job.PodFailurePolicy.Rules[0].Action == "x" {
+	if *policy.Spec.Job.BackoffLimit != 2 || *policy.Spec.Job.ActiveDeadlineSeconds != 60 ||
+		policy.Spec.Job.PodFailurePolicy.Rules[0].Action == "x" {
 		t.Error("what the API server answers about the Job would be written into the policy")
 	}
 }
@@ -122,7 +132,8 @@ func TestTheGivenTemplateCountsAndNotThePolicys(t *testing.T) {
 	if got := Lock(policy, &given, makeTarget(), 2).Spec.Containers[0].Image; got != "annotation:1" {
 		t.Errorf("the lock's image = %q, want the given template's", got)
 	}
-	if got, want := job.Annotations[drainv1alpha1.TemplateHashAnnotation], TemplateHash(policy, &given, makeTarget()); got != want || want == hashOf(policy, makeTarget()) {
+	want := TemplateHash(policy, &given, makeTarget())
+	if got := job.Annotations[drainv1alpha1.TemplateHashAnnotation]; got != want || want == hashOf(policy, makeTarget()) {
 		t.Errorf("the hash is %s, want that of the given template, %s", got, want)
 	}
 }
@@ -131,7 +142,8 @@ func TestPodIsWhatTheJobWouldMake(t *testing.T) {
 	job := jobOf(makePolicy(), makeTarget(), attempt)
 	pod := Pod(job)
 	if pod.Namespace != "shop" || pod.Name != "" || pod.GenerateName != "web-2-drain-abc-" {
-		t.Errorf("the pod is %s/%s, generated from %q, want shop/, from web-2-drain-abc-", pod.Namespace, pod.Name, pod.GenerateName)
+		t.Errorf("the pod is %s/%s, generated from %q, want shop/, from web-2-drain-abc-",
+			pod.Namespace, pod.Name, pod.GenerateName)
 	}
 	if diff := cmp.Diff(job.Spec.Template.Spec, pod.Spec); diff != "" {
 		t.Errorf("spec (-Job's +pod's):\n%s", diff)
@@ -144,16 +156,21 @@ func TestPodIsWhatTheJobWouldMake(t *testing.T) {
 
 func TestEveryClaimTemplateIsAVolume(t *testing.T) {
 	policy := makePolicy(func(p *drainv1alpha1.DrainPolicy) {
-		p.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+		p.Spec.Template.Spec.Volumes = []corev1.Volume{{
+			Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}},
+		}}
 	})
 	got := map[string]string{}
 	for _, volume := range jobOf(policy, makeTarget(), attempt).Spec.Template.Spec.Volumes {
 		got[volume.Name] = ""
 		if volume.PersistentVolumeClaim != nil {
-			got[volume.Name] = fmt.Sprintf("%s, read-only: %t", volume.PersistentVolumeClaim.ClaimName, volume.PersistentVolumeClaim.ReadOnly)
+			got[volume.Name] = fmt.Sprintf("%s, read-only: %t",
+				volume.PersistentVolumeClaim.ClaimName, volume.PersistentVolumeClaim.ReadOnly)
 		}
 	}
-	want := map[string]string{"scratch": "", "data": "data-web-2, read-only: false", "logs": "logs-web-2, read-only: false"}
+	want := map[string]string{
+		"scratch": "", "data": "data-web-2, read-only: false", "logs": "logs-web-2, read-only: false",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("volumes (-want +got):\n%s", diff)
 	}
@@ -163,7 +180,8 @@ func TestEnvironmentComesFirstAndYieldsToTheTemplates(t *testing.T) {
 	policy := makePolicy(func(p *drainv1alpha1.DrainPolicy) {
 		p.Spec.Template.Spec.InitContainers = []corev1.Container{{Name: "init"}}
 		p.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{
-			{Name: "TARGET", Value: "bucket/$(DRAIN_ORDINAL)"}, {Name: "DRAIN_PEERS", Value: "elsewhere"}, {Name: "DRAIN_SERVICE", ValueFrom: &corev1.EnvVarSource{}},
+			{Name: "TARGET", Value: "bucket/$(DRAIN_ORDINAL)"},
+			{Name: "DRAIN_PEERS", Value: "elsewhere"}, {Name: "DRAIN_SERVICE", ValueFrom: &corev1.EnvVarSource{}},
 		}
 		p.Spec.Template.Spec.Containers = append(p.Spec.Template.Spec.Containers, corev1.Container{Name: "sidecar"})
 	})
@@ -183,7 +201,8 @@ func TestEnvironmentComesFirstAndYieldsToTheTemplates(t *testing.T) {
 		{Name: "DRAIN_RECEIPT", Value: plan.Receipt("web-7-drain-abc")},
 	}
 	theirs := policy.Spec.Template.Spec.Containers[0].Env
-	yielding := append(slices.DeleteFunc(slices.Clone(full), func(e corev1.EnvVar) bool { return e.Name == "DRAIN_PEERS" || e.Name == "DRAIN_SERVICE" }), theirs...)
+	yielding := append(slices.DeleteFunc(slices.Clone(full),
+		func(e corev1.EnvVar) bool { return e.Name == "DRAIN_PEERS" || e.Name == "DRAIN_SERVICE" }), theirs...)
 	for name, tc := range map[string]struct{ got, want []corev1.EnvVar }{
 		"init":    {spec.InitContainers[0].Env, full},
 		"drain":   {spec.Containers[0].Env, yielding},
@@ -200,7 +219,8 @@ func TestTheDrainTakesOverWhatTheTemplateLeavesOut(t *testing.T) {
 	from := set.PodDefaults
 	got := jobOf(makePolicy(), set, attempt).Spec.Template.Spec
 	want := corev1.PodSpec{
-		SecurityContext: from.SecurityContext, Tolerations: from.Tolerations, NodeSelector: from.NodeSelector, ImagePullSecrets: from.ImagePullSecrets,
+		SecurityContext: from.SecurityContext, Tolerations: from.Tolerations,
+		NodeSelector: from.NodeSelector, ImagePullSecrets: from.ImagePullSecrets,
 		PriorityClassName: "high", SchedulerName: "mine", RuntimeClassName: ptr.To("gvisor"),
 		RestartPolicy: corev1.RestartPolicyOnFailure,
 		// The rest is tested elsewhere. No ServiceAccount: what a drain may do is for the policy to say.
@@ -209,7 +229,8 @@ func TestTheDrainTakesOverWhatTheTemplateLeavesOut(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("spec (-want +got):\n%s", diff)
 	}
-	*got.RuntimeClassName, *got.SecurityContext.FSGroup, got.NodeSelector["disks"], got.Tolerations[0].Key, got.ImagePullSecrets[0].Name = "x", 0, "x", "x", "x"
+	*got.RuntimeClassName, *got.SecurityContext.FSGroup, got.NodeSelector["disks"] = "x", 0, "x"
+	got.Tolerations[0].Key, got.ImagePullSecrets[0].Name = "x", "x"
 	if diff := cmp.Diff(makeTarget(), set); diff != "" {
 		t.Errorf("the Job shares parts of the target (-before +after):\n%s", diff)
 	}
@@ -245,17 +266,22 @@ func TestIdentityOfAStatefulSetPod(t *testing.T) {
 		changes                     []change
 		wantHostname, wantSubdomain string
 	}{
-		"unset":                                {},
-		"Job":                                  {changes: []change{func(p *drainv1alpha1.DrainPolicy) { p.Spec.Identity = drainv1alpha1.IdentityJob }}},
-		"StatefulSetPod":                       {changes: []change{identity}, wantHostname: "web-2", wantSubdomain: "web-peers"},
-		"StatefulSetPod, the template has one": {changes: []change{identity, named}, wantHostname: "mine", wantSubdomain: "ours"},
-		"Job, the template has one":            {changes: []change{named}, wantHostname: "mine", wantSubdomain: "ours"},
+		"unset": {},
+		"Job": {
+			changes: []change{func(p *drainv1alpha1.DrainPolicy) { p.Spec.Identity = drainv1alpha1.IdentityJob }},
+		},
+		"StatefulSetPod": {changes: []change{identity}, wantHostname: "web-2", wantSubdomain: "web-peers"},
+		"StatefulSetPod, the template has one": {
+			changes: []change{identity, named}, wantHostname: "mine", wantSubdomain: "ours",
+		},
+		"Job, the template has one": {changes: []change{named}, wantHostname: "mine", wantSubdomain: "ours"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			spec := jobOf(makePolicy(tc.changes...), makeTarget(), attempt).Spec.Template.Spec
 			if spec.Hostname != tc.wantHostname || spec.Subdomain != tc.wantSubdomain {
-				t.Errorf("hostname, subdomain = %q, %q, want %q, %q", spec.Hostname, spec.Subdomain, tc.wantHostname, tc.wantSubdomain)
+				t.Errorf("hostname, subdomain = %q, %q, want %q, %q",
+					spec.Hostname, spec.Subdomain, tc.wantHostname, tc.wantSubdomain)
 			}
 		})
 	}
@@ -263,11 +289,13 @@ func TestIdentityOfAStatefulSetPod(t *testing.T) {
 
 func TestOnlyLabelsAndAnnotationsAreTheTemplatesToGive(t *testing.T) {
 	policy := makePolicy(func(p *drainv1alpha1.DrainPolicy) {
-		p.Spec.Template.Name, p.Spec.Template.Namespace, p.Spec.Template.Finalizers = "x", "elsewhere", []string{"example.com/never"}
+		p.Spec.Template.Name, p.Spec.Template.Namespace = "x", "elsewhere"
+		p.Spec.Template.Finalizers = []string{"example.com/never"}
 	})
 	template := jobOf(policy, makeTarget(), attempt).Spec.Template
 	if template.Name != "" || template.Namespace != "" || template.Finalizers != nil {
-		t.Errorf("the pods would get name %q, namespace %q and finalizers %v", template.Name, template.Namespace, template.Finalizers)
+		t.Errorf("the pods would get name %q, namespace %q and finalizers %v",
+			template.Name, template.Namespace, template.Finalizers)
 	}
 }
 
@@ -278,10 +306,12 @@ func TestRestartPolicyIsOneThatJobsTake(t *testing.T) {
 		policy   *batchv1.PodFailurePolicy
 		want     corev1.RestartPolicy
 	}{
-		"unset":                              {want: corev1.RestartPolicyOnFailure},
-		"unset, with a podFailurePolicy":     {policy: failurePolicy, want: corev1.RestartPolicyNever},
-		"Never":                              {template: corev1.RestartPolicyNever, want: corev1.RestartPolicyNever},
-		"OnFailure, with a podFailurePolicy": {template: corev1.RestartPolicyOnFailure, policy: failurePolicy, want: corev1.RestartPolicyOnFailure},
+		"unset":                          {want: corev1.RestartPolicyOnFailure},
+		"unset, with a podFailurePolicy": {policy: failurePolicy, want: corev1.RestartPolicyNever},
+		"Never":                          {template: corev1.RestartPolicyNever, want: corev1.RestartPolicyNever},
+		"OnFailure, with a podFailurePolicy": {
+			template: corev1.RestartPolicyOnFailure, policy: failurePolicy, want: corev1.RestartPolicyOnFailure,
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -304,21 +334,48 @@ func TestTemplateHash(t *testing.T) {
 		set      setChange
 		wantSame bool
 	}{
-		"nothing":                    {wantSame: true},
-		"replicas":                   {set: func(s *appsv1.StatefulSet) { s.Spec.Replicas = ptr.To[int32](9) }, wantSame: true},
-		"the first ordinal":          {set: func(s *appsv1.StatefulSet) { s.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: 9} }, wantSame: true},
-		"the set's image":            {set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.Containers = []corev1.Container{{Image: "web:2"}} }, wantSame: true},
-		"the set's ServiceAccount":   {set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.ServiceAccountName = "x" }, wantSame: true},
-		"the set's generation":       {set: func(s *appsv1.StatefulSet) { s.Generation = 9 }, wantSame: true},
-		"spec.suspend":               {policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Suspend = ptr.To(true) }, wantSame: true},
-		"spec.retry":                 {policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Retry.MaxAttempts = ptr.To[int32](9) }, wantSame: true},
-		"spec.whenDrained":           {policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDrained = drainv1alpha1.WhenDrainedDelete }, wantSame: true},
-		"the image":                  {policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].Image = "drain:2" }},
-		"an annotation":              {policy: withMetadata},
-		"the ServiceAccount":         {policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.ServiceAccountName = "x" }},
-		"spec.job":                   {policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.BackoffLimit = ptr.To[int32](1) }},
-		"spec.identity":              {policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Identity = drainv1alpha1.IdentityStatefulSetPod }},
-		"a podFailurePolicy":         {policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.PodFailurePolicy = &batchv1.PodFailurePolicy{} }},
+		"nothing": {wantSame: true},
+		"replicas": {
+			set: func(s *appsv1.StatefulSet) { s.Spec.Replicas = ptr.To[int32](9) }, wantSame: true,
+		},
+		"the first ordinal": {
+			set:      func(s *appsv1.StatefulSet) { s.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: 9} },
+			wantSame: true,
+		},
+		"the set's image": {
+			set:      func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.Containers = []corev1.Container{{Image: "web:2"}} },
+			wantSame: true,
+		},
+		"the set's ServiceAccount": {
+			set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.ServiceAccountName = "x" }, wantSame: true,
+		},
+		"the set's generation": {set: func(s *appsv1.StatefulSet) { s.Generation = 9 }, wantSame: true},
+		"spec.suspend": {
+			policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Suspend = ptr.To(true) }, wantSame: true,
+		},
+		"spec.retry": {
+			policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Retry.MaxAttempts = ptr.To[int32](9) }, wantSame: true,
+		},
+		"spec.whenDrained": {
+			policy:   func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDrained = drainv1alpha1.WhenDrainedDelete },
+			wantSame: true,
+		},
+		"the image": {
+			policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].Image = "drain:2" },
+		},
+		"an annotation": {policy: withMetadata},
+		"the ServiceAccount": {
+			policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.ServiceAccountName = "x" },
+		},
+		"spec.job": {
+			policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.BackoffLimit = ptr.To[int32](1) },
+		},
+		"spec.identity": {
+			policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Identity = drainv1alpha1.IdentityStatefulSetPod },
+		},
+		"a podFailurePolicy": {
+			policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.PodFailurePolicy = &batchv1.PodFailurePolicy{} },
+		},
 		"the set's securityContext":  {set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.SecurityContext = nil }},
 		"the set's tolerations":      {set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.Tolerations = nil }},
 		"the set's runtimeClassName": {set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.RuntimeClassName = nil }},
@@ -362,7 +419,8 @@ func TestNothingWritesToItsInputs(t *testing.T) {
 		t.Errorf("the StatefulSet changed (-before +after):\n%s", diff)
 	}
 	spare := policy.Spec.Template.Spec
-	if spare.Volumes[:2][1].Name != "" || spare.SchedulingGates[:2][1].Name != "" || spare.Containers[0].Env[:2][1].Name != "" {
+	if spare.Volumes[:2][1].Name != "" || spare.SchedulingGates[:2][1].Name != "" ||
+		spare.Containers[0].Env[:2][1].Name != "" {
 		t.Error("something was appended behind the policy's slices")
 	}
 	if diff := cmp.Diff(job, jobOf(policy, set, attempt)); diff != "" {

@@ -38,7 +38,10 @@ func TestLockHasTheNameOfTheOrdinalsPod(t *testing.T) {
 	if !plan.IsLock(lock, policy.UID) {
 		t.Error("the planner doesn't take it for a lock")
 	}
-	want := map[string]string{drainv1alpha1.PolicyUIDLabel: "policy", drainv1alpha1.RoleLabel: drainv1alpha1.RoleLock, drainv1alpha1.OrdinalLabel: "2"}
+	want := map[string]string{
+		drainv1alpha1.PolicyUIDLabel: "policy", drainv1alpha1.RoleLabel: drainv1alpha1.RoleLock,
+		drainv1alpha1.OrdinalLabel: "2",
+	}
 	if diff := cmp.Diff(want, lock.Labels); diff != "" {
 		t.Errorf("labels (-want +got); the template's would select it:\n%s", diff)
 	}
@@ -51,7 +54,9 @@ func TestTheStatefulSetNeitherSelectsNorAdoptsTheLock(t *testing.T) {
 	set := makeTarget(func(s *appsv1.StatefulSet) {
 		s.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
 	})
-	lock := lockOf(makePolicy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Labels = map[string]string{"app": "web"} }), set, 2)
+	lock := lockOf(makePolicy(func(p *drainv1alpha1.DrainPolicy) {
+		p.Spec.Template.Labels = map[string]string{"app": "web"}
+	}), set, 2)
 	if labels.SelectorFromSet(set.MatchLabels).Matches(labels.Set(lock.Labels)) {
 		t.Errorf("labels %v match the StatefulSet's selector", lock.Labels)
 	}
@@ -65,7 +70,8 @@ func TestLockNeverRunsAndGoesOnlyWhenItIsLetGo(t *testing.T) {
 	if diff := cmp.Diff([]string{drainv1alpha1.LockFinalizer}, lock.Finalizers); diff != "" {
 		t.Errorf("finalizers (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]corev1.PodSchedulingGate{{Name: drainv1alpha1.LockSchedulingGate}}, lock.Spec.SchedulingGates); diff != "" {
+	if diff := cmp.Diff([]corev1.PodSchedulingGate{{Name: drainv1alpha1.LockSchedulingGate}},
+		lock.Spec.SchedulingGates); diff != "" {
 		t.Errorf("gates (-want +got):\n%s", diff)
 	}
 	if command := lock.Spec.Containers[0].Command; len(command) != 1 || command[0] != "/drain-operator-lock-never-runs" {
@@ -94,14 +100,17 @@ func TestLockPassesTheRestrictedStandard(t *testing.T) {
 		t.Fatal("there is no securityContext")
 	}
 	for promise, kept := range map[string]bool{
-		"allowPrivilegeEscalation is false": container.AllowPrivilegeEscalation != nil && !*container.AllowPrivilegeEscalation,
-		"all capabilities are dropped":      container.Capabilities != nil && len(container.Capabilities.Add) == 0 && cmp.Equal(container.Capabilities.Drop, []corev1.Capability{"ALL"}),
-		"runAsNonRoot":                      pod.RunAsNonRoot != nil && *pod.RunAsNonRoot && container.RunAsNonRoot == nil,
-		"runAsUser isn't 0":                 pod.RunAsUser != nil && *pod.RunAsUser != 0 && container.RunAsUser == nil,
-		"seccompProfile is RuntimeDefault":  pod.SeccompProfile != nil && pod.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault,
-		"not privileged":                    container.Privileged == nil,
-		"no host namespaces":                !spec.HostNetwork && !spec.HostPID && !spec.HostIPC && len(spec.Containers[0].Ports) == 0,
-		"no token":                          spec.AutomountServiceAccountToken != nil && !*spec.AutomountServiceAccountToken,
+		"allowPrivilegeEscalation is false": container.AllowPrivilegeEscalation != nil &&
+			!*container.AllowPrivilegeEscalation,
+		"all capabilities are dropped": container.Capabilities != nil &&
+			len(container.Capabilities.Add) == 0 && cmp.Equal(container.Capabilities.Drop, []corev1.Capability{"ALL"}),
+		"runAsNonRoot":      pod.RunAsNonRoot != nil && *pod.RunAsNonRoot && container.RunAsNonRoot == nil,
+		"runAsUser isn't 0": pod.RunAsUser != nil && *pod.RunAsUser != 0 && container.RunAsUser == nil,
+		"seccompProfile is RuntimeDefault": pod.SeccompProfile != nil &&
+			pod.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault,
+		"not privileged":     container.Privileged == nil,
+		"no host namespaces": !spec.HostNetwork && !spec.HostPID && !spec.HostIPC && len(spec.Containers[0].Ports) == 0,
+		"no token":           spec.AutomountServiceAccountToken != nil && !*spec.AutomountServiceAccountToken,
 	} {
 		if !kept {
 			t.Errorf("broken: %s", promise)

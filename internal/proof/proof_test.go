@@ -33,7 +33,9 @@ import (
 const theReceipt = "receipt-0123456789abcdef"
 
 func expected(proof drainv1alpha1.Proof) Expected {
-	return Expected{Proof: proof, Receipt: theReceipt, Containers: []string{"drain"}, Claims: []string{"data-web-2", "wal-web-2"}}
+	return Expected{
+		Proof: proof, Receipt: theReceipt, Containers: []string{"drain"}, Claims: []string{"data-web-2", "wal-web-2"},
+	}
 }
 
 // spec returns the spec of a drain pod as the operator asks for it: one container that mounts two claims.
@@ -59,13 +61,17 @@ func spec(change ...func(*corev1.PodSpec)) *corev1.PodSpec {
 }
 
 func ephemeral() corev1.ResourceRequirements {
-	return corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse("1Gi")}}
+	return corev1.ResourceRequirements{
+		Limits: corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse("1Gi")},
+	}
 }
 
 // moveMount moves the mount of claim wal from the drain to an init container.
 func moveMount(restart *corev1.ContainerRestartPolicy) func(*corev1.PodSpec) {
 	return func(s *corev1.PodSpec) {
-		s.InitContainers = []corev1.Container{{Name: "init", RestartPolicy: restart, VolumeMounts: s.Containers[0].VolumeMounts[1:]}}
+		s.InitContainers = []corev1.Container{{
+			Name: "init", RestartPolicy: restart, VolumeMounts: s.Containers[0].VolumeMounts[1:],
+		}}
 		s.Containers[0].VolumeMounts = s.Containers[0].VolumeMounts[:1]
 	}
 }
@@ -78,18 +84,23 @@ func TestPodNamesWhatCouldNotBeBelieved(t *testing.T) {
 		want, wantExitCode []string
 	}{
 		"a pod as asked for": {},
-		"no grace period":    {change: func(s *corev1.PodSpec) { s.TerminationGracePeriodSeconds = ptr.To[int64](0) }, want: []string{"terminationGracePeriodSeconds"}, wantExitCode: []string{"terminationGracePeriodSeconds"}},
-		"a grace period":     {change: func(s *corev1.PodSpec) { s.TerminationGracePeriodSeconds = ptr.To[int64](1) }},
+		"no grace period": {
+			change: func(s *corev1.PodSpec) { s.TerminationGracePeriodSeconds = ptr.To[int64](0) },
+			want:   []string{"terminationGracePeriodSeconds"}, wantExitCode: []string{"terminationGracePeriodSeconds"},
+		},
+		"a grace period": {change: func(s *corev1.PodSpec) { s.TerminationGracePeriodSeconds = ptr.To[int64](1) }},
 		"an added container": {
-			change: func(s *corev1.PodSpec) { s.Containers = append(s.Containers, corev1.Container{Name: "proxy"}) },
-			want:   []string{`containers[1] ("proxy")`, "containers[1].env (DRAIN_RECEIPT)"}, wantExitCode: []string{`containers[1] ("proxy")`},
+			change:       func(s *corev1.PodSpec) { s.Containers = append(s.Containers, corev1.Container{Name: "proxy"}) },
+			want:         []string{`containers[1] ("proxy")`, "containers[1].env (DRAIN_RECEIPT)"},
+			wantExitCode: []string{`containers[1] ("proxy")`},
 		},
 		"an added sidecar": {change: func(s *corev1.PodSpec) {
 			s.InitContainers = []corev1.Container{{Name: "proxy", RestartPolicy: ptr.To(corev1.ContainerRestartPolicyAlways)}}
 		}},
 		"a removed container": {
-			change: func(s *corev1.PodSpec) { s.Containers[0].Name = "other" },
-			want:   []string{`containers[0] ("other")`, "containers"}, wantExitCode: []string{`containers[0] ("other")`, "containers"},
+			change:       func(s *corev1.PodSpec) { s.Containers[0].Name = "other" },
+			want:         []string{`containers[0] ("other")`, "containers"},
+			wantExitCode: []string{`containers[0] ("other")`, "containers"},
 		},
 		"a claim that nothing mounts": {
 			change: func(s *corev1.PodSpec) { s.Containers[0].VolumeMounts = s.Containers[0].VolumeMounts[:1] },
@@ -101,16 +112,29 @@ func TestPodNamesWhatCouldNotBeBelieved(t *testing.T) {
 		},
 		"a claim that an init container mounts": {change: moveMount(nil)},
 		"a claim that only a sidecar mounts": {
-			change: moveMount(ptr.To(corev1.ContainerRestartPolicyAlways)), want: []string{`volumes[1] ("wal")`}, wantExitCode: []string{`volumes[1] ("wal")`},
+			change: moveMount(ptr.To(corev1.ContainerRestartPolicyAlways)),
+			want:   []string{`volumes[1] ("wal")`}, wantExitCode: []string{`volumes[1] ("wal")`},
 		},
 		"a block device": {change: func(s *corev1.PodSpec) {
 			s.Containers[0].VolumeMounts = s.Containers[0].VolumeMounts[:1]
 			s.Containers[0].VolumeDevices = []corev1.VolumeDevice{{Name: "wal", DevicePath: "/dev/wal"}}
 		}},
-		"a receipt of the template's own": {change: func(s *corev1.PodSpec) { s.Containers[0].Env[0].Value = "mine" }, want: []string{"containers[0].env (DRAIN_RECEIPT)"}},
-		"a receipt that was removed":      {change: func(s *corev1.PodSpec) { s.Containers[0].Env = nil }, want: []string{"containers[0].env (DRAIN_RECEIPT)"}},
-		"a liveness probe":                {change: func(s *corev1.PodSpec) { s.Containers[0].LivenessProbe = &corev1.Probe{} }, wantExitCode: []string{"containers[0].livenessProbe"}},
-		"a startup probe":                 {change: func(s *corev1.PodSpec) { s.Containers[0].StartupProbe = &corev1.Probe{} }, wantExitCode: []string{"containers[0].startupProbe"}},
+		"a receipt of the template's own": {
+			change: func(s *corev1.PodSpec) { s.Containers[0].Env[0].Value = "mine" },
+			want:   []string{"containers[0].env (DRAIN_RECEIPT)"},
+		},
+		"a receipt that was removed": {
+			change: func(s *corev1.PodSpec) { s.Containers[0].Env = nil },
+			want:   []string{"containers[0].env (DRAIN_RECEIPT)"},
+		},
+		"a liveness probe": {
+			change:       func(s *corev1.PodSpec) { s.Containers[0].LivenessProbe = &corev1.Probe{} },
+			wantExitCode: []string{"containers[0].livenessProbe"},
+		},
+		"a startup probe": {
+			change:       func(s *corev1.PodSpec) { s.Containers[0].StartupProbe = &corev1.Probe{} },
+			wantExitCode: []string{"containers[0].startupProbe"},
+		},
 		"a container that is always restarted": {
 			change: func(s *corev1.PodSpec) { s.Containers[0].RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways) },
 			want:   []string{"containers[0].restartPolicy"}, wantExitCode: []string{"containers[0].restartPolicy"},
@@ -122,8 +146,11 @@ func TestPodNamesWhatCouldNotBeBelieved(t *testing.T) {
 			change: func(s *corev1.PodSpec) { s.Containers[0].RestartPolicyRules = []corev1.ContainerRestartRule{{}} },
 			want:   []string{"containers[0].restartPolicyRules"}, wantExitCode: []string{"containers[0].restartPolicyRules"},
 		},
-		"a pod that is never restarted": {change: func(s *corev1.PodSpec) { s.RestartPolicy = corev1.RestartPolicyNever }, wantExitCode: []string{"restartPolicy"}},
-		"a pod that is restarted":       {change: func(s *corev1.PodSpec) { s.RestartPolicy = corev1.RestartPolicyOnFailure }},
+		"a pod that is never restarted": {
+			change:       func(s *corev1.PodSpec) { s.RestartPolicy = corev1.RestartPolicyNever },
+			wantExitCode: []string{"restartPolicy"},
+		},
+		"a pod that is restarted": {change: func(s *corev1.PodSpec) { s.RestartPolicy = corev1.RestartPolicyOnFailure }},
 		"a hook that can fail": {change: func(s *corev1.PodSpec) {
 			s.Containers[0].Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{}}
 		}, wantExitCode: []string{"containers[0].lifecycle.postStart"}},
@@ -131,19 +158,44 @@ func TestPodNamesWhatCouldNotBeBelieved(t *testing.T) {
 			s.Containers[0].Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{}}
 		}},
 		"a resize that restarts": {change: func(s *corev1.PodSpec) {
-			s.Containers[0].ResizePolicy = []corev1.ContainerResizePolicy{{ResourceName: corev1.ResourceCPU, RestartPolicy: corev1.NotRequired}, {ResourceName: corev1.ResourceMemory, RestartPolicy: corev1.RestartContainer}}
+			s.Containers[0].ResizePolicy = []corev1.ContainerResizePolicy{{
+				ResourceName: corev1.ResourceCPU, RestartPolicy: corev1.NotRequired,
+			}, {ResourceName: corev1.ResourceMemory, RestartPolicy: corev1.RestartContainer}}
 		}, wantExitCode: []string{"containers[0].resizePolicy (memory)"}},
 		"a readiness probe": {change: func(s *corev1.PodSpec) { s.Containers[0].ReadinessProbe = &corev1.Probe{} }},
 		"a liveness probe of a sidecar": {change: func(s *corev1.PodSpec) {
-			s.InitContainers = []corev1.Container{{Name: "proxy", RestartPolicy: ptr.To(corev1.ContainerRestartPolicyAlways), LivenessProbe: &corev1.Probe{}}}
+			s.InitContainers = []corev1.Container{{
+				Name: "proxy", RestartPolicy: ptr.To(corev1.ContainerRestartPolicyAlways),
+				LivenessProbe: &corev1.Probe{},
+			}}
 		}},
 		"an emptyDir with a size limit": {change: func(s *corev1.PodSpec) {
-			s.Volumes = append(s.Volumes, corev1.Volume{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: resource.NewQuantity(1, resource.BinarySI)}}})
+			s.Volumes = append(s.Volumes,
+				corev1.Volume{
+					Name: "tmp",
+					VolumeSource: corev1.VolumeSource{
+						EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: resource.NewQuantity(1, resource.BinarySI)},
+					},
+				})
 		}, wantExitCode: []string{"volumes[2].emptyDir.sizeLimit"}},
-		"a limit on ephemeral storage":           {change: func(s *corev1.PodSpec) { s.Containers[0].Resources = ephemeral() }, wantExitCode: []string{"containers[0].resources.limits.ephemeral-storage"}},
-		"a limit on an init container":           {change: func(s *corev1.PodSpec) { s.InitContainers = []corev1.Container{{Name: "init", Resources: ephemeral()}} }, wantExitCode: []string{"initContainers[0].resources.limits.ephemeral-storage"}},
-		"a limit on the pod's ephemeral storage": {change: func(s *corev1.PodSpec) { s.Resources = ptr.To(ephemeral()) }, wantExitCode: []string{"resources.limits.ephemeral-storage"}},
-		"a deadline of the pod":                  {change: func(s *corev1.PodSpec) { s.ActiveDeadlineSeconds = ptr.To[int64](60) }, wantExitCode: []string{"activeDeadlineSeconds"}},
+		"a limit on ephemeral storage": {
+			change:       func(s *corev1.PodSpec) { s.Containers[0].Resources = ephemeral() },
+			wantExitCode: []string{"containers[0].resources.limits.ephemeral-storage"},
+		},
+		"a limit on an init container": {
+			change: func(s *corev1.PodSpec) {
+				s.InitContainers = []corev1.Container{{Name: "init", Resources: ephemeral()}}
+			},
+			wantExitCode: []string{"initContainers[0].resources.limits.ephemeral-storage"},
+		},
+		"a limit on the pod's ephemeral storage": {
+			change:       func(s *corev1.PodSpec) { s.Resources = ptr.To(ephemeral()) },
+			wantExitCode: []string{"resources.limits.ephemeral-storage"},
+		},
+		"a deadline of the pod": {
+			change:       func(s *corev1.PodSpec) { s.ActiveDeadlineSeconds = ptr.To[int64](60) },
+			wantExitCode: []string{"activeDeadlineSeconds"},
+		},
 		"a volume that hides the claim from mounts": {
 			change: func(s *corev1.PodSpec) { s.Volumes[1].PersistentVolumeClaim = nil },
 			want:   []string{`volumes: claim "wal-web-2"`}, wantExitCode: []string{`volumes: claim "wal-web-2"`},
@@ -176,21 +228,42 @@ func TestJobNamesWhatCouldNotBeBelieved(t *testing.T) {
 		change func(*batchv1.Job)
 		want   string
 	}{
-		"a Job as asked for":      {change: func(*batchv1.Job) {}},
-		"a TTL":                   {change: func(j *batchv1.Job) { j.Spec.TTLSecondsAfterFinished = ptr.To[int32](100) }, want: "ttlSecondsAfterFinished"},
-		"another controller":      {change: func(j *batchv1.Job) { j.Spec.ManagedBy = ptr.To("example.com/queue") }, want: "managedBy"},
+		"a Job as asked for": {change: func(*batchv1.Job) {}},
+		"a TTL": {
+			change: func(j *batchv1.Job) { j.Spec.TTLSecondsAfterFinished = ptr.To[int32](100) },
+			want:   "ttlSecondsAfterFinished",
+		},
+		"another controller": {
+			change: func(j *batchv1.Job) { j.Spec.ManagedBy = ptr.To("example.com/queue") },
+			want:   "managedBy",
+		},
 		"the built-in controller": {change: func(j *batchv1.Job) { j.Spec.ManagedBy = ptr.To(batchv1.JobControllerName) }},
-		"early replacement":       {change: func(j *batchv1.Job) { j.Spec.PodReplacementPolicy = ptr.To(batchv1.TerminatingOrFailed) }, want: "podReplacementPolicy"},
-		"no replacement policy":   {change: func(j *batchv1.Job) { j.Spec.PodReplacementPolicy = nil }, want: "podReplacementPolicy"},
-		"several pods at once":    {change: func(j *batchv1.Job) { j.Spec.Parallelism = ptr.To[int32](2) }, want: "parallelism"},
-		"several completions":     {change: func(j *batchv1.Job) { j.Spec.Completions = ptr.To[int32](2) }, want: "completions"},
-		"a lost scheduling gate":  {change: func(j *batchv1.Job) { j.Spec.Template.Spec.SchedulingGates = nil }, want: "template.spec.schedulingGates"},
+		"early replacement": {
+			change: func(j *batchv1.Job) { j.Spec.PodReplacementPolicy = ptr.To(batchv1.TerminatingOrFailed) },
+			want:   "podReplacementPolicy",
+		},
+		"no replacement policy": {
+			change: func(j *batchv1.Job) { j.Spec.PodReplacementPolicy = nil },
+			want:   "podReplacementPolicy",
+		},
+		"several pods at once": {change: func(j *batchv1.Job) { j.Spec.Parallelism = ptr.To[int32](2) }, want: "parallelism"},
+		"several completions":  {change: func(j *batchv1.Job) { j.Spec.Completions = ptr.To[int32](2) }, want: "completions"},
+		"a lost scheduling gate": {
+			change: func(j *batchv1.Job) { j.Spec.Template.Spec.SchedulingGates = nil },
+			want:   "template.spec.schedulingGates",
+		},
 		"a gate of another as well": {change: func(j *batchv1.Job) {
-			j.Spec.Template.Spec.SchedulingGates = append(j.Spec.Template.Spec.SchedulingGates, corev1.PodSchedulingGate{Name: "example.com/quota"})
+			j.Spec.Template.Spec.SchedulingGates = append(j.Spec.Template.Spec.SchedulingGates,
+				corev1.PodSchedulingGate{Name: "example.com/quota"})
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			job := &batchv1.Job{Spec: batchv1.JobSpec{Parallelism: ptr.To[int32](1), Completions: ptr.To[int32](1), PodReplacementPolicy: ptr.To(batchv1.Failed), Template: corev1.PodTemplateSpec{Spec: *spec()}}}
+			job := &batchv1.Job{
+				Spec: batchv1.JobSpec{
+					Parallelism: ptr.To[int32](1), Completions: ptr.To[int32](1),
+					PodReplacementPolicy: ptr.To(batchv1.Failed), Template: corev1.PodTemplateSpec{Spec: *spec()},
+				},
+			}
 			tc.change(job)
 			var fields []string
 			for _, problem := range Job(job) {
@@ -221,7 +294,9 @@ func succeeded(message string, change ...func(*corev1.Pod)) *corev1.Pod {
 func TestDoubt(t *testing.T) {
 	disruption := func(status corev1.ConditionStatus) func(*corev1.Pod) {
 		return func(p *corev1.Pod) {
-			p.Status.Conditions = []corev1.PodCondition{{Type: corev1.DisruptionTarget, Status: status, Reason: corev1.PodReasonTerminationByKubelet}}
+			p.Status.Conditions = []corev1.PodCondition{{
+				Type: corev1.DisruptionTarget, Status: status, Reason: corev1.PodReasonTerminationByKubelet,
+			}}
 		}
 	}
 	twoContainers := func(second string) func(*corev1.Pod) {
@@ -239,20 +314,36 @@ func TestDoubt(t *testing.T) {
 		want, wantExitCode string
 		containers         []string
 	}{
-		"the receipt":                     {pod: succeeded(theReceipt)},
-		"words and the receipt":           {pod: succeeded("moved 3 records\n" + theReceipt + "\n")},
-		"words that end in the receipt":   {pod: succeeded("moved 3 records " + theReceipt)},
-		"the receipt before other words":  {pod: succeeded(theReceipt + "\nand then some"), want: "left no receipt"},
-		"no words":                        {pod: succeeded(""), want: "left no receipt"},
-		"a receipt of another attempt":    {pod: succeeded("receipt-fedcba9876543210"), want: "left no receipt"},
-		"a receipt that was cut":          {pod: succeeded(theReceipt[:len(theReceipt)-1]), want: "left no receipt"},
-		"no status of the container":      {pod: succeeded("", func(p *corev1.Pod) { p.Status.ContainerStatuses = nil }), want: "left no receipt"},
-		"two receipts":                    {pod: succeeded(theReceipt, twoContainers(theReceipt)), containers: []string{"drain", "verify"}},
-		"the second of two left none":     {pod: succeeded(theReceipt, twoContainers("fine")), containers: []string{"drain", "verify"}, want: `container "verify"`},
-		"a pod that was deleted":          {pod: succeeded(theReceipt, func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{} }), want: "was deleted", wantExitCode: "was deleted"},
-		"a pod that was disrupted":        {pod: succeeded(theReceipt, disruption(corev1.ConditionTrue)), want: "TerminationByKubelet", wantExitCode: "TerminationByKubelet"},
+		"the receipt":                    {pod: succeeded(theReceipt)},
+		"words and the receipt":          {pod: succeeded("moved 3 records\n" + theReceipt + "\n")},
+		"words that end in the receipt":  {pod: succeeded("moved 3 records " + theReceipt)},
+		"the receipt before other words": {pod: succeeded(theReceipt + "\nand then some"), want: "left no receipt"},
+		"no words":                       {pod: succeeded(""), want: "left no receipt"},
+		"a receipt of another attempt":   {pod: succeeded("receipt-fedcba9876543210"), want: "left no receipt"},
+		"a receipt that was cut":         {pod: succeeded(theReceipt[:len(theReceipt)-1]), want: "left no receipt"},
+		"no status of the container": {
+			pod: succeeded("", func(p *corev1.Pod) { p.Status.ContainerStatuses = nil }), want: "left no receipt",
+		},
+		"two receipts": {
+			pod: succeeded(theReceipt, twoContainers(theReceipt)), containers: []string{"drain", "verify"},
+		},
+		"the second of two left none": {
+			pod: succeeded(theReceipt, twoContainers("fine")), containers: []string{"drain", "verify"},
+			want: `container "verify"`,
+		},
+		"a pod that was deleted": {
+			pod:  succeeded(theReceipt, func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{} }),
+			want: "was deleted", wantExitCode: "was deleted",
+		},
+		"a pod that was disrupted": {
+			pod: succeeded(theReceipt, disruption(corev1.ConditionTrue)), want: "TerminationByKubelet",
+			wantExitCode: "TerminationByKubelet",
+		},
 		"a disruption that didn't happen": {pod: succeeded(theReceipt, disruption(corev1.ConditionFalse))},
-		"a pod that failed":               {pod: succeeded(theReceipt, func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), want: "did not succeed", wantExitCode: "did not succeed"},
+		"a pod that failed": {
+			pod:  succeeded(theReceipt, func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }),
+			want: "did not succeed", wantExitCode: "did not succeed",
+		},
 		"images as they were": {pod: succeeded(theReceipt, func(p *corev1.Pod) {
 			p.Annotations = map[string]string{drainv1alpha1.ImagesAnnotation: Images(&p.Spec)}
 		})},
@@ -260,10 +351,15 @@ func TestDoubt(t *testing.T) {
 			p.Annotations = map[string]string{drainv1alpha1.ImagesAnnotation: Images(&p.Spec)}
 			p.Spec.Containers[0].Image = "drian:1"
 		}), wantExitCode: "was changed while it ran"},
-		"a claim that it didn't mount": {pod: succeeded(theReceipt, func(p *corev1.Pod) { p.Spec.Containers[0].VolumeMounts = nil }), want: "mounted by no container", wantExitCode: "mounted by no container"},
+		"a claim that it didn't mount": {
+			pod:  succeeded(theReceipt, func(p *corev1.Pod) { p.Spec.Containers[0].VolumeMounts = nil }),
+			want: "mounted by no container", wantExitCode: "mounted by no container",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for proof, want := range map[drainv1alpha1.Proof]string{drainv1alpha1.ProofReceipt: tc.want, "": tc.want, drainv1alpha1.ProofExitCode: tc.wantExitCode} {
+			for proof, want := range map[drainv1alpha1.Proof]string{
+				drainv1alpha1.ProofReceipt: tc.want, "": tc.want, drainv1alpha1.ProofExitCode: tc.wantExitCode,
+			} {
 				expected := expected(proof)
 				if tc.containers != nil {
 					expected.Containers = tc.containers

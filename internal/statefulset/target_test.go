@@ -55,7 +55,9 @@ func makeSet(change ...func(*appsv1.StatefulSet)) *appsv1.StatefulSet {
 				TerminationGracePeriodSeconds: ptr.To[int64](30),
 				ServiceAccountName:            "web",
 			}},
-			VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "data"}}, {ObjectMeta: metav1.ObjectMeta{Name: "logs"}}},
+			VolumeClaimTemplates: []corev1.PersistentVolumeClaim{
+				{ObjectMeta: metav1.ObjectMeta{Name: "data"}}, {ObjectMeta: metav1.ObjectMeta{Name: "logs"}},
+			},
 		},
 		Status: appsv1.StatefulSetStatus{ObservedGeneration: 4, ReadyReplicas: 2},
 	}
@@ -93,10 +95,12 @@ func deleting(set *appsv1.StatefulSet) { set.DeletionTimestamp = &metav1.Time{} 
 func wantTarget() Target {
 	spec := makeSet().Spec.Template.Spec
 	return Target{
-		Namespace: "shop", Name: "web", Presence: Present, UID: "set", Generation: 4, ObservedGeneration: 4, Replicas: 2, ReadyReplicas: 2,
+		Namespace: "shop", Name: "web", Presence: Present,
+		UID: "set", Generation: 4, ObservedGeneration: 4, Replicas: 2, ReadyReplicas: 2,
 		ClaimTemplates: []string{"data", "logs"}, MatchLabels: map[string]string{"app": "web"}, ServiceName: "web-peers",
 		PodDefaults: drainv1alpha1.PodDefaults{
-			SecurityContext: spec.SecurityContext, Tolerations: spec.Tolerations, NodeSelector: spec.NodeSelector, ImagePullSecrets: spec.ImagePullSecrets,
+			SecurityContext: spec.SecurityContext,
+			Tolerations:     spec.Tolerations, NodeSelector: spec.NodeSelector, ImagePullSecrets: spec.ImagePullSecrets,
 			PriorityClassName: "high", SchedulerName: "mine", RuntimeClassName: ptr.To("gvisor"),
 		},
 		TerminationGracePeriodSeconds: ptr.To[int64](30),
@@ -106,25 +110,39 @@ func wantTarget() Target {
 func TestOfHoldsWhatDrainsNeed(t *testing.T) {
 	retention := func(scaled, deleted appsv1.PersistentVolumeClaimRetentionPolicyType) func(*appsv1.StatefulSet) {
 		return func(set *appsv1.StatefulSet) {
-			set.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{WhenScaled: scaled, WhenDeleted: deleted}
+			set.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{
+				WhenScaled: scaled, WhenDeleted: deleted,
+			}
 		}
 	}
-	const keeps, deletes = appsv1.RetainPersistentVolumeClaimRetentionPolicyType, appsv1.DeletePersistentVolumeClaimRetentionPolicyType
+	const (
+		keeps   = appsv1.RetainPersistentVolumeClaimRetentionPolicyType
+		deletes = appsv1.DeletePersistentVolumeClaimRetentionPolicyType
+	)
 	for name, tc := range map[string]struct {
 		set  func(*appsv1.StatefulSet)
 		want func(*Target)
 	}{
-		"a plain StatefulSet":                        {func(*appsv1.StatefulSet) {}, func(*Target) {}},
-		"unset replicas mean one":                    {func(s *appsv1.StatefulSet) { s.Spec.Replicas = nil }, func(w *Target) { w.Replicas = 1 }},
-		"a first ordinal":                            {startsAt(5), func(w *Target) { w.Start = 5 }},
-		"a StatefulSet that is being deleted":        {deleting, func(w *Target) { w.Deleting = true }},
-		"no selector":                                {func(s *appsv1.StatefulSet) { s.Spec.Selector = nil }, func(w *Target) { w.MatchLabels = nil }},
-		"claims that a scale-down deletes":           {retention(deletes, keeps), func(w *Target) { w.DeletesClaimsWhenScaled = true }},
-		"claims that go with the StatefulSet":        {retention(keeps, deletes), func(w *Target) { w.DeletesClaimsWhenDeleted = true }},
-		"claims that a retention policy keeps":       {retention(keeps, keeps), func(*Target) {}},
-		"an unset grace period":                      {func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.TerminationGracePeriodSeconds = nil }, func(w *Target) { w.TerminationGracePeriodSeconds = nil }},
-		"annotations with a template, by preference": {annotated(drainer, scaledown), func(w *Target) { w.TemplateAnnotations = []drainv1alpha1.TemplateAnnotation{scaledown, drainer} }},
-		"an annotation that is empty holds none": {func(s *appsv1.StatefulSet) { s.Annotations = map[string]string{string(scaledown): "", "other": "{}"} },
+		"a plain StatefulSet": {func(*appsv1.StatefulSet) {}, func(*Target) {}},
+		"unset replicas mean one": {func(s *appsv1.StatefulSet) { s.Spec.Replicas = nil },
+			func(w *Target) { w.Replicas = 1 }},
+		"a first ordinal":                     {startsAt(5), func(w *Target) { w.Start = 5 }},
+		"a StatefulSet that is being deleted": {deleting, func(w *Target) { w.Deleting = true }},
+		"no selector": {func(s *appsv1.StatefulSet) { s.Spec.Selector = nil },
+			func(w *Target) { w.MatchLabels = nil }},
+		"claims that a scale-down deletes": {retention(deletes, keeps),
+			func(w *Target) { w.DeletesClaimsWhenScaled = true }},
+		"claims that go with the StatefulSet": {retention(keeps, deletes),
+			func(w *Target) { w.DeletesClaimsWhenDeleted = true }},
+		"claims that a retention policy keeps": {retention(keeps, keeps), func(*Target) {}},
+		"an unset grace period": {func(s *appsv1.StatefulSet) {
+			s.Spec.Template.Spec.TerminationGracePeriodSeconds = nil
+		}, func(w *Target) { w.TerminationGracePeriodSeconds = nil }},
+		"two annotations with a template, in the order of preference": {annotated(drainer, scaledown),
+			func(w *Target) { w.TemplateAnnotations = []drainv1alpha1.TemplateAnnotation{scaledown, drainer} }},
+		"an empty annotation has no template": {func(s *appsv1.StatefulSet) {
+			s.Annotations = map[string]string{string(scaledown): "", "other": "{}"}
+		},
 			func(*Target) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -147,7 +165,8 @@ func annotated(keys ...drainv1alpha1.TemplateAnnotation) func(*appsv1.StatefulSe
 
 func TestRememberedKeepsAllButTheRange(t *testing.T) {
 	want := wantTarget()
-	want.Presence, want.Generation, want.ObservedGeneration, want.Start, want.Replicas, want.ReadyReplicas = Gone, 0, 0, 0, 0, 0
+	want.Presence, want.Generation, want.ObservedGeneration = Gone, 0, 0
+	want.Start, want.Replicas, want.ReadyReplicas = 0, 0, 0
 	if diff := cmp.Diff(want, Remembered(remembering(of(startsAt(3)).Observed()))); diff != "" {
 		t.Errorf("a StatefulSet that is gone (-want +got):\n%s", diff)
 	}
@@ -165,8 +184,10 @@ func TestRememberedKeepsAllButTheRange(t *testing.T) {
 func TestObservedIsTheStatefulSetAsItIs(t *testing.T) {
 	defaults := wantTarget().PodDefaults
 	want := &drainv1alpha1.ObservedStatefulSet{
-		UID: "set", Generation: ptr.To[int64](4), StartOrdinal: ptr.To[int32](3), Replicas: ptr.To[int32](2), ClaimTemplates: []string{"data", "logs"},
-		MatchLabels: map[string]string{"app": "web"}, ServiceName: "web-peers", TerminationGracePeriodSeconds: ptr.To[int64](30), PodDefaults: &defaults,
+		UID: "set", Generation: ptr.To[int64](4), StartOrdinal: ptr.To[int32](3),
+		Replicas: ptr.To[int32](2), ClaimTemplates: []string{"data", "logs"},
+		MatchLabels: map[string]string{"app": "web"},
+		ServiceName: "web-peers", TerminationGracePeriodSeconds: ptr.To[int64](30), PodDefaults: &defaults,
 	}
 	if diff := cmp.Diff(want, of(startsAt(3)).Observed()); diff != "" {
 		t.Errorf("observed (-want +got):\n%s", diff)
@@ -205,21 +226,26 @@ func TestInRange(t *testing.T) {
 		ordinal int32
 		want    bool
 	}{
-		"the first":                           {of(), 0, true},
-		"the last":                            {of(), 1, true},
-		"beyond":                              {of(), 2, false},
-		"scaled to zero":                      {of(replicas(0)), 0, false},
-		"unset replicas mean one":             {of(func(s *appsv1.StatefulSet) { s.Spec.Replicas = nil }), 0, true},
-		"unset replicas mean no more":         {of(func(s *appsv1.StatefulSet) { s.Spec.Replicas = nil }), 1, false},
-		"below the start":                     {of(startsAt(5)), 4, false},
-		"at the start":                        {of(startsAt(5)), 5, true},
-		"beyond the start":                    {of(startsAt(5)), 7, false},
-		"an end that is no int32":             {of(startsAt(1<<31-2), replicas(100)), 1<<31 - 1, true},
-		"below a start whose end is no int32": {of(startsAt(1<<31-2), replicas(100)), 0, false},
-		"a StatefulSet that is being deleted wants none": {of(deleting), 0, false},
-		"one that is gone wants none":                    {gone(), 0, false},
-		"one that was never seen wants none":             {unknown(), 0, false},
-		"the zero Target wants none":                     {Target{}, 0, false},
+		"the first ordinal is in range":              {of(), 0, true},
+		"the last ordinal is in range":               {of(), 1, true},
+		"the ordinal after the last is out of range": {of(), 2, false},
+		"no ordinal is in range of zero replicas":    {of(replicas(0)), 0, false},
+		"ordinal 0 is in range of unset replicas": {of(func(s *appsv1.StatefulSet) {
+			s.Spec.Replicas = nil
+		}), 0, true},
+		"ordinal 1 is out of range of unset replicas": {of(func(s *appsv1.StatefulSet) {
+			s.Spec.Replicas = nil
+		}), 1, false},
+		"an ordinal below the start is out of range":             {of(startsAt(5)), 4, false},
+		"the ordinal at the start is in range":                   {of(startsAt(5)), 5, true},
+		"an ordinal beyond the end is out of range with a start": {of(startsAt(5)), 7, false},
+		"an ordinal is in range of an end beyond int32": {of(startsAt(1<<31-2), replicas(100)),
+			1<<31 - 1, true},
+		"an ordinal below the start is out of range of an end beyond int32": {of(startsAt(1<<31-2), replicas(100)), 0, false},
+		"no ordinal is in range of a StatefulSet that is being deleted":     {of(deleting), 0, false},
+		"no ordinal is in range of a StatefulSet that is gone":              {gone(), 0, false},
+		"no ordinal is in range of a StatefulSet that was never seen":       {unknown(), 0, false},
+		"no ordinal is in range of the zero Target":                         {Target{}, 0, false},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -242,20 +268,28 @@ func TestWhatBecameOfTheStatefulSet(t *testing.T) {
 		target Target
 		want   facts
 	}{
-		"it exists":                          {of(), facts{Exists: true, Stands: true}},
-		"its controller has not seen it yet": {of(notObserved), facts{Exists: true, Stands: true, Behind: true}},
-		"its controller is ahead of a cache": {of(func(set *appsv1.StatefulSet) { set.Status.ObservedGeneration = 5 }), facts{Exists: true, Stands: true}},
-		"it is being deleted":                {of(deleting), facts{Exists: true}},
-		"it is being deleted, unobserved":    {of(deleting, notObserved), facts{Exists: true, Behind: true}},
-		"its pods have no grace period":      {of(noGrace), facts{Exists: true, Stands: true, ZeroGracePeriod: true}},
-		"its grace period is unset":          {of(unset), facts{Exists: true, Stands: true}},
-		"it is gone":                         {gone(), facts{Gone: true}},
-		"it is gone, without grace period":   {Remembered(remembering(of(noGrace).Observed())), facts{Gone: true, ZeroGracePeriod: true}},
-		"it was never seen":                  {unknown(), facts{}},
-		"nothing is known":                   {Target{}, facts{}},
+		"a StatefulSet that exists": {of(), facts{Exists: true, Stands: true}},
+		"a StatefulSet that its controller has not observed": {of(notObserved),
+			facts{Exists: true, Stands: true, Behind: true}},
+		"a StatefulSet whose controller is ahead of the cache": {of(func(set *appsv1.StatefulSet) {
+			set.Status.ObservedGeneration = 5
+		}),
+			facts{Exists: true, Stands: true}},
+		"a StatefulSet that is being deleted": {of(deleting), facts{Exists: true}},
+		"a StatefulSet that is being deleted and not observed": {of(deleting, notObserved),
+			facts{Exists: true, Behind: true}},
+		"a StatefulSet whose pods have no grace period": {of(noGrace),
+			facts{Exists: true, Stands: true, ZeroGracePeriod: true}},
+		"a StatefulSet whose grace period is unset": {of(unset), facts{Exists: true, Stands: true}},
+		"a StatefulSet that is gone":                {gone(), facts{Gone: true}},
+		"a StatefulSet that is gone and whose pods had no grace period": {Remembered(remembering(of(noGrace).Observed())),
+			facts{Gone: true, ZeroGracePeriod: true}},
+		"a StatefulSet that was never seen": {unknown(), facts{}},
+		"the zero Target":                   {Target{}, facts{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := facts{tc.target.Exists(), tc.target.Gone(), tc.target.Stands(), tc.target.Behind(), tc.target.ZeroGracePeriod()}
+			target := tc.target
+			got := facts{target.Exists(), target.Gone(), target.Stands(), target.Behind(), target.ZeroGracePeriod()}
 			if got != tc.want {
 				t.Errorf("got %+v, want %+v", got, tc.want)
 			}
@@ -274,7 +308,10 @@ func TestNamesOfPodsAndClaims(t *testing.T) {
 		if diff := cmp.Diff(claims.IdentityOf(makeSet()), target.Identity()); diff != "" {
 			t.Errorf("%s: identity (-want +got):\n%s", name, diff)
 		}
-		for claim, want := range map[string]bool{"data-web-0": true, "logs-web-99": true, "other-web-0": false, "data-web": false, "data-web-01": false, "data-another-0": false} {
+		for claim, want := range map[string]bool{
+			"data-web-0": true, "logs-web-99": true, "other-web-0": false, "data-web": false, "data-web-01": false,
+			"data-another-0": false,
+		} {
 			if got := target.OwnsClaimName(claim); got != want {
 				t.Errorf("%s: OwnsClaimName(%q) = %t, want %t", name, claim, got, want)
 			}
@@ -306,14 +343,26 @@ func TestPeersAreTheReplicasThatRemain(t *testing.T) {
 		except int32
 		want   []string
 	}{
-		"an ordinal out of range":      {target: of(), except: 2, want: []string{"web-0.web-peers.shop.svc", "web-1.web-peers.shop.svc"}},
-		"an ordinal back in range":     {target: of(), except: 1, want: []string{"web-0.web-peers.shop.svc"}},
-		"a range with a start":         {target: of(startsAt(3)), except: 0, want: []string{"web-3.web-peers.shop.svc", "web-4.web-peers.shop.svc"}},
-		"no governing Service":         {target: of(func(s *appsv1.StatefulSet) { s.Spec.ServiceName = "" }), except: 2, want: []string{"web-0", "web-1"}},
-		"unset replicas":               {target: of(func(s *appsv1.StatefulSet) { s.Spec.Replicas = nil }), except: 2, want: []string{"web-0.web-peers.shop.svc"}},
-		"scaled to zero":               {target: of(replicas(0)), except: 2},
-		"the end of the int32 numbers": {target: of(startsAt(1<<31-1), replicas(9)), except: 2, want: []string{"web-2147483647.web-peers.shop.svc"}},
-		"a StatefulSet that is gone":   {target: gone(), except: 2},
+		"an ordinal out of range": {
+			target: of(), except: 2, want: []string{"web-0.web-peers.shop.svc", "web-1.web-peers.shop.svc"},
+		},
+		"an ordinal back in range": {target: of(), except: 1, want: []string{"web-0.web-peers.shop.svc"}},
+		"a range with a start": {
+			target: of(startsAt(3)), except: 0, want: []string{"web-3.web-peers.shop.svc", "web-4.web-peers.shop.svc"},
+		},
+		"no governing Service": {
+			target: of(func(s *appsv1.StatefulSet) { s.Spec.ServiceName = "" }), except: 2,
+			want: []string{"web-0", "web-1"},
+		},
+		"unset replicas": {
+			target: of(func(s *appsv1.StatefulSet) { s.Spec.Replicas = nil }), except: 2,
+			want: []string{"web-0.web-peers.shop.svc"},
+		},
+		"scaled to zero": {target: of(replicas(0)), except: 2},
+		"the end of the int32 numbers": {
+			target: of(startsAt(1<<31-1), replicas(9)), except: 2, want: []string{"web-2147483647.web-peers.shop.svc"},
+		},
+		"a StatefulSet that is gone": {target: gone(), except: 2},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
