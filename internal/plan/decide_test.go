@@ -182,13 +182,20 @@ func TestDecideWithoutLock(t *testing.T) {
 			w.StatefulSet.Spec.Replicas = ptr.To[int32](0)
 			w.Policy.Spec.MinReadyReplicas = ptr.To[int32](0)
 		}),
-		"the StatefulSet controller is behind":   waits(drainv1alpha1.ReasonStatefulSetNotObserved, "generation 4", 0, orphan, notObserved),
-		"the ordinal's own pod is still there":   waits(drainv1alpha1.ReasonPodStillExists, `"web-2" on node "node-1"`, recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2") }),
-		"that should have ended by now":          waits(drainv1alpha1.ReasonPodStillExists, "kubectl taint node node-1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", terminatingSince(time.Minute)) }),
-		"that may still end by itself":           noAdvice(waits(drainv1alpha1.ReasonPodStillExists, "to terminate", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", terminatingSince(time.Second)) })),
-		"that is on a dead node, undeleted":      waits(drainv1alpha1.ReasonPodStillExists, "it has not been ready since 2026-", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", readySince(corev1.ConditionFalse, overdue)) }),
-		"that wasn't ready a moment ago":         noAdvice(waits(drainv1alpha1.ReasonPodStillExists, `"node-1" to terminate`, recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", readySince(corev1.ConditionFalse, overdue-time.Second)) })),
-		"that is ready still":                    noAdvice(waits(drainv1alpha1.ReasonPodStillExists, `"node-1" to terminate`, recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", readySince(corev1.ConditionTrue, time.Hour)) })),
+		"the StatefulSet controller is behind": waits(drainv1alpha1.ReasonStatefulSetNotObserved, "generation 4", 0, orphan, notObserved),
+		"the ordinal's own pod is still there": waits(drainv1alpha1.ReasonPodStillExists, `"web-2" on node "node-1"`, recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2") }),
+		"that should have ended by now":        waits(drainv1alpha1.ReasonPodStillExists, "kubectl taint node node-1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", terminatingSince(time.Minute)) }),
+		"that may still end by itself":         noAdvice(waits(drainv1alpha1.ReasonPodStillExists, "to terminate", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", terminatingSince(time.Second)) })),
+		"that is on a dead node, undeleted":    waits(drainv1alpha1.ReasonPodStillExists, "it has not been ready since 2026-", recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", readySince(corev1.ConditionFalse, overdue)) }),
+		"that wasn't ready a moment ago":       noAdvice(waits(drainv1alpha1.ReasonPodStillExists, `"node-1" to terminate`, recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", readySince(corev1.ConditionFalse, overdue-time.Second)) })),
+		"that is ready still":                  noAdvice(waits(drainv1alpha1.ReasonPodStillExists, `"node-1" to terminate`, recheck, orphan, func(w *world) { w.pod("web-2", "data-web-2", readySince(corev1.ConditionTrue, time.Hour)) })),
+		"a lock without labels that was failed as it was deleted is let go": {
+			given: func(w *world) {
+				orphan(w)
+				w.lock(2, func(pod *corev1.Pod) { pod.Labels = nil }, podTerminating, podPhase(corev1.PodFailed))
+			},
+			wantState: drainv1alpha1.DrainBlocked, wantReason: drainv1alpha1.ReasonLockRefused, wantStep: "RemoveLockFinalizer", wantSays: "it lacks the operator's labels",
+		},
 		"even if it has ended":                   waits(drainv1alpha1.ReasonPodStillExists, `"web-2"`, recheck, orphan, func(w *world) { w.pod("web-2", "", podPhase(corev1.PodSucceeded)) }),
 		"somebody else's pod uses a claim":       waits(drainv1alpha1.ReasonClaimInUse, `"debug"`, recheck, orphan, func(w *world) { w.pod("debug", "data-web-2") }),
 		"somebody else's pod has ended":          with(starting, orphan, func(w *world) { w.pod("debug", "data-web-2", podPhase(corev1.PodFailed)) }),
