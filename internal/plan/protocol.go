@@ -650,6 +650,8 @@ type Row struct {
 	Releases bool
 	// Step is the next write, or empty to wait.
 	Step string
+	// Idle says why the simulation shows no promise broken without the rule, and is empty if it must show one.
+	Idle string
 }
 
 // phaseNames are the phases in the order of an ordinal's way through them.
@@ -670,7 +672,7 @@ func (protocol Protocol) Rows() []Row {
 	rows := make([]Row, 0, len(protocol))
 	for i := range protocol {
 		r := &protocol[i]
-		row := Row{Rule: r.id, Upholds: r.upholds, Given: r.given, State: string(r.state), Reason: r.reason, Releases: r.releases}
+		row := Row{Rule: r.id, Upholds: r.upholds, Given: r.given, State: string(r.state), Reason: r.reason, Releases: r.releases, Idle: r.idle}
 		for _, p := range phaseNames {
 			if r.in&p.phase != 0 {
 				row.Phases = append(row.Phases, p.name)
@@ -694,16 +696,6 @@ func (protocol Protocol) Names() []string {
 		names = append(names, protocol[i].id)
 	}
 	return names
-}
-
-// About returns when a rule applies, and why nothing breaks without it if that is so.
-func (protocol Protocol) About(id string) (given, idle string) {
-	for i := range protocol {
-		if protocol[i].id == id {
-			return protocol[i].given, protocol[i].idle
-		}
-	}
-	return "", ""
 }
 
 // Without returns the protocol without a rule, for the tests that show which promise it keeps.
