@@ -248,6 +248,14 @@ func TestDecideWithoutLock(t *testing.T) {
 		"a ready pod gets no advice": noAdvice(waits(drainv1alpha1.ReasonPodStillExists, orphan,
 			func(w *world) { w.pod("web-2", "data-web-2", readySince(corev1.ConditionTrue, time.Hour)) }).
 			says(`"node-1" to terminate`).after(recheck)),
+		"a lock without labels that failed while it was deleted is released": {
+			given: func(w *world) {
+				orphan(w)
+				w.lock(2, func(pod *corev1.Pod) { pod.Labels = nil }, podTerminating, podPhase(corev1.PodFailed))
+			},
+			wantState: drainv1alpha1.DrainBlocked, wantReason: drainv1alpha1.ReasonLockRefused,
+			wantStep: "RemoveLockFinalizer", wantSays: "it lacks the operator's labels",
+		},
 		"an orphaned ordinal waits for its own pod also when it has ended": waits(drainv1alpha1.ReasonPodStillExists,
 			orphan, func(w *world) { w.pod("web-2", "", podPhase(corev1.PodSucceeded)) }).says(`"web-2"`).after(recheck),
 		"a foreign pod that uses a claim delays the drain": waits(drainv1alpha1.ReasonClaimInUse,

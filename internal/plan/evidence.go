@@ -273,7 +273,7 @@ func misfit(e *evidence) bool {
 	if e.lock != nil {
 		return LockLacks(e.lock, e.Policy.UID) != "" && (e.lock.UID == e.Made || !orphaned(e.lock)) && e.job == nil && e.last.Number == 0 && e.lock.Annotations[drainv1alpha1.JobAnnotation] == ""
 	}
-	return e.namesake != nil && (e.namesake.UID == e.Made || controls(e.Policy.UID, e.namesake)) && !terminal(e.namesake)
+	return e.namesake != nil && (e.namesake.UID == e.Made || controls(e.Policy.UID, e.namesake))
 }
 
 // stillBusy returns what runs, or may come to run, under a lock whose policy is gone, or "".

@@ -52,6 +52,8 @@ type rule struct {
 	id string
 	// upholds names the invariants of doc.go and docs/safety.md that it is there for.
 	upholds string
+	// idle says why the simulation shows no promise broken without it, and is empty if it must show one.
+	idle string
 	// in are the phases in which it applies.
 	in phase
 	// given says in words when it applies, for the table in docs/design.md.
@@ -85,6 +87,7 @@ var protocol = Protocol{
 	{
 		id: "keep-policy", upholds: "I2", in: anywhere, when: noFinalizerBusy, then: addFinalizer,
 		given: "The policy lacks the operator's finalizer, and the ordinal has a lock, an unfinished Job or a live drain pod",
+		idle:  "hold-policy adds the finalizer before the first lock; this rule is for a person who removes it later",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonStarting, say: says("Adding the finalizer to the policy"),
 	},
 	{
@@ -100,6 +103,7 @@ var protocol = Protocol{
 	{
 		id: "drained-job-going", in: anywhere, when: drainedJobGoing,
 		given: "A finished Job is being deleted, every claim's mark holds, and the claims are to be deleted",
+		idle:  "job-going waits as well, but says less",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDrainedJobGoing,
 	},
 	{
@@ -110,6 +114,7 @@ var protocol = Protocol{
 	{
 		id: "stop-stray-job", upholds: "I1", in: anywhere, when: strayJob, then: deleteStrayJob,
 		given: "An unfinished Job is not the lock's on the claims of today",
+		idle:  "stop-stray-pod ends its pods one after the other until the Job fails",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayStrayJob,
 	},
 	{
@@ -142,6 +147,7 @@ var protocol = Protocol{
 	{
 		id: "stop-for-policy", in: underway, when: policyDeleted, then: deleteJob,
 		given: "The policy is being deleted",
+		idle:  "the policy waits until the drain ends",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: stopping("The policy is being deleted"),
 	},
 	{
@@ -152,6 +158,7 @@ var protocol = Protocol{
 	{
 		id: "cancel", in: underway, when: cancelled, then: deleteJob,
 		given: "The ordinal is back in range, and spec.whenScaledUp is Cancel",
+		idle:  "the ordinal waits until the drain ends, as under Wait",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: stopping("The ordinal is back in range and spec.whenScaledUp is Cancel"),
 	},
 	{
@@ -172,6 +179,7 @@ var protocol = Protocol{
 	{
 		id: "replace-edited", in: underway, when: editedNotStarted, then: deleteJob,
 		given: "The template was edited, and no container of a drain pod has started",
+		idle:  "the Job goes on with the template that it was created from",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: stopping("The template was changed and the drain pod has not started"),
 	},
 	{
@@ -214,6 +222,7 @@ var protocol = Protocol{
 	{
 		id: "claims-gone", in: locked, when: noClaims, releases: true,
 		given: "The claims are gone", say: says("The claims are gone"),
+		idle: "release-drained applies too: no claim lacks its mark",
 	},
 	{
 		id: "mark-awaits-controller", upholds: "I7", in: locked, when: unmarkedBehind,
@@ -243,11 +252,13 @@ var protocol = Protocol{
 	{
 		id: "dispose-of-old-job", in: locked, when: disposableOldJob, then: deleteOldJob,
 		given: "The claims are drained and to be deleted, and a past Job may hold them",
+		idle:  "free-claim-of-job deletes the Job once a claim is being deleted",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDisposing,
 	},
 	{
 		id: "dispose-of-ended-pod", in: locked, when: disposableEndedPod, then: deleteEndedPod,
 		given: "The claims are drained and to be deleted, and an ended drain pod without a Job holds them",
+		idle:  "free-claim-of-pod deletes the pod once a claim is being deleted",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDisposing,
 	},
 	{
@@ -289,6 +300,7 @@ var protocol = Protocol{
 	{
 		id: "no-claims", in: unlocked, when: noClaims,
 		given: "The ordinal has no claims",
+		idle:  "never-bound applies instead, and takes no step either",
 	},
 	{
 		id: "policy-deleted", in: unlocked | locked, when: policyDeleted, releases: true,
@@ -312,6 +324,7 @@ var protocol = Protocol{
 	{
 		id: "renew-mark", in: unlocked, when: keptBehind, then: renewMark,
 		given: "Every claim's mark holds, and one names another generation than the StatefulSet's present one",
+		idle:  "the marks become void, which costs another drain",
 		state: drainv1alpha1.DrainDrained, reason: drainv1alpha1.ReasonClaimsKept, say: (*evidence).sayKept,
 	},
 	{
@@ -334,6 +347,7 @@ var protocol = Protocol{
 	{
 		id: "set-going", in: unlocked | locked, when: setGoingDrain, releases: true,
 		given: "The StatefulSet is being deleted, and spec.whenDeleted is Drain",
+		idle:  "set-gone applies instead, and says Retained until the StatefulSet is gone",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonStatefulSetNotFound,
 		say: says("The StatefulSet is being deleted; the drain starts when it is gone, because spec.whenDeleted is Drain"),
 	},
@@ -350,11 +364,13 @@ var protocol = Protocol{
 	{
 		id: "never-bound", in: unlocked | locked, when: neverBound, releases: true,
 		given: "No claim ever had a volume",
+		idle:  "a volume would be created to be drained empty",
 		state: drainv1alpha1.DrainRetained, reason: drainv1alpha1.ReasonNeverBound, say: says("Retained without draining: the claims never had a volume, so they hold no data"),
 	},
 	{
 		id: "ambiguous", in: unlocked | locked, when: ambiguous, releases: true,
 		given: "The operator can't tell which StatefulSet some claims belong to, and those that seem to be missing may be among them",
+		idle:  "claim-missing applies instead, and says Blocked",
 		state: drainv1alpha1.DrainWaiting, tell: (*evidence).tellReady,
 	},
 	{
@@ -407,6 +423,7 @@ var protocol = Protocol{
 	{
 		id: "retry", in: locked, when: attemptFailed, then: startJob,
 		given: "The attempt failed",
+		idle:  "start takes the same step, but says Draining instead of Failed",
 		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellRetry,
 	},
 
@@ -429,11 +446,13 @@ var protocol = Protocol{
 	{
 		id: "young", in: unlocked, when: young, again: func(e *evidence) time.Duration { return e.oldEnough().Sub(e.now) },
 		given: "The ordinal has been out of range for less than spec.minOrphanedSeconds",
+		idle:  "the drain starts sooner than asked for",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonWaitingForMinOrphanedSeconds, say: (*evidence).sayYoung,
 	},
 	{
 		id: "drained-before", in: unlocked, when: drainedBefore, again: func(e *evidence) time.Duration { return e.drainedAgainAt(e.voidSince()).Sub(e.now) },
 		given: "The ordinal was drained a moment ago, and only the StatefulSet's generation makes its marks void",
+		idle:  "the drain is repeated sooner",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonDrainedBefore, say: (*evidence).sayDrainedBefore,
 	},
 	{
@@ -449,11 +468,13 @@ var protocol = Protocol{
 	{
 		id: "lock-of-another", upholds: "I3", in: unlocked, when: lockOfAnother, again: soon,
 		given: "The lock of another policy stands",
+		idle:  "pod-exists waits as well, but says less",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonLockHeld, say: (*evidence).sayLockHeld,
 	},
 	{
 		id: "pod-exists", upholds: "I3", in: unlocked, when: podExists, again: soon,
 		given: "The ordinal's own pod exists",
+		idle:  "pod names are unique, so the lock can't be created; a pod that uses a claim makes claim-in-use apply",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonPodStillExists, say: (*evidence).sayPodExists,
 	},
 	{
@@ -484,6 +505,7 @@ var protocol = Protocol{
 	{
 		id: "lock-kept", in: unlocked, when: kept, then: takeLock,
 		given: "The claims are drained and kept, and are to be deleted by now: they are drained once more for that",
+		idle:  "take-lock takes the same step, but says Waiting instead of Drained",
 		state: drainv1alpha1.DrainDrained, reason: drainv1alpha1.ReasonClaimsKept, say: (*evidence).sayKept,
 	},
 	{
@@ -539,6 +561,7 @@ var protocol = Protocol{
 	{
 		id: "policy-free", in: policy, when: always,
 		given: "Otherwise",
+		idle:  "no step is taken either way",
 	},
 	{
 		id: "drop-surplus-job", in: history, when: surplus, then: deleteSurplus,
@@ -547,6 +570,7 @@ var protocol = Protocol{
 	{
 		id: "keep-jobs", in: history, when: always,
 		given: "Otherwise",
+		idle:  "no step is taken either way",
 	},
 }
 
@@ -626,6 +650,8 @@ type Row struct {
 	Releases bool
 	// Step is the next write, or empty to wait.
 	Step string
+	// Idle says why the simulation shows no promise broken without the rule, and is empty if it must show one.
+	Idle string
 }
 
 // phaseNames are the phases in the order of an ordinal's way through them.
@@ -646,7 +672,7 @@ func (protocol Protocol) Rows() []Row {
 	rows := make([]Row, 0, len(protocol))
 	for i := range protocol {
 		r := &protocol[i]
-		row := Row{Rule: r.id, Upholds: r.upholds, Given: r.given, State: string(r.state), Reason: r.reason, Releases: r.releases}
+		row := Row{Rule: r.id, Upholds: r.upholds, Given: r.given, State: string(r.state), Reason: r.reason, Releases: r.releases, Idle: r.idle}
 		for _, p := range phaseNames {
 			if r.in&p.phase != 0 {
 				row.Phases = append(row.Phases, p.name)

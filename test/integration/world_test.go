@@ -19,6 +19,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -36,6 +37,7 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
+	"github.com/statefulset-dev/drain-operator/test/conditions"
 )
 
 // world is a namespace of one test's own, with a StatefulSet named "store" in it.
@@ -216,6 +218,7 @@ func (w *world) get() *drainv1alpha1.DrainPolicy {
 	GinkgoHelper()
 	policy := &drainv1alpha1.DrainPolicy{}
 	Expect(k8s.Get(w.ctx, w.key("store"), policy)).To(Succeed())
+	expectSoundStatus(policy)
 	return policy
 }
 
@@ -239,20 +242,18 @@ func (w *world) conditionOf(name, conditionType string) func() string {
 	}
 }
 
+// lastSeen holds each policy as it was seen last, by UID.
+var lastSeen sync.Map
+
 // expectSoundStatus holds at every moment, whatever the test is about.
 func expectSoundStatus(policy *drainv1alpha1.DrainPolicy) {
 	GinkgoHelper()
-	status := policy.Status
-	Expect(status.ObservedGeneration).To(BeNumerically("<=", policy.Generation))
-	if status.ObservedGeneration == 0 {
-		return
+	var before *drainv1alpha1.DrainPolicy
+	if seen, ok := lastSeen.Swap(policy.UID, policy.DeepCopy()); ok {
+		before = seen.(*drainv1alpha1.DrainPolicy)
 	}
-	Expect(status.Conditions).To(HaveLen(3), "Ready, Drained and Stalled are always there")
-	for _, c := range status.Conditions {
-		Expect(c.Reason).NotTo(BeEmpty(), c.Type)
-		Expect(c.Message).NotTo(BeEmpty(), c.Type)
-	}
-	if meta.IsStatusConditionTrue(status.Conditions, drainv1alpha1.ConditionDrained) {
+	Expect(conditions.Check(before, policy)).To(Succeed())
+	if status := policy.Status; meta.IsStatusConditionTrue(status.Conditions, drainv1alpha1.ConditionDrained) {
 		Expect(status.Draining).To(HaveValue(BeZero()), "no drain is under way when Drained is True")
 		Expect(status.Undrained).To(HaveValue(BeZero()), "no orphaned ordinal holds undrained data when Drained is True")
 		Expect(status.StrandedClaims).To(BeEmpty(), "no claim is stranded when Drained is True")

@@ -27,6 +27,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
 
 // apiClient is what the operator calls: the cache for what it reads, or the API server itself
@@ -101,7 +103,7 @@ func (c *apiClient) List(ctx context.Context, into client.ObjectList, options ..
 // asItIs returns the reconcile with what it has seen until now, for a write that may come late.
 func (c *apiClient) asItIs() *run {
 	now := *c.manager.run
-	now.standing, now.held = maps.Clone(now.standing), maps.Clone(now.held)
+	now.standing, now.held, now.skip, now.policies = maps.Clone(now.standing), maps.Clone(now.held), maps.Clone(now.skip), maps.Clone(now.policies)
 	return &now
 }
 
@@ -128,6 +130,8 @@ func (c *apiClient) Create(ctx context.Context, object client.Object, options ..
 		}
 		created, err := w.store.create(admitted)
 		if err == nil {
+			w.maimed[created.GetUID()] = k == pods && (len(created.GetFinalizers()) < len(asked.GetFinalizers()) || len(created.GetLabels()) < len(asked.GetLabels()))
+			c.manager.sees(created)
 			w.afterOperatorCreates(run, created, decided)
 		}
 		return created, err
@@ -184,7 +188,7 @@ func (c *apiClient) patch(ctx context.Context, object client.Object, patch clien
 	return c.call(ctx, object, &call{remote: true, write: true, key: key, do: func() (client.Object, error) {
 		before := w.store.objects[k][name]
 		if status {
-			return w.store.writeStatus(asked)
+			return w.writeStatus(asked.(*drainv1alpha1.DrainPolicy))
 		}
 		patched, err := w.store.patch(k, name, data, patch.Type())
 		if err == nil {

@@ -87,8 +87,13 @@ func (g *collector) attend(k kind, object client.Object) {
 		}
 		return
 	}
-	owner := ownerOf(object)
-	if owner == "" || object.GetDeletionTimestamp() != nil || g.exists(owner) {
+	// Its graph says what to look at, and the API server who the owner is (attemptToDeleteItem).
+	live, there := s.objects[k][object.GetName()]
+	if !there || live.GetUID() != object.GetUID() {
+		return
+	}
+	owner := ownerOf(live)
+	if owner == "" || live.GetDeletionTimestamp() != nil || g.exists(owner) {
 		return
 	}
 	if err := s.delete(k, object.GetName(), deletion{uid: object.GetUID(), propagation: metav1.DeletePropagationBackground}); err == nil {

@@ -31,6 +31,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/test/conditions"
 )
 
 // The names under which a broken invariant is reported.
@@ -48,17 +49,19 @@ const (
 	invariantWanted   = "no drain starts for an ordinal that is wanted"
 	invariantObserved = "no lock is taken before the StatefulSet controller has seen the spec"
 	invariantPolicy   = "a policy stays for as long as locks and Jobs of it can be seen"
+	invariantAsked    = "no drain starts that the policy does not ask for"
 	invariantHeld     = "no lock is taken for a policy that isn't held in place"
 	invariantBackoff  = "no drain is repeated without a delay"
 	invariantStatus   = "the status calls drained only what is"
 	invariantAlarm    = "Stalled is True when a person is needed"
+	invariantSound    = "the conditions fit each other"
 	invariantLiveness = "liveness"
 )
 
 // check asserts what must hold at every moment, from the containers that run.
 func (w *world) check() {
 	for _, pod := range list[*corev1.Pod](w.store) {
-		if isLock(pod) && pod.DeletionTimestamp == nil && !slices.Contains(pod.Finalizers, drainv1alpha1.LockFinalizer) {
+		if isLock(pod) && !w.maimed[pod.UID] && pod.DeletionTimestamp == nil && !slices.Contains(pod.Finalizers, drainv1alpha1.LockFinalizer) {
 			w.violate(invariantStands, "lock %s has lost its finalizer", pod.Name)
 		}
 	}
@@ -94,9 +97,13 @@ func (w *world) afterOperatorCreates(r *run, object client.Object, decided time.
 	case *drainv1alpha1.DrainPolicy:
 		return
 	case *batchv1.Job:
-		w.checkBackoff(object, decided)
+		w.checkBackoff(r, object, decided)
 	}
 	number, _ := strconv.ParseInt(object.GetLabels()[drainv1alpha1.OrdinalLabel], 10, 32)
+	if _, ok := object.(*corev1.Pod); ok { // A webhook may have taken its labels off.
+		_, ordinal, _ := cutOrdinal(object.GetName())
+		number = int64(ordinal)
+	}
 	if r.set != nil && r.set.DeletionTimestamp == nil && wanted(r.set, int32(number)) {
 		w.violate(invariantWanted, "%s was made although ordinal %d was seen to be wanted", object.GetName(), number)
 	}
@@ -112,11 +119,70 @@ func (w *world) afterOperatorCreates(r *run, object client.Object, decided time.
 			mounted.claims = append(mounted.claims, claim.UID)
 		}
 	}
+	w.checkStrangers(r, mounted, object.GetName(), "was made")
+	w.checkAsked(r, object, mounted)
+}
+
+// checkStrangers asserts that nobody was to be seen who uses the claims of a drain that starts.
+func (w *world) checkStrangers(r *run, mounted *container, name, what string) {
 	for _, c := range w.running() {
 		if c.role == roleDebug && !c.ghost && c.created <= r.looked && shares(mounted, c) {
-			w.violate(invariantStart, "%s was made although pod %s, which was there to be seen, runs on the claims", object.GetName(), c.pod)
+			w.violate(invariantStart, "%s %s although pod %s, which was there to be seen, runs on the claims", name, what, c.pod)
 		}
 	}
+}
+
+// checkAsked asserts that the policy, as it was read, asks for a drain that starts.
+func (w *world) checkAsked(r *run, object client.Object, mounted *container) {
+	policy := r.policies[ownerOf(object)]
+	if policy == nil {
+		return
+	}
+	spec := &policy.Spec
+	refuse := func(why string) { w.violate(invariantAsked, "%s was made although %s", object.GetName(), why) }
+	switch {
+	case policy.DeletionTimestamp != nil:
+		refuse("the policy was seen to be deleted")
+	case ptr.Deref(spec.Suspend, false):
+		refuse("the policy is suspended")
+	case r.set == nil && spec.WhenDeleted != drainv1alpha1.WhenDeletedDrain:
+		refuse("there is no StatefulSet, and spec.whenDeleted is " + string(spec.WhenDeleted))
+	case r.set != nil && r.set.DeletionTimestamp != nil:
+		refuse("the StatefulSet is being deleted")
+	case r.set != nil && spec.WhenScaled == drainv1alpha1.WhenScaledRetain:
+		refuse("spec.whenScaled is Retain")
+	}
+	for _, uid := range mounted.claims {
+		if r.skip[uid] {
+			refuse("a claim asks to be left alone")
+		}
+	}
+	lock, ok := object.(*corev1.Pod)
+	if !ok {
+		return
+	}
+	if r.set != nil && min(r.set.Status.ReadyReplicas, ptr.Deref(r.set.Spec.Replicas, 1)) < ptr.Deref(spec.MinReadyReplicas, 1) {
+		refuse("too few replicas are ready")
+	}
+	others := int32(0)
+	for _, pod := range list[*corev1.Pod](w.store) {
+		if isLock(pod) && !w.maimed[pod.UID] && pod.UID != lock.UID && ownerOf(pod) == policy.UID && w.store.born[pod.UID] <= r.lookedOwn {
+			others++
+		}
+	}
+	if others >= ptr.Deref(spec.MaxConcurrentDrains, 1) {
+		refuse("as many ordinals have locks as spec.maxConcurrentDrains allows")
+	}
+}
+
+// checkUngated asserts what must hold when the operator has let a drain pod run.
+func (w *world) checkUngated(r *run, pod *corev1.Pod) {
+	number, _ := strconv.ParseInt(pod.Labels[drainv1alpha1.OrdinalLabel], 10, 32)
+	last := w.attempts[types.UID(pod.Annotations[drainv1alpha1.LockAnnotation])]
+	if last != nil && !last.ran && r.set != nil && r.set.DeletionTimestamp == nil && wanted(r.set, int32(number)) {
+		w.violate(invariantWanted, "pod %s was let run although ordinal %d was seen to be wanted", pod.Name, number)
+	}
+	w.checkStrangers(r, &container{claims: w.claimsOf(claimNames(&pod.Spec))}, pod.Name, "was let run")
 }
 
 // attempt is a Job that the operator has decided to make.
@@ -130,17 +196,22 @@ type attempt struct {
 // checkBackoff asserts that a drain isn't repeated in haste, whatever has become of the last attempt: under one lock, from
 // one template, the first delay of spec.retry passes between two Jobs at least, if any pod of the first one ran. What
 // was decided before the first one was there is none of a repetition. (Times in conditions are in whole seconds.)
-func (w *world) checkBackoff(job *batchv1.Job, decided time.Time) {
+func (w *world) checkBackoff(r *run, job *batchv1.Job, decided time.Time) {
 	lock := types.UID(job.Annotations[drainv1alpha1.LockAnnotation])
 	now := &attempt{job: job.Name, template: job.Annotations[drainv1alpha1.TemplateHashAnnotation], made: w.clock.now}
+	w.made[lock]++
 	last, repeated := w.attempts[lock]
 	if repeated && !decided.After(last.made) {
 		return
 	}
 	w.attempts[lock] = now
 	delay := int32(30)
-	if policy := get[*drainv1alpha1.DrainPolicy](w.store, job.Annotations[drainv1alpha1.PolicyAnnotation]); policy != nil {
+	number, _ := strconv.ParseInt(job.Labels[drainv1alpha1.AttemptLabel], 10, 32)
+	if policy := r.policies[ownerOf(job)]; policy != nil {
 		delay = ptr.Deref(policy.Spec.Retry.InitialDelaySeconds, delay)
+		if most := policy.Spec.Retry.MaxAttempts; most != nil && repeated && last.job != now.job && last.template == now.template && number > int64(*most) {
+			w.violate(invariantAsked, "Job %s is attempt %d, and spec.retry.maxAttempts is %d", job.Name, number, *most)
+		}
 	}
 	if !repeated || !last.ran || last.template != now.template {
 		return
@@ -196,6 +267,9 @@ func (w *world) afterOperatorPatches(r *run, before, after client.Object) {
 	if policy, ok := after.(*drainv1alpha1.DrainPolicy); ok && slices.Contains(before.GetFinalizers(), drainv1alpha1.PolicyFinalizer) && !slices.Contains(policy.Finalizers, drainv1alpha1.PolicyFinalizer) {
 		w.checkLettingGo(r, policy)
 	}
+	if pod, ok := after.(*corev1.Pod); ok && isDrain(pod) && len(pod.Spec.SchedulingGates) < len(before.(*corev1.Pod).Spec.SchedulingGates) {
+		w.checkUngated(r, pod)
+	}
 	claim, ok := after.(*corev1.PersistentVolumeClaim)
 	if !ok || before.GetAnnotations()[drainv1alpha1.DrainedAnnotation] == claim.Annotations[drainv1alpha1.DrainedAnnotation] {
 		return
@@ -223,12 +297,24 @@ func (w *world) afterOperatorPatches(r *run, before, after client.Object) {
 	w.checkUsers(r, claim, v, invariantMark, "is marked as drained")
 }
 
+// writeStatus writes the status of a policy and asserts that it is sound.
+func (w *world) writeStatus(asked *drainv1alpha1.DrainPolicy) (client.Object, error) {
+	before := get[*drainv1alpha1.DrainPolicy](w.store, asked.Name)
+	written, err := w.store.writeStatus(asked)
+	if after, ok := written.(*drainv1alpha1.DrainPolicy); ok && err == nil {
+		if unsound := conditions.CheckWrite(before, after); unsound != nil {
+			w.violate(invariantSound, "policy %s: %v", after.Name, unsound)
+		}
+	}
+	return written, err
+}
+
 // checkLettingGo asserts that nothing was to be seen of what a policy is kept for.
 func (w *world) checkLettingGo(r *run, policy *drainv1alpha1.DrainPolicy) {
 	for _, k := range []kind{pods, jobs} {
 		for _, object := range sortedObjects[client.Object](w.store.objects[k]) {
 			job, isJob := object.(*batchv1.Job)
-			if ownerOf(object) == policy.UID && w.store.born[object.GetUID()] <= r.lookedOwn && (!isJob || !finished(job)) {
+			if ownerOf(object) == policy.UID && !w.maimed[object.GetUID()] && w.store.born[object.GetUID()] <= r.lookedOwn && (!isJob || !finished(job)) {
 				w.violate(invariantPolicy, "policy %s is let go, and there is %s", policy.Name, object.GetName())
 			}
 		}

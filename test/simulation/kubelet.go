@@ -414,6 +414,9 @@ func (w *world) startPod(pod *corev1.Pod) {
 		ordinal, _ := strconv.ParseInt(pod.Labels[drainv1alpha1.OrdinalLabel], 10, 32)
 		c.ordinal, c.lock = int32(ordinal), types.UID(pod.Annotations[drainv1alpha1.LockAnnotation])
 		job := owner(w.store, pod)
+		if last := w.attempts[c.lock]; last != nil && job != nil && last.job == job.Name {
+			last.ran = true
+		}
 		c.trusting = job != nil && job.Annotations[drainv1alpha1.ProofAnnotation] == string(drainv1alpha1.ProofExitCode)
 	}
 	w.containers[pod.UID] = c

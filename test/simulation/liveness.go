@@ -30,6 +30,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
@@ -39,9 +40,13 @@ import (
 const (
 	rounds      = 120
 	quietRounds = 4
-	roundTime   = 30 * time.Second
+	// keptJobs is how many finished Jobs are kept for their logs.
+	keptJobs  = 10
+	roundTime = 30 * time.Second
 	// troubledRounds is how often before a person puts right what only a person can.
 	troubledRounds = 40
+	// repeatedJobs is how many Jobs under one lock no person need hear of.
+	repeatedJobs = 8
 	// patience is how long a person may not be called.
 	patience = 30 * time.Minute
 )
@@ -91,6 +96,7 @@ func (w *world) settle() {
 		}
 		if w.broken == nil {
 			w.checkAlarm(quiet)
+			w.checkSuspended(quiet)
 		}
 		w.repair()
 	}
@@ -121,6 +127,7 @@ func (w *world) goQuiet(rounds int) bool {
 			w.settleKubernetes()
 		}
 		w.letClaimsGo()
+		w.clearOrphans()
 		w.check()
 		w.settleRound(m, seen)
 		w.clock.now = w.clock.now.Add(roundTime)
@@ -192,7 +199,8 @@ func (w *world) removeStrangers() {
 
 // troubled says whether something is wrong that only a person can change.
 func (w *world) troubled() bool {
-	return len(w.webhooks) > 0 || w.oddTemplates() || w.unuser.off || slices.ContainsFunc(list[*batchv1.Job](w.store), func(job *batchv1.Job) bool {
+	_, lost := some(w, isLost)
+	return lost || get[*appsv1.StatefulSet](w.store, otherSet) != nil || len(w.webhooks) > 0 || w.oddTemplates() || w.unuser.off || slices.ContainsFunc(list[*batchv1.Job](w.store), func(job *batchv1.Job) bool {
 		return (ptr.Deref(job.Spec.Suspend, false) || job.Spec.ManagedBy != nil) && !finished(job)
 	}) || slices.ContainsFunc(list[*corev1.Pod](w.store), func(pod *corev1.Pod) bool {
 		c := w.containers[pod.UID]
@@ -204,6 +212,12 @@ func (w *world) troubled() bool {
 func (w *world) repair() {
 	w.note("a person puts right what is wrong")
 	w.webhooks, w.unuser.off = nil, false
+	_ = w.store.delete(sets, otherSet, deletion{propagation: metav1.DeletePropagationBackground})
+	for _, claim := range list[*corev1.PersistentVolumeClaim](w.store) {
+		if isLost(claim) {
+			w.setPhaseOfClaim(claim.Name, corev1.ClaimBound)
+		}
+	}
 	good := w.goodTemplate(imageDrain)
 	if w.annotated {
 		w.annotate(asAnnotation(good))
@@ -234,6 +248,9 @@ func (w *world) checkAlarm(quiet bool) {
 	stalled := meta.IsStatusConditionTrue(policy.Status.Conditions, drainv1alpha1.ConditionStalled)
 	for i := range policy.Status.Drains {
 		e := &policy.Status.Drains[i]
+		if lock := get[*corev1.Pod](w.store, lockName(*e.Ordinal)); lock != nil && w.made[lock.UID] > repeatedJobs && !stalled {
+			w.violate(invariantAlarm, "%d Jobs were made for ordinal %d under one lock, and Stalled isn't True: %s", w.made[lock.UID], *e.Ordinal, entryOf(policy, *e.Ordinal))
+		}
 		suspended := slices.ContainsFunc(list[*batchv1.Job](w.store), func(job *batchv1.Job) bool { return ptr.Deref(job.Spec.Suspend, false) })
 		stuck := e.State == drainv1alpha1.DrainFailed && e.Attempts > 4
 		if quiet {
@@ -241,6 +258,21 @@ func (w *world) checkAlarm(quiet bool) {
 		}
 		if stuck && !stalled && !suspended {
 			w.violate(invariantAlarm, "ordinal %d gets nowhere and Stalled isn't True: %s", *e.Ordinal, entryOf(policy, *e.Ordinal))
+		}
+	}
+}
+
+// checkSuspended asserts that no pod of the StatefulSet waits for a suspended Job that nothing runs of.
+func (w *world) checkSuspended(quiet bool) {
+	set := get[*appsv1.StatefulSet](w.store, setName)
+	if !quiet || set == nil || w.inCharge() == nil {
+		return
+	}
+	for _, job := range list[*batchv1.Job](w.store) {
+		number, _ := strconv.ParseInt(job.Labels[drainv1alpha1.OrdinalLabel], 10, 32)
+		live := slices.ContainsFunc(list[*corev1.Pod](w.store), func(pod *corev1.Pod) bool { return ownerOf(pod) == job.UID && !terminal(pod) })
+		if ownerOf(job) == w.inCharge().UID && wanted(set, int32(number)) && ptr.Deref(job.Spec.Suspend, false) && !finished(job) && !live {
+			w.violate(invariantLiveness, "ordinal %d is wanted and waits for Job %s, which is suspended", number, job.Name)
 		}
 	}
 }
@@ -288,11 +320,35 @@ func (w *world) letClaimsGo() {
 	}
 }
 
+// clearOrphans is a user who deletes the Jobs and pods that are left of a policy that was deleted without what it owned. While
+// the lock of such a Job stands, the operator stops it. One whose creation hung until after that never runs.
+func (w *world) clearOrphans() {
+	for _, k := range []kind{jobs, pods} {
+		for _, object := range sortedObjects[client.Object](w.store.objects[k]) {
+			policy, lock := types.UID(object.GetLabels()[drainv1alpha1.PolicyUIDLabel]), types.UID(object.GetAnnotations()[drainv1alpha1.LockAnnotation])
+			if policy == "" || lock == "" || ownerOf(object) != "" || object.GetDeletionTimestamp() != nil || w.exists(policies, policy) || w.exists(pods, lock) {
+				continue
+			}
+			w.note("user: deletes %s, which is left of a policy", object.GetName())
+			_ = w.store.delete(k, object.GetName(), deletion{propagation: metav1.DeletePropagationBackground})
+		}
+	}
+}
+
 func (w *world) checkPolicies() {
 	for _, policy := range list[*drainv1alpha1.DrainPolicy](w.store) {
 		if policy.DeletionTimestamp != nil {
 			w.violate(invariantLiveness, "policy %s is not gone", policy.Name)
 		}
+	}
+	past := 0
+	for _, job := range list[*batchv1.Job](w.store) {
+		if policy := w.inCharge(); policy != nil && ownerOf(job) == policy.UID && finished(job) && !w.exists(pods, types.UID(job.Annotations[drainv1alpha1.LockAnnotation])) {
+			past++
+		}
+	}
+	if past > keptJobs {
+		w.violate(invariantLiveness, "%d Jobs of the past are kept", past)
 	}
 	for _, job := range list[*batchv1.Job](w.store) {
 		if lock := types.UID(job.Annotations[drainv1alpha1.LockAnnotation]); !finished(job) && !slices.ContainsFunc(list[*corev1.Pod](w.store), func(pod *corev1.Pod) bool { return pod.UID == lock }) {

@@ -28,6 +28,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -68,8 +69,12 @@ type run struct {
 	standing map[types.UID]bool
 	// held holds the policies, by UID, that were seen to have their finalizer.
 	held map[types.UID]bool
-	// set is the StatefulSet as it was read last from the API server itself, or nil.
-	set    *appsv1.StatefulSet
+	// set is the StatefulSet as it was read last from the API server itself, or nil, and policies are
+	// those as they were read last, by UID.
+	set      *appsv1.StatefulSet
+	policies map[types.UID]*drainv1alpha1.DrainPolicy
+	// skip says which claims, by UID, asked to be left alone when they were read last.
+	skip   map[types.UID]bool
 	failed bool
 }
 
@@ -97,7 +102,7 @@ func (m *manager) start(policy string) { m.begin(m.reconciler.Reconcile, policy)
 func (m *manager) startAnnotations() { m.begin(m.annotations.Reconcile, setName) }
 
 func (m *manager) begin(reconcile func(context.Context, ctrl.Request) (ctrl.Result, error), name string) {
-	r := &run{looked: math.MaxInt64, lookedOwn: math.MaxInt64, standing: map[types.UID]bool{}, held: map[types.UID]bool{}}
+	r := &run{looked: math.MaxInt64, lookedOwn: math.MaxInt64, standing: map[types.UID]bool{}, held: map[types.UID]bool{}, skip: map[types.UID]bool{}, policies: map[types.UID]*drainv1alpha1.DrainPolicy{}}
 	m.run = r
 	r.next, r.stop = iter.Pull(func(yield func(*call) bool) {
 		defer func() {
@@ -124,6 +129,12 @@ func (m *manager) begin(reconcile func(context.Context, ctrl.Request) (ctrl.Resu
 func (r *run) read(object client.Object) {
 	if slices.Contains(object.GetFinalizers(), drainv1alpha1.PolicyFinalizer) {
 		r.held[object.GetUID()] = true
+	}
+	switch object := object.(type) {
+	case *drainv1alpha1.DrainPolicy:
+		r.policies[object.UID] = object
+	case *corev1.PersistentVolumeClaim:
+		r.skip[object.UID] = object.Annotations[drainv1alpha1.SkipAnnotation] == "true"
 	}
 	r.standing[object.GetUID()] = r.standing[object.GetUID()] || object.GetDeletionTimestamp() == nil
 }

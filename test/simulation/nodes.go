@@ -81,12 +81,12 @@ func isSidecar(c *corev1.Container) bool {
 	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
-// mountable says whether all claims of a pod exist and none is being deleted, without which
+// mountable says whether all claims of a pod exist, and none is being deleted or has lost its volume, without which
 // neither the scheduler nor the kubelet goes on.
 func (w *world) mountable(spec *corev1.PodSpec) bool {
 	for _, name := range claimNames(spec) {
 		claim := get[*corev1.PersistentVolumeClaim](w.store, name)
-		if claim == nil || claim.DeletionTimestamp != nil {
+		if claim == nil || claim.DeletionTimestamp != nil || isLost(claim) {
 			return false
 		}
 	}

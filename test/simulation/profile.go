@@ -81,6 +81,12 @@ const (
 	doSuspendJob
 	doUnused
 	doProof
+	doWhenScaled
+	doOrphanPods
+	doTakeClaim
+	doLoseVolume
+	doOtherSet
+	doPreempt
 	actions
 )
 
@@ -122,6 +128,9 @@ type profile struct {
 	// the attempts, graceless how often the StatefulSet's pods have no grace period, annotated how often the
 	// StatefulSet has its drain in an annotation, and hooked how often there is a webhook from the start.
 	tools, odd, exitCode, limited, graceless, annotated, hooked int
+	// overlap is how often the names of claims fit another StatefulSet too, slowRetry how often a minute passes between two
+	// attempts, and orphaning in how many of 100 cases a policy is deleted without what it owns.
+	overlap, slowRetry, orphaning int
 	// hasty is how often of 10 times the template has no grace period.
 	hasty int
 	// hooks are what webhooks do; none means anything.
@@ -149,10 +158,12 @@ var allAtOnce = profile{
 		doWhenDrained: 6, doWhenScaledUp: 6, doTemplate: 4, doSuspend: 4, doDeletePod: 5, doDeleteJob: 5, doDebug: 10, doDeleteClaim: 4,
 		doRestoreClaim: 2, doStripLock: 2, doTamper: 3, doSkip: 1, doStripPolicy: 2, doWhenDeleted: 4, doLimits: 5,
 		doWebhook: 2, doForge: 3, doSuspendJob: 3, doUnused: 1, doProof: 2,
+		doWhenScaled: 3, doOrphanPods: 2, doTakeClaim: 2, doLoseVolume: 1, doPreempt: 2,
 	},
 	late:   []string{"delete pods", "delete persistentvolumeclaims", "create jobs", "patch pods", "patch persistentvolumeclaims", "delete jobs"},
 	unused: 7, twoTemplates: 3, retain: 5, wait: 5, most: 2, fickle: 5, sloth: 30,
 	cruel: 4, reboots: 1, tools: 2, odd: 1, exitCode: 2, limited: 1, graceless: 1, annotated: 1, hooked: 1, tardy: 1, lags: 1,
+	slowRetry: 3, orphaning: 10,
 }
 
 // brisk is how a short history goes: Kubernetes and the operator do what they should most of
@@ -239,9 +250,9 @@ var profiles = []profile{
 		unused: 5, twoTemplates: 3, retain: 5, wait: 7, prompt: true, most: 3, fickle: 5, sloth: 30,
 	},
 	{
-		name: "looks at what is kept", often: 3, steps: 40,
+		name: "looks at what is kept", often: 5, steps: 40,
 		takes:  but(brisk, takeUser, 16),
-		users:  [actions]int{doScale: 60, doDebug: 4, doWhenDrained: 8},
+		users:  [actions]int{doScale: 60, doDebug: 4, doWhenDrained: 8, doForge: 24},
 		late:   []string{"delete pods", "patch persistentvolumeclaims"},
 		unused: 0, twoTemplates: 1, retain: 9, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 50, nosy: 80,
 	},
@@ -250,7 +261,7 @@ var profiles = []profile{
 		takes:  but(brisk, takeNodes, 5, takeJobs, 14, takeKubelets, 10, takeGarbage, 6, takeUser, 20, takeLate, 4),
 		users:  [actions]int{doScale: 30, doDeletePod: 30, doDeleteJob: 20, doDeleteClaim: 5, doTemplate: 4},
 		late:   []string{"create jobs", "delete jobs", "patch pods"},
-		unused: 6, twoTemplates: 3, retain: 5, wait: 6, prompt: true, most: 1, fickle: 5, sloth: 30,
+		unused: 6, twoTemplates: 3, retain: 5, wait: 6, prompt: true, most: 1, fickle: 5, sloth: 30, slowRetry: 5,
 	},
 	{
 		name: "releases that come late and deletions in the meantime", often: 7, steps: 20,
@@ -332,7 +343,7 @@ var profiles = []profile{
 		hooks: []mutation{setGraceless},
 	},
 	{
-		name: "forged labels and Jobs", often: 4, steps: 40,
+		name: "forged labels and Jobs", often: 6, steps: 40,
 		takes:  but(brisk, takeUser, 24, takeKubelets, 8),
 		users:  [actions]int{doScale: 40, doForge: 50, doWhenDrained: 8},
 		late:   []string{"create jobs", "patch persistentvolumeclaims"},
@@ -340,19 +351,59 @@ var profiles = []profile{
 	},
 	{
 		name: "Jobs that are taken away and suspended", often: 3, steps: 40,
-		takes:  but(brisk, takeUser, 20, takeJobs, 4, takeNodes, 3, takeStuck, 5),
-		users:  [actions]int{doScale: 40, doSuspendJob: 30, doDeleteJob: 20, doEndDrain: 6, doTemplate: 4},
+		takes:  but(brisk, takeUser, 20, takeJobs, 4, takeNodes, 3, takeStuck, 5, takeDrain, 8),
+		users:  [actions]int{doScale: 40, doSuspendJob: 30, doDeleteJob: 20, doEndDrain: 6, doTemplate: 4, doPreempt: 40},
 		late:   []string{"create jobs", "delete jobs", "patch pods"},
 		unused: 5, twoTemplates: 2, retain: 5, wait: 6, prompt: true, most: 3, fickle: 5, sloth: 30,
-		cruel: 6, reboots: 2, limited: 4, lags: 3,
+		cruel: 10, reboots: 2, limited: 4, lags: 3, slowRetry: 4,
+	},
+	{
+		name: "queueing systems", often: 3, steps: 16,
+		takes:  but(brisk, takeUser, 16, takeDrain, 30),
+		users:  [actions]int{doScale: 40, doPreempt: 60},
+		late:   []string{"delete jobs", "patch pods"},
+		unused: 5, twoTemplates: 1, retain: 5, wait: 10, prompt: true, most: 3, fickle: 5, sloth: 30,
+	},
+	{
+		name: "what drains leave behind", often: 4, steps: 30,
+		takes:  but(brisk, takeUser, 14, takeKubelets, 8, takeDrain, 16),
+		users:  [actions]int{doScale: 30, doOrphanPods: 20, doTakeClaim: 40, doWhenDrained: 6},
+		late:   []string{"create jobs", "delete jobs", "patch persistentvolumeclaims"},
+		unused: 5, twoTemplates: 3, retain: 4, wait: 7, prompt: true, most: 3, fickle: 5, sloth: 30,
+		cruel: 16,
+	},
+	{
+		name: "policies that leave orphans", often: 5, steps: 40,
+		takes:  but(brisk, takeUser, 16, takeGarbage, 5, takeDrain, 20),
+		users:  [actions]int{doScale: 40, doStripPolicy: 24, doCreatePolicy: 16, doDeletePolicy: 8, doOrphanPods: 20},
+		late:   []string{"create jobs", "patch pods", "delete persistentvolumeclaims"},
+		unused: 5, twoTemplates: 2, retain: 4, wait: 6, prompt: true, most: 3, fickle: 5, sloth: 30,
+		orphaning: 60,
+	},
+	{
+		name: "locks that a webhook changes", often: 2, steps: 30,
+		takes:  but(brisk, takeUser, 18),
+		users:  [actions]int{doScale: 50, doWebhook: 24, doDeletePolicy: 3, doCreatePolicy: 5, doDeletePod: 4},
+		late:   []string{"create pods", "delete pods"},
+		unused: 5, twoTemplates: 1, retain: 5, wait: 6, prompt: true, most: 1, fickle: 5, sloth: 30,
+		hooks: []mutation{unfinalizeLock, unlabelLock}, hooked: 5,
+	},
+	{
+		name: "claims that are not what they were", often: 4, steps: 40,
+		takes:  but(brisk, takeUser, 18),
+		users:  [actions]int{doScale: 50, doOtherSet: 16, doLoseVolume: 10, doWhenScaled: 12, doWhenDrained: 10, doDeleteSet: 3, doCreateSet: 4},
+		late:   []string{"delete persistentvolumeclaims", "patch persistentvolumeclaims", "delete pods"},
+		then:   []string{"delete pods"},
+		unused: 5, twoTemplates: 6, retain: 4, wait: 6, prompt: true, most: 1, fickle: 5, sloth: 30,
+		overlap: 7,
 	},
 	{
 		name: "reports of use that come late or not at all", often: 3, steps: 40,
 		takes:  but(brisk, takeUser, 18, takeUnused, 6),
 		users:  [actions]int{doScale: 50, doUnused: 10, doDebug: 14, doVisit: 8, doWhenDrained: 10, doDeleteSet: 3, doCreateSet: 3},
 		late:   []string{"patch persistentvolumeclaims", "delete persistentvolumeclaims"},
-		unused: 10, twoTemplates: 2, retain: 5, wait: 6, prompt: true, most: 2, fickle: 5, sloth: 30,
-		tardy: 6, lags: 4,
+		unused: 10, twoTemplates: 2, retain: 5, wait: 6, prompt: true, most: 5, fickle: 5, sloth: 30,
+		tardy: 6, lags: 3,
 	},
 	{
 		name: "annotations", often: 3, steps: 50,

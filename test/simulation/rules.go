@@ -17,6 +17,7 @@ limitations under the License.
 package simulation
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/statefulset-dev/drain-operator/internal/plan"
@@ -37,5 +38,7 @@ var (
 	rules = plan.Rules().Observed(func(rule string) { counts[rule].Add(1) })
 )
 
-// applied returns how often a rule has applied.
-func applied(rule string) int64 { return counts[rule].Load() }
+// neverApplied returns the rules that have not applied yet.
+func neverApplied() []string {
+	return slices.DeleteFunc(rules.Names(), func(rule string) bool { return counts[rule].Load() > 0 })
+}

@@ -37,7 +37,6 @@ func shrink(cache *managerCache, history schedule, invariant string, until func(
 				candidate := append(best[:at:at].clone(), best[at+size:].clone()...)
 				if breaks(candidate) {
 					best, smaller = candidate, true
-					at = min(at, len(best)-size+size)
 				}
 			}
 		}

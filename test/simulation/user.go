@@ -38,6 +38,9 @@ const (
 	refusedImage = "refused"
 	lockGate     = drainv1alpha1.LockSchedulingGate
 	maxReplicas  = 3
+	// otherSet is a StatefulSet with the same selector, whose claim template otherTemplate gives its claims the names of
+	// those of overlapTemplate.
+	otherSet, otherTemplate, overlapTemplate = "data-" + setName, "my", "my-data"
 )
 
 // The policies of the StatefulSet: a user's, or the one that the operator keeps for an annotation, and a rival of
@@ -80,15 +83,18 @@ func (w *world) begin() {
 		w.patience = 4
 	}
 	w.templates = []string{"data"}
+	if w.outOfTen(w.overlap) {
+		w.templates = []string{overlapTemplate}
+	}
 	if w.outOfTen(w.twoTemplates) {
-		w.templates = []string{"data", "logs"}
+		w.templates = append(w.templates, "logs")
 	}
 	w.cruel = w.profile.cruel
 	w.graceless = w.outOfTen(w.profile.graceless)
 	w.annotated = w.outOfTen(w.profile.annotated)
 	w.lagging = w.outOfTen(w.profile.lags)
 	if w.outOfTen(w.profile.tardy) {
-		w.unusedLag = []time.Duration{40 * time.Second, 100 * time.Second, 4 * time.Minute}[c.pick(3)]
+		w.unusedLag = []time.Duration{40 * time.Second, 70 * time.Second, 100 * time.Second, 4 * time.Minute}[c.pick(4)]
 	}
 	w.note("a history of %s; Unused condition: %t, parallel: %t, templates: %v", w.name, w.unused, w.parallel, w.templates)
 	if w.outOfTen(w.hooked) {
@@ -156,6 +162,9 @@ func (w *world) createPolicy(name string) {
 	}
 	if w.prompt {
 		policy.Spec.MinReadyReplicas, policy.Spec.MinOrphanedSeconds = ptr.To[int32](0), ptr.To[int32](0)
+	}
+	if w.outOfTen(w.slowRetry) {
+		policy.Spec.Retry.InitialDelaySeconds = ptr.To[int32](60)
 	}
 	if w.outOfTen(w.exitCode) {
 		policy.Spec.Proof = drainv1alpha1.ProofExitCode
@@ -275,6 +284,20 @@ func (w *world) do(what action) {
 		w.editPolicy("proof", func(spec *drainv1alpha1.DrainPolicySpec) {
 			spec.Proof = []drainv1alpha1.Proof{drainv1alpha1.ProofReceipt, drainv1alpha1.ProofExitCode}[c.pick(2)]
 		})
+	case doWhenScaled:
+		w.editPolicy("whenScaled", func(spec *drainv1alpha1.DrainPolicySpec) {
+			spec.WhenScaled = []drainv1alpha1.WhenScaled{drainv1alpha1.WhenScaledDrain, drainv1alpha1.WhenScaledRetain}[c.pick(2)]
+		})
+	case doOrphanPods:
+		w.orphanPods()
+	case doTakeClaim:
+		w.takeClaim()
+	case doLoseVolume:
+		w.loseVolume()
+	case doOtherSet:
+		w.toggleOtherSet()
+	case doPreempt:
+		w.preempt()
 	case doReplaceSet:
 		w.replaceSet()
 	case doComeAndGo:
@@ -343,6 +366,9 @@ func (w *world) goOnFor(times int) {
 func (w *world) deletePolicy() {
 	name := w.policyNames()[w.choices.weighted(7, 3)]
 	how := []metav1.DeletionPropagation{metav1.DeletePropagationBackground, metav1.DeletePropagationForeground}[w.choices.weighted(8, 2)]
+	if w.choices.chance(w.orphaning) {
+		how = metav1.DeletePropagationOrphan
+	}
 	if w.store.delete(policies, name, deletion{propagation: how}) == nil {
 		w.note("user: deletes policy %s, %s", name, how)
 	}
@@ -384,6 +410,84 @@ func (w *world) deleteJob() {
 		how := []metav1.DeletionPropagation{metav1.DeletePropagationBackground, metav1.DeletePropagationForeground, metav1.DeletePropagationOrphan}[w.choices.pick(3)]
 		w.note("user: deletes Job %s, %s", job.Name, how)
 		_ = w.store.delete(jobs, job.Name, deletion{propagation: how})
+	}
+}
+
+// orphanPods deletes a Job without its pods, which may have ended.
+func (w *world) orphanPods() {
+	if job, ok := some(w, everything[*batchv1.Job]); ok {
+		w.note("user: deletes Job %s, %s", job.Name, metav1.DeletePropagationOrphan)
+		_ = w.store.delete(jobs, job.Name, deletion{propagation: metav1.DeletePropagationOrphan})
+	}
+}
+
+// takeClaim deletes a claim that a drain pod holds, which may have ended.
+func (w *world) takeClaim() {
+	claim, ok := some(w, func(claim *corev1.PersistentVolumeClaim) bool {
+		return slices.ContainsFunc(list[*corev1.Pod](w.store), func(pod *corev1.Pod) bool {
+			return isDrain(pod) && slices.Contains(claimNames(&pod.Spec), claim.Name)
+		})
+	})
+	if ok {
+		w.note("user: deletes claim %s", claim.Name)
+		w.discarded[claim.UID] = true
+		_ = w.store.delete(claims, claim.Name, deletion{})
+	}
+}
+
+// loseVolume is an administrator who deletes the PersistentVolume of a claim, or creates it again.
+func (w *world) loseVolume() {
+	if claim, ok := some(w, isLost); ok {
+		w.note("user: creates the volume of claim %s again", claim.Name)
+		w.setPhaseOfClaim(claim.Name, corev1.ClaimBound)
+		return
+	}
+	if claim, ok := some(w, func(claim *corev1.PersistentVolumeClaim) bool { return claim.Status.Phase == corev1.ClaimBound }); ok {
+		w.note("user: deletes the volume of claim %s", claim.Name)
+		w.setPhaseOfClaim(claim.Name, corev1.ClaimLost)
+	}
+}
+
+func isLost(claim *corev1.PersistentVolumeClaim) bool { return claim.Status.Phase == corev1.ClaimLost }
+
+func (w *world) setPhaseOfClaim(name string, phase corev1.PersistentVolumeClaimPhase) {
+	update(w.store, name, func(claim *corev1.PersistentVolumeClaim) { claim.Status.Phase = phase })
+}
+
+// toggleOtherSet creates a StatefulSet to which claims of this one may belong too, or deletes it. It has no replicas.
+func (w *world) toggleOtherSet() {
+	if get[*appsv1.StatefulSet](w.store, otherSet) != nil {
+		w.note("user: deletes StatefulSet %s", otherSet)
+		_ = w.store.delete(sets, otherSet, deletion{propagation: metav1.DeletePropagationBackground})
+		return
+	}
+	w.note("user: creates StatefulSet %s, whose claims would have the names of others", otherSet)
+	_, _ = w.store.create(&appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Name: otherSet},
+		Spec: appsv1.StatefulSetSpec{
+			Replicas:             ptr.To[int32](0),
+			Selector:             &metav1.LabelSelector{MatchLabels: map[string]string{"app": setName}},
+			VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: otherTemplate}}},
+		},
+	})
+}
+
+// preempt is a queueing system that suspends a Job whose pod has failed, on a node that it takes for something else, while a
+// user wants the ordinal back.
+func (w *world) preempt() {
+	hasFailed := func(job *batchv1.Job) bool {
+		return !finished(job) && slices.ContainsFunc(list[*corev1.Pod](w.store), func(pod *corev1.Pod) bool {
+			return ownerOf(pod) == job.UID && pod.Status.Phase == corev1.PodFailed
+		})
+	}
+	if _, ok := some(w, hasFailed); !ok {
+		w.disturbSome()
+		w.goOnFor(2)
+	}
+	if job, ok := some(w, hasFailed); ok {
+		w.note("queueing system: suspends Job %s", job.Name)
+		update(w.store, job.Name, func(job *batchv1.Job) { job.Spec.Suspend = ptr.To(true) })
+		w.scale(maxReplicas)
 	}
 }
 
@@ -502,17 +606,27 @@ func (w *world) stripLock() {
 // stripPolicy deletes a policy without letting the operator release its locks.
 func (w *world) stripPolicy() {
 	if policy, ok := some(w, everything[*drainv1alpha1.DrainPolicy]); ok {
-		w.note("user: deletes policy %s and strips its finalizer", policy.Name)
-		_ = w.store.delete(policies, policy.Name, deletion{})
-		update(w.store, policy.Name, func(policy *drainv1alpha1.DrainPolicy) { policy.Finalizers = nil })
+		how := metav1.DeletePropagationBackground
+		if w.choices.chance(w.orphaning) {
+			how = metav1.DeletePropagationOrphan
+		}
+		if w.choices.chance(w.orphaning) {
+			w.orphanPods()
+		}
+		w.note("user: deletes policy %s, %s, and strips its finalizer", policy.Name, how)
+		_ = w.store.delete(policies, policy.Name, deletion{propagation: how})
+		update(w.store, policy.Name, func(policy *drainv1alpha1.DrainPolicy) {
+			policy.Finalizers = without(policy.Finalizers, drainv1alpha1.PolicyFinalizer)
+		})
 	}
 }
 
 func isDrain(pod *corev1.Pod) bool { return roleOf(&pod.Spec) == roleDrain }
 
-// isLock tells a lock by its owner too, because labels can be forged.
+// isLock tells a lock by its owner too, or by its finalizer if the garbage collector took the owner, because labels can be
+// forged.
 func isLock(pod *corev1.Pod) bool {
-	return pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLock && ownerOf(pod) != ""
+	return pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLock && (ownerOf(pod) != "" || slices.Contains(pod.Finalizers, drainv1alpha1.LockFinalizer))
 }
 
 // tamperWithMarks strips a mark, or copies one to another claim as a backup tool does.

@@ -56,6 +56,9 @@ const (
 	setGraceless
 	// stripGate lets the pod run at once.
 	stripGate
+	// unfinalizeLock and unlabelLock take off a lock what keeps it, or the label that says of which ordinal it is.
+	unfinalizeLock
+	unlabelLock
 	mutations
 )
 
@@ -66,6 +69,7 @@ var fromTheStart = []mutation{stripGate}
 var mutationNames = [mutations]string{
 	"sets ttlSecondsAfterFinished", "sets managedBy", "sets podReplacementPolicy", "sets suspend", "injects a container that never ends",
 	"injects a liveness probe", "injects a volume with a size limit", "limits ephemeral storage", "strips a mount", "sets a grace period of 0", "strips the gate",
+	"strips the finalizers of locks", "strips the ordinal off locks",
 }
 
 // webhook does something to drains. Some leave dry runs alone, as those with side effects must, and some do the same for
@@ -88,6 +92,9 @@ func (w *world) admit(object client.Object, dry bool) (client.Object, error) {
 	var spec *corev1.PodSpec
 	switch object := object.(type) {
 	case *corev1.Pod:
+		if object.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLock {
+			w.admitLock(object)
+		}
 		spec = &object.Spec
 	case *batchv1.Job:
 		spec = &object.Spec.Template.Spec
@@ -98,6 +105,18 @@ func (w *world) admit(object client.Object, dry bool) (client.Object, error) {
 		return nil, apierrors.NewInvalid(kindOf(object).groupKind(), object.GetName(), nil)
 	}
 	return object, nil
+}
+
+// admitLock is the admission of a lock, which no dry run asks about.
+func (w *world) admitLock(lock *corev1.Pod) {
+	for _, hook := range w.webhooks {
+		switch {
+		case hook.does == unfinalizeLock && hook.real:
+			lock.Finalizers = nil
+		case hook.does == unlabelLock && hook.real:
+			delete(lock.Labels, drainv1alpha1.OrdinalLabel)
+		}
+	}
 }
 
 // to does it to a Job, or to a pod.

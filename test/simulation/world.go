@@ -90,8 +90,9 @@ type world struct {
 	unregistered map[string]time.Time
 	// webhooks change Jobs and pods when they are created.
 	webhooks []webhook
-	// attempts are the latest Jobs of the operator, by the lock that they are for.
+	// attempts are the latest Jobs of the operator, by the lock that they are for, and made is how many there were.
 	attempts   map[types.UID]*attempt
+	made       map[types.UID]int
 	containers map[types.UID]*container
 	volumes    map[types.UID]*volume
 	records    int
@@ -103,6 +104,8 @@ type world struct {
 	lastSet types.UID
 	// marked is the claim that was marked last, until somebody has had the occasion to look at it.
 	marked string
+	// maimed are the locks that a webhook took the finalizer or a label off.
+	maimed map[types.UID]bool
 	// before is the number of replicas before the last scaling.
 	before int32
 	// backups are the claims that are gone, by name, as they were last.
@@ -151,10 +154,12 @@ func newWorld(cache *managerCache, trace *strings.Builder) *world {
 		nodes:        map[string]nodeState{"n1": nodeUp, "n2": nodeUp},
 		unregistered: map[string]time.Time{},
 		attempts:     map[types.UID]*attempt{},
+		made:         map[types.UID]int{},
 		containers:   map[types.UID]*container{},
 		volumes:      map[types.UID]*volume{},
 		sabotaged:    map[string]int64{},
 		discarded:    map[types.UID]bool{},
+		maimed:       map[types.UID]bool{},
 		backups:      map[string]*corev1.PersistentVolumeClaim{},
 	}
 	w.store = newStore(func() time.Time { return w.clock.now })

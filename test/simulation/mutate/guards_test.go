@@ -19,20 +19,29 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/statefulset-dev/drain-operator/internal/plan"
 )
 
 // TestEveryGuardIsThere holds the list to the source: what takes a guard away must fit exactly once.
 func TestEveryGuardIsThere(t *testing.T) {
 	t.Chdir(filepath.Join("..", "..", ".."))
 	names := map[string]bool{}
+	protocol := plan.Rules().Names()
 	for _, g := range guards {
 		if names[g.name] {
 			t.Errorf("there are two guards of the name %q", g.name)
 		}
 		names[g.name] = true
 		t.Run(g.name, func(t *testing.T) {
+			for _, rule := range g.drops {
+				if !slices.Contains(protocol, rule) {
+					t.Errorf("the protocol has no rule %q", rule)
+				}
+			}
 			for _, e := range g.edits {
 				text, err := os.ReadFile(e.file)
 				if err != nil {

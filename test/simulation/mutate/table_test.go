@@ -26,14 +26,15 @@ import (
 // TestReplaceRow puts rows into a table that has others already.
 func TestReplaceRow(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "page.md")
-	first, second := guards[0].name, guards[1].name
+	list := tables()[1]
+	first, second := list.guards[0].name, list.guards[1].name
 	text := "before\n<!-- mutations -->\n| guard taken away | file | histories until found | invariant broken |\n|---|---|---|---|\n" +
 		"| " + second + " | f | 2 | b |\n| one that is gone | f | 3 | c |\n<!-- /mutations -->\nafter\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, row := range []string{"| " + first + " | f | 9 | a |", "| " + first + " | f | 1 | a |"} {
-		if err := replaceRow(file, first, row); err != nil {
+		if err := list.replaceRow(file, first, row); err != nil {
 			t.Fatal(err)
 		}
 	}
