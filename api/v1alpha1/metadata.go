@@ -35,7 +35,11 @@ const (
 	JobAnnotation = "drain.statefulset.dev/job"
 	// AttemptAnnotation is, on a lock, the latest attempt of its drain and how it failed. Both outlive the Job.
 	AttemptAnnotation = "drain.statefulset.dev/latest-attempt"
-	// DeletingAnnotation is, on a lock, the resourceVersions of the claims that the operator deletes under the lock.
+	// PodAnnotation is, on a lock, the UID of the drain pod that the operator ungated last under the lock, or is about to.
+	PodAnnotation = "drain.statefulset.dev/pod"
+
+	// DeletingAnnotation is, on a lock, the claims that the operator deletes under the lock, as a comma-separated list of
+	// name=resourceVersion.
 	DeletingAnnotation = "drain.statefulset.dev/deleting"
 	// TemplateHashAnnotation is, on a Job, a hash of everything that its pod was made from.
 	TemplateHashAnnotation = "drain.statefulset.dev/template-hash"

@@ -22,7 +22,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -39,6 +38,7 @@ import (
 	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 	"github.com/statefulset-dev/drain-operator/internal/proof"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
 // act looks again, live, at every ordinal that the plan has a step for, and takes the step that the live look asks for. What
@@ -107,10 +107,15 @@ func looks(p *plan.Plan) [][]int32 {
 
 func renews(step plan.Step) bool { return plan.StepName(step) == string(plan.RenewMark) }
 
+// maxWrites bounds how many writes follow on one look, should something take each of them back at once. As many claims as a
+// drain can have need no more.
+const maxWrites = 4 * statefulset.MaxClaimTemplates
+
 // follow takes the step that a live look asks for, and those after it that need no look of their own. A look that is shared
 // with other ordinals is good for renewals alone: alone says that the ordinal needs another.
 func (r *Reconciler) follow(ctx context.Context, live plan.Snapshot, again plan.Plan, ordinal int32, shared bool, learn func(plan.Drain, client.Object)) (alone bool, err error) {
-	for first := true; ; first = false {
+	for writes := range maxWrites {
+		first := writes == 0
 		if !first {
 			again = r.protocol().Make(live, r.Clock.Now())
 		}
@@ -150,6 +155,7 @@ func (r *Reconciler) follow(ctx context.Context, live plan.Snapshot, again plan.
 			live.Made = answer.GetUID()
 		}
 	}
+	return false, nil
 }
 
 // tidy takes the steps that are about no ordinal: the oldest Job of the past is deleted, and the policy let go.
@@ -204,16 +210,18 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, decision *pla
 			annotations[drainv1alpha1.AttemptAnnotation] = step.Attempt.String()
 			if step.Attempt.Failed == nil {
 				delete(annotations, drainv1alpha1.JobAnnotation)
+				delete(annotations, drainv1alpha1.PodAnnotation)
 			}
 		})
 	case plan.NoteJob:
 		answer, err = r.note(ctx, step.Lock, func(annotations map[string]string) {
 			annotations[drainv1alpha1.AttemptAnnotation] = step.Attempt.String()
 			annotations[drainv1alpha1.JobAnnotation] = string(step.Job)
+			annotations[drainv1alpha1.PodAnnotation] = string(step.Pod)
 		})
 	case plan.NoteDeletion:
 		answer, err = r.note(ctx, step.Lock, func(annotations map[string]string) {
-			annotations[drainv1alpha1.DeletingAnnotation] = versions(step.Claims)
+			annotations[drainv1alpha1.DeletingAnnotation] = step.Note.String()
 		})
 	case plan.UngatePod:
 		err = client.IgnoreNotFound(r.ungate(ctx, step.Pod))
@@ -289,15 +297,6 @@ func (r *Reconciler) note(ctx context.Context, lock *corev1.Pod, change func(ann
 		return nil, fmt.Errorf("writing to the lock: %w", err)
 	}
 	return after, nil
-}
-
-// versions returns the resourceVersions of claims.
-func versions(claims []corev1.PersistentVolumeClaim) string {
-	list := make([]string, 0, len(claims))
-	for i := range claims {
-		list = append(list, claims[i].ResourceVersion)
-	}
-	return strings.Join(list, ",")
 }
 
 // ungate removes the operator's gate from a drain pod, provided that the pod is still as it was read: the patch names the

@@ -89,7 +89,10 @@ func (r *Reconciler) gatherLive(ctx context.Context, cached plan.Snapshot, ordin
 	if err := r.gatherClaims(ctx, &snapshot, ordinals); err != nil {
 		return snapshot, err
 	}
-	err := gatherOwn(ctx, r.Live, &snapshot)
+	if err := gatherOwn(ctx, r.Live, &snapshot); err != nil {
+		return snapshot, err
+	}
+	err := r.gatherNoted(ctx, &snapshot, ordinals)
 	return snapshot, err
 }
 
@@ -115,12 +118,34 @@ func (r *Reconciler) gatherClaims(ctx context.Context, snapshot *plan.Snapshot, 
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
-		var claim corev1.PersistentVolumeClaim
-		switch err := r.Live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &claim); {
-		case err == nil:
-			snapshot.Claims = append(snapshot.Claims, claim)
-		case !apierrors.IsNotFound(err):
-			return failedRead(err, "reading claim %q", name)
+		if err := r.gatherClaim(ctx, snapshot, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gatherClaim reads one claim, if it is there.
+func (r *Reconciler) gatherClaim(ctx context.Context, snapshot *plan.Snapshot, name string) error {
+	var claim corev1.PersistentVolumeClaim
+	switch err := r.Live.Get(ctx, types.NamespacedName{Namespace: snapshot.Policy.Namespace, Name: name}, &claim); {
+	case err == nil:
+		snapshot.Claims = append(snapshot.Claims, claim)
+	case !apierrors.IsNotFound(err):
+		return failedRead(err, "reading claim %q", name)
+	}
+	return nil
+}
+
+// gatherNoted reads the claims that a deletion was noted of under the locks of some ordinals and that are not among those that
+// were read, because they are not the StatefulSet's any more.
+func (r *Reconciler) gatherNoted(ctx context.Context, snapshot *plan.Snapshot, ordinals []int32) error {
+	for _, name := range plan.NotedClaims(*snapshot, ordinals) {
+		if slices.ContainsFunc(snapshot.Claims, func(claim corev1.PersistentVolumeClaim) bool { return claim.Name == name }) {
+			continue
+		}
+		if err := r.gatherClaim(ctx, snapshot, name); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -195,13 +220,14 @@ func otherSets(snapshot *plan.Snapshot) map[string]bool {
 // gatherOwn reads pods as asked for, and the policy's Jobs.
 func gatherOwn(ctx context.Context, reader client.Reader, snapshot *plan.Snapshot, podOptions ...client.ListOption) error {
 	policy := snapshot.Policy
-	var pods corev1.PodList
-	if err := reader.List(ctx, &pods, append(podOptions, client.InNamespace(policy.Namespace))...); err != nil {
-		return failedRead(err, "listing pods")
-	}
+	// Jobs first: a pod that was created and ungated between the two lists, and whose Job was deleted then, is seen.
 	var jobs batchv1.JobList
 	if err := reader.List(ctx, &jobs, ownLabels(policy), client.InNamespace(policy.Namespace)); err != nil {
 		return failedRead(err, "listing Jobs")
+	}
+	var pods corev1.PodList
+	if err := reader.List(ctx, &pods, append(podOptions, client.InNamespace(policy.Namespace))...); err != nil {
+		return failedRead(err, "listing pods")
 	}
 	snapshot.Pods, snapshot.Jobs = pods.Items, jobs.Items
 	return nil

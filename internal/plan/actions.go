@@ -40,8 +40,8 @@ var (
 	startJob           = &action{"StartJob", func(e *evidence) Step { return StartJob{e.jobName(e, e.next()), e.number, e.next(), e.lock.UID} }}
 	noteOpen           = &action{"NoteAttempt", func(e *evidence) Step { return NoteAttempt{e.lock, e.open()} }}
 	noteFailure        = &action{"NoteAttempt", func(e *evidence) Step { return NoteAttempt{e.lock, *e.failure} }}
-	noteJob            = &action{"NoteJob", func(e *evidence) Step { return NoteJob{e.lock, e.job.UID, e.open()} }}
-	noteDeletion       = &action{"NoteDeletion", func(e *evidence) Step { return NoteDeletion{e.lock, staying(e.held)} }}
+	noteJob            = &action{"NoteJob", func(e *evidence) Step { return NoteJob{e.lock, e.job.UID, e.run.gated.UID, e.open()} }}
+	noteDeletion       = &action{"NoteDeletion", func(e *evidence) Step { return NoteDeletion{e.lock, deletionNoteOn(e.lock).with(staying(e.held))} }}
 	ungatePod          = &action{"UngatePod", func(e *evidence) Step { return UngatePod{e.run.gated} }}
 	deleteJob          = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.job} }}
 	deleteStrayJob     = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.stray} }}
@@ -55,8 +55,8 @@ var (
 	markClaim          = &action{"MarkClaim", (*evidence).mark}
 	renewMark          = &action{"RenewMark", (*evidence).renew}
 	voidMark           = &action{"VoidMark", (*evidence).void}
-	release            = &action{"release", func(e *evidence) Step { return e.release(e.user != nil) }}
-	releaseVoid        = &action{"release", func(e *evidence) Step { return e.release(true) }}
+	release            = &action{"release", func(e *evidence) Step { return e.release(e.lock, e.user != nil) }}
+	releaseVoid        = &action{"release", func(e *evidence) Step { return e.release(e.lock, true) }}
 	discard            = &action{"DeleteLock, RemoveLockFinalizer", (*evidence).discard}
 )
 
@@ -105,34 +105,46 @@ func (e *evidence) voided(mark *claims.Mark) claims.Mark {
 // release makes the next write of a release, the last part of every drain, whether it succeeded or is given up. Claims that
 // are kept are written to first: a deletion that was decided under this lock and hangs, in a slow webhook or a manager that
 // lost its lease, then fails on their resourceVersion.
-func (e *evidence) release(void bool) Step {
-	if e.lock == nil {
+func (e *evidence) release(lock *corev1.Pod, void bool) Step {
+	if lock == nil {
 		return nil
 	}
-	for i := range e.claims {
-		claim := &e.claims[i]
+	kept := slices.Concat(e.claims, e.notedElsewhere(lock))
+	for i := range kept {
+		claim := &kept[i]
 		mark := claims.ParseMark(claim)
-		if mark == nil || mark.ReleasedUID == e.lock.UID || claim.DeletionTimestamp != nil {
+		if mark == nil || mark.ReleasedUID == lock.UID || claim.DeletionTimestamp != nil {
 			continue
 		}
 		if void {
 			*mark = e.voided(mark)
 		}
-		return WriteMark{ReleaseMark, *claim, mark.Release(e.lock.UID)}
+		return WriteMark{ReleaseMark, *claim, mark.Release(lock.UID)}
 	}
-	if e.lock.DeletionTimestamp == nil {
-		return DeleteLock{e.lock}
+	if lock.DeletionTimestamp == nil {
+		return DeleteLock{lock}
 	}
-	return RemoveLockFinalizer{e.lock}
+	return RemoveLockFinalizer{lock}
+}
+
+// notedElsewhere returns the claims that a deletion under a lock was noted of and that are the ordinal's no more: the
+// StatefulSet was created again with other claim templates or another selector, for example. A deletion of one may hang.
+func (e *evidence) notedElsewhere(lock *corev1.Pod) []corev1.PersistentVolumeClaim {
+	note := deletionNoteOn(lock)
+	var noted []corev1.PersistentVolumeClaim
+	for i := range e.Claims {
+		own := slices.ContainsFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool { return claim.Name == e.Claims[i].Name })
+		if _, named := note[e.Claims[i].Name]; named && !own {
+			noted = append(noted, e.Claims[i])
+		}
+	}
+	return noted
 }
 
 // discard makes the next write that removes a lock which protects nothing, or would stay forever.
 func (e *evidence) discard() Step {
-	switch pod := e.namesake; {
-	case pod.DeletionTimestamp == nil:
-		return DeleteLock{pod}
-	case slices.Contains(pod.Finalizers, drainv1alpha1.LockFinalizer):
-		return RemoveLockFinalizer{pod}
+	if pod := e.namesake; pod.DeletionTimestamp == nil || slices.Contains(pod.Finalizers, drainv1alpha1.LockFinalizer) {
+		return e.release(pod, true)
 	}
 	return nil
 }

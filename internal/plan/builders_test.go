@@ -19,7 +19,6 @@ package plan
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -316,9 +315,9 @@ func ungatedJob(pod *corev1.Pod) {
 	metav1.SetMetaDataAnnotation(&pod.ObjectMeta, drainv1alpha1.JobAnnotation, "uid-of-a-job")
 }
 
-// deletionNoted makes a lock name the version of its claims that is about to be deleted.
+// deletionNoted makes a lock name the versions of its claims that are about to be deleted.
 func deletionNoted(pod *corev1.Pod) {
-	metav1.SetMetaDataAnnotation(&pod.ObjectMeta, drainv1alpha1.DeletingAnnotation, "1")
+	metav1.SetMetaDataAnnotation(&pod.ObjectMeta, drainv1alpha1.DeletingAnnotation, fmt.Sprintf("data-%[1]s=1,logs-%[1]s=1", pod.Name))
 }
 
 // jobName is the name of the Job of an attempt on the claims that were added before.
@@ -524,12 +523,9 @@ func (w *world) noted(step Step) bool {
 		w.annotate(step.Lock, drainv1alpha1.AttemptAnnotation, step.Attempt.String())
 	case NoteJob:
 		w.annotate(step.Lock, drainv1alpha1.JobAnnotation, string(step.Job))
+		w.annotate(step.Lock, drainv1alpha1.PodAnnotation, string(step.Pod))
 	case NoteDeletion:
-		var versions []string
-		for i := range step.Claims {
-			versions = append(versions, step.Claims[i].ResourceVersion)
-		}
-		w.annotate(step.Lock, drainv1alpha1.DeletingAnnotation, strings.Join(versions, ","))
+		w.annotate(step.Lock, drainv1alpha1.DeletingAnnotation, step.Note.String())
 	default:
 		return false
 	}

@@ -1075,14 +1075,14 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			was := claims.Mark{ClaimUID: w.Claims[0].UID, LockUID: lockUID(2), JobUID: w.Jobs[0].UID}
 			markedBy(was.Void())(&w.Claims[0])
 		}),
-		"a use seen while earlier marks were released voids the Job's success": unproven("a pod used claim", func(w *world) {
+		"a use seen while an earlier mark holds voids the Job's success": unproven("a pod used claim", func(w *world) {
 			w.claim("data", 2, markedAt(4))
 			w.lock(2)
 			w.through(2, 1)
 			w.pod("debug", "data-web-2")
 			step := as[WriteMark](new(Make(w.snapshot(), now)).Drain(2).Next)
-			if step.Purpose != ReleaseMark {
-				panic("the release of the lock does not write to the claim first: " + StepName(step))
+			if step.Purpose != VoidMark {
+				panic("the use is not written down first: " + StepName(step))
 			}
 			// The operator crashed, and the pod is gone when it looks again.
 			markedBy(step.Mark)(&w.Claims[0])

@@ -20,7 +20,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -233,13 +232,9 @@ func drainedJobGoing(e *evidence) bool {
 	return e.going != nil && finished(e.going) != nil && e.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete && kept(e)
 }
 
-func strays(e *evidence) bool { return e.stray != nil || e.strayPod != nil }
-
-func usedBesideStray(e *evidence) bool { return (going(e) || strays(e)) && usedMarked(e) }
-
-func unprovenBesideStray(e *evidence) bool {
-	return (going(e) || strays(e)) && e.user != nil && e.job != nil && e.failure != nil && !e.noted
-}
+// unprovenByUse reports whether a use of the claims that this look shows makes a success prove nothing, and the lock does not
+// remember that.
+func unprovenByUse(e *evidence) bool { return e.user != nil && e.job != nil && unnoted(e) }
 
 func strayJob(e *evidence) bool { return e.stray != nil }
 
@@ -317,6 +312,17 @@ func suspendedInRange(e *evidence) bool {
 	return e.inRange && ptr.Deref(e.job.Spec.Suspend, false) && !e.run.alive && !e.run.succeeded
 }
 
+// rerun reports whether a claim bears the mark of another Job under this lock: the creation of this one hung until that one had
+// succeeded and was gone.
+func rerun(e *evidence) bool {
+	return slices.ContainsFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool {
+		mark := claims.ReadMark(&claim)
+		return mark.HoldsUnder(e.lock.UID) && mark.JobUID != e.job.UID && !refuted(e, mark) && claim.DeletionTimestamp == nil
+	})
+}
+
+func rerunNotStarted(e *evidence) bool { return rerun(e) && !e.run.started }
+
 // claimGoingUnmounted reports whether a claim is being deleted on which the kubelet starts no pod, also no further one after
 // one that failed. It restarts the containers of one that has started.
 func claimGoingUnmounted(e *evidence) bool {
@@ -358,7 +364,8 @@ func mayUngate(e *evidence) bool {
 func mayUngateUsed(e *evidence) bool { return mayUngate(e) && e.user != nil }
 
 func mayUngateUnnoted(e *evidence) bool {
-	return mayUngate(e) && e.lock.Annotations[drainv1alpha1.JobAnnotation] != string(e.job.UID)
+	noted := e.lock.Annotations
+	return mayUngate(e) && (noted[drainv1alpha1.JobAnnotation] != string(e.job.UID) || noted[drainv1alpha1.PodAnnotation] != string(e.run.gated.UID))
 }
 
 // A drain that has succeeded.
@@ -404,16 +411,12 @@ func disposableEndedPod(e *evidence) bool { return disposable(e) && e.endedPod !
 
 func disposableJob(e *evidence) bool { return disposable(e) && e.job != nil }
 
-func disposableUsed(e *evidence) bool { return disposable(e) && usedMarked(e) }
-
 func disposableClaim(e *evidence) bool { return disposable(e) && firstStaying(e.held) != nil }
 
 // disposableUnnoted reports whether the lock does not remember yet which versions of the claims are to be deleted.
 func disposableUnnoted(e *evidence) bool {
-	noted := strings.Split(e.lock.Annotations[drainv1alpha1.DeletingAnnotation], ",")
-	return disposable(e) && slices.ContainsFunc(staying(e.held), func(claim corev1.PersistentVolumeClaim) bool {
-		return !slices.Contains(noted, claim.ResourceVersion)
-	})
+	note := deletionNoteOn(e.lock)
+	return disposable(e) && slices.ContainsFunc(staying(e.held), func(claim corev1.PersistentVolumeClaim) bool { return !note.has(&claim) })
 }
 
 func through(e *evidence) bool { return e.succeeded || len(e.held) == len(e.claims) }
@@ -422,7 +425,8 @@ func through(e *evidence) bool { return e.succeeded || len(e.held) == len(e.clai
 
 func kept(e *evidence) bool { return len(e.held) == len(e.claims) }
 
-func keptUsed(e *evidence) bool { return kept(e) && usedMarked(e) }
+// usedOrphan reports the same of an orphan that this policy drains.
+func usedOrphan(e *evidence) bool { return usedMarked(e) && !outranked(e) && !policyDeleted(e) }
 
 // keptBehind reports whether a mark names another generation than the StatefulSet's present one. It is renewed before the
 // next one comes.

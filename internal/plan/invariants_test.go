@@ -222,8 +222,9 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 		w.drainPod(ordinal, gated)
 		w.note(ordinal, Attempt{Number: 1, Asked: noon})
 		if r.IntN(2) == 0 {
-			w.annotate(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: lockUID(ordinal)}},
-				drainv1alpha1.JobAnnotation, string(w.Jobs[len(w.Jobs)-1].UID))
+			lock := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: lockUID(ordinal)}}
+			w.annotate(lock, drainv1alpha1.JobAnnotation, string(w.Jobs[len(w.Jobs)-1].UID))
+			w.annotate(lock, drainv1alpha1.PodAnnotation, string(w.Pods[len(w.Pods)-1].UID))
 		}
 		return
 	}
@@ -366,8 +367,8 @@ func (c *checker) drain(d *Drain) {
 		job := c.job(metav1.GetControllerOf(step.Pod).UID)
 		c.require(job != nil && !over(job) && job.DeletionTimestamp == nil && job.Name == c.jobName(d, attemptOf(job)),
 			d, "the Job is that of the lock and claims")
-		c.require(job != nil && d.Lock.Annotations[drainv1alpha1.JobAnnotation] == string(job.UID),
-			d, "the lock names the Job")
+		c.require(job != nil && d.Lock.Annotations[drainv1alpha1.JobAnnotation] == string(job.UID) &&
+			d.Lock.Annotations[drainv1alpha1.PodAnnotation] == string(step.Pod.UID), d, "the lock names the Job and the pod")
 		c.require(len(step.Pod.Spec.SchedulingGates) == 1 && step.Pod.DeletionTimestamp == nil, d, "the pod is gated")
 		for _, other := range c.drainPods(d.Ordinal) {
 			c.require(other.UID == step.Pod.UID || hasEnded(&other) || len(other.Spec.SchedulingGates) > 0,
@@ -380,9 +381,9 @@ func (c *checker) drain(d *Drain) {
 			d, "the lock is to remember why an attempt failed")
 	case NoteDeletion:
 		c.lockStands(d)
-		for i := range step.Claims {
-			c.require(c.drained(d, &step.Claims[i]), d, "the mark holds")
-		}
+		c.require(slices.ContainsFunc(d.Claims, func(claim corev1.PersistentVolumeClaim) bool {
+			return c.drained(d, &claim) && step.Note.has(&claim)
+		}), d, "the lock is to name a claim whose mark holds")
 	case DeleteClaim:
 		c.quiet(d)
 		c.lockStands(d)
@@ -391,8 +392,7 @@ func (c *checker) drain(d *Drain) {
 		c.require(!slices.ContainsFunc(c.world.Jobs,
 			func(j batchv1.Job) bool { return ordinalIs(j.Labels, d.Ordinal) && owned(&j) }), d, "no Job is left")
 		c.require(c.drained(d, &step.Claim), d, "the mark holds")
-		c.require(strings.Contains(d.Lock.Annotations[drainv1alpha1.DeletingAnnotation], step.Claim.ResourceVersion),
-			d, "the lock names the version that is deleted")
+		c.require(deletionNoteOn(d.Lock).has(&step.Claim), d, "the lock names the version that is deleted")
 		for i := range d.Claims {
 			c.require(c.drained(d, &d.Claims[i]) || d.Claims[i].UID == "new",
 				d, "no claim of the ordinal that may hold data awaits its drain")

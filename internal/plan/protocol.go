@@ -54,6 +54,8 @@ type rule struct {
 	upholds string
 	// idle says why the simulation shows no promise broken without it, and is empty if it must show one.
 	idle string
+	// rare says why the simulation does not come across it, and is empty if it must.
+	rare string
 	// in are the phases in which it applies.
 	in phase
 	// given says in words when it applies, for the table in docs/design.md.
@@ -80,25 +82,32 @@ type rule struct {
 // decision. Each phase ends in a rule that always applies.
 type Protocol []rule
 
-// protocol is read from the top. Its groups: what must not run; a Job under way; a drain that has succeeded; what needs no
+// protocol is read from the top. Its groups: a use to be written down; what must not run; a Job under way; a drain that has succeeded; what needs no
 // drain; why none is asked for; attempts; what an orphan waits for; locks whose policy is gone.
 var protocol = Protocol{
-	// What must not run is stopped before anything else.
+	// A use of the claims that a look shows is written down before anything else: the next look may not show it.
+	{
+		id: "void-used", upholds: "I7", in: underway | locked, when: usedMarked, then: voidMark,
+		given: "A pod uses a claim whose mark holds",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayUsed,
+	},
+	{
+		id: "void-kept", upholds: "I7", in: unlocked, when: usedOrphan, then: voidMark,
+		given: "A pod uses a claim whose mark holds, and this policy drains the StatefulSet",
+		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayUsed,
+	},
+	{
+		id: "doubt-used", upholds: "I6", in: locked, when: unprovenByUse, then: noteFailure,
+		given: "A pod uses a claim, the attempt failed or proves nothing because of that, and the lock does not remember it",
+		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellFailure,
+	},
+
+	// What must not run is stopped.
 	{
 		id: "keep-policy", upholds: "I2", in: anywhere, when: noFinalizerBusy, then: addFinalizer,
 		given: "The policy lacks the operator's finalizer, and the ordinal has a lock, an unfinished Job or a live drain pod",
 		idle:  "hold-policy adds the finalizer before the first lock; this rule is for a person who removes it later",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonStarting, say: says("Adding the finalizer to the policy"),
-	},
-	{
-		id: "void-beside-stray", upholds: "I7", in: anywhere, when: usedBesideStray, then: voidMark,
-		given: "A Job is being deleted, or a Job or drain pod runs that is not the lock's, and a pod uses a claim whose mark holds",
-		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayUsed,
-	},
-	{
-		id: "doubt-beside-stray", upholds: "I6", in: locked, when: unprovenBesideStray, then: noteFailure,
-		given: "A Job is being deleted, or a Job or drain pod runs that is not the lock's, a pod uses a claim, and the lock does not remember that the attempt proves nothing",
-		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellFailure,
 	},
 	{
 		id: "drained-job-going", in: anywhere, when: drainedJobGoing,
@@ -144,6 +153,20 @@ var protocol = Protocol{
 	},
 
 	// A Job is under way.
+	{
+		id: "stop-rerun", upholds: "I7", in: underway, when: rerunNotStarted, then: deleteJob,
+		rare:  "the creation of a Job hangs until another manager's Job of the same name has succeeded and is gone, under the same lock; story late-job-after-mark",
+		idle:  "the same",
+		given: "A claim bears the mark of another Job under this lock, and no container of a drain pod has started",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: stopping("The claims were drained under this lock by another Job"),
+	},
+	{
+		id: "void-rerun", upholds: "I7", in: underway, when: rerun, then: voidMark,
+		rare:  "stop-rerun stops such a Job, unless the mark lands when its pod has been ungated",
+		idle:  "the same",
+		given: "A claim bears the mark of another Job under this lock: a drain pod has used it since",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayRerun,
+	},
 	{
 		id: "stop-for-policy", in: underway, when: policyDeleted, then: deleteJob,
 		given: "The policy is being deleted",
@@ -267,11 +290,6 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDisposing,
 	},
 	{
-		id: "void-drained", upholds: "I7", in: locked, when: disposableUsed, then: voidMark,
-		given: "The claims are drained and to be deleted, and a pod uses one",
-		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayUsed,
-	},
-	{
 		id: "note-deletion", upholds: "I5", in: locked, when: disposableUnnoted, then: noteDeletion,
 		given: "The claims are drained and to be deleted, and the lock does not name their versions",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDisposing,
@@ -316,11 +334,6 @@ var protocol = Protocol{
 	},
 
 	// Claims that are drained and kept.
-	{
-		id: "void-kept", upholds: "I7", in: unlocked, when: keptUsed, then: voidMark,
-		given: "Every claim's mark holds, and a pod uses a claim",
-		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayUsed,
-	},
 	{
 		id: "renew-mark", in: unlocked, when: keptBehind, then: renewMark,
 		given: "Every claim's mark holds, and one names another generation than the StatefulSet's present one",
@@ -652,6 +665,8 @@ type Row struct {
 	Step string
 	// Idle says why the simulation shows no promise broken without the rule, and is empty if it must show one.
 	Idle string
+	// Rare says why the simulation does not come across the rule, and is empty if it must.
+	Rare string
 }
 
 // phaseNames are the phases in the order of an ordinal's way through them.
@@ -672,7 +687,7 @@ func (protocol Protocol) Rows() []Row {
 	rows := make([]Row, 0, len(protocol))
 	for i := range protocol {
 		r := &protocol[i]
-		row := Row{Rule: r.id, Upholds: r.upholds, Given: r.given, State: string(r.state), Reason: r.reason, Releases: r.releases, Idle: r.idle}
+		row := Row{Rule: r.id, Upholds: r.upholds, Given: r.given, State: string(r.state), Reason: r.reason, Releases: r.releases, Idle: r.idle, Rare: r.rare}
 		for _, p := range phaseNames {
 			if r.in&p.phase != 0 {
 				row.Phases = append(row.Phases, p.name)

@@ -343,6 +343,29 @@ var rareWorlds = []func(*world){
 	all(unheldPolicy, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.claim("data", 3) }),
 	// hold-policy-kept, hold-policy
 	all(unheldPolicy, deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)) }),
+	// void-used, keep-policy
+	all(unheldPolicy, deleteClaims, func(w *world) {
+		w.claim("data", 2, markedUnder(2))
+		w.lock(2)
+		w.job(2, 1)
+		w.pod("debug", "data-web-2")
+	}),
+	// doubt-used, keep-policy
+	all(unheldPolicy, func(w *world) {
+		w.claim("data", 2)
+		w.lock(2)
+		w.through(2, 1)
+		w.pod("debug", "data-web-2")
+	}),
+	// free-claim-of-pod, stop-rerun
+	all(deleteClaims, func(w *world) {
+		w.templates("data", "logs")
+		w.claim("data", 2, markedUnder(2))
+		w.claim("logs", 2, claimTerminating)
+		w.lock(2)
+		w.job(2, 1)
+		w.drainPod(2, ended(0, ""), ownerlessPod)
+	}),
 	// controller-behind, lock-of-another
 	all(notObserved, func(w *world) { w.claim("data", 2); w.lock(2, ofAnother) }),
 	// wait-for-slot, hold-policy

@@ -62,18 +62,19 @@ type (
 		Lock    *corev1.Pod
 		Attempt Attempt
 	}
-	// NoteJob writes to the lock which Job's pod is about to be ungated, so that a release that was decided before the Job
-	// existed fails.
+	// NoteJob writes to the lock which pod of which Job is about to be ungated, so that a release that was decided before the
+	// pod existed fails.
 	NoteJob struct {
 		Lock    *corev1.Pod
 		Job     types.UID
+		Pod     types.UID
 		Attempt Attempt
 	}
-	// NoteDeletion writes to the lock which versions of its claims are about to be deleted, so that a release that was
-	// decided before fails.
+	// NoteDeletion writes to the lock which versions of which claims are about to be deleted, so that a release that was
+	// decided before fails, and one that is decided later writes to these claims first.
 	NoteDeletion struct {
-		Lock   *corev1.Pod
-		Claims []corev1.PersistentVolumeClaim
+		Lock *corev1.Pod
+		Note DeletionNote
 	}
 	// StartJob creates the Job of an attempt.
 	StartJob struct {

@@ -21,6 +21,8 @@ import (
 
 	"k8s.io/utils/ptr"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
 
@@ -156,6 +158,54 @@ var talesOfFaults = []tale{
 		s.scale(1)
 		s.goOn()
 		s.blind = false
+		s.goOn()
+		return s
+	}},
+	{"late-job-after-mark", `The creation of Job 1 by a second manager hangs, and lands when the first manager's Job 1 has drained the claim and is gone. Nothing but the name is the same: its pod is never ungated, and the Job is stopped.
+		Nothing is lost: no drain runs on a claim that is about to be deleted.`, func() *story {
+		s := orphanedOrdinals(deleteClaims, 2)
+		s.until("take-lock")
+		late := s.hang(bySecond, "StartJob")
+		s.until("deletes Job 1, whose pods are gone")
+		s.land(late)
+		s.goOn()
+		return s
+	}},
+	{"deletion-lands-after-rename", `The deletion of a drained claim hangs. The StatefulSet is created again with another selector, so the claim is not its own any more, and the ordinal is in range. The lock remembers the claim, so the release writes to it first.
+		Nothing is lost: the deletion fails, although the StatefulSet's new pod uses the claim.`, func() *story {
+		s := orphanedOrdinals(deleteClaims, 2)
+		s.until("note-deletion")
+		late := s.hang(byOperator, "DeleteClaim")
+		s.deleteSet()
+		s.createSet(3)
+		s.set.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "renamed"}}
+		s.goOn()
+		s.land(late)
+		return s
+	}},
+	{"deletion-lands-after-discard", `The deletion of a drained claim hangs, and a user removes the role label from the lock. What is left of the lock is discarded, and the claim is written to first.
+		Nothing is lost: the deletion fails, although the StatefulSet's pod uses the claim again.`, func() *story {
+		s := orphanedOrdinals(deleteClaims, 2)
+		s.until("note-deletion")
+		late := s.hang(byOperator, "DeleteClaim")
+		lock := s.podNamed("web-2")
+		delete(lock.Labels, drainv1alpha1.RoleLabel)
+		s.touch(lock)
+		s.userDoes("removes the role label from the lock")
+		s.scale(3)
+		s.goOn()
+		s.land(late)
+		return s
+	}},
+	{"used-while-disposing", `Another pod uses the claim when the operator is about to delete the Job that drained it, and has ended when the operator looks again. The mark is made void before the Job is deleted.
+		Nothing is lost: the ordinal is drained once more.`, func() *story {
+		s := orphanedOrdinals(deleteClaims, 2)
+		s.until("mark: MarkClaim")
+		s.debug("data-web-2")
+		s.operator()
+		s.debugEnds()
+		s.goOn()
+		s.passes(30 * time.Second)
 		s.goOn()
 		return s
 	}},

@@ -187,20 +187,17 @@ func (s *story) carryOut(d *decided) (problem string) {
 			notes[drainv1alpha1.AttemptAnnotation] = step.Attempt.String()
 			if step.Attempt.Failed == nil {
 				delete(notes, drainv1alpha1.JobAnnotation)
+				delete(notes, drainv1alpha1.PodAnnotation)
 			}
 		})
 	case NoteJob:
 		return s.note(step.Lock, func(notes map[string]string) {
 			notes[drainv1alpha1.AttemptAnnotation] = step.Attempt.String()
 			notes[drainv1alpha1.JobAnnotation] = string(step.Job)
+			notes[drainv1alpha1.PodAnnotation] = string(step.Pod)
 		})
 	case NoteDeletion:
-		var versions []string
-		for i := range step.Claims {
-			versions = append(versions, step.Claims[i].ResourceVersion)
-		}
-		return s.note(step.Lock,
-			func(notes map[string]string) { notes[drainv1alpha1.DeletingAnnotation] = strings.Join(versions, ",") })
+		return s.note(step.Lock, func(notes map[string]string) { notes[drainv1alpha1.DeletingAnnotation] = step.Note.String() })
 	case DeleteJob:
 		if job := s.jobByUID(step.Job.UID); job != nil && job.DeletionTimestamp == nil {
 			job.DeletionTimestamp = s.going()

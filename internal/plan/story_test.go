@@ -118,7 +118,7 @@ func TestABrokenPromiseIsReported(t *testing.T) {
 	for want, breaks := range map[string]func() *story{
 		"claim data-web-2 is deleted, and a pod may have used it since its drain": func() *story {
 			s := orphanedOrdinals(deleteClaims, 2)
-			s.protocol = s.protocol.Without("void-drained")
+			s.protocol = s.protocol.Without("void-used")
 			s.until("deletes Job 1, whose pods are gone")
 			s.debug("data-web-2")
 			s.goOn()

@@ -56,6 +56,10 @@ func (e *evidence) sayUsed() string {
 	return fmt.Sprintf("Drained, but pod %q uses a claim of the ordinal; draining it again when that pod has terminated", e.user.Name)
 }
 
+func (e *evidence) sayRerun() string {
+	return fmt.Sprintf("Drained, but Job %q runs on the claims again; they are drained when it has succeeded", e.job.Name)
+}
+
 func (e *evidence) sayStrayJob() string {
 	return fmt.Sprintf("Job %q runs without the lock, or on other claims than the ordinal has now; stopping it", e.stray.Name)
 }

@@ -67,65 +67,72 @@ func CheckWrite(before, after *drainv1alpha1.DrainPolicy) error {
 }
 
 // checkContent returns what is unsound about a status whatever was before.
-func checkContent(policy *drainv1alpha1.DrainPolicy) (problems []error) {
-	refuse := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	status := &policy.Status
-	if status.ObservedGeneration > policy.Generation {
-		refuse("status.observedGeneration is %d and the generation %d", status.ObservedGeneration, policy.Generation)
+func checkContent(policy *drainv1alpha1.DrainPolicy) []error {
+	c := &content{status: &policy.Status}
+	c.refuseIf(c.status.ObservedGeneration > policy.Generation, "status.observedGeneration is %d and the generation %d", c.status.ObservedGeneration, policy.Generation)
+	c.refuseIf(len(c.status.Conditions) != 3, "there are %d conditions, and not Ready, Drained and Stalled", len(c.status.Conditions))
+	c.ready, c.drained, c.stalled = c.find(drainv1alpha1.ConditionReady), c.find(drainv1alpha1.ConditionDrained), c.find(drainv1alpha1.ConditionStalled)
+	c.checkConditions()
+	c.checkDrains()
+	return c.problems
+}
+
+// content is a status that is being checked.
+type content struct {
+	status                  *drainv1alpha1.DrainPolicyStatus
+	ready, drained, stalled metav1.Condition
+	problems                []error
+}
+
+func (c *content) refuseIf(unsound bool, format string, args ...any) {
+	if unsound {
+		c.problems = append(c.problems, fmt.Errorf(format, args...))
 	}
-	if len(status.Conditions) != 3 {
-		refuse("there are %d conditions, and not Ready, Drained and Stalled", len(status.Conditions))
+}
+
+// find returns a condition, and refuses one that lacks something.
+func (c *content) find(name string) metav1.Condition {
+	found := meta.FindStatusCondition(c.status.Conditions, name)
+	if found == nil {
+		c.refuseIf(true, "condition %s is missing", name)
+		return metav1.Condition{}
 	}
-	find := func(name string) metav1.Condition {
-		c := meta.FindStatusCondition(status.Conditions, name)
-		if c == nil {
-			refuse("condition %s is missing", name)
-			return metav1.Condition{}
-		}
-		if c.Reason == "" || c.Message == "" || c.LastTransitionTime.IsZero() {
-			refuse("condition %s lacks its reason, its message or its time: %+v", name, c)
-		}
-		if c.ObservedGeneration != status.ObservedGeneration {
-			refuse("condition %s is about generation %d and the status about %d", name, c.ObservedGeneration, status.ObservedGeneration)
-		}
-		return *c
+	c.refuseIf(found.Reason == "" || found.Message == "" || found.LastTransitionTime.IsZero(), "condition %s lacks its reason, its message or its time: %+v", name, found)
+	c.refuseIf(found.ObservedGeneration != c.status.ObservedGeneration, "condition %s is about generation %d and the status about %d", name, found.ObservedGeneration, c.status.ObservedGeneration)
+	return *found
+}
+
+// is reports whether a condition has a status.
+func is(c metav1.Condition, wanted metav1.ConditionStatus) bool { return c.Status == wanted }
+
+// checkConditions holds the conditions to each other and to the counters.
+func (c *content) checkConditions() {
+	ready, drained, stalled := c.ready, c.drained, c.stalled
+	c.refuseIf(is(stalled, metav1.ConditionTrue) && stalled.Reason == ready.Reason && is(ready, metav1.ConditionTrue),
+		"Stalled and Ready are True for the same reason, %s", ready.Reason)
+	c.refuseIf(is(ready, metav1.ConditionFalse) && slices.Contains(forPersons, ready.Reason) && (!is(stalled, metav1.ConditionTrue) || stalled.Reason != ready.Reason),
+		"Ready is False for %s, and Stalled is %s for %s", ready.Reason, stalled.Status, stalled.Reason)
+	c.refuseIf(is(ready, metav1.ConditionTrue) && is(drained, metav1.ConditionUnknown), "Ready is True and Drained is Unknown for %s", drained.Reason)
+	c.refuseIf(is(drained, metav1.ConditionUnknown) && drained.Reason != ready.Reason,
+		"Drained is Unknown for %s and Ready is %s for %s", drained.Reason, ready.Status, ready.Reason)
+	c.refuseIf(is(drained, metav1.ConditionTrue) && ptr.Deref(c.status.Undrained, 0) > 0,
+		"Drained is True and %d ordinals hold undrained data", ptr.Deref(c.status.Undrained, 0))
+}
+
+// checkDrains holds the entries of drains to the conditions.
+func (c *content) checkDrains() {
+	named := c.drained.Reason == drainv1alpha1.ReasonClaimsStranded && len(c.status.StrandedClaims) > 0
+	for i := range c.status.Drains {
+		e := &c.status.Drains[i]
+		waits := slices.Contains(pending, e.State)
+		c.refuseIf(e.Reason == "" || e.Message == "", "ordinal %d, %s, lacks its reason or its message", *e.Ordinal, e.State)
+		c.refuseIf(is(c.drained, metav1.ConditionTrue) && waits, "Drained is True and ordinal %d is %s, %s", *e.Ordinal, e.State, e.Reason)
+		c.refuseIf(is(c.stalled, metav1.ConditionFalse) && e.State == drainv1alpha1.DrainBlocked, "Stalled is False and ordinal %d is Blocked, %s", *e.Ordinal, e.Reason)
+		named = named || waits && e.Reason == c.drained.Reason ||
+			e.State == drainv1alpha1.DrainRetained && c.drained.Reason == drainv1alpha1.ReasonRetained
 	}
-	ready, drained, stalled := find(drainv1alpha1.ConditionReady), find(drainv1alpha1.ConditionDrained), find(drainv1alpha1.ConditionStalled)
-	is := func(c metav1.Condition, wanted metav1.ConditionStatus) bool { return c.Status == wanted }
-	if is(stalled, metav1.ConditionTrue) && stalled.Reason == ready.Reason && is(ready, metav1.ConditionTrue) {
-		refuse("Stalled and Ready are True for the same reason, %s", ready.Reason)
-	}
-	if is(ready, metav1.ConditionFalse) && slices.Contains(forPersons, ready.Reason) && (!is(stalled, metav1.ConditionTrue) || stalled.Reason != ready.Reason) {
-		refuse("Ready is False for %s, and Stalled is %s for %s", ready.Reason, stalled.Status, stalled.Reason)
-	}
-	if is(ready, metav1.ConditionTrue) && is(drained, metav1.ConditionUnknown) {
-		refuse("Ready is True and Drained is Unknown for %s", drained.Reason)
-	}
-	if is(drained, metav1.ConditionUnknown) && drained.Reason != ready.Reason {
-		refuse("Drained is Unknown for %s and Ready is %s for %s", drained.Reason, ready.Status, ready.Reason)
-	}
-	if is(drained, metav1.ConditionTrue) && ptr.Deref(status.Undrained, 0) > 0 {
-		refuse("Drained is True and %d ordinals hold undrained data", *status.Undrained)
-	}
-	named := drained.Reason == drainv1alpha1.ReasonClaimsStranded && len(status.StrandedClaims) > 0
-	for i := range status.Drains {
-		e := &status.Drains[i]
-		if e.Reason == "" || e.Message == "" {
-			refuse("ordinal %d, %s, lacks its reason or its message", *e.Ordinal, e.State)
-		}
-		if is(drained, metav1.ConditionTrue) && slices.Contains(pending, e.State) {
-			refuse("Drained is True and ordinal %d is %s, %s", *e.Ordinal, e.State, e.Reason)
-		}
-		if is(stalled, metav1.ConditionFalse) && e.State == drainv1alpha1.DrainBlocked {
-			refuse("Stalled is False and ordinal %d is Blocked, %s", *e.Ordinal, e.Reason)
-		}
-		named = named || slices.Contains(pending, e.State) && e.Reason == drained.Reason ||
-			e.State == drainv1alpha1.DrainRetained && drained.Reason == drainv1alpha1.ReasonRetained
-	}
-	if is(drained, metav1.ConditionFalse) && !named && len(status.Drains) < shownDrains {
-		refuse("Drained is False for %s, and nothing else in the status says so", drained.Reason)
-	}
-	return problems
+	c.refuseIf(is(c.drained, metav1.ConditionFalse) && !named && len(c.status.Drains) < shownDrains,
+		"Drained is False for %s, and nothing else in the status says so", c.drained.Reason)
 }
 
 // checkChange returns what is unsound about the way from one status of a policy to a later one.

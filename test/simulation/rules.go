@@ -17,7 +17,6 @@ limitations under the License.
 package simulation
 
 import (
-	"slices"
 	"sync/atomic"
 
 	"github.com/statefulset-dev/drain-operator/internal/plan"
@@ -38,7 +37,13 @@ var (
 	rules = plan.Rules().Observed(func(rule string) { counts[rule].Add(1) })
 )
 
-// neverApplied returns the rules that have not applied yet.
+// neverApplied returns the rules that have not applied yet, but for those of which the table says why.
 func neverApplied() []string {
-	return slices.DeleteFunc(rules.Names(), func(rule string) bool { return counts[rule].Load() > 0 })
+	var never []string
+	for _, row := range rules.Rows() {
+		if row.Rare == "" && counts[row.Rule].Load() == 0 {
+			never = append(never, row.Rule)
+		}
+	}
+	return never
 }
