@@ -30,6 +30,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -64,7 +65,8 @@ func filling(p *drainv1alpha1.DrainPolicy) {
 func notFilling(p *drainv1alpha1.DrainPolicy) {
 	for _, containers := range [][]corev1.Container{p.Spec.Template.Spec.InitContainers, p.Spec.Template.Spec.Containers} {
 		for i := range containers {
-			containers[i].Args = slices.DeleteFunc(containers[i].Args, func(arg string) bool { return strings.HasPrefix(arg, "--fill=") })
+			containers[i].Args = slices.DeleteFunc(containers[i].Args,
+				func(arg string) bool { return strings.HasPrefix(arg, "--fill=") })
 		}
 	}
 }
@@ -76,7 +78,9 @@ func limitingVolume(p *drainv1alpha1.DrainPolicy) {
 
 func limitingStorage(p *drainv1alpha1.DrainPolicy) {
 	filling(p)
-	p.Spec.Template.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse("1Mi")}
+	p.Spec.Template.Spec.Containers[0].Resources.Limits = corev1.ResourceList{
+		corev1.ResourceEphemeralStorage: resource.MustParse("1Mi"),
+	}
 }
 
 // probed has a probe that fails from five seconds on, which is when the drain is half-way.
@@ -109,7 +113,8 @@ func (w *world) expectDrainEnd(ctx SpecContext) *corev1.Pod {
 	var how []string
 	for _, s := range slices.Concat(ended.Status.InitContainerStatuses, ended.Status.ContainerStatuses) {
 		if t := s.State.Terminated; t != nil {
-			how = append(how, fmt.Sprintf("%s exited %d after %d restarts: %q", s.Name, t.ExitCode, s.RestartCount, strings.TrimSpace(t.Message)))
+			how = append(how,
+				fmt.Sprintf("%s exited %d after %d restarts: %q", s.Name, t.ExitCode, s.RestartCount, strings.TrimSpace(t.Message)))
 		} else {
 			how = append(how, s.Name+" never ended")
 		}
@@ -135,17 +140,21 @@ func expectOnlyCondition(pod *corev1.Pod) {
 	Expect(pod.DeletionTimestamp).To(BeNil())
 }
 
-// What the kubelet and the nodes do to a drain that exits 0 when it gets SIGTERM. Records are counted before and after; the policies say Delete,
-// so that what is lost would be lost for good.
+// What the kubelet and the nodes do to a drain that exits 0 when it gets SIGTERM. Records are counted before and after; the
+// policies say Delete, so that what is lost would be lost for good.
 var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 	var l *lab
 
 	BeforeEach(func(ctx SpecContext) { l = newLab(ctx) }, NodeTimeout(4*time.Minute))
 
-	// refused brings up a policy that can't be believed, scales down, and looks that it is refused and nothing touched; then it is fixed.
-	refused := func(ctx SpecContext, path string, fix func(*drainv1alpha1.DrainPolicy), mutate ...func(*drainv1alpha1.DrainPolicy)) {
+	// rejected brings up a policy that can't be believed, scales down, and expects that the policy is refused and nothing
+	// touched. Then it fixes the policy, and expects the drain of the claims.
+	rejected := func(
+		ctx SpecContext, path string, fix func(*drainv1alpha1.DrainPolicy),
+		set *appsv1.StatefulSet, policy *drainv1alpha1.DrainPolicy,
+	) {
 		GinkgoHelper()
-		w.create(ctx, service(), statefulSet(2), drainPolicy(append(mutate, exitingZero, whenDrained(drainv1alpha1.WhenDrainedDelete))...))
+		w.create(ctx, service(), set, policy)
 		w.expectReplicas(ctx, 2)
 		w.expectCondition(ctx, storeName, drainv1alpha1.ConditionReady, "False "+drainv1alpha1.ReasonInvalidTemplate)
 		said := describeCondition(w.policy(ctx, storeName), drainv1alpha1.ConditionReady)
@@ -157,8 +166,17 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 		w.expectDrain(ctx, 1, drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonInvalidTemplate)
 		w.expectUntouched()
 		w.changePolicy(ctx, storeName, fix)
-		w.expectNoClaim(ctx, claim("data", 1))
+		for i := range set.Spec.VolumeClaimTemplates {
+			w.expectNoClaim(ctx, claim(set.Spec.VolumeClaimTemplates[i].Name, 1))
+		}
 		w.expectDrained(ctx, records, 0)
+	}
+	refused := func(
+		ctx SpecContext, path string, fix func(*drainv1alpha1.DrainPolicy), mutate ...func(*drainv1alpha1.DrainPolicy),
+	) {
+		GinkgoHelper()
+		mutate = append(mutate, exitingZero, whenDrained(drainv1alpha1.WhenDrainedDelete))
+		rejected(ctx, path, fix, statefulSet(2), drainPolicy(mutate...))
 	}
 	// again waits for the records after the first drain Pod was told to end: another one must have drained them.
 	again := func(ctx SpecContext, records map[string]string) {
@@ -166,6 +184,26 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 		w.finish(ctx, records)
 		Expect(len(w.recorder.drainPods())).To(BeNumerically(">=", 2), "drain Pods: what the first one left is no evidence")
 		seen("drain Pods in all: %d, Jobs: %d", len(w.recorder.drainPods()), len(w.recorder.drainJobs()))
+	}
+	// fixed expects that the first drain Pod was told to end and left no trace of it, fixes the policy, and waits for the
+	// drain.
+	fixed := func(ctx SpecContext, records map[string]string, fix func(*drainv1alpha1.DrainPolicy)) {
+		GinkgoHelper()
+		expectNoTrace(w.expectDrainEnd(ctx))
+		w.changePolicy(ctx, storeName, fix)
+		again(ctx, records)
+	}
+	// expectLoss holds that the first drain Pod was told to end and is believed, so that half of the records are lost: the
+	// risk that remains.
+	expectLoss := func(ctx SpecContext, records map[string]string, why string) {
+		GinkgoHelper()
+		expectNoTrace(w.expectDrainEnd(ctx))
+		w.release(ctx)
+		w.expectNoClaim(ctx, claim("data", 1))
+		got, err := w.recordsOf(ctx, 0)
+		Expect(err).NotTo(HaveOccurred())
+		seen("records lost: %d of %d", len(records)-len(got), len(records))
+		Expect(got).To(HaveLen(len(records)-each/2), why+"; if this fails, the documentation is wrong")
 	}
 	exitCode, receipt := provedBy(drainv1alpha1.ProofExitCode), provedBy(drainv1alpha1.ProofReceipt)
 
@@ -177,23 +215,23 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 		It("with a receipt: it is drained again", SpecTimeout(faultTimeout), func(ctx SpecContext) {
 			l.configureKubelet(ctx, l.shaky, measuring)
 			records := l.startHeld(ctx, l.shaky, exitingZero, receipt, limitingVolume, retriedSoon)
-			expectNoTrace(w.expectDrainEnd(ctx))
-			w.changePolicy(ctx, storeName, unlimited)
-			again(ctx, records)
+			fixed(ctx, records, unlimited)
 		})
 		It("with exit codes: the template is refused", SpecTimeout(faultTimeout), func(ctx SpecContext) {
 			refused(ctx, "sizeLimit", unlimited, exitCode, limitingVolume)
 		})
-		It("of a tool that runs as init container, before the container that writes the receipt: that one never starts", SpecTimeout(faultTimeout), func(ctx SpecContext) {
-			l.configureKubelet(ctx, l.shaky, measuring)
-			records := l.startHeld(ctx, l.shaky, exitingZero, receipt, limitingVolume, asInitContainer(), retriedSoon)
-			ended := w.expectDrainEnd(ctx)
-			Expect(ended.Status.Phase).To(Equal(corev1.PodFailed))
-			Expect(ended.Status.InitContainerStatuses).To(HaveExactElements(HaveField("State.Terminated.ExitCode", BeZero())))
-			Expect(ended.Status.ContainerStatuses).To(HaveExactElements(HaveField("State.Waiting", Not(BeNil()))), "the container that writes the receipt")
-			w.changePolicy(ctx, storeName, unlimited)
-			again(ctx, records)
-		})
+		It("of a tool that runs as init container, before the container that writes the receipt: that one never starts",
+			SpecTimeout(faultTimeout), func(ctx SpecContext) {
+				l.configureKubelet(ctx, l.shaky, measuring)
+				records := l.startHeld(ctx, l.shaky, exitingZero, receipt, limitingVolume, asInitContainer(), retriedSoon)
+				ended := w.expectDrainEnd(ctx)
+				Expect(ended.Status.Phase).To(Equal(corev1.PodFailed))
+				Expect(ended.Status.InitContainerStatuses).To(HaveExactElements(HaveField("State.Terminated.ExitCode", BeZero())))
+				Expect(ended.Status.ContainerStatuses).
+					To(HaveExactElements(HaveField("State.Waiting", Not(BeNil()))), "the container that writes the receipt")
+				w.changePolicy(ctx, storeName, unlimited)
+				again(ctx, records)
+			})
 	})
 
 	Describe("eviction by a limit of ephemeral storage", func() {
@@ -204,9 +242,7 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 		It("with a receipt: it is drained again", SpecTimeout(faultTimeout), func(ctx SpecContext) {
 			l.configureKubelet(ctx, l.shaky, measuring)
 			records := l.startHeld(ctx, l.shaky, exitingZero, receipt, limitingStorage, retriedSoon)
-			expectNoTrace(w.expectDrainEnd(ctx))
-			w.changePolicy(ctx, storeName, unlimited)
-			again(ctx, records)
+			fixed(ctx, records, unlimited)
 		})
 		It("with exit codes: the template is refused", SpecTimeout(faultTimeout), func(ctx SpecContext) {
 			refused(ctx, "ephemeral-storage", unlimited, exitCode, limitingStorage)
@@ -240,13 +276,14 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 		Entry("with exit codes", SpecTimeout(faultTimeout), exitCode),
 	)
 
-	DescribeTable("graceful shutdown of the node, through an inhibitor lock", func(ctx SpecContext, proof func(*drainv1alpha1.DrainPolicy)) {
-		records := l.startHeld(ctx, l.shaky, exitingZero, proof, retriedSoon)
-		l.shutDown(ctx, l.shaky)
-		expectOnlyCondition(w.expectDrainEnd(ctx))
-		l.powerOff(ctx, l.shaky)
-		again(ctx, records)
-	},
+	DescribeTable("graceful shutdown of the node, through an inhibitor lock",
+		func(ctx SpecContext, proof func(*drainv1alpha1.DrainPolicy)) {
+			records := l.startHeld(ctx, l.shaky, exitingZero, proof, retriedSoon)
+			l.shutDown(ctx, l.shaky)
+			expectOnlyCondition(w.expectDrainEnd(ctx))
+			l.powerOff(ctx, l.shaky)
+			again(ctx, records)
+		},
 		Entry("with a receipt", SpecTimeout(faultTimeout), receipt),
 		Entry("with exit codes", SpecTimeout(faultTimeout), exitCode),
 	)
@@ -255,11 +292,10 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 		unprobed := func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].LivenessProbe = nil }
 		It("with a receipt, under Never: it is drained again", SpecTimeout(faultTimeout), func(ctx SpecContext) {
 			records := l.startHeld(ctx, l.shaky, exitingZero, receipt, probed, notRestarted, retriedSoon)
-			expectNoTrace(w.expectDrainEnd(ctx))
-			w.changePolicy(ctx, storeName, unprobed)
-			again(ctx, records)
+			fixed(ctx, records, unprobed)
 		})
-		It("with a receipt, under OnFailure: the restart waits for its turn, and then exit 0 was the end; it is drained again", SpecTimeout(faultTimeout), func(ctx SpecContext) {
+		It("with a receipt, under OnFailure: the restart waits for its turn, and then exit 0 was the end; "+
+			"it is drained again", SpecTimeout(faultTimeout), func(ctx SpecContext) {
 			records := l.startHeld(ctx, l.shaky, exitingZero, receipt, probed, retriedSoon)
 			ended := w.expectDrainEnd(ctx)
 			expectNoTrace(ended)
@@ -279,48 +315,43 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 			l.powerOff(ctx, l.shaky)
 			l.heal(ctx, l.shaky)
 		}
-		DescribeTable("with a receipt: it is drained again", func(ctx SpecContext, mutate ...func(*drainv1alpha1.DrainPolicy)) {
-			records := l.startHeld(ctx, l.shaky, append(mutate, exitingZero, receipt, retriedSoon)...)
-			reboot(ctx)
-			expectNoTrace(w.expectDrainEnd(ctx))
-			again(ctx, records)
-		},
+		DescribeTable("with a receipt: it is drained again",
+			func(ctx SpecContext, mutate ...func(*drainv1alpha1.DrainPolicy)) {
+				records := l.startHeld(ctx, l.shaky, append(mutate, exitingZero, receipt, retriedSoon)...)
+				reboot(ctx)
+				expectNoTrace(w.expectDrainEnd(ctx))
+				again(ctx, records)
+			},
 			Entry("under OnFailure", SpecTimeout(faultTimeout)),
 			Entry("under Never", SpecTimeout(faultTimeout), notRestarted),
 		)
-		It("with exit codes: this is the risk that remains, and docs/faults.md says so", SpecTimeout(faultTimeout), func(ctx SpecContext) {
-			records := l.startHeld(ctx, l.shaky, exitingZero, exitCode, retriedSoon)
-			reboot(ctx)
-			expectNoTrace(w.expectDrainEnd(ctx))
-			w.release(ctx)
-			w.expectNoClaim(ctx, claim("data", 1))
-			got, err := w.recordsOf(ctx, 0)
-			Expect(err).NotTo(HaveOccurred())
-			seen("records lost: %d of %d", len(records)-len(got), len(records))
-			Expect(got).To(HaveLen(len(records)-each/2), "nothing in the API tells this exit code 0 from one of a drain that was done; if this fails, the documentation is wrong")
-		})
-		It("of a tool that runs as init container, before the container that writes the receipt: it runs again", SpecTimeout(faultTimeout), func(ctx SpecContext) {
-			records := l.startHeld(ctx, l.shaky, exitingZero, receipt, asInitContainer(), retriedSoon)
-			reboot(ctx)
-			// The API goes on to show that the tool has exited 0: the kubelet may not report that a container which has ended well runs again.
-			Eventually(ctx, func() any { return findProcess(w.onlyDrainPod(), "/datastore") }).ShouldNot(BeNil(), "the tool must run again, in a new sandbox of the same Pod")
-			pod := w.onlyDrainPod()
-			seen("the tool runs again, and the API shows of it: %+v", pod.Status.InitContainerStatuses[0].State)
-			Expect(pod.Status.ContainerStatuses).To(HaveExactElements(HaveField("State.Waiting", Not(BeNil()))), "the container that writes the receipt")
-			w.finish(ctx, records)
-		})
+		It("with exit codes: this is the risk that remains, and docs/faults.md says so",
+			SpecTimeout(faultTimeout), func(ctx SpecContext) {
+				records := l.startHeld(ctx, l.shaky, exitingZero, exitCode, retriedSoon)
+				reboot(ctx)
+				expectLoss(ctx, records, "nothing in the API tells this exit code 0 from one of a drain that was done")
+			})
+		It("of a tool that runs as init container, before the container that writes the receipt: it runs again",
+			SpecTimeout(faultTimeout), func(ctx SpecContext) {
+				records := l.startHeld(ctx, l.shaky, exitingZero, receipt, asInitContainer(), retriedSoon)
+				reboot(ctx)
+				// The API goes on to show that the tool has exited 0: the kubelet may not report that a container which has ended
+				// well runs again.
+				Eventually(ctx, func() any { return findProcess(w.onlyDrainPod(), "/datastore") }).
+					ShouldNot(BeNil(), "the tool must run again, in a new sandbox of the same Pod")
+				pod := w.onlyDrainPod()
+				seen("the tool runs again, and the API shows of it: %+v", pod.Status.InitContainerStatuses[0].State)
+				Expect(pod.Status.ContainerStatuses).
+					To(HaveExactElements(HaveField("State.Waiting", Not(BeNil()))), "the container that writes the receipt")
+				w.finish(ctx, records)
+			})
 	})
 
-	It("a signal that doesn't come through the kubelet, to a tool that runs as init container: this is the risk that remains, and docs/faults.md says so", SpecTimeout(faultTimeout), func(ctx SpecContext) {
+	It("a signal that doesn't come through the kubelet, to a tool that runs as init container: "+
+		"this is the risk that remains, and docs/faults.md says so", SpecTimeout(faultTimeout), func(ctx SpecContext) {
 		records := l.startHeld(ctx, l.shaky, exitingZero, receipt, asInitContainer(), retriedSoon)
 		signal(processIn(w.onlyDrainPod(), "/datastore"), syscall.SIGTERM)
-		expectNoTrace(w.expectDrainEnd(ctx))
-		w.release(ctx)
-		w.expectNoClaim(ctx, claim("data", 1))
-		got, err := w.recordsOf(ctx, 0)
-		Expect(err).NotTo(HaveOccurred())
-		seen("records lost: %d of %d", len(records)-len(got), len(records))
-		Expect(got).To(HaveLen(len(records)-each/2), "the kubelet takes the tool for done and starts the container that writes the receipt; if this fails, the documentation is wrong")
+		expectLoss(ctx, records, "the kubelet takes the tool for done and starts the container that writes the receipt")
 	})
 
 	DescribeTable("deletion of the Node object", func(ctx SpecContext, proof func(*drainv1alpha1.DrainPolicy)) {
@@ -337,7 +368,8 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 			g.Expect(pods).To(HaveLen(2))
 			g.Expect(pods[1].Spec.NodeName).To(Equal(l.steady))
 			g.Expect(pods[1].Status.Phase).To(Equal(corev1.PodRunning))
-		}).WithTimeout(3*time.Minute).Should(Succeed(), "the garbage collector of Pods must delete the first drain Pod, and a second one go on")
+		}).WithTimeout(3*time.Minute).
+			Should(Succeed(), "the garbage collector of Pods must delete the first drain Pod, and a second one go on")
 		ended := w.expectDrainEnd(ctx)
 		Expect(isDisrupted(ended)).To(BeTrue(), "DisruptionTarget")
 		again(ctx, records)
@@ -352,7 +384,8 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 			GinkgoHelper()
 			job := w.recorder.drainJobs()[0]
 			By("setting ttlSecondsAfterFinished of Job " + job.Name)
-			Expect(cluster.Patch(ctx, job, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"ttlSecondsAfterFinished":0}}`)))).To(Succeed())
+			Expect(cluster.Patch(ctx, job,
+				client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"ttlSecondsAfterFinished":0}}`)))).To(Succeed())
 			return job
 		}
 		expectGone := func(ctx SpecContext, job *batchv1.Job) {
@@ -373,15 +406,16 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 			}
 			seen("drain Jobs: %s", strings.Join(names, ", "))
 		}
-		It("with a receipt, after a drain that was told to end: it is drained again", SpecTimeout(faultTimeout), func(ctx SpecContext) {
-			records := l.startHeld(ctx, l.shaky, exitingZero, receipt, retriedSoon)
-			job := withTTL(ctx)
-			signal(processIn(w.onlyDrainPod(), "/datastore"), syscall.SIGTERM)
-			w.expectDrainEnd(ctx)
-			expectGone(ctx, job)
-			again(ctx, records)
-			expectAttempts()
-		})
+		It("with a receipt, after a drain that was told to end: it is drained again",
+			SpecTimeout(faultTimeout), func(ctx SpecContext) {
+				records := l.startHeld(ctx, l.shaky, exitingZero, receipt, retriedSoon)
+				job := withTTL(ctx)
+				signal(processIn(w.onlyDrainPod(), "/datastore"), syscall.SIGTERM)
+				w.expectDrainEnd(ctx)
+				expectGone(ctx, job)
+				again(ctx, records)
+				expectAttempts()
+			})
 		It("with exit codes, after a drain that was done", SpecTimeout(faultTimeout), func(ctx SpecContext) {
 			records := l.startHeld(ctx, l.shaky, exitingZero, exitCode, retriedSoon)
 			job := withTTL(ctx)
@@ -394,23 +428,11 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 		})
 	})
 
-	It("a claim template that no container mounts: the policy is refused, and no claim touched", SpecTimeout(faultTimeout), func(ctx SpecContext) {
-		w.create(ctx, service(), statefulSet(2, withClaimTemplates("data", "wal")), drainPolicy(whenDrained(drainv1alpha1.WhenDrainedDelete)))
-		w.expectReplicas(ctx, 2)
-		w.expectCondition(ctx, storeName, drainv1alpha1.ConditionReady, "False "+drainv1alpha1.ReasonInvalidTemplate)
-		said := describeCondition(w.policy(ctx, storeName), drainv1alpha1.ConditionReady)
-		Expect(said).To(ContainSubstring("wal"))
-		seen("%s", said)
-		records := w.fillAll(ctx, 2, each)
-		w.expectRecords(ctx, records, 0, 1)
-		w.scale(ctx, 1)
-		w.expectDrain(ctx, 1, drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonInvalidTemplate)
-		w.expectUntouched()
-		w.changePolicy(ctx, storeName, draining("data", "wal"))
-		w.expectNoClaim(ctx, claim("data", 1))
-		w.expectNoClaim(ctx, claim("wal", 1))
-		w.expectDrained(ctx, records, 0)
-	})
+	It("a claim template that no container mounts: the policy is refused, and no claim touched",
+		SpecTimeout(faultTimeout), func(ctx SpecContext) {
+			rejected(ctx, "wal", draining("data", "wal"), statefulSet(2, withClaimTemplates("data", "wal")),
+				drainPolicy(whenDrained(drainv1alpha1.WhenDrainedDelete)))
+		})
 })
 
 // runStaticPod lets the kubelet of a node run a Pod from a file, which is critical and has room made for it.
