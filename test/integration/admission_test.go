@@ -46,7 +46,8 @@ func accepts(write func() error) {
 	Eventually(write).Should(Succeed())
 }
 
-// refuses waits until a write is refused with these words. One that is accepted is never refused: it must not be possible to repeat it.
+// refuses waits until a write is refused with these words. One that is accepted is never refused: it must not be possible
+// to repeat it.
 func refuses(write func() error, words string) {
 	GinkgoHelper()
 	var err error
@@ -62,19 +63,25 @@ func refuses(write func() error, words string) {
 // merge patches an object as a user.
 func (w *world) merge(user client.Client, object client.Object, patch string) func() error {
 	return func() error {
-		return user.Patch(w.ctx, object.DeepCopyObject().(client.Object), client.RawPatch(types.MergePatchType, []byte(patch)))
+		return user.Patch(w.ctx, object.DeepCopyObject().(client.Object),
+			client.RawPatch(types.MergePatchType, []byte(patch)))
 	}
 }
 
 // mergeStatus patches the status of an object as a user.
 func (w *world) mergeStatus(user client.Client, object client.Object, patch string) func() error {
 	return func() error {
-		return user.Status().Patch(w.ctx, object.DeepCopyObject().(client.Object), client.RawPatch(types.MergePatchType, []byte(patch)))
+		return user.Status().
+			Patch(w.ctx, object.DeepCopyObject().(client.Object), client.RawPatch(types.MergePatchType, []byte(patch)))
 	}
 }
 
 var _ = Describe("The author of a DrainPolicy", func() {
-	const noPods, noAccount, noClaims = "may not create pods and jobs", "may not impersonate it", "may not delete persistentvolumeclaims"
+	const (
+		noPods    = "may not create pods and jobs"
+		noAccount = "may not impersonate it"
+		noClaims  = "may not delete persistentvolumeclaims"
+	)
 	var w *world
 	BeforeEach(func() { w = newWorld() })
 
@@ -96,7 +103,7 @@ var _ = Describe("The author of a DrainPolicy", func() {
 		}
 	}
 
-	It("who may edit the namespace may do all of it", func() {
+	It("may do all of it with the rights to edit the namespace", func() {
 		user := w.editor()
 		accepts(creates(user, account("mover"), whenDrained(drainv1alpha1.WhenDrainedDelete)))
 		accepts(creates(user, annotation, whenDrained(drainv1alpha1.WhenDrainedDelete)))
@@ -116,7 +123,8 @@ var _ = Describe("The author of a DrainPolicy", func() {
 		accepts(creates(user, account("default")))
 		refuses(creates(user, account("mover")), noAccount)
 		refuses(creates(user, deprecated("mover")), noAccount)
-		user = w.user(may(edit, "drainpolicies"), may(create, rights...), onlyNamed("mover", may([]string{"impersonate"}, "serviceaccounts")))
+		user = w.user(may(edit, "drainpolicies"), may(create, rights...),
+			onlyNamed("mover", may([]string{"impersonate"}, "serviceaccounts")))
 		accepts(creates(user, account("mover")))
 		accepts(creates(user, deprecated("mover")))
 		refuses(creates(user, account("other")), noAccount)
@@ -125,22 +133,25 @@ var _ = Describe("The author of a DrainPolicy", func() {
 	})
 
 	It("must be allowed to delete claims for whenDrained: Delete", func() {
-		refuses(creates(w.user(may(edit, "drainpolicies"), may(create, "pods", "jobs")), whenDrained(drainv1alpha1.WhenDrainedDelete)), noClaims)
-		accepts(creates(w.user(may(edit, "drainpolicies"), may(create, "pods", "jobs"), may([]string{"delete"}, "persistentvolumeclaims")), whenDrained(drainv1alpha1.WhenDrainedDelete)))
+		refuses(creates(w.user(may(edit, "drainpolicies"), may(create, "pods", "jobs")),
+			whenDrained(drainv1alpha1.WhenDrainedDelete)), noClaims)
+		accepts(creates(w.user(may(edit, "drainpolicies"), may(create, "pods", "jobs"),
+			may([]string{"delete"}, "persistentvolumeclaims")), whenDrained(drainv1alpha1.WhenDrainedDelete)))
 	})
 
-	It("is the user who changes the spec, and not one who labels it", func() {
+	It("is the user who changes its spec, not one who changes its labels", func() {
 		policy := w.policy()
 		user := w.user(may(change, "drainpolicies", "drainpolicies/status"))
 		accepts(w.merge(user, policy, `{"metadata": {"labels": {"team": "a"}}}`))
 		accepts(w.mergeStatus(user, policy, `{"status": {"observedGeneration": 1}}`))
 		refuses(w.merge(user, policy, `{"spec": {"whenDrained": "Delete"}}`), noPods)
 		refuses(w.merge(user, policy, `{"spec": {"template": {"spec": {"serviceAccountName": "mover"}}}}`), noPods)
-		refuses(w.merge(w.user(may(change, "drainpolicies"), may(create, "pods", "jobs")), policy, `{"spec": {"whenDrained": "Delete"}}`), noClaims)
+		refuses(w.merge(w.user(may(change, "drainpolicies"), may(create, "pods", "jobs")),
+			policy, `{"spec": {"whenDrained": "Delete"}}`), noClaims)
 	})
 })
 
-var _ = Describe("The author of an annotation of 2018", func() {
+var _ = Describe("The author of an annotation with a template", func() {
 	const noPods, noAccount = "may not create pods and delete persistentvolumeclaims", "under a ServiceAccount that"
 	var w *world
 	BeforeEach(func() {
@@ -150,15 +161,17 @@ var _ = Describe("The author of an annotation of 2018", func() {
 
 	// text is the JSON of a pod with these fields in its spec.
 	text := func(fields string) string {
-		return `{"spec": {` + fields + `"containers": [{"name": "main", "image": "drain", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}]}}`
+		return `{"spec": {` + fields + `"containers": [{"name": "main", "image": "drain", ` +
+			`"volumeMounts": [{"name": "data", "mountPath": "/data"}]}]}}`
 	}
 	annotates := func(user client.Client, key, value string) func() error {
 		return w.merge(user, w.set, fmt.Sprintf(`{"metadata": {"annotations": {%q: %q}}}`, key, value))
 	}
 
-	It("who may edit the namespace may do all of it", func() {
+	It("may do all of it with the rights to edit the namespace", func() {
 		accepts(annotates(w.editor(), scaledown, text(`"serviceAccountName": "mover", `)))
-		Eventually(func() *drainv1alpha1.DrainPolicy { return w.named(managed) }).ShouldNot(BeNil(), "the operator may keep a policy for it")
+		Eventually(func() *drainv1alpha1.DrainPolicy { return w.named(managed) }).
+			ShouldNot(BeNil(), "the operator may keep a policy for it")
 	})
 
 	It("must be allowed to create pods and to delete claims", func() {
@@ -170,16 +183,18 @@ var _ = Describe("The author of an annotation of 2018", func() {
 			refuses(annotates(user, scaledown, text("")), noPods)
 			refuses(annotates(user, drainer, text("")), noPods)
 		}
-		accepts(annotates(w.user(may(edit, "statefulsets"), may(create, "pods"), may([]string{"delete"}, "persistentvolumeclaims")), scaledown, text("")))
+		accepts(annotates(w.user(may(edit, "statefulsets"),
+			may(create, "pods"), may([]string{"delete"}, "persistentvolumeclaims")), scaledown, text("")))
 	})
 
-	It("can't get around it by the status", func() {
+	It("can't bypass the checks through the status", func() {
 		user := w.user(may(change, "statefulsets/status"))
-		refuses(w.mergeStatus(user, w.set, fmt.Sprintf(`{"metadata": {"annotations": {%q: %q}}}`, scaledown, text(""))), noPods)
+		refuses(w.mergeStatus(user, w.set, fmt.Sprintf(`{"metadata": {"annotations": {%q: %q}}}`, scaledown, text(""))),
+			noPods)
 		accepts(w.mergeStatus(user, w.set, `{"status": {"observedGeneration": 1}}`))
 	})
 
-	It("is another operator, too, that creates the StatefulSet with it", func() {
+	It("can be another operator that creates the StatefulSet with it", func() {
 		user := w.user(may(edit, "statefulsets"))
 		again := func(annotations map[string]string) func() error {
 			return func() error {
@@ -193,12 +208,14 @@ var _ = Describe("The author of an annotation of 2018", func() {
 	})
 
 	It("must be allowed to impersonate the ServiceAccount in it, however it is written", func() {
-		rights := []rbacv1.PolicyRule{may(edit, "statefulsets"), may(create, "pods"), may([]string{"delete"}, "persistentvolumeclaims")}
+		rights := []rbacv1.PolicyRule{may(edit, "statefulsets"),
+			may(create, "pods"), may([]string{"delete"}, "persistentvolumeclaims")}
 		user := w.user(rights...)
 		accepts(annotates(user, scaledown, text(`"serviceAccountName": "default", `)))
 		for _, fields := range []string{
 			`"serviceAccountName": "mover", `, "\"serviceAccountName\"\n\t:\n\t\"mover\", ", `"serviceAccount": "mover", `,
-			`"serviceAccountN\u0061me": "mover", `, `"\u0073erviceAccountName" : "mover", `, `"\u0073\u0065rviceAccount": "mover", `,
+			`"serviceAccountN\u0061me": "mover", `,
+			`"\u0073erviceAccountName" : "mover", `, `"\u0073\u0065rviceAccount": "mover", `,
 		} {
 			refuses(annotates(user, scaledown, text(fields)), noAccount)
 			refuses(annotates(user, drainer, text(fields)), noAccount)
@@ -213,7 +230,7 @@ var _ = Describe("The author of an annotation of 2018", func() {
 		refuses(annotates(user, drainer, text(`"serviceAccount": "other", "serviceAccountName": "mover", `)), noAccount)
 	})
 
-	It("is not who leaves it as it is, takes it off or scales", func() {
+	It("needs no rights to keep it, to remove it or to scale", func() {
 		w.annotate(scaledown, text(""))
 		w.annotate(drainer, text(`"serviceAccountName": "mover", `))
 		user := w.user(may(change, "statefulsets", "statefulsets/scale"))
@@ -224,7 +241,7 @@ var _ = Describe("The author of an annotation of 2018", func() {
 		refuses(annotates(user, drainer, text("")), noPods)
 	})
 
-	It("may write one as large as annotations can be, with the rights for it", func() {
+	It("may write one of the maximum size with the rights to", func() {
 		long := text(`"hostname": "` + strings.Repeat(`\u0061`, 40000) + `", `)
 		accepts(annotates(w.editor(), scaledown, long))
 		refuses(annotates(w.user(may(edit, "statefulsets")), scaledown, long+" "), noPods)
@@ -251,11 +268,13 @@ var _ = Describe("The author of a mark", func() {
 		refuses(w.mergeStatus(user, claim, mark(`"{}"`)), refused)
 		accepts(w.mergeStatus(user, claim, `{"status": {"phase": "Bound"}}`))
 		deletes := may([]string{"delete"}, "persistentvolumeclaims")
-		refuses(w.merge(w.user(may(change, "persistentvolumeclaims"), onlyNamed("data-store-1", deletes)), claim, mark(`"{}"`)), refused)
-		accepts(w.merge(w.user(may(change, "persistentvolumeclaims"), onlyNamed("data-store-0", deletes)), claim, mark(`"{}"`)))
+		refuses(w.merge(w.user(may(change, "persistentvolumeclaims"), onlyNamed("data-store-1", deletes)),
+			claim, mark(`"{}"`)), refused)
+		accepts(w.merge(w.user(may(change, "persistentvolumeclaims"), onlyNamed("data-store-0", deletes)),
+			claim, mark(`"{}"`)))
 	})
 
-	It("is not who leaves it as it is or takes it off", func() {
+	It("needs no rights to keep it or to remove it", func() {
 		accepts(w.merge(k8s, claim, mark(`"{}"`)))
 		user := w.user(may(change, "persistentvolumeclaims"))
 		accepts(w.merge(user, claim, `{"metadata": {"labels": {"a": "b"}}}`))
@@ -265,35 +284,47 @@ var _ = Describe("The author of a mark", func() {
 })
 
 var _ = Describe("The operator's labels and annotations", func() {
-	const labels, annotations, templates = "labels of drain.statefulset.dev on Jobs and Pods are written by drain-operator only",
-		"annotations of drain.statefulset.dev on Jobs and Pods of drain-operator are written by drain-operator only",
-		"labels of drain.statefulset.dev on the Pods of Jobs are given by drain-operator only"
+	const (
+		labels      = "labels of drain.statefulset.dev on Jobs and Pods are written by drain-operator only"
+		annotations = "annotations of drain.statefulset.dev on Jobs and Pods of drain-operator are written by drain-operator only"
+		templates   = "labels of drain.statefulset.dev on the Pods of Jobs are given by drain-operator only"
+	)
 	var w *world
 	BeforeEach(func() { w = newWorld() })
 
 	forged := map[string]string{drainv1alpha1.PolicyUIDLabel: "forged", drainv1alpha1.RoleLabel: drainv1alpha1.RoleDrain}
-	spec := corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "x", Image: "x"}}}
+	spec := corev1.PodSpec{
+		RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "x", Image: "x"}},
+	}
 	pod := func(user client.Client, labels map[string]string, owners ...metav1.OwnerReference) func() error {
 		return func() error {
-			return user.Create(w.ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "x-", Namespace: w.namespace, Labels: labels, OwnerReferences: owners}, Spec: spec})
+			return user.Create(w.ctx,
+				&corev1.Pod{
+					ObjectMeta: metav1.ObjectMeta{GenerateName: "x-", Namespace: w.namespace, Labels: labels, OwnerReferences: owners},
+					Spec:       spec,
+				})
 		}
 	}
 	job := func(user client.Client, labels, ofPods map[string]string, owners ...metav1.OwnerReference) func() error {
 		return func() error {
 			return user.Create(w.ctx, &batchv1.Job{
 				ObjectMeta: metav1.ObjectMeta{GenerateName: "x-", Namespace: w.namespace, Labels: labels, OwnerReferences: owners},
-				Spec:       batchv1.JobSpec{Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: ofPods}, Spec: spec}},
+				Spec: batchv1.JobSpec{
+					Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: ofPods}, Spec: spec},
+				},
 			})
 		}
 	}
 	controllers := map[string]client.Client{}
 	BeforeEach(func() {
-		controllers["job-controller"] = clientAs(as("system:serviceaccount:kube-system:job-controller", serviceAccountGroups("kube-system")...))
+		controllers["job-controller"] = clientAs(as("system:serviceaccount:kube-system:job-controller",
+			serviceAccountGroups("kube-system")...))
 		controllers["kube-controller-manager"] = clientAs(as("system:kube-controller-manager"))
-		controllers["replicaset-controller"] = clientAs(as("system:serviceaccount:kube-system:replicaset-controller", serviceAccountGroups("kube-system")...))
+		controllers["replicaset-controller"] = clientAs(as("system:serviceaccount:kube-system:replicaset-controller",
+			serviceAccountGroups("kube-system")...))
 	})
 
-	It("can't be forged by who may edit the namespace", func() {
+	It("can't be forged by a user who may edit the namespace", func() {
 		user := w.editor()
 		accepts(pod(user, map[string]string{"app": "x"}))
 		accepts(job(user, map[string]string{"app": "x"}, map[string]string{"app": "x"}))
@@ -307,12 +338,15 @@ var _ = Describe("The operator's labels and annotations", func() {
 		By("putting them on what is there")
 		plain := &corev1.Pod{ObjectMeta: w.meta("plain"), Spec: spec}
 		Expect(k8s.Create(w.ctx, plain)).To(Succeed())
-		refuses(w.merge(user, plain, fmt.Sprintf(`{"metadata": {"labels": {%q: "forged"}}}`, drainv1alpha1.PolicyUIDLabel)), labels)
+		refuses(w.merge(user, plain,
+			fmt.Sprintf(`{"metadata": {"labels": {%q: "forged"}}}`, drainv1alpha1.PolicyUIDLabel)), labels)
 	})
 
-	It("are given to Pods by the Job controller, to those of Jobs", func() {
+	It("may be given to the Pods of Jobs by the Job controller", func() {
 		owner := metav1.OwnerReference{APIVersion: "batch/v1", Kind: "Job", Name: "x", UID: "x", Controller: ptr.To(true)}
-		other := metav1.OwnerReference{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "x", UID: "x", Controller: ptr.To(true)}
+		other := metav1.OwnerReference{
+			APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "x", UID: "x", Controller: ptr.To(true),
+		}
 		cron := metav1.OwnerReference{APIVersion: "batch/v1", Kind: "CronJob", Name: "x", UID: "x", Controller: ptr.To(true)}
 		// Bindings of the controllers' own ClusterRoles are there from the start.
 		accepts(pod(controllers["job-controller"], forged, owner))
@@ -332,27 +366,36 @@ var _ = Describe("The operator's labels and annotations", func() {
 	})
 
 	It("stay as they are when others update such Pods and Jobs", func() {
-		w.statefulSet(2)
-		w.policy()
-		w.scale(1)
-		running := w.runningJob(1)
-		created := &corev1.Pod{ObjectMeta: *running.Spec.Template.ObjectMeta.DeepCopy(), Spec: *running.Spec.Template.Spec.DeepCopy()}
+		running := w.draining()
+		created := &corev1.Pod{
+			ObjectMeta: *running.Spec.Template.ObjectMeta.DeepCopy(), Spec: *running.Spec.Template.Spec.DeepCopy(),
+		}
 		created.Namespace, created.GenerateName = w.namespace, running.Name+"-"
-		created.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(running, batchv1.SchemeGroupVersion.WithKind("Job"))}
-		Expect(controllers["job-controller"].Create(w.ctx, created)).To(Succeed(), "the Job controller creates the drain's Pod")
+		created.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(running,
+			batchv1.SchemeGroupVersion.WithKind("Job"))}
+		Expect(controllers["job-controller"].Create(w.ctx, created)).
+			To(Succeed(), "the Job controller creates the drain's Pod")
 		Eventually(w.gates(created)).Should(BeEmpty(), "and the operator lets it run")
 
 		controller := w.user(may(edit, "pods", "pods/status", "jobs", "jobs/status"))
 		for _, object := range []client.Object{created, w.lock(1), running} {
-			accepts(w.merge(controller, object, `{"metadata": {"labels": {"team": "a"}, "annotations": {"example.com/note": "x"}}}`))
-			refuses(w.merge(controller, object, fmt.Sprintf(`{"metadata": {"labels": {%q: "7"}}}`, drainv1alpha1.OrdinalLabel)), labels)
-			refuses(w.merge(controller, object, fmt.Sprintf(`{"metadata": {"labels": {%q: null}}}`, drainv1alpha1.PolicyUIDLabel)), labels)
-			refuses(w.mergeStatus(controller, object, fmt.Sprintf(`{"metadata": {"labels": {%q: "7"}}}`, drainv1alpha1.OrdinalLabel)), labels)
-			refuses(w.merge(controller, object, fmt.Sprintf(`{"metadata": {"annotations": {%q: "7"}}}`, drainv1alpha1.LockAnnotation)), annotations)
-			refuses(w.merge(controller, object, fmt.Sprintf(`{"metadata": {"annotations": {%q: null}}}`, drainv1alpha1.PolicyAnnotation)), annotations)
+			accepts(w.merge(controller, object,
+				`{"metadata": {"labels": {"team": "a"}, "annotations": {"example.com/note": "x"}}}`))
+			refuses(w.merge(controller, object,
+				fmt.Sprintf(`{"metadata": {"labels": {%q: "7"}}}`, drainv1alpha1.OrdinalLabel)), labels)
+			refuses(w.merge(controller, object,
+				fmt.Sprintf(`{"metadata": {"labels": {%q: null}}}`, drainv1alpha1.PolicyUIDLabel)), labels)
+			refuses(w.mergeStatus(controller, object,
+				fmt.Sprintf(`{"metadata": {"labels": {%q: "7"}}}`, drainv1alpha1.OrdinalLabel)), labels)
+			refuses(w.merge(controller, object,
+				fmt.Sprintf(`{"metadata": {"annotations": {%q: "7"}}}`, drainv1alpha1.LockAnnotation)), annotations)
+			refuses(w.merge(controller, object,
+				fmt.Sprintf(`{"metadata": {"annotations": {%q: null}}}`, drainv1alpha1.PolicyAnnotation)), annotations)
 		}
-		refuses(w.merge(controllers["job-controller"], created, fmt.Sprintf(`{"metadata": {"labels": {%q: "7"}}}`, drainv1alpha1.OrdinalLabel)), labels)
-		refuses(w.merge(controller, w.lock(1), `{"spec": {"schedulingGates": null}}`), "scheduling gates of drain.statefulset.dev are taken off by drain-operator only")
+		refuses(w.merge(controllers["job-controller"],
+			created, fmt.Sprintf(`{"metadata": {"labels": {%q: "7"}}}`, drainv1alpha1.OrdinalLabel)), labels)
+		refuses(w.merge(controller, w.lock(1), `{"spec": {"schedulingGates": null}}`),
+			"scheduling gates of drain.statefulset.dev are taken off by drain-operator only")
 		By("as the kubelet, the Job controller and the garbage collector do")
 		accepts(w.mergeStatus(controller, created, `{"status": {"phase": "Running"}}`))
 		accepts(w.mergeStatus(controller, running, `{"status": {"active": 1}}`))
@@ -369,7 +412,9 @@ var _ = Describe("The fence around the operator's account", func() {
 		operator = clientAs(as(operatorUser, serviceAccountGroups("drain-operator-system")...))
 	})
 
-	spec := corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "x", Image: "x"}}}
+	spec := corev1.PodSpec{
+		RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "x", Image: "x"}},
+	}
 	lock := func(mutate ...func(*corev1.Pod)) *corev1.Pod {
 		pod := &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{
@@ -389,8 +434,13 @@ var _ = Describe("The fence around the operator's account", func() {
 		job := &batchv1.Job{
 			ObjectMeta: metav1.ObjectMeta{
 				GenerateName: "x-", Namespace: w.namespace,
-				Labels:          map[string]string{drainv1alpha1.PolicyUIDLabel: "x", drainv1alpha1.RoleLabel: drainv1alpha1.RoleDrain},
-				OwnerReferences: []metav1.OwnerReference{{APIVersion: "drain.statefulset.dev/v1alpha1", Kind: "DrainPolicy", Name: "x", UID: "x", Controller: ptr.To(true)}},
+				Labels: map[string]string{
+					drainv1alpha1.PolicyUIDLabel: "x", drainv1alpha1.RoleLabel: drainv1alpha1.RoleDrain,
+				},
+				OwnerReferences: []metav1.OwnerReference{{
+					APIVersion: "drain.statefulset.dev/v1alpha1", Kind: "DrainPolicy", Name: "x", UID: "x",
+					Controller: ptr.To(true),
+				}},
 			},
 			Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{Spec: *spec.DeepCopy()}},
 		}
@@ -415,7 +465,8 @@ var _ = Describe("The fence around the operator's account", func() {
 		refuses(creates(lock(func(p *corev1.Pod) { p.Labels = nil })), refused)
 		refuses(creates(lock(func(p *corev1.Pod) { p.Labels[drainv1alpha1.RoleLabel] = drainv1alpha1.RoleDrain })), refused)
 		accepts(func() error {
-			return operator.Create(w.ctx, lock(func(p *corev1.Pod) { p.Labels, p.Spec.SchedulingGates = nil, nil }), client.DryRunAll)
+			return operator.Create(w.ctx, lock(func(p *corev1.Pod) { p.Labels, p.Spec.SchedulingGates = nil, nil }),
+				client.DryRunAll)
 		})
 	})
 
@@ -446,7 +497,8 @@ var _ = Describe("The fence around the operator's account", func() {
 		Expect(k8s.Create(w.ctx, pod)).To(Succeed())
 		refuses(deletes(pod), refused)
 		refuses(w.merge(operator, pod, `{"metadata": {"annotations": {"a": "b"}}}`), refused)
-		refuses(w.merge(operator, pod, fmt.Sprintf(`{"metadata": {"labels": {%q: "x"}}}`, drainv1alpha1.PolicyUIDLabel)), refused)
+		refuses(w.merge(operator, pod,
+			fmt.Sprintf(`{"metadata": {"labels": {%q: "x"}}}`, drainv1alpha1.PolicyUIDLabel)), refused)
 		job := &batchv1.Job{ObjectMeta: w.meta("theirs"), Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{Spec: spec}}}
 		Expect(k8s.Create(w.ctx, job)).To(Succeed())
 		refuses(deletes(job), refused)
@@ -477,11 +529,13 @@ var _ = Describe("The fence around the operator's account", func() {
 	})
 
 	It("lets it mark claims, and delete marked ones", func() {
-		const unmarked, refused = "drain-operator deletes no claims but marked ones", "drain-operator changes nothing of claims but marks"
+		const unmarked = "drain-operator deletes no claims but marked ones"
+		const refused = "drain-operator changes nothing of claims but marks"
 		w.statefulSet(1)
 		claim := w.claim("data-store-0")
 		refuses(deletes(claim), unmarked)
-		refuses(w.merge(operator, claim, fmt.Sprintf(`{"metadata": {"annotations": {%q: "true"}}}`, drainv1alpha1.SkipAnnotation)), refused)
+		refuses(w.merge(operator, claim,
+			fmt.Sprintf(`{"metadata": {"annotations": {%q: "true"}}}`, drainv1alpha1.SkipAnnotation)), refused)
 		refuses(w.merge(operator, claim, `{"metadata": {"labels": {"app": "other"}}}`), refused)
 		By("what webhooks add to its writes")
 		accepts(w.merge(operator, claim, `{"metadata": {"labels": {"team": "a"}, "annotations": {"example.com/note": "x"}}}`))
@@ -490,7 +544,8 @@ var _ = Describe("The fence around the operator's account", func() {
 		refuses(w.merge(operator, claim, `{"spec": {"resources": {"requests": {"storage": "2Gi"}}}}`), "")
 		accepts(w.merge(k8s, claim, `{"metadata": {"annotations": {"example.com/a": "b"}}}`))
 		refuses(w.merge(operator, claim, `{"metadata": {"annotations": {"example.com/a": null}}}`), refused)
-		accepts(w.merge(operator, claim, fmt.Sprintf(`{"metadata": {"annotations": {%q: "{}"}}}`, drainv1alpha1.DrainedAnnotation)))
+		accepts(w.merge(operator, claim,
+			fmt.Sprintf(`{"metadata": {"annotations": {%q: "{}"}}}`, drainv1alpha1.DrainedAnnotation)))
 		accepts(deletes(claim))
 	})
 

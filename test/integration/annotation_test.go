@@ -203,27 +203,32 @@ var _ = Describe("A policy whose template is in an annotation", func() {
 		Expect(job.Labels).To(HaveKeyWithValue("app", "store-cleanup"))
 		Expect(job.Spec.Template.Annotations).To(HaveKeyWithValue("example.com/note", "hello"))
 		Expect(job.Spec.Template.Spec.TerminationGracePeriodSeconds).To(HaveValue(BeEquivalentTo(5)))
-		Expect(job.Spec.Template.Spec.Volumes).To(ContainElement(HaveField("PersistentVolumeClaim.ClaimName", "data-store-1")))
-		Expect(w.named("store").Spec.Template).To(Equal(corev1.PodTemplateSpec{}), "what was read isn't written to the policy")
+		Expect(job.Spec.Template.Spec.Volumes).
+			To(ContainElement(HaveField("PersistentVolumeClaim.ClaimName", "data-store-1")))
+		Expect(w.named("store").Spec.Template).
+			To(Equal(corev1.PodTemplateSpec{}), "what was read isn't written to the policy")
 		Expect(w.policies()).To(Equal([]string{"store"}), "no other policy is needed")
 	})
 
-	It("replaces a Job whose pod has not started when the annotation is edited, but not for one that can't be read", func() {
-		w.statefulSet(2, withAnnotation(scaledown, drainWith("wrong")))
-		w.policy(fromAnnotation)
-		w.scale(1)
-		w.runningJob(1)
-		w.annotate(scaledown, "{")
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/InvalidTemplate"))
-		Consistently(func() []string { return images(w.jobs()) }).Should(Equal([]string{"wrong"}), "what runs goes on")
-		w.annotate(scaledown, drainWith("right"))
-		Eventually(func() []string { return images(w.jobs()) }).Should(Equal([]string{"right"}))
-	})
+	It("replaces a Job whose pod has not started when the annotation is edited, but not for one that can't be read",
+		func() {
+			w.statefulSet(2, withAnnotation(scaledown, drainWith("wrong")))
+			w.policy(fromAnnotation)
+			w.scale(1)
+			w.runningJob(1)
+			w.annotate(scaledown, "{")
+			Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/InvalidTemplate"))
+			Consistently(func() []string { return images(w.jobs()) }).Should(Equal([]string{"wrong"}), "what runs goes on")
+			w.annotate(scaledown, drainWith("right"))
+			Eventually(func() []string { return images(w.jobs()) }).Should(Equal([]string{"right"}))
+		})
 
 	It("says so when there is no such annotation", func() {
 		w.statefulSet(2)
 		w.policy(fromAnnotation)
-		Eventually(w.ready("store")).Should(HavePrefix(`False/InvalidTemplate: The template can't be read: StatefulSet "store" has no annotation ` + scaledown))
+		Eventually(w.ready("store")).
+			Should(HavePrefix("False/InvalidTemplate: The template can't be read: " +
+				`StatefulSet "store" has no annotation ` + scaledown))
 		w.annotate(scaledown, drainWith("drain"))
 		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 	})
@@ -243,9 +248,11 @@ var _ = Describe("An annotated StatefulSet", func() {
 		accepted()
 		policy := w.named(managed)
 		Expect(policy.Labels).To(HaveKeyWithValue("app.kubernetes.io/managed-by", "drain-operator"))
-		Expect(policy.Annotations["kubernetes.io/description"]).To(ContainSubstring("annotation " + key + " of StatefulSet store"))
+		Expect(policy.Annotations["kubernetes.io/description"]).
+			To(ContainSubstring("annotation " + key + " of StatefulSet store"))
 		Expect(policy.OwnerReferences).To(ConsistOf(metav1.OwnerReference{
-			APIVersion: "apps/v1", Kind: "StatefulSet", Name: "store", UID: w.set.UID, Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
+			APIVersion: "apps/v1", Kind: "StatefulSet",
+			Name: "store", UID: w.set.UID, Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
 		}))
 		Expect(policy.Spec.TemplateFrom.StatefulSetAnnotation).To(BeEquivalentTo(key))
 		Expect(policy.Spec.WhenScaled).To(Equal(drainv1alpha1.WhenScaledDrain))
@@ -262,7 +269,7 @@ var _ = Describe("An annotated StatefulSet", func() {
 		Entry("by its first name", drainer),
 	)
 
-	It("is drained: the pod has the name of the StatefulSet's as its host name, and the claim goes", func() {
+	It("is drained by a pod with the ordinal's host name, and its claim is deleted", func() {
 		w.statefulSet(2, withAnnotation(scaledown, drainWith("drain")))
 		w.scale(1)
 		job := w.runningJob(1)
@@ -270,22 +277,21 @@ var _ = Describe("An annotated StatefulSet", func() {
 		Expect(job.Spec.Template.Spec.Subdomain).To(Equal("store"))
 		Expect(job.Spec.Template.Spec.RestartPolicy).To(Equal(corev1.RestartPolicyOnFailure))
 		Expect(w.lock(1)).NotTo(BeNil())
-		w.succeed(job, w.startPod(job), "all done")
+		w.finish(job, "all done")
 		Eventually(func() any { return w.claim("data-store-1") }).Should(BeNil())
 		Eventually(w.drainOf(managed, 1)).Should(Equal("Drained/ClaimsDeleted"))
 		Expect(w.claim("data-store-0")).NotTo(BeNil())
-		Eventually(func() *corev1.Pod { return w.lock(1) }).Should(BeNil())
+		w.expectNoLock(1)
 	})
 
-	It("is drained down to the last ordinal, as it was", func() {
+	It("is drained down to the last ordinal", func() {
 		w.statefulSet(1, withAnnotation(drainer, drainWith("drain")))
 		w.scale(0)
-		job := w.runningJob(0)
-		w.succeed(job, w.startPod(job), "uploaded")
+		w.finish(w.runningJob(0), "uploaded")
 		Eventually(func() any { return w.claim("data-store-0") }).Should(BeNil())
 	})
 
-	It("isn't written to, and nor is its policy while all is as it should be", func() {
+	It("is not written to, and its policy only once", func() {
 		w.statefulSet(2, withAnnotation(scaledown, drainWith("drain")))
 		accepted()
 		before := w.named(managed)
@@ -305,7 +311,8 @@ var _ = Describe("An annotated StatefulSet", func() {
 		accepted()
 		want := w.named(managed).Spec
 		w.editPolicy(managed, func(p *drainv1alpha1.DrainPolicy) {
-			p.Spec.WhenDrained, p.Spec.Identity, p.Spec.MinReadyReplicas = drainv1alpha1.WhenDrainedRetain, drainv1alpha1.IdentityJob, ptr.To[int32](1)
+			p.Spec.WhenDrained, p.Spec.Identity = drainv1alpha1.WhenDrainedRetain, drainv1alpha1.IdentityJob
+			p.Spec.MinReadyReplicas = ptr.To[int32](1)
 			p.Spec.TemplateFrom = drainv1alpha1.TemplateSource{}
 			p.Spec.Template.Spec.Containers = []corev1.Container{{Name: "mine", Image: "mine"}}
 			p.OwnerReferences, p.Annotations = nil, nil
@@ -325,7 +332,8 @@ var _ = Describe("An annotated StatefulSet", func() {
 
 		old := w.named(managed)
 		Expect(k8s.Delete(w.ctx, old)).To(Succeed())
-		Eventually(func() bool { p := w.named(managed); return p != nil && p.UID != old.UID }).Should(BeTrue(), "another one is made")
+		Eventually(func() bool { p := w.named(managed); return p != nil && p.UID != old.UID }).
+			Should(BeTrue(), "another one is made")
 		accepted()
 	})
 
@@ -341,16 +349,18 @@ var _ = Describe("An annotated StatefulSet", func() {
 		w.annotate(scaledown, "")
 		Eventually(w.policies).Should(BeEmpty())
 		Eventually(w.jobs).Should(BeEmpty())
-		Eventually(func() *corev1.Pod { return w.lock(1) }).Should(BeNil())
+		w.expectNoLock(1)
 		Expect(w.claim("data-store-1").DeletionTimestamp).To(BeNil(), "what isn't drained stays")
 		Expect(w.marked("data-store-1")).To(BeFalse())
 		Eventually(w.events("StatefulSet", "DrainPolicyDeleted")).Should(Equal(1))
 	})
 
 	It("with bad JSON reports where the mistake is, once, and nothing is drained until it is fixed", func() {
-		w.statefulSet(2, withAnnotation(scaledown, strings.Replace(drainWith("drain"), `"name": "main",`, `"name": "main"`, 1)))
-		Eventually(w.ready(managed)).Should(Equal(`False/InvalidTemplate: The template can't be read: annotation ` + scaledown +
-			` of StatefulSet "store", line 7, column 7: invalid character '"' after object key:value pair`))
+		w.statefulSet(2,
+			withAnnotation(scaledown, strings.Replace(drainWith("drain"), `"name": "main",`, `"name": "main"`, 1)))
+		Eventually(w.ready(managed)).
+			Should(Equal(`False/InvalidTemplate: The template can't be read: annotation ` + scaledown +
+				` of StatefulSet "store", line 7, column 7: invalid character '"' after object key:value pair`))
 		w.scale(1)
 		Eventually(w.drainOf(managed, 1)).Should(Equal("Waiting/InvalidTemplate"))
 		Eventually(w.events("StatefulSet", drainv1alpha1.ReasonInvalidTemplate)).Should(Equal(1))
@@ -399,14 +409,19 @@ var _ = Describe("An annotated StatefulSet", func() {
 		operatorGate.freeze(w.namespace, stale)
 		DeferCleanup(operatorGate.freeze, w.namespace, (*appsv1.StatefulSet)(nil))
 		w.editPolicy(managed, func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDrained = drainv1alpha1.WhenDrainedRetain })
-		Eventually(func() drainv1alpha1.WhenDrained { return w.named(managed).Spec.WhenDrained }).Should(Equal(drainv1alpha1.WhenDrainedDelete), "it was looked at, and put back")
+		Eventually(func() drainv1alpha1.WhenDrained { return w.named(managed).Spec.WhenDrained }).
+			Should(Equal(drainv1alpha1.WhenDrainedDelete), "it was looked at, and put back")
 		Expect(w.named(managed).UID).To(Equal(before.UID))
 		Expect(w.writes("delete DrainPolicy")()).To(BeZero())
 	})
 
 	It("with a template that the API server refuses reports that in its words, before anything is at stake", func() {
-		w.statefulSet(2, withAnnotation(scaledown, strings.Replace(drainWith("drain"), `{"name": "data"`, `{"name": "dta"`, 1)))
-		Eventually(w.ready(managed)).Should(And(HavePrefix("False/InvalidTemplate: annotation "+scaledown+" is refused. The API server refuses the drain that the template would become"), ContainSubstring(`volumeMounts[0].name: Not found: "dta"`)))
+		w.statefulSet(2,
+			withAnnotation(scaledown, strings.Replace(drainWith("drain"), `{"name": "data"`, `{"name": "dta"`, 1)))
+		Eventually(w.ready(managed)).
+			Should(And(HavePrefix("False/InvalidTemplate: annotation "+scaledown+" is refused. "+
+				"The API server refuses the drain that the template would become"),
+				ContainSubstring(`volumeMounts[0].name: Not found: "dta"`)))
 		w.annotate(scaledown, drainWith("drain"))
 		accepted()
 		By("an edit that the API server would refuse, though no generation changes")
@@ -422,8 +437,10 @@ var _ = Describe("An annotated StatefulSet", func() {
 		Eventually(func() drainv1alpha1.TemplateAnnotation {
 			return w.named(managed).Spec.TemplateFrom.StatefulSetAnnotation
 		}).Should(BeEquivalentTo(scaledown))
-		Eventually(w.ready(managed)).Should(HaveSuffix("its annotation " + drainer + " is ignored, because " + scaledown + " counts"))
-		Expect(w.named(managed).Status.StatefulSet.IgnoredAnnotations).To(Equal([]drainv1alpha1.TemplateAnnotation{drainv1alpha1.DrainerPodTemplateAnnotation}))
+		Eventually(w.ready(managed)).
+			Should(HaveSuffix("its annotation " + drainer + " is ignored, because " + scaledown + " counts"))
+		Expect(w.named(managed).Status.StatefulSet.IgnoredAnnotations).
+			To(Equal([]drainv1alpha1.TemplateAnnotation{drainv1alpha1.DrainerPodTemplateAnnotation}))
 		Eventually(w.events("StatefulSet", "AnnotationIgnored")).Should(BeNumerically(">=", 1))
 		w.scale(1)
 		Expect(images([]batchv1.Job{*w.runningJob(1)})).To(Equal([]string{"new"}))
@@ -438,7 +455,9 @@ var _ = Describe("An annotated StatefulSet", func() {
 	It("with an unmanaged policy has no other, and the policy says that the annotation is ignored", func() {
 		w.policy()
 		w.statefulSet(2, withAnnotation(scaledown, drainWith("annotated")))
-		Eventually(w.ready("store")).Should(Equal(`True/Accepted: A scale-down of StatefulSet "store" will be drained; its annotation ` + scaledown + ` is ignored, because DrainPolicy "store" has a template of its own`))
+		Eventually(w.ready("store")).
+			Should(Equal(`True/Accepted: A scale-down of StatefulSet "store" will be drained; its annotation ` + scaledown +
+				` is ignored, because DrainPolicy "store" has a template of its own`))
 		Eventually(w.events("StatefulSet", "AnnotationIgnored")).Should(Equal(1))
 		Eventually(w.events("DrainPolicy", "AnnotationIgnored")).Should(Equal(1))
 		w.scale(1)
@@ -456,7 +475,8 @@ var _ = Describe("An annotated StatefulSet", func() {
 
 		w.policy()
 		Eventually(w.policies).Should(Equal([]string{"store"}))
-		Eventually(func() []string { return images(w.jobs()) }).Should(Equal([]string{"drain"}), "the drain starts again under the other policy")
+		Eventually(func() []string { return images(w.jobs()) }).
+			Should(Equal([]string{"drain"}), "the drain starts again under the other policy")
 		Expect(w.claim("data-store-1").UID).To(Equal(uid))
 		Expect(w.events("StatefulSet", drainv1alpha1.ReasonPolicyConflict)()).To(BeZero(), "that is no conflict")
 		Eventually(w.events("StatefulSet", "DrainPolicyDeleted")).Should(Equal(1))
@@ -506,7 +526,8 @@ var _ = Describe("An annotated StatefulSet", func() {
 		Consistently(w.drainOf(managed, 1)).Should(Equal("Waiting/PodStillExists"))
 		Expect(w.jobs()).To(BeEmpty())
 		Expect(k8s.Delete(w.ctx, old, client.GracePeriodSeconds(0))).To(Succeed())
-		Eventually(func() int { return len(w.jobs()) }).WithTimeout(25*time.Second).Should(Equal(1), "it is drained again: drains are at least once")
+		Eventually(func() int { return len(w.jobs()) }).
+			WithTimeout(25*time.Second).Should(Equal(1), "it is drained again: drains are at least once")
 	})
 
 	Describe("that is deleted", func() {

@@ -32,7 +32,7 @@ import (
 )
 
 var _ = Describe("What is deployed", func() {
-	It("begins to follow annotations only if that is meant", func() {
+	It("starts to follow annotations only when asked to", func() {
 		w := newWorld()
 		folder := GinkgoT().TempDir()
 		write := func(name string, content []byte) string {
@@ -42,7 +42,8 @@ var _ = Describe("What is deployed", func() {
 		}
 		kubectl := fmt.Sprintf("%s/kubectl --kubeconfig=%s", os.Getenv("KUBEBUILDER_ASSETS"), write("kubeconfig", kubeConfig))
 		follows := write("follows.yaml", []byte("        args:\n        - --leader-elect\n"))
-		ignores := write("ignores.yaml", []byte("        args:\n        - --leader-elect\n        - --statefulset-annotations=false\n"))
+		ignores := write("ignores.yaml",
+			[]byte("        args:\n        - --leader-elect\n        - --statefulset-annotations=false\n"))
 		guard := func(manifests string, env ...string) (string, error) {
 			command := exec.Command(filepath.Join("..", "..", "hack", "guard-annotations.sh"), manifests)
 			command.Env = append(append(os.Environ(), "KUBECTL="+kubectl), env...)
@@ -147,7 +148,8 @@ var _ = Describe("What is deployed", func() {
 				Expect(err).NotTo(HaveOccurred())
 				for _, condition := range conditions {
 					for _, operator := range []string{"==", "!="} {
-						if condition.(map[string]any)["expression"] == fmt.Sprintf("request.userInfo.username %s 'system:serviceaccount:' + '%s' + ':' + '%s'", operator, want[0], want[1]) {
+						if condition.(map[string]any)["expression"] == fmt.Sprintf(
+							"request.userInfo.username %s 'system:serviceaccount:' + '%s' + ':' + '%s'", operator, want[0], want[1]) {
 							found[operator]++
 						}
 					}

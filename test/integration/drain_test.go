@@ -38,7 +38,7 @@ var _ = Describe("A drain", func() {
 	var w *world
 	BeforeEach(func() { w = newWorld() })
 
-	It("goes from lock to Job to mark, keeps the claims and gives the ordinal back", func() {
+	It("takes a lock, runs a Job, marks the claims and releases the lock", func() {
 		w.statefulSet(3)
 		w.policy()
 		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
@@ -82,10 +82,9 @@ var _ = Describe("A drain", func() {
 		w.statefulSet(2, claimTemplates("data", "logs"))
 		w.policy(whenDrained(drainv1alpha1.WhenDrainedDelete))
 		w.scale(1)
-		job := w.runningJob(1)
-		w.succeed(job, w.startPod(job), "done")
-		Eventually(func() *corev1.PersistentVolumeClaim { return w.claim("data-store-1") }).Should(BeNil())
-		Eventually(func() *corev1.PersistentVolumeClaim { return w.claim("logs-store-1") }).Should(BeNil())
+		w.finish(w.runningJob(1), "done")
+		w.expectNoClaim("data-store-1")
+		w.expectNoClaim("logs-store-1")
 		Eventually(w.drain(1)).Should(Equal("Drained/ClaimsDeleted"))
 		Expect(w.get().Status.Drains[0].Message).To(Equal("done"))
 		Expect(w.get().Status.Drains[0].Claims).To(HaveLen(2), "both are named on")
@@ -95,11 +94,8 @@ var _ = Describe("A drain", func() {
 	})
 
 	It("is needed again when the ordinal came back in the meantime", func() {
-		w.statefulSet(2)
-		w.policy(retriedAtOnce)
-		w.scale(1)
-		first := w.runningJob(1)
-		w.succeed(first, w.startPod(first), "")
+		first := w.draining(retriedAtOnce)
+		w.finish(first, "")
 		Eventually(w.drain(1)).Should(Equal("Drained/ClaimsKept"))
 		w.scale(2)
 		Eventually(w.drain(1)).Should(BeEmpty())
@@ -110,11 +106,7 @@ var _ = Describe("A drain", func() {
 	})
 
 	It("keeps its mark while the StatefulSet changes otherwise, one step at a time", func() {
-		w.statefulSet(2)
-		w.policy()
-		w.scale(1)
-		job := w.runningJob(1)
-		w.succeed(job, w.startPod(job), "")
+		w.finish(w.draining(), "")
 		Eventually(w.drain(1)).Should(Equal("Drained/ClaimsKept"))
 		for i := range 3 {
 			w.change(func(set *appsv1.StatefulSet) { set.Spec.Template.Spec.Containers[0].Image = fmt.Sprint("store:", i) })
@@ -126,19 +118,16 @@ var _ = Describe("A drain", func() {
 	})
 
 	It("is repeated before its retained claims are deleted when whenDrained becomes Delete", func() {
-		w.statefulSet(2)
-		w.policy()
-		w.scale(1)
-		job := w.runningJob(1)
-		w.succeed(job, w.startPod(job), "")
+		job := w.draining()
+		w.finish(job, "")
 		Eventually(w.drain(1)).Should(Equal("Drained/ClaimsKept"))
 		w.edit(whenDrained(drainv1alpha1.WhenDrainedDelete))
 		again := w.runningJob(1)
 		Expect(again.Name).NotTo(Equal(job.Name), "another pod could have used the claim meanwhile")
 		Expect(w.claim("data-store-1").DeletionTimestamp).To(BeNil())
-		w.succeed(again, w.startPod(again), "")
-		Eventually(func() *corev1.PersistentVolumeClaim { return w.claim("data-store-1") }).Should(BeNil())
-		Eventually(func() *corev1.Pod { return w.lock(1) }).Should(BeNil())
+		w.finish(again, "")
+		w.expectNoClaim("data-store-1")
+		w.expectNoLock(1)
 	})
 
 	It("starts with the highest ordinal and respects maxConcurrentDrains", func() {
@@ -148,10 +137,10 @@ var _ = Describe("A drain", func() {
 		four, three := w.runningJob(4), w.runningJob(3)
 		Eventually(w.drain(2)).Should(Equal("Waiting/WaitingForSlot"))
 		Consistently(w.jobs).Should(HaveLen(2))
-		w.succeed(three, w.startPod(three), "")
+		w.finish(three, "")
 		w.runningJob(2)
 		Eventually(w.drain(1)).Should(Equal("Waiting/WaitingForSlot"))
-		w.succeed(four, w.startPod(four), "")
+		w.finish(four, "")
 		w.runningJob(1)
 	})
 
@@ -210,7 +199,8 @@ var _ = Describe("A drain", func() {
 		w.change(func(set *appsv1.StatefulSet) { set.Spec.Template.Spec.Containers[0].Image = "store:new" })
 		w.report()
 		Eventually(func() int64 { return *w.get().Status.StatefulSet.Generation }).Should(Equal(w.set.Generation))
-		Expect(w.get().Status.Drains[0].OrphanedTime).To(Equal(since), "the time runs on while the StatefulSet changes otherwise")
+		Expect(w.get().Status.Drains[0].OrphanedTime).
+			To(Equal(since), "the time runs on while the StatefulSet changes otherwise")
 		Expect(w.lock(1)).To(BeNil(), "a scale-up would start the pod at once")
 		Consistently(w.jobs).Should(BeEmpty())
 		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinOrphanedSeconds = ptr.To[int32](1) })
@@ -218,15 +208,14 @@ var _ = Describe("A drain", func() {
 	})
 
 	It("has the identity of the pod that it stands in for, if asked to", func() {
-		w.statefulSet(2)
-		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Identity = drainv1alpha1.IdentityStatefulSetPod })
-		w.scale(1)
-		spec := w.runningJob(1).Spec.Template.Spec
+		spec := w.draining(func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Identity = drainv1alpha1.IdentityStatefulSetPod
+		}).Spec.Template.Spec
 		Expect(spec.Hostname).To(Equal("store-1"))
 		Expect(spec.Subdomain).To(Equal("store"))
 	})
 
-	It("is not asked for by deleting the StatefulSet, unless whenDeleted says so", func() {
+	It("does not start when the StatefulSet is deleted with whenDeleted: Retain", func() {
 		w.statefulSet(2)
 		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinReadyReplicas = ptr.To[int32](0) })
 		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
@@ -237,31 +226,34 @@ var _ = Describe("A drain", func() {
 		Consistently(w.jobs).Should(BeEmpty())
 	})
 
-	DescribeTable("follows a StatefulSet that is deleted, if whenDeleted says so", func(what drainv1alpha1.WhenDrained, end string) {
-		w.statefulSet(2, claimTemplates("data", "logs"))
-		w.policy(whenDrained(what), func(p *drainv1alpha1.DrainPolicy) {
-			p.Spec.WhenDeleted = drainv1alpha1.WhenDeletedDrain
-			p.Spec.MinReadyReplicas = ptr.To[int32](0)
-		})
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
-		Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
-		for ordinal := int32(1); ordinal >= 0; ordinal-- {
-			job := w.runningJob(ordinal)
-			spec := job.Spec.Template.Spec
-			Expect(spec.Volumes).To(HaveLen(2), "the claim templates are remembered")
-			Expect(spec.SecurityContext.FSGroup).To(HaveValue(BeEquivalentTo(2000)), "and who may read the data")
-			Expect(spec.Containers[0].Env).To(ContainElements(corev1.EnvVar{Name: "DRAIN_REPLICAS", Value: "0"}, corev1.EnvVar{Name: "DRAIN_PEERS", Value: ""}))
-			w.succeed(job, w.startPod(job), "uploaded")
-			Eventually(w.drain(ordinal)).Should(Equal(end))
-		}
-		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(HavePrefix("True/"))
-		Consistently(func() string { return fmt.Sprint(w.drain(0)(), w.drain(1)()) }).Should(Equal(end + end))
-	},
-		Entry("keeping the claims", drainv1alpha1.WhenDrainedRetain, "Drained/ClaimsKept"),
-		Entry("deleting them", drainv1alpha1.WhenDrainedDelete, "Drained/ClaimsDeleted"),
+	DescribeTable("starts when the StatefulSet is deleted with whenDeleted: Drain",
+		func(what drainv1alpha1.WhenDrained, end string) {
+			w.statefulSet(2, claimTemplates("data", "logs"))
+			w.policy(whenDrained(what), func(p *drainv1alpha1.DrainPolicy) {
+				p.Spec.WhenDeleted = drainv1alpha1.WhenDeletedDrain
+				p.Spec.MinReadyReplicas = ptr.To[int32](0)
+			})
+			Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
+			Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
+			for ordinal := int32(1); ordinal >= 0; ordinal-- {
+				job := w.runningJob(ordinal)
+				spec := job.Spec.Template.Spec
+				Expect(spec.Volumes).To(HaveLen(2), "the claim templates are remembered")
+				Expect(spec.SecurityContext.FSGroup).To(HaveValue(BeEquivalentTo(2000)), "and who may read the data")
+				Expect(spec.Containers[0].Env).
+					To(ContainElements(corev1.EnvVar{Name: "DRAIN_REPLICAS", Value: "0"},
+						corev1.EnvVar{Name: "DRAIN_PEERS", Value: ""}))
+				w.finish(job, "uploaded")
+				Eventually(w.drain(ordinal)).Should(Equal(end))
+			}
+			Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(HavePrefix("True/"))
+			Consistently(func() string { return fmt.Sprint(w.drain(0)(), w.drain(1)()) }).Should(Equal(end + end))
+		},
+		Entry("and keeps the claims", drainv1alpha1.WhenDrainedRetain, "Drained/ClaimsKept"),
+		Entry("and deletes the claims", drainv1alpha1.WhenDrainedDelete, "Drained/ClaimsDeleted"),
 	)
 
-	It("gives way to a StatefulSet that is created again", func() {
+	It("is stopped when the StatefulSet is created again", func() {
 		w.statefulSet(1)
 		w.policy(func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.WhenDeleted, p.Spec.WhenScaledUp = drainv1alpha1.WhenDeletedDrain, drainv1alpha1.WhenScaledUpCancel
@@ -273,11 +265,11 @@ var _ = Describe("A drain", func() {
 		again := &appsv1.StatefulSet{ObjectMeta: w.meta("store"), Spec: w.set.Spec}
 		Expect(k8s.Create(w.ctx, again)).To(Succeed())
 		Eventually(w.jobs).Should(BeEmpty())
-		Eventually(func() *corev1.Pod { return w.lock(0) }).Should(BeNil())
+		w.expectNoLock(0)
 		Expect(w.claim("data-store-0")).NotTo(BeNil())
 	})
 
-	It("is not asked for when whenScaled is Retain", func() {
+	It("does not start with whenScaled: Retain", func() {
 		w.statefulSet(2)
 		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaled = drainv1alpha1.WhenScaledRetain })
 		w.scale(1)
@@ -296,7 +288,8 @@ var _ = Describe("A drain", func() {
 		Expect(k8s.Update(w.ctx, claim)).To(Succeed())
 		w.scale(1)
 		Eventually(w.drain(1)).Should(Equal("Retained/Skipped"))
-		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("False/Retained"), "the skipped claim holds undrained data")
+		Eventually(w.condition(drainv1alpha1.ConditionDrained)).
+			Should(Equal("False/Retained"), "the skipped claim holds undrained data")
 		Consistently(w.jobs).Should(BeEmpty())
 	})
 
@@ -335,7 +328,8 @@ var _ = Describe("A drain", func() {
 		w.fail(first)
 		second := w.runningJob(1)
 		Expect(second.Name).NotTo(Equal(first.Name))
-		Expect(second.Spec.Template.Spec.Containers[0].Env).To(ContainElement(corev1.EnvVar{Name: "DRAIN_ATTEMPT", Value: "2"}))
+		Expect(second.Spec.Template.Spec.Containers[0].Env).
+			To(ContainElement(corev1.EnvVar{Name: "DRAIN_ATTEMPT", Value: "2"}))
 		Expect(w.lock(1)).NotTo(BeNil(), "the lock is held between two attempts")
 		w.fail(second)
 		Eventually(w.drain(1)).Should(Equal("Failed/AttemptsExhausted"))
@@ -343,16 +337,12 @@ var _ = Describe("A drain", func() {
 		Consistently(w.jobs).Should(HaveLen(2))
 		Expect(w.marked("data-store-1")).To(BeFalse())
 		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].Image = "fixed" })
-		third := w.runningJob(1)
-		w.succeed(third, w.startPod(third), "")
+		w.finish(w.runningJob(1), "")
 		Eventually(w.drain(1)).Should(Equal("Drained/ClaimsKept"))
 	})
 
-	It("is waited for by a scale-up, under Wait", func() {
-		w.statefulSet(2)
-		w.policy()
-		w.scale(1)
-		job := w.runningJob(1)
+	It("delays a scale-up under Wait", func() {
+		job := w.draining()
 		pod := w.startPod(job)
 		Eventually(w.drain(1)).Should(Equal("Draining/JobRunning"))
 		w.scale(2)
@@ -360,15 +350,12 @@ var _ = Describe("A drain", func() {
 		Eventually(w.events("StatefulSet", drainv1alpha1.ReasonBackInRange)).Should(Equal(1))
 		Consistently(func() *corev1.Pod { return w.lock(1) }).ShouldNot(BeNil())
 		w.succeed(job, pod, "")
-		Eventually(func() *corev1.Pod { return w.lock(1) }).Should(BeNil())
+		w.expectNoLock(1)
 		Expect(w.claim("data-store-1")).NotTo(BeNil())
 	})
 
-	It("is stopped by a scale-up, under Cancel, and the lock outlives its pod", func() {
-		w.statefulSet(2)
-		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaledUp = drainv1alpha1.WhenScaledUpCancel })
-		w.scale(1)
-		job := w.runningJob(1)
+	It("is stopped by a scale-up under Cancel, and the lock stays until its pod is gone", func() {
+		job := w.draining(func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaledUp = drainv1alpha1.WhenScaledUpCancel })
 		pod := w.startPod(job)
 		pod.Finalizers = append(pod.Finalizers, "example.com/slow-to-end")
 		Expect(k8s.Update(w.ctx, pod)).To(Succeed())
@@ -379,27 +366,23 @@ var _ = Describe("A drain", func() {
 		Expect(k8s.Get(w.ctx, client.ObjectKeyFromObject(pod), pod)).To(Succeed())
 		pod.Finalizers = nil
 		Expect(k8s.Update(w.ctx, pod)).To(Succeed())
-		Eventually(func() *corev1.Pod { return w.lock(1) }).Should(BeNil())
+		w.expectNoLock(1)
 		Expect(w.marked("data-store-1")).To(BeFalse())
 	})
 
-	It("is not waited for by a scale-up while its pod has not started", func() {
-		w.statefulSet(2)
-		w.policy()
-		w.scale(1)
-		w.runningJob(1)
+	It("is stopped by a scale-up while its pod has not started", func() {
+		w.draining()
 		w.scale(2)
-		Eventually(func() *corev1.Pod { return w.lock(1) }).Should(BeNil())
+		w.expectNoLock(1)
 		Expect(w.jobs()).To(BeEmpty())
 	})
 
 	It("is stopped, and its lock released, when the policy is deleted", func() {
-		w.statefulSet(2)
-		policy := w.policy()
-		w.scale(1)
-		w.startPod(w.runningJob(1))
+		w.startPod(w.draining())
+		policy := w.get()
 		Expect(k8s.Delete(w.ctx, policy)).To(Succeed())
-		Eventually(func() error { return k8s.Get(w.ctx, client.ObjectKeyFromObject(policy), policy) }).Should(MatchError(ContainSubstring("not found")))
+		Eventually(func() error { return k8s.Get(w.ctx, client.ObjectKeyFromObject(policy), policy) }).
+			Should(MatchError(ContainSubstring("not found")))
 		Expect(w.lock(1)).To(BeNil())
 		Expect(w.jobs()).To(BeEmpty())
 		Expect(w.claim("data-store-1")).NotTo(BeNil())
@@ -437,9 +420,9 @@ var _ = Describe("Safety", func() {
 		w.scale(1)
 		job := w.runningJob(1)
 		Expect(w.lock(1)).NotTo(BeNil())
-		w.succeed(job, w.startPod(job), "")
-		Eventually(func() *corev1.PersistentVolumeClaim { return w.claim("logs-store-1") }).Should(BeNil())
-		Eventually(func() *corev1.Pod { return w.lock(1) }).Should(BeNil())
+		w.finish(job, "")
+		w.expectNoClaim("logs-store-1")
+		w.expectNoLock(1)
 		Eventually(w.drain(1)).Should(Equal("Drained/ClaimsDeleted"))
 		created := 0
 		for _, written := range operatorGate.written(w.namespace) {
@@ -474,11 +457,7 @@ var _ = Describe("Safety", func() {
 	})
 
 	It("takes no finished Job of another lock for evidence", func() {
-		w.statefulSet(2)
-		w.policy(whenDrained(drainv1alpha1.WhenDrainedRetain))
-		w.scale(1)
-		first := w.runningJob(1)
-		w.succeed(first, w.startPod(first), "")
+		w.finish(w.draining(whenDrained(drainv1alpha1.WhenDrainedRetain)), "")
 		Eventually(w.drain(1)).Should(Equal("Drained/ClaimsKept"))
 		w.scale(2)
 		Eventually(w.drain(1)).Should(BeEmpty())
@@ -492,22 +471,22 @@ var _ = Describe("Safety", func() {
 		Consistently(func() *metav1.Time { return w.claim("data-store-1").DeletionTimestamp }).Should(BeNil())
 	})
 
-	It("doesn't delete a claim of the same name that is another one", func() {
-		w.statefulSet(2)
-		w.policy(whenDrained(drainv1alpha1.WhenDrainedDelete))
-		w.scale(1)
-		job := w.runningJob(1)
+	It("does not delete a new claim of the same name", func() {
+		job := w.draining(whenDrained(drainv1alpha1.WhenDrainedDelete))
 		pod := w.startPod(job)
 		// The operator stops the Job when its claim is another one; it completes all the same.
 		for _, object := range []client.Object{job, pod} {
-			Expect(k8s.Patch(w.ctx, object, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":["example.com/slow-to-end"]}}`)))).To(Succeed())
+			Expect(k8s.Patch(w.ctx, object,
+				client.RawPatch("application/merge-patch+json",
+					[]byte(`{"metadata":{"finalizers":["example.com/slow-to-end"]}}`)))).To(Succeed())
 		}
-		w.podStatus(pod, corev1.PodSucceeded, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{FinishedAt: metav1.Now()}})
+		w.podStatus(pod, corev1.PodSucceeded,
+			corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{FinishedAt: metav1.Now()}})
 		old := w.claim("data-store-1")
 		old.Finalizers = nil
 		Expect(k8s.Update(w.ctx, old)).To(Succeed())
 		Expect(client.IgnoreNotFound(k8s.Delete(w.ctx, old))).To(Succeed())
-		Eventually(func() *corev1.PersistentVolumeClaim { return w.claim("data-store-1") }).Should(BeNil())
+		w.expectNoClaim("data-store-1")
 		w.createClaims(1)
 		w.complete(job)
 		Consistently(func() *metav1.Time { return w.claim("data-store-1").DeletionTimestamp }).Should(BeNil())
@@ -518,8 +497,7 @@ var _ = Describe("Safety", func() {
 		w.statefulSet(3)
 		w.policy()
 		w.scale(2)
-		job := w.runningJob(2)
-		w.succeed(job, w.startPod(job), "")
+		w.finish(w.runningJob(2), "")
 		Eventually(w.drain(2)).Should(Equal("Drained/ClaimsKept"))
 		claim := w.claim("data-store-1")
 		claim.Annotations = w.claim("data-store-2").Annotations
@@ -529,10 +507,7 @@ var _ = Describe("Safety", func() {
 	})
 
 	It("stops a Job whose lock was removed, before anything else", func() {
-		w.statefulSet(2)
-		w.policy()
-		w.scale(1)
-		job := w.runningJob(1)
+		job := w.draining()
 		pod := w.startPod(job)
 		pod.Finalizers = append(pod.Finalizers, "example.com/slow-to-end")
 		Expect(k8s.Update(w.ctx, pod)).To(Succeed())
@@ -549,10 +524,7 @@ var _ = Describe("Safety", func() {
 	})
 
 	It("survives the deletion of the lock, by force too", func() {
-		w.statefulSet(2)
-		w.policy()
-		w.scale(1)
-		job := w.runningJob(1)
+		job := w.draining()
 		pod := w.startPod(job)
 		lock := w.lock(1)
 		Expect(k8s.Delete(w.ctx, lock, client.GracePeriodSeconds(0))).To(Succeed())
@@ -562,11 +534,8 @@ var _ = Describe("Safety", func() {
 		Expect(w.lock(1)).To(BeNil())
 	})
 
-	It("lets no pod run that comes when the lock is going or gone", func() {
-		w.statefulSet(2)
-		w.policy()
-		w.scale(1)
-		late := w.runningJob(1)
+	It("ungates no pod that appears while the lock is being deleted or gone", func() {
+		late := w.draining()
 		Expect(k8s.Delete(w.ctx, w.lock(1))).To(Succeed())
 		pod := w.createPod(late)
 		Eventually(func() bool { return w.runningJob(1).UID != late.UID }).Should(BeTrue(), "another Job under another lock")
@@ -574,9 +543,12 @@ var _ = Describe("Safety", func() {
 
 		// A Job whose creation hung until the ordinal had gone back to the StatefulSet.
 		w.scale(2)
-		Eventually(func() *corev1.Pod { return w.lock(1) }).Should(BeNil())
+		w.expectNoLock(1)
 		Eventually(w.jobs).Should(BeEmpty())
-		late.ObjectMeta = metav1.ObjectMeta{Name: late.Name, Namespace: late.Namespace, Labels: late.Labels, Annotations: late.Annotations, OwnerReferences: late.OwnerReferences}
+		late.ObjectMeta = metav1.ObjectMeta{
+			Name: late.Name, Namespace: late.Namespace, Labels: late.Labels, Annotations: late.Annotations,
+			OwnerReferences: late.OwnerReferences,
+		}
 		late.Spec.Selector, late.Status = nil, batchv1.JobStatus{}
 		for _, label := range []string{"controller-uid", "job-name", batchv1.ControllerUidLabel, batchv1.JobNameLabel} {
 			delete(late.Spec.Template.Labels, label)
@@ -592,10 +564,7 @@ var _ = Describe("Safety", func() {
 	})
 
 	It("starts no second drain pod beside one that was orphaned", func() {
-		w.statefulSet(2)
-		w.policy(retriedAtOnce)
-		w.scale(1)
-		job := w.runningJob(1)
+		job := w.draining(retriedAtOnce)
 		pod := w.startPod(job)
 		Expect(k8s.Delete(w.ctx, job, client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
 		Eventually(w.drain(1)).Should(Equal("Draining/StoppingJob"))
@@ -605,15 +574,15 @@ var _ = Describe("Safety", func() {
 	})
 
 	It("releases the lock of a policy whose finalizer was removed by force", func() {
-		w.statefulSet(2)
-		policy := w.policy()
-		w.scale(1)
-		job := w.runningJob(1)
-		Expect(k8s.Patch(w.ctx, policy, client.RawPatch(types.JSONPatchType, []byte(`[{"op":"remove","path":"/metadata/finalizers"}]`)))).To(Succeed())
+		job := w.draining()
+		policy := w.get()
+		Expect(k8s.Patch(w.ctx, policy,
+			client.RawPatch(types.JSONPatchType, []byte(`[{"op":"remove","path":"/metadata/finalizers"}]`)))).To(Succeed())
 		Expect(client.IgnoreNotFound(k8s.Delete(w.ctx, policy))).To(Succeed())
 		// The garbage collector would take the Job.
-		Expect(client.IgnoreNotFound(k8s.Delete(w.ctx, job, client.PropagationPolicy(metav1.DeletePropagationForeground)))).To(Succeed())
-		Eventually(func() *corev1.Pod { return w.lock(1) }).Should(BeNil())
+		Expect(client.IgnoreNotFound(k8s.Delete(w.ctx,
+			job, client.PropagationPolicy(metav1.DeletePropagationForeground)))).To(Succeed())
+		w.expectNoLock(1)
 	})
 })
 
@@ -623,8 +592,7 @@ var _ = Describe("A steady cluster", func() {
 		w.statefulSet(3)
 		w.policy()
 		w.scale(2)
-		job := w.runningJob(2)
-		w.succeed(job, w.startPod(job), "")
+		w.finish(w.runningJob(2), "")
 		Eventually(w.drain(2)).Should(Equal("Drained/ClaimsKept"))
 		Eventually(func() []string { return w.get().Finalizers }).Should(BeEmpty())
 		settled := 0
@@ -632,7 +600,8 @@ var _ = Describe("A steady cluster", func() {
 			before := settled
 			settled = len(operatorGate.written(w.namespace))
 			return settled == before
-		}).WithPolling(time.Second).Should(BeTrue(), "a write that met a conflict is done again a moment later, and then all is written")
+		}).WithPolling(time.Second).
+			Should(BeTrue(), "a write that met a conflict is done again a moment later, and then all is written")
 		// Events that change nothing that matters.
 		for i := range 5 {
 			claim := w.claim("data-store-2")
@@ -645,6 +614,7 @@ var _ = Describe("A steady cluster", func() {
 				return k8s.Status().Update(w.ctx, w.set)
 			}).Should(Succeed())
 		}
-		Consistently(func() string { return strings.Join(operatorGate.written(w.namespace)[settled:], ", ") }).Should(BeEmpty())
+		Consistently(func() string { return strings.Join(operatorGate.written(w.namespace)[settled:], ", ") }).
+			Should(BeEmpty())
 	})
 })

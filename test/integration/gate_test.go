@@ -45,7 +45,10 @@ type gate struct {
 var errResponseLost = errors.New("the response was lost")
 
 func newGate() *gate {
-	return &gate{writes: map[string][]string{}, lives: map[string][]string{}, lost: map[string]func(string) bool{}, stale: map[string]*appsv1.StatefulSet{}}
+	return &gate{
+		writes: map[string][]string{}, lives: map[string][]string{}, lost: map[string]func(string) bool{},
+		stale: map[string]*appsv1.StatefulSet{},
+	}
 }
 
 // written returns the operator's writes in a namespace so far.
@@ -104,7 +107,9 @@ func (c *gatedClient) after(verb string, object client.Object, err error) error 
 	return err
 }
 
-func (c *gatedClient) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+func (c *gatedClient) Get(ctx context.Context, key client.ObjectKey, object client.Object,
+	options ...client.GetOption,
+) error {
 	if err := c.Client.Get(ctx, key, object, options...); err != nil {
 		return err
 	}
@@ -132,7 +137,9 @@ func (c *gatedClient) Delete(ctx context.Context, object client.Object, options 
 	return c.after("delete", object, c.Client.Delete(ctx, object, options...))
 }
 
-func (c *gatedClient) Patch(ctx context.Context, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+func (c *gatedClient) Patch(ctx context.Context, object client.Object, patch client.Patch,
+	options ...client.PatchOption,
+) error {
 	return c.after("patch", object, c.Client.Patch(ctx, object, patch, options...))
 }
 
@@ -145,7 +152,9 @@ type gatedStatus struct {
 	gate *gatedClient
 }
 
-func (s *gatedStatus) Patch(ctx context.Context, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+func (s *gatedStatus) Patch(ctx context.Context, object client.Object, patch client.Patch,
+	options ...client.SubResourcePatchOption,
+) error {
 	return s.gate.after("patch status", object, s.SubResourceWriter.Patch(ctx, object, patch, options...))
 }
 
@@ -162,7 +171,9 @@ func (r *gatedReader) note(namespace, verb string, object any) {
 	r.gate.lives[namespace] = append(r.gate.lives[namespace], verb+" "+kind[strings.LastIndexByte(kind, '.')+1:])
 }
 
-func (r *gatedReader) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+func (r *gatedReader) Get(ctx context.Context, key client.ObjectKey, object client.Object,
+	options ...client.GetOption,
+) error {
 	r.note(key.Namespace, "get", object)
 	return r.Reader.Get(ctx, key, object, options...)
 }

@@ -41,8 +41,10 @@ func failingOn(rules int32) func(*drainv1alpha1.DrainPolicy) {
 		p.Spec.Job.PodFailurePolicy = &batchv1.PodFailurePolicy{}
 		for code := range rules {
 			p.Spec.Job.PodFailurePolicy.Rules = append(p.Spec.Job.PodFailurePolicy.Rules, batchv1.PodFailurePolicyRule{
-				Action:      batchv1.PodFailurePolicyActionFailJob,
-				OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: []int32{code + 1}},
+				Action: batchv1.PodFailurePolicyActionFailJob,
+				OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
+					Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: []int32{code + 1},
+				},
 			})
 		}
 	}
@@ -52,7 +54,7 @@ var _ = Describe("The schema", func() {
 	var w *world
 	BeforeEach(func() { w = newWorld() })
 
-	It("shows its defaults in a policy that says the least", func() {
+	It("shows its defaults in a minimal policy", func() {
 		w.policy()
 		spec := w.get().Spec
 		Expect(spec.WhenScaled).To(Equal(drainv1alpha1.WhenScaledDrain))
@@ -75,54 +77,81 @@ var _ = Describe("The schema", func() {
 		Expect(apierrors.IsInvalid(err)).To(BeTrue(), "%v", err)
 		Expect(err).To(MatchError(ContainSubstring(want)))
 	},
-		Entry("no StatefulSet", func(p *drainv1alpha1.DrainPolicy) { p.Spec.StatefulSetRef.Name = "" }, "spec.statefulSetRef"),
-		Entry("a StatefulSet name that can't be", func(p *drainv1alpha1.DrainPolicy) { p.Spec.StatefulSetRef.Name = "No_Name" }, "spec.statefulSetRef.name"),
+		Entry("no StatefulSet", func(p *drainv1alpha1.DrainPolicy) { p.Spec.StatefulSetRef.Name = "" },
+			"spec.statefulSetRef"),
+		Entry("an invalid StatefulSet name",
+			func(p *drainv1alpha1.DrainPolicy) { p.Spec.StatefulSetRef.Name = "No_Name" }, "spec.statefulSetRef.name"),
 		Entry("no containers", func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Template.Spec.Containers = []corev1.Container{}
 		}, "at least one container"),
 		Entry("restartPolicy Always", func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyAlways
 		}, "restartPolicy must be OnFailure or Never"),
-		Entry("a node's name", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.NodeName = "node-1" }, "nodeName may not be set"),
-		Entry("a deadline of the pod's own", func(p *drainv1alpha1.DrainPolicy) {
+		Entry("nodeName", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.NodeName = "node-1" },
+			"nodeName may not be set"),
+		Entry("activeDeadlineSeconds of the pod", func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Template.Spec.ActiveDeadlineSeconds = ptr.To[int64](60)
 		}, "use spec.job.activeDeadlineSeconds"),
-		Entry("an unknown whenDeleted", func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDeleted = "Delete" }, "spec.whenDeleted"),
+		Entry("an unknown whenDeleted", func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDeleted = "Delete" },
+			"spec.whenDeleted"),
 		Entry("an unknown identity", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Identity = "Pod" }, "spec.identity"),
-		Entry("a negative time", func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinOrphanedSeconds = ptr.To[int32](-1) }, "spec.minOrphanedSeconds"),
-		Entry("an unknown whenScaled", func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaled = "Delete" }, "spec.whenScaled"),
-		Entry("an unknown whenDrained", func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDrained = "Drop" }, "spec.whenDrained"),
-		Entry("an unknown whenScaledUp", func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaledUp = "Resume" }, "spec.whenScaledUp"),
-		Entry("no concurrency", func(p *drainv1alpha1.DrainPolicy) { p.Spec.MaxConcurrentDrains = ptr.To[int32](0) }, "spec.maxConcurrentDrains"),
-		Entry("fewer than no replicas", func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinReadyReplicas = ptr.To[int32](-1) }, "spec.minReadyReplicas"),
-		Entry("a negative backoffLimit", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.BackoffLimit = ptr.To[int32](-1) }, "spec.job.backoffLimit"),
-		Entry("no time", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.ActiveDeadlineSeconds = ptr.To[int64](0) }, "spec.job.activeDeadlineSeconds"),
-		Entry("delays the wrong way round", func(p *drainv1alpha1.DrainPolicy) {
+		Entry("a negative minOrphanedSeconds",
+			func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinOrphanedSeconds = ptr.To[int32](-1) }, "spec.minOrphanedSeconds"),
+		Entry("an unknown whenScaled", func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaled = "Delete" },
+			"spec.whenScaled"),
+		Entry("an unknown whenDrained", func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDrained = "Drop" },
+			"spec.whenDrained"),
+		Entry("an unknown whenScaledUp", func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaledUp = "Resume" },
+			"spec.whenScaledUp"),
+		Entry("maxConcurrentDrains 0",
+			func(p *drainv1alpha1.DrainPolicy) { p.Spec.MaxConcurrentDrains = ptr.To[int32](0) }, "spec.maxConcurrentDrains"),
+		Entry("minReadyReplicas -1", func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinReadyReplicas = ptr.To[int32](-1) },
+			"spec.minReadyReplicas"),
+		Entry("a negative backoffLimit",
+			func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.BackoffLimit = ptr.To[int32](-1) }, "spec.job.backoffLimit"),
+		Entry("activeDeadlineSeconds 0",
+			func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.ActiveDeadlineSeconds = ptr.To[int64](0) },
+			"spec.job.activeDeadlineSeconds"),
+		Entry("an initial delay above the maximum", func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Retry = drainv1alpha1.RetryOptions{InitialDelaySeconds: ptr.To[int32](60), MaxDelaySeconds: ptr.To[int32](30)}
 		}, "initialDelaySeconds must not be greater"),
 		Entry("an initial delay beyond the default of the longest", func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Retry.InitialDelaySeconds = ptr.To[int32](3600)
 		}, "initialDelaySeconds must not be greater"),
-		Entry("no attempts", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Retry.MaxAttempts = ptr.To[int32](0) }, "spec.retry.maxAttempts"),
-		Entry("a StatefulSet name of 254 characters", func(p *drainv1alpha1.DrainPolicy) { p.Spec.StatefulSetRef.Name = strings.Repeat("a", 254) }, "spec.statefulSetRef.name"),
+		Entry("maxAttempts 0", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Retry.MaxAttempts = ptr.To[int32](0) },
+			"spec.retry.maxAttempts"),
+		Entry("a StatefulSet name of 254 characters",
+			func(p *drainv1alpha1.DrainPolicy) { p.Spec.StatefulSetRef.Name = strings.Repeat("a", 254) },
+			"spec.statefulSetRef.name"),
 		Entry("an unknown proof", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Proof = "Word" }, "spec.proof"),
-		Entry("maxConcurrentDrains 1001", func(p *drainv1alpha1.DrainPolicy) { p.Spec.MaxConcurrentDrains = ptr.To[int32](1001) }, "spec.maxConcurrentDrains"),
-		Entry("minReadyReplicas 1000001", func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinReadyReplicas = ptr.To[int32](1000001) }, "spec.minReadyReplicas"),
-		Entry("minOrphanedSeconds of more than a year", func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinOrphanedSeconds = ptr.To[int32](31536001) }, "spec.minOrphanedSeconds"),
-		Entry("backoffLimit 100001", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.BackoffLimit = ptr.To[int32](100001) }, "spec.job.backoffLimit"),
+		Entry("maxConcurrentDrains 1001",
+			func(p *drainv1alpha1.DrainPolicy) { p.Spec.MaxConcurrentDrains = ptr.To[int32](1001) }, "spec.maxConcurrentDrains"),
+		Entry("minReadyReplicas 1000001",
+			func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinReadyReplicas = ptr.To[int32](1000001) }, "spec.minReadyReplicas"),
+		Entry("minOrphanedSeconds of more than a year",
+			func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinOrphanedSeconds = ptr.To[int32](31536001) },
+			"spec.minOrphanedSeconds"),
+		Entry("backoffLimit 100001",
+			func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.BackoffLimit = ptr.To[int32](100001) }, "spec.job.backoffLimit"),
 		Entry("activeDeadlineSeconds of more than a year", func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Job.ActiveDeadlineSeconds = ptr.To[int64](31536001)
 		}, "spec.job.activeDeadlineSeconds"),
-		Entry("initialDelaySeconds 0", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Retry.InitialDelaySeconds = ptr.To[int32](0) }, "spec.retry.initialDelaySeconds"),
-		Entry("maxDelaySeconds of more than a day", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Retry.MaxDelaySeconds = ptr.To[int32](86401) }, "spec.retry.maxDelaySeconds"),
-		Entry("maxAttempts 1000001", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Retry.MaxAttempts = ptr.To[int32](1000001) }, "spec.retry.maxAttempts"),
+		Entry("initialDelaySeconds 0",
+			func(p *drainv1alpha1.DrainPolicy) { p.Spec.Retry.InitialDelaySeconds = ptr.To[int32](0) },
+			"spec.retry.initialDelaySeconds"),
+		Entry("maxDelaySeconds of more than a day",
+			func(p *drainv1alpha1.DrainPolicy) { p.Spec.Retry.MaxDelaySeconds = ptr.To[int32](86401) },
+			"spec.retry.maxDelaySeconds"),
+		Entry("maxAttempts 1000001",
+			func(p *drainv1alpha1.DrainPolicy) { p.Spec.Retry.MaxAttempts = ptr.To[int32](1000001) }, "spec.retry.maxAttempts"),
 		Entry("whenDeleted Drain with the default of minReadyReplicas", func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.WhenDeleted = drainv1alpha1.WhenDeletedDrain
 		}, "minReadyReplicas must be 0 when whenDeleted is Drain"),
 		Entry("podFailurePolicy with restartPolicy OnFailure", func(p *drainv1alpha1.DrainPolicy) {
 			failingOn(1)(p)
 			p.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
-		}, "spec.template.spec.restartPolicy: Invalid value: template.spec.restartPolicy must be Never or unset with job.podFailurePolicy"),
+		}, "spec.template.spec.restartPolicy: Invalid value: "+
+			"template.spec.restartPolicy must be Never or unset with job.podFailurePolicy"),
 		Entry("podFailurePolicy with proof ExitCode", func(p *drainv1alpha1.DrainPolicy) {
 			failingOn(1)(p)
 			p.Spec.Proof = drainv1alpha1.ProofExitCode
@@ -130,13 +159,14 @@ var _ = Describe("The schema", func() {
 		Entry("podFailurePolicy with 21 rules", failingOn(21), "podFailurePolicy must have at most 20 rules"),
 	)
 
-	DescribeTable("takes", func(mutate func(*drainv1alpha1.DrainPolicy)) {
+	DescribeTable("accepts", func(mutate func(*drainv1alpha1.DrainPolicy)) {
 		Expect(k8s.Create(w.ctx, w.newPolicy("store", mutate))).To(Succeed())
 	},
 		Entry("restartPolicy Never", func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyNever
 		}),
-		Entry("minReadyReplicas 0, for an upload", func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinReadyReplicas = ptr.To[int32](0) }),
+		Entry("minReadyReplicas 0, for an upload",
+			func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinReadyReplicas = ptr.To[int32](0) }),
 		Entry("a StatefulSet name with dots", func(p *drainv1alpha1.DrainPolicy) { p.Spec.StatefulSetRef.Name = "store.v1" }),
 		Entry("podFailurePolicy with 20 rules", failingOn(20)),
 		Entry("podFailurePolicy with restartPolicy Never", func(p *drainv1alpha1.DrainPolicy) {
@@ -148,16 +178,21 @@ var _ = Describe("The schema", func() {
 			p.Spec.Template = corev1.PodTemplateSpec{}
 			p.Spec.TemplateFrom.StatefulSetAnnotation = drainv1alpha1.ScaledownPodTemplateAnnotation
 		}),
-		Entry("proof ExitCode without a podFailurePolicy", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Proof = drainv1alpha1.ProofExitCode }),
+		Entry("proof ExitCode without a podFailurePolicy",
+			func(p *drainv1alpha1.DrainPolicy) { p.Spec.Proof = drainv1alpha1.ProofExitCode }),
 		Entry("whenDeleted Drain with minReadyReplicas 0", whenDeletedDrain),
 		Entry("equal delays", func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Retry = drainv1alpha1.RetryOptions{InitialDelaySeconds: ptr.To[int32](60), MaxDelaySeconds: ptr.To[int32](60)}
 		}),
 		Entry("the highest values", func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.StatefulSetRef.Name = strings.Repeat("a", 253)
-			p.Spec.MaxConcurrentDrains, p.Spec.MinReadyReplicas, p.Spec.MinOrphanedSeconds = ptr.To[int32](1000), ptr.To[int32](1000000), ptr.To[int32](31536000)
+			p.Spec.MaxConcurrentDrains, p.Spec.MinReadyReplicas = ptr.To[int32](1000), ptr.To[int32](1000000)
+			p.Spec.MinOrphanedSeconds = ptr.To[int32](31536000)
 			p.Spec.Job.BackoffLimit, p.Spec.Job.ActiveDeadlineSeconds = ptr.To[int32](100000), ptr.To[int64](31536000)
-			p.Spec.Retry = drainv1alpha1.RetryOptions{InitialDelaySeconds: ptr.To[int32](86400), MaxDelaySeconds: ptr.To[int32](86400), MaxAttempts: ptr.To[int32](1000000)}
+			p.Spec.Retry = drainv1alpha1.RetryOptions{
+				InitialDelaySeconds: ptr.To[int32](86400), MaxDelaySeconds: ptr.To[int32](86400),
+				MaxAttempts: ptr.To[int32](1000000),
+			}
 		}),
 	)
 
@@ -169,20 +204,28 @@ var _ = Describe("The schema", func() {
 		Expect(apierrors.IsInvalid(err)).To(BeTrue(), "%v", err)
 		Expect(err).To(MatchError(ContainSubstring(want)))
 	},
-		Entry("two drains of one ordinal", `{"status": {"drains": [{"ordinal": 1, "state": "Waiting", "reason": "A"}, {"ordinal": 1, "state": "Waiting", "reason": "B"}]}}`, "Duplicate value"),
-		Entry("a drain without a state", `{"status": {"drains": [{"ordinal": 1, "reason": "A"}]}}`, "status.drains[0].state: Required value"),
-		Entry("an unknown state", `{"status": {"drains": [{"ordinal": 1, "state": "Lost", "reason": "A"}]}}`, "status.drains[0].state: Unsupported value"),
-		Entry("a message of 1025 characters", `{"status": {"drains": [{"ordinal": 1, "state": "Waiting", "reason": "A", "message": "`+strings.Repeat("x", 1025)+`"}]}}`, "status.drains[0].message"),
+		Entry("two drains of one ordinal",
+			`{"status": {"drains": [{"ordinal": 1, "state": "Waiting", "reason": "A"}, `+
+				`{"ordinal": 1, "state": "Waiting", "reason": "B"}]}}`, "Duplicate value"),
+		Entry("a drain without a state", `{"status": {"drains": [{"ordinal": 1, "reason": "A"}]}}`,
+			"status.drains[0].state: Required value"),
+		Entry("an unknown state", `{"status": {"drains": [{"ordinal": 1, "state": "Lost", "reason": "A"}]}}`,
+			"status.drains[0].state: Unsupported value"),
+		Entry("a message of 1025 characters",
+			`{"status": {"drains": [{"ordinal": 1, "state": "Waiting", "reason": "A", "message": "`+
+				strings.Repeat("x", 1025)+`"}]}}`, "status.drains[0].message"),
 		Entry("a negative count", `{"status": {"undrained": -1}}`, "status.undrained"),
-		Entry("a stranded claim without a UID", `{"status": {"strandedClaims": [{"name": "data-store-1"}]}}`, "status.strandedClaims[0].uid: Required value"),
+		Entry("a stranded claim without a UID", `{"status": {"strandedClaims": [{"name": "data-store-1"}]}}`,
+			"status.strandedClaims[0].uid: Required value"),
 	)
 
 	It("applies with plain kubectl apply, which keeps it in an annotation, and explains its fields", func() {
 		Expect(w.kubectl("kubectl apply -f " + filepath.Join("..", "..", "config", "crd", "bases"))).To(Succeed())
-		Expect(w.kubectl("kubectl explain drainpolicy.spec.suspend | tr -s ' \\n' ' ' | grep -F 'Running drains continue, and the status still reports orphaned ordinals. Defaults to false.'")).To(Succeed())
+		Expect(w.kubectl("kubectl explain drainpolicy.spec.suspend | tr -s ' \\n' ' ' | " +
+			"grep -F 'Running drains continue, and the status still reports orphaned ordinals. Defaults to false.'")).To(Succeed())
 	})
 
-	It("keeps statefulSetRef as it was made", func() {
+	It("does not let statefulSetRef change", func() {
 		w.policy()
 		Eventually(func() error {
 			policy := w.get()
@@ -212,7 +255,8 @@ var _ = Describe("A template", func() {
 	BeforeEach(func() { w = newWorld() })
 
 	It("can't forge the operator's own labels and annotations", func() {
-		own := []string{drainv1alpha1.PolicyUIDLabel, drainv1alpha1.RoleLabel, drainv1alpha1.OrdinalLabel, drainv1alpha1.AttemptLabel}
+		own := []string{drainv1alpha1.PolicyUIDLabel,
+			drainv1alpha1.RoleLabel, drainv1alpha1.OrdinalLabel, drainv1alpha1.AttemptLabel}
 		notes := []string{drainv1alpha1.PolicyAnnotation, drainv1alpha1.LockAnnotation, drainv1alpha1.TemplateHashAnnotation}
 		w.statefulSet(2)
 		policy := w.policy(func(p *drainv1alpha1.DrainPolicy) {
@@ -258,30 +302,35 @@ var _ = Describe("A template", func() {
 		Expect(elsewhere.jobs()).To(BeEmpty())
 	})
 
-	It("can't do without the operator's gate, and keeps its own beside it", func() {
+	It("can't remove the operator's gate, and keeps gates of its own", func() {
 		w.statefulSet(2)
 		w.policy(func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Template.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "example.com/queue"}}
 		})
 		w.scale(1)
 		pod := w.createPod(w.runningJob(1))
-		Expect(pod.Spec.SchedulingGates).To(ConsistOf(corev1.PodSchedulingGate{Name: "example.com/queue"}, corev1.PodSchedulingGate{Name: drainv1alpha1.DrainSchedulingGate}))
-		Eventually(w.gates(pod)).Should(ConsistOf(corev1.PodSchedulingGate{Name: "example.com/queue"}), "the queue lifts the other one")
+		Expect(pod.Spec.SchedulingGates).
+			To(ConsistOf(corev1.PodSchedulingGate{Name: "example.com/queue"},
+				corev1.PodSchedulingGate{Name: drainv1alpha1.DrainSchedulingGate}))
+		Eventually(w.gates(pod)).
+			Should(ConsistOf(corev1.PodSchedulingGate{Name: "example.com/queue"}), "the queue lifts the other one")
 	})
 
-	It("runs under its own ServiceAccount or the namespace's default, never under the StatefulSet's or the operator's", func() {
-		w.statefulSet(2, func(set *appsv1.StatefulSet) { set.Spec.Template.Spec.ServiceAccountName = "powerful" })
-		w.policy()
-		w.scale(1)
-		Expect(w.runningJob(1).Spec.Template.Spec.ServiceAccountName).To(BeEmpty(), "the API server makes that the namespace's default")
-		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.ServiceAccountName = "drainer" })
-		Eventually(func() string {
-			if jobs := w.jobs(); len(jobs) == 1 {
-				return jobs[0].Spec.Template.Spec.ServiceAccountName
-			}
-			return ""
-		}).Should(Equal("drainer"))
-	})
+	It("runs under its own ServiceAccount or the namespace's default, never under the StatefulSet's or the operator's",
+		func() {
+			w.statefulSet(2, func(set *appsv1.StatefulSet) { set.Spec.Template.Spec.ServiceAccountName = "powerful" })
+			w.policy()
+			w.scale(1)
+			Expect(w.runningJob(1).Spec.Template.Spec.ServiceAccountName).
+				To(BeEmpty(), "the API server makes that the namespace's default")
+			w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.ServiceAccountName = "drainer" })
+			Eventually(func() string {
+				if jobs := w.jobs(); len(jobs) == 1 {
+					return jobs[0].Spec.Template.Spec.ServiceAccountName
+				}
+				return ""
+			}).Should(Equal("drainer"))
+		})
 
 	It("reaches no StatefulSet of the same name in another namespace", func() {
 		elsewhere := newWorld()
@@ -290,9 +339,8 @@ var _ = Describe("A template", func() {
 		w.policy(whenDrained(drainv1alpha1.WhenDrainedDelete))
 		elsewhere.scale(1)
 		w.scale(1)
-		job := w.runningJob(1)
-		w.succeed(job, w.startPod(job), "")
-		Eventually(func() *corev1.PersistentVolumeClaim { return w.claim("data-store-1") }).Should(BeNil())
+		w.finish(w.runningJob(1), "")
+		w.expectNoClaim("data-store-1")
 		Expect(elsewhere.jobs()).To(BeEmpty())
 		Expect(elsewhere.lock(1)).To(BeNil())
 		claim := elsewhere.claim("data-store-1")
@@ -326,7 +374,8 @@ var _ = Describe("A policy that can't be accepted", func() {
 			return was == before
 		}).WithPolling(300*time.Millisecond).Should(BeTrue(), "the writes come to an end")
 		before = len(operatorGate.written(w.namespace))
-		Consistently(func() int { return len(operatorGate.written(w.namespace)) }).Should(Equal(before), "no writes while nothing changes")
+		Consistently(func() int { return len(operatorGate.written(w.namespace)) }).
+			Should(Equal(before), "no writes while nothing changes")
 	}
 
 	refused := func(want, stalled string) {
@@ -365,7 +414,9 @@ var _ = Describe("A policy that can't be accepted", func() {
 	It("says that the StatefulSet deletes the claims itself, and recovers when it doesn't", func() {
 		retention := func(what appsv1.PersistentVolumeClaimRetentionPolicyType) func(*appsv1.StatefulSet) {
 			return func(set *appsv1.StatefulSet) {
-				set.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{WhenScaled: what, WhenDeleted: appsv1.RetainPersistentVolumeClaimRetentionPolicyType}
+				set.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{
+					WhenScaled: what, WhenDeleted: appsv1.RetainPersistentVolumeClaimRetentionPolicyType,
+				}
 			}
 		}
 		w.statefulSet(2, retention(appsv1.DeletePersistentVolumeClaimRetentionPolicyType))
@@ -383,8 +434,10 @@ var _ = Describe("A policy that can't be accepted", func() {
 		w.policy(func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Template.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "dta", MountPath: "/data"}}
 		})
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).WithTimeout(5 * time.Second).Should(Equal("False/InvalidTemplate"))
-		Expect(w.get().Status.Conditions).To(ContainElement(HaveField("Message", ContainSubstring(`volumeMounts[0].name: Not found: "dta"`))))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).
+			WithTimeout(5 * time.Second).Should(Equal("False/InvalidTemplate"))
+		Expect(w.get().Status.Conditions).
+			To(ContainElement(HaveField("Message", ContainSubstring(`volumeMounts[0].name: Not found: "dta"`))))
 		refused(drainv1alpha1.ReasonInvalidTemplate, "True/InvalidTemplate")
 		w.scale(1)
 		Eventually(w.drain(1)).Should(Equal("Waiting/InvalidTemplate"))
@@ -394,9 +447,11 @@ var _ = Describe("A policy that can't be accepted", func() {
 		w.runningJob(1)
 	})
 
-	It("says so when only the pod would be refused, not its Job", func() {
+	It("reports a pod that the API server would refuse although it accepts the Job", func() {
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}
-		Expect(k8s.Patch(w.ctx, namespace, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"restricted"}}}`)))).To(Succeed())
+		Expect(k8s.Patch(w.ctx, namespace,
+			client.RawPatch("application/merge-patch+json",
+				[]byte(`{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"restricted"}}}`)))).To(Succeed())
 		w.statefulSet(2)
 		w.policy()
 		refused(drainv1alpha1.ReasonInvalidTemplate, "True/InvalidTemplate")
@@ -406,7 +461,9 @@ var _ = Describe("A policy that can't be accepted", func() {
 	It("refuses a volume that would hide a claim's data", func() {
 		w.statefulSet(2)
 		w.policy(func(p *drainv1alpha1.DrainPolicy) {
-			p.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+			p.Spec.Template.Spec.Volumes = []corev1.Volume{{
+				Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}},
+			}}
 		})
 		refused(drainv1alpha1.ReasonInvalidTemplate, "True/InvalidTemplate")
 		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Volumes = nil })
@@ -462,18 +519,18 @@ var _ = Describe("A policy that can't be accepted", func() {
 })
 
 var _ = Describe("An image that can't be pulled", func() {
-	It("has a condition and one event, and the Job is replaced when the template is fixed", func() {
+	It("is reported in a condition and one event, and the Job is replaced when the template is fixed", func() {
 		w := newWorld()
-		w.statefulSet(2)
-		w.policy()
-		w.scale(1)
-		job := w.runningJob(1)
+		job := w.draining()
 		pod := w.startPod(job)
-		w.podStatus(pod, corev1.PodPending, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "not found"}})
+		w.podStatus(pod, corev1.PodPending,
+			corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "not found"}})
 		Eventually(w.condition(drainv1alpha1.ConditionStalled)).Should(Equal("True/ImagePullFailed"))
 		for range 3 {
-			w.podStatus(pod, corev1.PodPending, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "backing off"}})
-			w.podStatus(pod, corev1.PodPending, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "not found"}})
+			w.podStatus(pod, corev1.PodPending,
+				corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "backing off"}})
+			w.podStatus(pod, corev1.PodPending,
+				corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "not found"}})
 		}
 		Eventually(w.events("DrainPolicy", drainv1alpha1.ReasonImagePullFailed)).Should(Equal(1))
 		Consistently(w.events("StatefulSet", drainv1alpha1.ReasonImagePullFailed)).Should(Equal(1))

@@ -42,8 +42,12 @@ import (
 )
 
 var (
-	ofJobs = admissionregistrationv1.Rule{APIGroups: []string{"batch"}, APIVersions: []string{"v1"}, Resources: []string{"jobs"}}
-	ofPods = admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}}
+	ofJobs = admissionregistrationv1.Rule{
+		APIGroups: []string{"batch"}, APIVersions: []string{"v1"}, Resources: []string{"jobs"},
+	}
+	ofPods = admissionregistrationv1.Rule{
+		APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"},
+	}
 )
 
 // mutate has the API server change every object of a kind that is created in the namespace, as a webhook would, and
@@ -56,21 +60,30 @@ func (w *world) mutate(rule admissionregistrationv1.Rule, jsonPatch string) {
 		Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
 			MatchConstraints: &admissionregistrationv1.MatchResources{
 				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: w.namespace}},
-				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create}, Rule: rule,
-				}}},
+				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+					RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+						Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create}, Rule: rule,
+					},
+				}},
 			},
 			ReinvocationPolicy: admissionregistrationv1.NeverReinvocationPolicy,
 			Mutations: []admissionregistrationv1.Mutation{
-				{PatchType: admissionregistrationv1.PatchTypeJSONPatch, JSONPatch: &admissionregistrationv1.JSONPatch{Expression: jsonPatch}},
+				{
+					PatchType: admissionregistrationv1.PatchTypeJSONPatch,
+					JSONPatch: &admissionregistrationv1.JSONPatch{Expression: jsonPatch},
+				},
 				{PatchType: admissionregistrationv1.PatchTypeJSONPatch, JSONPatch: &admissionregistrationv1.JSONPatch{
-					Expression: `[has(object.metadata.labels) ? JSONPatch{op: "add", path: "/metadata/labels/mutated", value: "yes"} : JSONPatch{op: "add", path: "/metadata/labels", value: {"mutated": "yes"}}]`,
+					Expression: `[has(object.metadata.labels) ? JSONPatch{op: "add", path: "/metadata/labels/mutated", value: "yes"} : ` +
+						`JSONPatch{op: "add", path: "/metadata/labels", value: {"mutated": "yes"}}]`,
 				}},
 			},
 		},
 	}
 	Expect(k8s.Create(w.ctx, policy)).To(Succeed())
-	binding := &admissionregistrationv1.MutatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{PolicyName: name}}
+	binding := &admissionregistrationv1.MutatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{PolicyName: name},
+	}
 	Expect(k8s.Create(w.ctx, binding)).To(Succeed())
 	DeferCleanup(func() {
 		Expect(client.IgnoreNotFound(k8s.Delete(w.ctx, binding))).To(Succeed())
@@ -87,13 +100,22 @@ func (w *world) mutate(rule admissionregistrationv1.Rule, jsonPatch string) {
 func (w *world) sample(rule admissionregistrationv1.Rule) client.Object {
 	pod := corev1.PodSpec{
 		RestartPolicy: corev1.RestartPolicyNever, SchedulingGates: []corev1.PodSchedulingGate{{Name: "example.com/gate"}},
-		Volumes:    []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
-		Containers: []corev1.Container{{Name: "x", Image: "x", VolumeMounts: []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}}},
+		Volumes: []corev1.Volume{{
+			Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}},
+		}},
+		Containers: []corev1.Container{{
+			Name: "x", Image: "x", VolumeMounts: []corev1.VolumeMount{{Name: "data", MountPath: "/data"}},
+		}},
 	}
 	if rule.Resources[0] == "pods" {
 		return &corev1.Pod{ObjectMeta: w.meta("sample"), Spec: pod}
 	}
-	return &batchv1.Job{ObjectMeta: w.meta("sample"), Spec: batchv1.JobSpec{PodReplacementPolicy: ptr.To(batchv1.Failed), Template: corev1.PodTemplateSpec{Spec: pod}}}
+	return &batchv1.Job{
+		ObjectMeta: w.meta("sample"),
+		Spec: batchv1.JobSpec{
+			PodReplacementPolicy: ptr.To(batchv1.Failed), Template: corev1.PodTemplateSpec{Spec: pod},
+		},
+	}
 }
 
 // message returns the message of a condition of policy "store".
@@ -120,7 +142,8 @@ func (w *world) drainMessage(ordinal int32) func() string {
 
 // dryRuns returns how many dry runs the operator has made in the namespace.
 func (w *world) dryRuns() int {
-	return len(slices.DeleteFunc(operatorGate.written(w.namespace), func(write string) bool { return !strings.HasPrefix(write, "try ") }))
+	return len(slices.DeleteFunc(operatorGate.written(w.namespace),
+		func(write string) bool { return !strings.HasPrefix(write, "try ") }))
 }
 
 func exitCode(policy *drainv1alpha1.DrainPolicy) { policy.Spec.Proof = drainv1alpha1.ProofExitCode }
@@ -129,39 +152,57 @@ var _ = Describe("A policy whose drains could not be believed", func() {
 	var w *world
 	BeforeEach(func() { w = newWorld() })
 
-	DescribeTable("is not ready when the API server's answer to a dry run is another than what was asked for", func(rule admissionregistrationv1.Rule, patch, says string) {
-		w.statefulSet(2)
-		w.mutate(rule, patch)
-		w.policy()
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/InvalidTemplate"))
-		Expect(w.message(drainv1alpha1.ConditionReady)()).To(ContainSubstring(says))
-		Expect(w.condition(drainv1alpha1.ConditionStalled)()).To(Equal("True/InvalidTemplate"))
-		w.scale(1)
-		Eventually(w.drain(1)).Should(Equal("Waiting/InvalidTemplate"))
-		Expect(w.lock(1)).To(BeNil())
-	},
-		Entry("a Job with a TTL", ofJobs, `[JSONPatch{op: "add", path: "/spec/ttlSecondsAfterFinished", value: 100}]`, "spec.ttlSecondsAfterFinished is set"),
-		Entry("a Job of another controller", ofJobs, `[JSONPatch{op: "add", path: "/spec/managedBy", value: "example.com/queue"}]`, "spec.managedBy is set"),
-		Entry("a Job that replaces its pods early", ofJobs, `[JSONPatch{op: "add", path: "/spec/podReplacementPolicy", value: "TerminatingOrFailed"}]`, "spec.podReplacementPolicy is not Failed"),
-		Entry("a Job without the gate", ofJobs, `[JSONPatch{op: "remove", path: "/spec/template/spec/schedulingGates"}]`, "whose Pods have its scheduling gate"), // The admission policy's words, which come first.
-		Entry("a pod without the gate", ofPods, `[JSONPatch{op: "remove", path: "/spec/schedulingGates"}]`, "spec.schedulingGates lack "+drainv1alpha1.DrainSchedulingGate),
-		Entry("a pod with a sidecar that is not native", ofPods, `[JSONPatch{op: "add", path: "/spec/containers/-", value: Object.spec.containers{name: "proxy", image: "proxy"}}]`, `spec.containers[1] ("proxy") is not in the template`),
-		Entry("a pod without a grace period", ofPods, `[JSONPatch{op: "add", path: "/spec/terminationGracePeriodSeconds", value: 0}]`, "spec.terminationGracePeriodSeconds is 0"),
-		Entry("a pod that mounts nothing", ofPods, `[JSONPatch{op: "remove", path: "/spec/containers/0/volumeMounts"}]`, "is mounted by no container"),
+	DescribeTable("is not ready when the API server's answer to a dry run is another than what was asked for",
+		func(rule admissionregistrationv1.Rule, patch, says string) {
+			w.statefulSet(2)
+			w.mutate(rule, patch)
+			w.policy()
+			Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/InvalidTemplate"))
+			Expect(w.message(drainv1alpha1.ConditionReady)()).To(ContainSubstring(says))
+			Expect(w.condition(drainv1alpha1.ConditionStalled)()).To(Equal("True/InvalidTemplate"))
+			w.scale(1)
+			Eventually(w.drain(1)).Should(Equal("Waiting/InvalidTemplate"))
+			Expect(w.lock(1)).To(BeNil())
+		},
+		Entry("a Job with a TTL", ofJobs, `[JSONPatch{op: "add", path: "/spec/ttlSecondsAfterFinished", value: 100}]`,
+			"spec.ttlSecondsAfterFinished is set"),
+		Entry("a Job of another controller", ofJobs,
+			`[JSONPatch{op: "add", path: "/spec/managedBy", value: "example.com/queue"}]`, "spec.managedBy is set"),
+		Entry("a Job that replaces its pods early", ofJobs,
+			`[JSONPatch{op: "add", path: "/spec/podReplacementPolicy", value: "TerminatingOrFailed"}]`,
+			"spec.podReplacementPolicy is not Failed"),
+		Entry("a Job without the gate", ofJobs,
+			`[JSONPatch{op: "remove", path: "/spec/template/spec/schedulingGates"}]`,
+			"whose Pods have its scheduling gate"), // The admission policy's words, which come first.
+		Entry("a pod without the gate", ofPods, `[JSONPatch{op: "remove", path: "/spec/schedulingGates"}]`,
+			"spec.schedulingGates lack "+drainv1alpha1.DrainSchedulingGate),
+		Entry("a pod with a sidecar that is not native", ofPods,
+			`[JSONPatch{op: "add", path: "/spec/containers/-", value: Object.spec.containers{name: "proxy", image: "proxy"}}]`,
+			`spec.containers[1] ("proxy") is not in the template`),
+		Entry("a pod without a grace period", ofPods,
+			`[JSONPatch{op: "add", path: "/spec/terminationGracePeriodSeconds", value: 0}]`,
+			"spec.terminationGracePeriodSeconds is 0"),
+		Entry("a pod that mounts nothing", ofPods,
+			`[JSONPatch{op: "remove", path: "/spec/containers/0/volumeMounts"}]`, "is mounted by no container"),
 	)
 
-	DescribeTable("is not ready when its own template could not be believed", func(change func(*drainv1alpha1.DrainPolicy), says string) {
-		w.statefulSet(2, claimTemplates("data", "wal"))
-		w.policy(change)
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/InvalidTemplate"))
-		Expect(w.message(drainv1alpha1.ConditionReady)()).To(And(ContainSubstring(says), HavePrefix("spec.template is refused.")))
-	},
+	DescribeTable("is not ready when its own template could not be believed",
+		func(change func(*drainv1alpha1.DrainPolicy), says string) {
+			w.statefulSet(2, claimTemplates("data", "wal"))
+			w.policy(change)
+			Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/InvalidTemplate"))
+			Expect(w.message(drainv1alpha1.ConditionReady)()).
+				To(And(ContainSubstring(says), HavePrefix("spec.template is refused.")))
+		},
 		Entry("without a grace period", func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Template.Spec.TerminationGracePeriodSeconds = ptr.To[int64](0)
 		}, "spec.template.spec.terminationGracePeriodSeconds is 0"),
 		Entry("with a claim that only a sidecar mounts", func(p *drainv1alpha1.DrainPolicy) {
 			spec := &p.Spec.Template.Spec
-			spec.InitContainers = []corev1.Container{{Name: "proxy", Image: "proxy", RestartPolicy: ptr.To(corev1.ContainerRestartPolicyAlways), VolumeMounts: spec.Containers[0].VolumeMounts[1:]}}
+			spec.InitContainers = []corev1.Container{{
+				Name: "proxy", Image: "proxy", RestartPolicy: ptr.To(corev1.ContainerRestartPolicyAlways),
+				VolumeMounts: spec.Containers[0].VolumeMounts[1:],
+			}}
 			spec.Containers[0].VolumeMounts = spec.Containers[0].VolumeMounts[:1]
 		}, `("wal") is mounted by no container`),
 		Entry("with a receipt of its own", func(p *drainv1alpha1.DrainPolicy) {
@@ -169,30 +210,37 @@ var _ = Describe("A policy whose drains could not be believed", func() {
 		}, "spec.template.spec.containers[0].env (DRAIN_RECEIPT) is not the receipt"),
 		Entry("with a liveness probe and exit codes", func(p *drainv1alpha1.DrainPolicy) {
 			exitCode(p)
-			p.Spec.Template.Spec.Containers[0].LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}}}
+			p.Spec.Template.Spec.Containers[0].LivenessProbe = &corev1.Probe{
+				ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}},
+			}
 		}, "spec.template.spec.containers[0].livenessProbe lets the kubelet end the container"),
 	)
 
-	It("is not ready when a LimitRange limits ephemeral storage and exit codes are believed, and is with receipts", func() {
-		w.statefulSet(2)
-		Expect(k8s.Create(w.ctx, &corev1.LimitRange{ObjectMeta: w.meta("limits"), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{
-			Type: corev1.LimitTypeContainer, Default: corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse("1Gi")},
-		}}}})).To(Succeed())
-		sample := w.sample(ofPods)
-		Eventually(func() corev1.ResourceList {
-			sample = w.sample(ofPods)
-			Expect(k8s.Create(w.ctx, sample, client.DryRunAll)).To(Succeed())
-			return sample.(*corev1.Pod).Spec.Containers[0].Resources.Limits
-		}).ShouldNot(BeEmpty(), "the API server has heard of the LimitRange")
-		w.policy(exitCode)
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/InvalidTemplate"))
-		Expect(w.message(drainv1alpha1.ConditionReady)()).To(ContainSubstring("spec.containers[0].resources.limits.ephemeral-storage lets the kubelet evict the pod"))
-		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Proof = drainv1alpha1.ProofReceipt })
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
-	})
+	It("is not ready when a LimitRange limits ephemeral storage and exit codes are believed, and is with receipts",
+		func() {
+			w.statefulSet(2)
+			Expect(k8s.Create(w.ctx,
+				&corev1.LimitRange{ObjectMeta: w.meta("limits"), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{
+					Type:    corev1.LimitTypeContainer,
+					Default: corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse("1Gi")},
+				}}}})).To(Succeed())
+			sample := w.sample(ofPods)
+			Eventually(func() corev1.ResourceList {
+				sample = w.sample(ofPods)
+				Expect(k8s.Create(w.ctx, sample, client.DryRunAll)).To(Succeed())
+				return sample.(*corev1.Pod).Spec.Containers[0].Resources.Limits
+			}).ShouldNot(BeEmpty(), "the API server has heard of the LimitRange")
+			w.policy(exitCode)
+			Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/InvalidTemplate"))
+			Expect(w.message(drainv1alpha1.ConditionReady)()).
+				To(ContainSubstring("spec.containers[0].resources.limits.ephemeral-storage lets the kubelet evict the pod"))
+			w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Proof = drainv1alpha1.ProofReceipt })
+			Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
+		})
 
 	It("is not ready when the StatefulSet's pods have no grace period", func() {
-		w.statefulSet(2, func(set *appsv1.StatefulSet) { set.Spec.Template.Spec.TerminationGracePeriodSeconds = ptr.To[int64](0) })
+		w.statefulSet(2,
+			func(set *appsv1.StatefulSet) { set.Spec.Template.Spec.TerminationGracePeriodSeconds = ptr.To[int64](0) })
 		w.policy()
 		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/GracePeriodZero"))
 		w.change(func(set *appsv1.StatefulSet) {
@@ -202,10 +250,11 @@ var _ = Describe("A policy whose drains could not be believed", func() {
 		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 	})
 
-	It("starts no drain of a StatefulSet that is gone either", func() {
+	It("starts no drain when the StatefulSet is gone", func() {
 		w.statefulSet(1)
 		w.policy(func(p *drainv1alpha1.DrainPolicy) {
-			p.Spec.WhenDeleted, p.Spec.MinReadyReplicas, p.Spec.Suspend = drainv1alpha1.WhenDeletedDrain, ptr.To[int32](0), ptr.To(true)
+			p.Spec.WhenDeleted, p.Spec.MinReadyReplicas = drainv1alpha1.WhenDeletedDrain, ptr.To[int32](0)
+			p.Spec.Suspend = ptr.To(true)
 		})
 		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/Suspended"))
 		Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
@@ -220,7 +269,7 @@ var _ = Describe("A policy whose drains could not be believed", func() {
 		w.runningJob(0)
 	})
 
-	It("costs no dry run with every look", func() {
+	It("causes no dry run at every reconcile", func() {
 		w.statefulSet(2)
 		w.policy(func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Template.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "dta", MountPath: "/data"}}
@@ -256,19 +305,19 @@ var _ = Describe("A drain that does not prove its success", func() {
 		Expect(w.marked("data-store-1")).To(BeFalse())
 		Expect(w.events("DrainPolicy", drainv1alpha1.ReasonNotProven)()).To(BeNumerically(">", 0))
 		By("the fourth leaves its receipt")
-		job := w.runningJob(1)
-		w.succeed(job, w.startPod(job), "moved all")
+		w.finish(w.runningJob(1), "moved all")
 		Eventually(w.drain(1)).Should(Equal("Drained/ClaimsDeleted"))
 		Eventually(w.condition(drainv1alpha1.ConditionStalled)).Should(Equal("False/Progressing"))
 	})
 
 	It("is not believed when its pod was disrupted, receipt or not", func() {
-		w.statefulSet(2)
-		w.policy(whenDrained(drainv1alpha1.WhenDrainedDelete))
-		w.scale(1)
-		job := w.runningJob(1)
+		job := w.draining(whenDrained(drainv1alpha1.WhenDrainedDelete))
 		pod := w.startPod(job)
-		pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: corev1.PodReasonTerminationByKubelet})
+		pod.Status.Conditions = append(pod.Status.Conditions,
+			corev1.PodCondition{
+				Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue,
+				Reason: corev1.PodReasonTerminationByKubelet,
+			})
 		w.succeed(job, pod, "moved all")
 		Eventually(w.drain(1)).Should(Equal("Failed/NotProven"))
 		Expect(w.drainMessage(1)()).To(ContainSubstring("was disrupted (TerminationByKubelet)"))
@@ -276,10 +325,7 @@ var _ = Describe("A drain that does not prove its success", func() {
 	})
 
 	It("is a failed attempt when its Job is deleted, and the next one waits for its delay", func() {
-		w.statefulSet(2)
-		w.policy(whenDrained(drainv1alpha1.WhenDrainedDelete))
-		w.scale(1)
-		job := w.runningJob(1)
+		job := w.draining(whenDrained(drainv1alpha1.WhenDrainedDelete))
 		w.startPod(job)
 		Expect(k8s.Delete(w.ctx, job, client.PropagationPolicy(metav1.DeletePropagationForeground))).To(Succeed())
 		Eventually(w.drain(1)).Should(Equal("Failed/JobDeleted"))
@@ -313,23 +359,28 @@ var _ = Describe("A lock that is not the policy's", func() {
 		// A lock of a policy of the same name that is gone, with a Job that never ends.
 		gone := w.newPolicy("store")
 		gone.UID = types.UID("gone")
-		labels := map[string]string{drainv1alpha1.PolicyUIDLabel: "gone", drainv1alpha1.OrdinalLabel: "2", drainv1alpha1.RoleLabel: drainv1alpha1.RoleDrain}
+		labels := map[string]string{
+			drainv1alpha1.PolicyUIDLabel: "gone", drainv1alpha1.OrdinalLabel: "2",
+			drainv1alpha1.RoleLabel: drainv1alpha1.RoleDrain,
+		}
 		owner := *metav1.NewControllerRef(gone, drainv1alpha1.GroupVersion.WithKind("DrainPolicy"))
 		job := w.sample(ofJobs).(*batchv1.Job)
 		job.Labels, job.OwnerReferences = labels, []metav1.OwnerReference{owner}
 		Expect(k8s.Create(w.ctx, job)).To(Succeed())
 		lock := w.sample(ofPods).(*corev1.Pod)
 		lock.Name, lock.OwnerReferences = "store-2", []metav1.OwnerReference{owner}
-		lock.Labels = map[string]string{drainv1alpha1.PolicyUIDLabel: "gone", drainv1alpha1.OrdinalLabel: "2", drainv1alpha1.RoleLabel: drainv1alpha1.RoleLock}
+		lock.Labels = map[string]string{
+			drainv1alpha1.PolicyUIDLabel: "gone", drainv1alpha1.OrdinalLabel: "2",
+			drainv1alpha1.RoleLabel: drainv1alpha1.RoleLock,
+		}
 		lock.Annotations = map[string]string{drainv1alpha1.PolicyAnnotation: "store"}
 		Expect(k8s.Create(w.ctx, lock)).To(Succeed())
 
 		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.MaxConcurrentDrains = ptr.To[int32](2) })
 		w.scale(1)
 		Eventually(w.drain(2)).Should(Equal("Waiting/LockHeld"))
-		Expect(w.drainMessage(2)()).To(ContainSubstring(`the lock of DrainPolicy "store" (UID gone)`))
-		other := w.runningJob(1)
-		w.succeed(other, w.startPod(other), "moved all")
+		Expect(w.drainMessage(2)()).To(ContainSubstring(`it belongs to DrainPolicy "store" (UID gone)`))
+		w.finish(w.runningJob(1), "moved all")
 		Eventually(w.drain(1)).Should(Equal("Drained/ClaimsKept"))
 		By("the Job is over, and the lock is released")
 		Expect(k8s.Delete(w.ctx, job, client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
@@ -349,7 +400,8 @@ var _ = Describe("A lock that a webhook changes", func() {
 		Expect(w.condition(drainv1alpha1.ConditionStalled)()).To(Equal("True/LockRefused"))
 		w.scale(2)
 		Eventually(w.drain(1)).Should(BeEmpty())
-		Expect(apierrors.IsNotFound(k8s.Get(w.ctx, w.key("store-1"), &corev1.Pod{}))).To(BeTrue(), "the StatefulSet's pod can come back")
+		Expect(apierrors.IsNotFound(k8s.Get(w.ctx, w.key("store-1"), &corev1.Pod{}))).
+			To(BeTrue(), "the StatefulSet's pod can come back")
 	},
 		Entry("without its finalizer", `[JSONPatch{op: "remove", path: "/metadata/finalizers"}]`),
 		Entry("without its label", `[JSONPatch{op: "remove", path: "/metadata/labels/drain.statefulset.dev~1policy-uid"}]`),
@@ -360,25 +412,32 @@ var _ = Describe("A lock that a webhook changes", func() {
 var _ = Describe("A write that an admission policy refuses", func() {
 	It("is reported in the status, and the drain continues when it is allowed", func() {
 		w := newWorld()
-		w.statefulSet(2)
-		w.policy()
-		w.scale(1)
-		job := w.runningJob(1)
+		job := w.draining()
 		name := w.namespace + "-deny"
-		deny := &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
-			MatchConstraints: &admissionregistrationv1.MatchResources{
-				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: w.namespace}},
-				ObjectSelector:    &metav1.LabelSelector{MatchLabels: map[string]string{drainv1alpha1.RoleLabel: drainv1alpha1.RoleLock}},
-				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Update}, Rule: ofPods,
-				}}},
+		deny := &admissionregistrationv1.ValidatingAdmissionPolicy{
+			ObjectMeta: metav1.ObjectMeta{Name: name},
+			Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+				MatchConstraints: &admissionregistrationv1.MatchResources{
+					NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: w.namespace}},
+					ObjectSelector: &metav1.LabelSelector{
+						MatchLabels: map[string]string{drainv1alpha1.RoleLabel: drainv1alpha1.RoleLock},
+					},
+					ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+						RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+							Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Update}, Rule: ofPods,
+						},
+					}},
+				},
+				Validations: []admissionregistrationv1.Validation{{Expression: "false", Message: "no updates here"}},
 			},
-			Validations: []admissionregistrationv1.Validation{{Expression: "false", Message: "no updates here"}},
-		}}
+		}
 		Expect(k8s.Create(w.ctx, deny)).To(Succeed())
-		binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
-			PolicyName: name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
-		}}
+		binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: name},
+			Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+				PolicyName: name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+			},
+		}
 		Expect(k8s.Create(w.ctx, binding)).To(Succeed())
 		DeferCleanup(func() {
 			Expect(client.IgnoreNotFound(k8s.Delete(w.ctx, binding))).To(Succeed())
@@ -406,7 +465,10 @@ var _ = Describe("Many kept orphans", func() {
 		for ordinal := int32(10); ordinal < 10+kept; ordinal++ {
 			w.createClaims(ordinal)
 			claim := w.claim(claims.Name("data", "store", ordinal))
-			mark := claims.Mark{ClaimUID: claim.UID, StatefulSetUID: w.set.UID, Generation: w.set.Generation, Job: "past", Time: metav1.Now()}
+			mark := claims.Mark{
+				ClaimUID: claim.UID, StatefulSetUID: w.set.UID, Generation: w.set.Generation, Job: "past",
+				Time: metav1.Now(),
+			}
 			metav1.SetMetaDataAnnotation(&claim.ObjectMeta, drainv1alpha1.DrainedAnnotation, mark.String())
 			Expect(k8s.Update(w.ctx, claim)).To(Succeed())
 		}
@@ -417,12 +479,14 @@ var _ = Describe("Many kept orphans", func() {
 			next = 5 - next // 2 and 3 in turn; ordinal 2 has no claims when it is out of range.
 			w.scale(next)
 			return w.jobs()
-		}).WithPolling(5*time.Second).WithTimeout(21*time.Second).Should(BeEmpty(), "a mark that was not renewed in time would make its ordinal drain again")
+		}).WithPolling(5*time.Second).WithTimeout(21*time.Second).
+			Should(BeEmpty(), "a mark that was not renewed in time would make its ordinal drain again")
 		Expect(w.get().Status.Kept).To(HaveValue(BeEquivalentTo(kept)), "no mark has become void")
 		Eventually(func() int {
 			renewed := 0
 			for ordinal := int32(10); ordinal < 10+kept; ordinal++ {
-				if mark := claims.ReadMark(w.claim(claims.Name("data", "store", ordinal))); mark.HoldsAt(w.set.UID, w.set.Generation) && mark.Generation == w.set.Generation {
+				if mark := claims.ReadMark(w.claim(claims.Name("data", "store",
+					ordinal))); mark.HoldsAt(w.set.UID, w.set.Generation) && mark.Generation == w.set.Generation {
 					renewed++
 				}
 			}
@@ -434,16 +498,15 @@ var _ = Describe("Many kept orphans", func() {
 var _ = Describe("A policy that is deleted with --cascade=orphan", func() {
 	It("leaves no lock behind", func() {
 		w := newWorld()
-		w.statefulSet(2)
-		policy := w.policy()
-		w.scale(1)
-		job := w.runningJob(1)
+		job := w.draining()
+		policy := w.get()
 		pod := w.startPod(job)
 		Expect(k8s.Delete(w.ctx, policy, client.PropagationPolicy(metav1.DeletePropagationOrphan))).To(Succeed())
 		// As the garbage collector does: it takes the policy off what it owns, and then its own finalizer off the policy.
 		for _, orphan := range []client.Object{job, w.lock(1)} {
 			Expect(k8s.Get(w.ctx, client.ObjectKeyFromObject(orphan), orphan)).To(Succeed())
-			Expect(k8s.Patch(w.ctx, orphan, client.RawPatch(types.JSONPatchType, []byte(`[{"op":"remove","path":"/metadata/ownerReferences"}]`)))).To(Succeed())
+			Expect(k8s.Patch(w.ctx, orphan,
+				client.RawPatch(types.JSONPatchType, []byte(`[{"op":"remove","path":"/metadata/ownerReferences"}]`)))).To(Succeed())
 		}
 		Eventually(func() error {
 			Expect(k8s.Get(w.ctx, w.key("store"), policy)).To(Succeed())
@@ -455,7 +518,7 @@ var _ = Describe("A policy that is deleted with --cascade=orphan", func() {
 			return apierrors.IsNotFound(k8s.Get(w.ctx, client.ObjectKeyFromObject(job), &batchv1.Job{}))
 		}).Should(BeTrue(), "its Job is stopped")
 		Expect(client.IgnoreNotFound(k8s.Delete(w.ctx, pod, client.GracePeriodSeconds(0)))).To(Succeed())
-		Eventually(func() *corev1.Pod { return w.lock(1) }).Should(BeNil())
+		w.expectNoLock(1)
 		Eventually(func() bool { return apierrors.IsNotFound(k8s.Get(w.ctx, w.key("store"), policy)) }).Should(BeTrue())
 	})
 })

@@ -32,7 +32,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
-// auditPolicy has the API server write down who asks for what. As whom it is asked is known only after a request was received.
+// auditPolicy has the API server record who asks for what. The user is known only after a request was received.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived, Panic]
@@ -40,7 +40,7 @@ rules:
 - level: Metadata
 `
 
-// unseen are rights that no request shows: an admission plugin of some clusters asks for them when an object is owned with
+// unseen are rights that no request shows. An admission plugin of some clusters asks for them when an object is owned with
 // blockOwnerDeletion (OwnerReferencesPermissionEnforcement). The metrics aren't served here.
 var unseen = []string{
 	"update apps/statefulsets/finalizers", "update drain.statefulset.dev/drainpolicies/finalizers",
@@ -55,20 +55,24 @@ func audit(environment *envtest.Environment) string {
 	folder := GinkgoT().TempDir()
 	policy, log := filepath.Join(folder, "policy.yaml"), filepath.Join(folder, "audit.log")
 	Expect(os.WriteFile(policy, []byte(auditPolicy), 0o600)).To(Succeed())
-	environment.ControlPlane.GetAPIServer().Configure().Set("audit-policy-file", policy).Set("audit-log-path", log).Set("audit-log-maxsize", "2000")
+	environment.ControlPlane.GetAPIServer().Configure().
+		Set("audit-policy-file", policy).Set("audit-log-path", log).Set("audit-log-maxsize", "2000")
 	return log
 }
 
 // expectRightsUsed compares what the operator may do with what it did in all tests together.
 func expectRightsUsed(log string) {
 	GinkgoHelper()
-	if suite, _ := GinkgoConfiguration(); len(suite.FocusStrings)+len(suite.SkipStrings)+len(suite.FocusFiles) > 0 || suite.LabelFilter != "" {
+	if suite, _ := GinkgoConfiguration(); len(suite.FocusStrings)+len(suite.SkipStrings)+len(suite.FocusFiles) > 0 ||
+		suite.LabelFilter != "" {
 		return // Not all tests ran.
 	}
 	used := usedRights(log)
 	var unused []string
 	for _, object := range kustomization("config/default") {
-		if !strings.HasSuffix(object.GetName(), "-manager-role") && !strings.HasSuffix(object.GetName(), "-leader-election-role") && !strings.HasSuffix(object.GetName(), "-metrics-auth-role") {
+		if !strings.HasSuffix(object.GetName(), "-manager-role") &&
+			!strings.HasSuffix(object.GetName(), "-leader-election-role") &&
+			!strings.HasSuffix(object.GetName(), "-metrics-auth-role") {
 			continue
 		}
 		var role rbacv1.Role

@@ -41,8 +41,10 @@ const claimProtection = "kubernetes.io/pvc-protection"
 func startStandIns(ctx context.Context, config *rest.Config) {
 	mgr, err := ctrl.NewManager(config, ctrl.Options{Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"}})
 	Expect(err).NotTo(HaveOccurred())
-	Expect(ctrl.NewControllerManagedBy(mgr).Named("garbage-collector").For(&batchv1.Job{}).Complete(reconcile.Func(collectJob))).To(Succeed())
-	Expect(ctrl.NewControllerManagedBy(mgr).Named("claim-protection").For(&corev1.PersistentVolumeClaim{}).Complete(reconcile.Func(protectClaim))).To(Succeed())
+	Expect(ctrl.NewControllerManagedBy(mgr).Named("garbage-collector").
+		For(&batchv1.Job{}).Complete(reconcile.Func(collectJob))).To(Succeed())
+	Expect(ctrl.NewControllerManagedBy(mgr).Named("claim-protection").
+		For(&corev1.PersistentVolumeClaim{}).Complete(reconcile.Func(protectClaim))).To(Succeed())
 	go func() {
 		defer GinkgoRecover()
 		Expect(mgr.Start(ctx)).To(Succeed())

@@ -93,9 +93,10 @@ var _ = Describe("A StatefulSet that is created again", func() {
 		By("scaling down: only what the StatefulSet has now is drained and deleted")
 		w.scale(2)
 		job := w.runningJob(2)
-		Expect(job.Spec.Template.Spec.Volumes).To(HaveExactElements(HaveField("VolumeSource.PersistentVolumeClaim.ClaimName", "index-store-2")))
-		w.succeed(job, w.startPod(job), "")
-		Eventually(func() *corev1.PersistentVolumeClaim { return w.claim("index-store-2") }).Should(BeNil())
+		Expect(job.Spec.Template.Spec.Volumes).
+			To(HaveExactElements(HaveField("VolumeSource.PersistentVolumeClaim.ClaimName", "index-store-2")))
+		w.finish(job, "")
+		w.expectNoClaim("index-store-2")
 		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("False/ClaimsStranded"))
 		Expect(w.jobs()).To(BeEmpty(), "it went before its claim")
 		for ordinal := range 3 {
@@ -130,7 +131,8 @@ var _ = Describe("A StatefulSet that is created again", func() {
 		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		// The StatefulSet controller takes claims by name, whatever their labels say.
 		w.recreate(selector("store-v2"))
-		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("False/ClaimsStranded"), "before the data is at stake")
+		Eventually(w.condition(drainv1alpha1.ConditionDrained)).
+			Should(Equal("False/ClaimsStranded"), "before the data is at stake")
 		Expect(w.stranded()).To(Equal([]string{"data-store-0", "data-store-1"}))
 		w.scale(1)
 		Consistently(w.jobs).Should(BeEmpty())
@@ -146,15 +148,14 @@ var _ = Describe("A StatefulSet that is created again", func() {
 		w.policy()
 		w.scale(2)
 		before := w.runningJob(2)
-		w.succeed(before, w.startPod(before), "")
+		w.finish(before, "")
 		Eventually(w.drain(2)).Should(Equal("Drained/ClaimsKept"))
 		w.recreate(replicas(1))
 		// The mark is of another StatefulSet, whose pods are not known.
 		again := w.runningJob(2)
 		Expect(again.Name).NotTo(Equal(before.Name))
-		w.succeed(again, w.startPod(again), "")
-		job := w.runningJob(1)
-		w.succeed(job, w.startPod(job), "")
+		w.finish(again, "")
+		w.finish(w.runningJob(1), "")
 		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("True/AllDrained"))
 	})
 })
@@ -163,27 +164,28 @@ var _ = Describe("A StatefulSet that is deleted", func() {
 	var w *world
 	BeforeEach(func() { w = newWorld() })
 
-	It("before the policy was made leaves claims that are reported, and drained once it is created with no replicas", func() {
-		w.statefulSet(2)
-		Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
-		w.policy(whenDeletedDrain)
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/StatefulSetNotFound"))
-		Eventually(w.stranded).Should(Equal([]string{"data-store-0", "data-store-1"}))
-		Expect(w.get().Status.Conditions).To(ContainElement(HaveField("Message", ContainSubstring("2 claims named like its own"))))
-		Consistently(w.jobs).Should(BeEmpty(), "the claim templates that it had are not known")
+	It("before the policy was made leaves claims that are reported, and drained once it is created with no replicas",
+		func() {
+			w.statefulSet(2)
+			Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
+			w.policy(whenDeletedDrain)
+			Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/StatefulSetNotFound"))
+			Eventually(w.stranded).Should(Equal([]string{"data-store-0", "data-store-1"}))
+			Expect(w.get().Status.Conditions).
+				To(ContainElement(HaveField("Message", ContainSubstring("2 claims named like its own"))))
+			Consistently(w.jobs).Should(BeEmpty(), "the claim templates that it had are not known")
 
-		again := &appsv1.StatefulSet{ObjectMeta: w.meta("store"), Spec: *w.set.Spec.DeepCopy()}
-		replicas(0)(again)
-		Expect(k8s.Create(w.ctx, again)).To(Succeed())
-		w.set = again
-		w.report()
-		for ordinal := int32(1); ordinal >= 0; ordinal-- {
-			job := w.runningJob(ordinal)
-			w.succeed(job, w.startPod(job), "")
-		}
-		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("True/AllDrained"))
-		Expect(w.stranded()).To(BeEmpty())
-	})
+			again := &appsv1.StatefulSet{ObjectMeta: w.meta("store"), Spec: *w.set.Spec.DeepCopy()}
+			replicas(0)(again)
+			Expect(k8s.Create(w.ctx, again)).To(Succeed())
+			w.set = again
+			w.report()
+			for ordinal := int32(1); ordinal >= 0; ordinal-- {
+				w.finish(w.runningJob(ordinal), "")
+			}
+			Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("True/AllDrained"))
+			Expect(w.stranded()).To(BeEmpty())
+		})
 
 	It("in the foreground is drained when it is gone, and not before", func() {
 		w.statefulSet(1)
@@ -206,7 +208,8 @@ var _ = Describe("A StatefulSet that is deleted", func() {
 		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		pod := w.ownPod(1)
 		Expect(k8s.Delete(w.ctx, w.set, client.PropagationPolicy(metav1.DeletePropagationOrphan))).To(Succeed())
-		Expect(client.IgnoreNotFound(k8s.Patch(w.ctx, w.set, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))))).To(Succeed())
+		Expect(client.IgnoreNotFound(k8s.Patch(w.ctx, w.set,
+			client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))))).To(Succeed())
 		Eventually(w.drain(1)).Should(Equal("Waiting/PodStillExists"))
 		Consistently(func() *corev1.Pod { return w.lock(1) }).Should(BeNil())
 		Expect(k8s.Delete(w.ctx, pod, client.GracePeriodSeconds(0))).To(Succeed())
@@ -247,9 +250,8 @@ var _ = Describe("Claims", func() {
 		claim = w.claim("data-store-1")
 		claim.Labels = w.set.Spec.Selector.MatchLabels
 		Expect(k8s.Update(w.ctx, claim)).To(Succeed())
-		job := w.runningJob(1)
-		w.succeed(job, w.startPod(job), "")
-		Eventually(func() *corev1.PersistentVolumeClaim { return w.claim("data-store-1") }).Should(BeNil())
+		w.finish(w.runningJob(1), "")
+		w.expectNoClaim("data-store-1")
 	})
 
 	It("whose name fits two StatefulSets are drained when their labels say whose they are", func() {
@@ -269,9 +271,8 @@ var _ = Describe("Claims", func() {
 		selector("x-store")(other)
 		Expect(k8s.Create(w.ctx, other)).To(Succeed())
 		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
-		job := w.runningJob(1)
-		w.succeed(job, w.startPod(job), "")
-		Eventually(func() *corev1.PersistentVolumeClaim { return w.claim("data-x-store-1") }).Should(BeNil())
+		w.finish(w.runningJob(1), "")
+		w.expectNoClaim("data-x-store-1")
 	})
 
 	It("of another StatefulSet with the same selector are left alone", func() {
@@ -286,9 +287,8 @@ var _ = Describe("Claims", func() {
 		w.policy(whenDrained(drainv1alpha1.WhenDrainedDelete))
 		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("True/NoOrphans"))
 		w.scale(1)
-		job := w.runningJob(1)
-		w.succeed(job, w.startPod(job), "")
-		Eventually(func() *corev1.PersistentVolumeClaim { return w.claim("data-store-1") }).Should(BeNil())
+		w.finish(w.runningJob(1), "")
+		w.expectNoClaim("data-store-1")
 		for ordinal := range 4 {
 			claim := w.claim(fmt.Sprintf("data-stock-%d", ordinal))
 			Expect(claim).NotTo(BeNil())
@@ -329,7 +329,8 @@ var _ = Describe("A change of the StatefulSet during a drain", func() {
 	It("of whenScaled to Delete lets the drain end, and starts no other", func() {
 		deletesClaims := func(set *appsv1.StatefulSet) {
 			set.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{
-				WhenScaled: appsv1.DeletePersistentVolumeClaimRetentionPolicyType, WhenDeleted: appsv1.RetainPersistentVolumeClaimRetentionPolicyType,
+				WhenScaled:  appsv1.DeletePersistentVolumeClaimRetentionPolicyType,
+				WhenDeleted: appsv1.RetainPersistentVolumeClaimRetentionPolicyType,
 			}
 		}
 		w.statefulSet(3)
@@ -342,14 +343,14 @@ var _ = Describe("A change of the StatefulSet during a drain", func() {
 		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/ClaimsDeletedOnScaleDown"))
 		Expect(w.drain(2)()).To(Equal("Draining/JobRunning"))
 		w.succeed(job, pod, "moved all")
-		Eventually(func() *corev1.PersistentVolumeClaim { return w.claim("data-store-2") }).Should(BeNil())
+		w.expectNoClaim("data-store-2")
 		Eventually(w.drain(2)).Should(Equal("Drained/ClaimsDeleted"))
 		Eventually(w.drain(1)).Should(Equal("Waiting/ClaimsDeletedOnScaleDown"))
 		Consistently(w.jobs).Should(BeEmpty())
 		Expect(w.claim("data-store-1").DeletionTimestamp).To(BeNil())
 	})
 
-	It("of spec.ordinals.start back gives the ordinal at the low end back", func() {
+	It("of spec.ordinals.start back releases the lock of the ordinal at the low end", func() {
 		start := func(first, n int32) func(*appsv1.StatefulSet) {
 			return func(set *appsv1.StatefulSet) {
 				set.Spec.Ordinals, set.Spec.Replicas = &appsv1.StatefulSetOrdinals{Start: first}, &n
@@ -359,18 +360,17 @@ var _ = Describe("A change of the StatefulSet during a drain", func() {
 		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaledUp = drainv1alpha1.WhenScaledUpCancel })
 		w.change(start(7, 2))
 		w.report()
-		six := w.runningJob(6)
-		w.succeed(six, w.startPod(six), "")
+		w.finish(w.runningJob(6), "")
 		w.startPod(w.runningJob(5))
 		w.change(start(5, 4))
 		w.report()
 		Eventually(w.jobs).Should(HaveLen(1), "the drain of ordinal 5 is stopped, that of 6 had ended")
-		Eventually(func() *corev1.Pod { return w.lock(5) }).Should(BeNil())
+		w.expectNoLock(5)
 		Eventually(w.drain(6)).Should(BeEmpty())
 		Eventually(w.condition(drainv1alpha1.ConditionDrained)).Should(Equal("True/NoOrphans"))
 	})
 
-	It("to deleted lets the drain end, and retains what is not drained yet", func() {
+	It("by its deletion lets the drain end, and retains what is not drained yet", func() {
 		w.statefulSet(3)
 		w.policy(whenDrained(drainv1alpha1.WhenDrainedDelete))
 		w.scale(2)
@@ -380,8 +380,8 @@ var _ = Describe("A change of the StatefulSet during a drain", func() {
 		Eventually(w.drain(1)).Should(Equal("Retained/StatefulSetNotFound"))
 		Expect(w.drain(2)()).To(Equal("Draining/JobRunning"))
 		w.succeed(job, pod, "moved all")
-		Eventually(func() *corev1.PersistentVolumeClaim { return w.claim("data-store-2") }).Should(BeNil())
-		Eventually(func() *corev1.Pod { return w.lock(2) }).Should(BeNil())
+		w.expectNoClaim("data-store-2")
+		w.expectNoLock(2)
 		Consistently(w.jobs).Should(BeEmpty())
 		Expect(w.claim("data-store-1").DeletionTimestamp).To(BeNil())
 	})

@@ -108,7 +108,9 @@ func startOperator(ctx context.Context, config *rest.Config) {
 		Clock:    clock.RealClock{},
 	}
 	Expect(reconciler.SetupWithManager(ctx, mgr, 4)).To(Succeed())
-	annotations := &controller.AnnotationReconciler{Client: reconciler.Client, Live: reconciler.Live, Recorder: reconciler.Recorder}
+	annotations := &controller.AnnotationReconciler{
+		Client: reconciler.Client, Live: reconciler.Live, Recorder: reconciler.Recorder,
+	}
 	Expect(annotations.SetupWithManager(mgr, 4)).To(Succeed())
 	go func() {
 		defer GinkgoRecover()

@@ -62,8 +62,8 @@ func kustomization(path string) []unstructured.Unstructured {
 	}
 }
 
-// install installs what config/default does, but for the CRD, which is there, and the Deployment, in whose place the tests' operator
-// runs. So every test shows that the operator gets along with the rights that it has, and with the admission policies around it.
+// install installs what config/default does, but for the CRD, which is there, and the Deployment, in whose place the
+// tests' operator runs. So every test shows that the operator works with its rights and under its admission policies.
 func install(ctx context.Context) {
 	GinkgoHelper()
 	policies := 0
@@ -79,21 +79,35 @@ func install(ctx context.Context) {
 	Expect(policies).To(Equal(6))
 	// The API server takes a moment to follow new policies. When it follows one that comes last, it follows all.
 	last := metav1.ObjectMeta{Name: "last"}
-	Expect(k8s.Create(ctx, &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: last, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
-		MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
-			ResourceNames: []string{"last"},
-			RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
-				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"}},
+	Expect(k8s.Create(ctx,
+		&admissionregistrationv1.ValidatingAdmissionPolicy{
+			ObjectMeta: last,
+			Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+				MatchConstraints: &admissionregistrationv1.MatchResources{
+					ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+						ResourceNames: []string{"last"},
+						RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+							Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+							Rule: admissionregistrationv1.Rule{
+								APIGroups: []string{""}, APIVersions: []string{"v1"},
+								Resources: []string{"configmaps"},
+							},
+						},
+					}},
+				},
+				Validations: []admissionregistrationv1.Validation{{Expression: "false", Message: "the last policy is followed"}},
 			},
-		}}},
-		Validations: []admissionregistrationv1.Validation{{Expression: "false", Message: "the last policy is followed"}},
-	}})).To(Succeed())
-	Expect(k8s.Create(ctx, &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: last, Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
-		PolicyName: "last", ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
-	}})).To(Succeed())
+		})).To(Succeed())
+	Expect(k8s.Create(ctx,
+		&admissionregistrationv1.ValidatingAdmissionPolicyBinding{
+			ObjectMeta: last,
+			Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+				PolicyName: "last", ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+			},
+		})).To(Succeed())
 	Eventually(func() error {
-		return k8s.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "last", Namespace: "default"}}, client.DryRunAll)
+		return k8s.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "last", Namespace: "default"}},
+			client.DryRunAll)
 	}).Should(MatchError(ContainSubstring("the last policy is followed")))
 }
 
@@ -117,7 +131,9 @@ func clientAs(config *rest.Config) client.Client {
 
 // may is a rule of a Role: verbs on resources, which are of the group that has them.
 func may(verbs []string, resources ...string) rbacv1.PolicyRule {
-	return rbacv1.PolicyRule{APIGroups: []string{"", "apps", "batch", "drain.statefulset.dev"}, Resources: resources, Verbs: verbs}
+	return rbacv1.PolicyRule{
+		APIGroups: []string{"", "apps", "batch", "drain.statefulset.dev"}, Resources: resources, Verbs: verbs,
+	}
 }
 
 func onlyNamed(name string, rule rbacv1.PolicyRule) rbacv1.PolicyRule {
@@ -142,12 +158,14 @@ func (w *world) grant(name string, rules ...rbacv1.PolicyRule) {
 	w.bind(name, rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name})
 }
 
-// editor returns a client for a user with the rights that Kubernetes' ClusterRole "edit" gives in a namespace. Nothing aggregates ClusterRoles here.
+// editor returns a client for a user with the rights that Kubernetes' ClusterRole "edit" gives in a namespace. Nothing
+// aggregates ClusterRoles here.
 func (w *world) editor() client.Client {
 	GinkgoHelper()
 	w.users++
 	name := fmt.Sprintf("editor-%d-of-%s", w.users, w.namespace)
-	for _, role := range []string{"system:aggregate-to-edit", "system:aggregate-to-view", "drain-operator-drainpolicy-editor-role"} {
+	for _, role := range []string{"system:aggregate-to-edit",
+		"system:aggregate-to-view", "drain-operator-drainpolicy-editor-role"} {
 		w.bind(name, rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role})
 	}
 	return clientAs(as(name))

@@ -30,20 +30,22 @@ import (
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
 
-// kubectl runs a command of the documentation in the world's namespace, with the test's kubectl, and returns how it failed.
+// kubectl runs a command of the documentation in the world's namespace, with the test's kubectl, and returns its error.
 func (w *world) kubectl(command string) error {
 	GinkgoHelper()
 	config := filepath.Join(GinkgoT().TempDir(), "kubeconfig")
 	Expect(os.WriteFile(config, kubeConfig, 0o600)).To(Succeed())
-	shell := exec.CommandContext(w.ctx, "bash", "-ec", `kubectl() { command kubectl --namespace="$NAMESPACE" "$@"; }`+"\n"+command)
-	shell.Env = append(os.Environ(), "KUBECONFIG="+config, "NAMESPACE="+w.namespace, "PATH="+os.Getenv("KUBEBUILDER_ASSETS")+":"+os.Getenv("PATH"))
+	shell := exec.CommandContext(w.ctx, "bash", "-ec",
+		`kubectl() { command kubectl --namespace="$NAMESPACE" "$@"; }`+"\n"+command)
+	shell.Env = append(os.Environ(), "KUBECONFIG="+config,
+		"NAMESPACE="+w.namespace, "PATH="+os.Getenv("KUBEBUILDER_ASSETS")+":"+os.Getenv("PATH"))
 	output, err := shell.CombinedOutput()
 	GinkgoWriter.Printf("$ %s\n%s", command, output)
 	return err
 }
 
-// documentedWait returns the commands by which docs/troubleshooting.md waits for a scale-down, for policy and StatefulSet "store": the
-// one that scales down, the one that waits until the operator has observed that, and the one that waits until all is drained.
+// documentedWait returns the commands by which docs/troubleshooting.md waits for a scale-down, for policy and StatefulSet
+// "store": one scales down, one waits until the operator has observed that, and one waits until all is drained.
 func documentedWait() (scale, observed, drained string) {
 	GinkgoHelper()
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "troubleshooting.md"))
@@ -85,7 +87,8 @@ var _ = Describe("A scale-down that kubectl waits for", func() {
 		metav1.SetMetaDataLabel(&claim.ObjectMeta, "touched", "true")
 		Expect(k8s.Update(w.ctx, claim)).To(Succeed())
 		Eventually(waited).Should(Receive(Succeed()))
-		Expect(w.condition(drainv1alpha1.ConditionDrained)()).To(HavePrefix("False/"), "a status of the new generation knows of the orphan")
+		Expect(w.condition(drainv1alpha1.ConditionDrained)()).
+			To(HavePrefix("False/"), "a status of the new generation knows of the orphan")
 
 		By("draining")
 		go func() {

@@ -54,7 +54,8 @@ func newWorld() *world {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "drain-"}}
 	Expect(k8s.Create(ctx, namespace)).To(Succeed())
 	// Pods are created by ServiceAccount "default", which no controller creates here.
-	Expect(k8s.Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: namespace.Name}})).To(Succeed())
+	Expect(k8s.Create(ctx,
+		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: namespace.Name}})).To(Succeed())
 	return &world{ctx: ctx, namespace: namespace.Name}
 }
 
@@ -107,7 +108,9 @@ func claimTemplate(name string) corev1.PersistentVolumeClaim {
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
-			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
+			Resources: corev1.VolumeResourceRequirements{
+				Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")},
+			},
 		},
 	}
 }
@@ -125,7 +128,9 @@ func claimTemplates(names ...string) func(*appsv1.StatefulSet) {
 func (w *world) createClaims(ordinal int32) {
 	GinkgoHelper()
 	for _, template := range w.set.Spec.VolumeClaimTemplates {
-		claim := &corev1.PersistentVolumeClaim{ObjectMeta: w.meta(claims.Name(template.Name, w.set.Name, ordinal)), Spec: template.Spec}
+		claim := &corev1.PersistentVolumeClaim{
+			ObjectMeta: w.meta(claims.Name(template.Name, w.set.Name, ordinal)), Spec: template.Spec,
+		}
 		claim.Labels = w.set.Spec.Selector.MatchLabels
 		claim.Spec.VolumeName = "volume-of-" + claim.Name
 		Expect(k8s.Create(w.ctx, claim)).To(Succeed())
@@ -155,7 +160,9 @@ func (w *world) change(edit func(*appsv1.StatefulSet)) {
 // report says in the StatefulSet's status that all replicas in its range are ready.
 func (w *world) report() {
 	GinkgoHelper()
-	w.set.Status = appsv1.StatefulSetStatus{Replicas: *w.set.Spec.Replicas, ReadyReplicas: *w.set.Spec.Replicas, ObservedGeneration: w.set.Generation}
+	w.set.Status = appsv1.StatefulSetStatus{
+		Replicas: *w.set.Spec.Replicas, ReadyReplicas: *w.set.Spec.Replicas, ObservedGeneration: w.set.Generation,
+	}
 	Expect(k8s.Status().Update(w.ctx, w.set)).To(Succeed())
 }
 
@@ -202,7 +209,9 @@ func whenDrained(what drainv1alpha1.WhenDrained) func(*drainv1alpha1.DrainPolicy
 
 // retriedAtOnce is for tests that are about what happens after a failed attempt.
 func retriedAtOnce(policy *drainv1alpha1.DrainPolicy) {
-	policy.Spec.Retry = drainv1alpha1.RetryOptions{InitialDelaySeconds: ptr.To[int32](1), MaxDelaySeconds: ptr.To[int32](1)}
+	policy.Spec.Retry = drainv1alpha1.RetryOptions{
+		InitialDelaySeconds: ptr.To[int32](1), MaxDelaySeconds: ptr.To[int32](1),
+	}
 }
 
 // edit changes the policy's spec.
@@ -287,6 +296,12 @@ func (w *world) lock(ordinal int32) *corev1.Pod {
 	return pod
 }
 
+// expectNoLock waits until an ordinal has no lock.
+func (w *world) expectNoLock(ordinal int32) {
+	GinkgoHelper()
+	Eventually(func() *corev1.Pod { return w.lock(ordinal) }).Should(BeNil(), "the lock of ordinal %d", ordinal)
+}
+
 // jobs returns the Jobs of the namespace that aren't being deleted.
 func (w *world) jobs() []batchv1.Job {
 	GinkgoHelper()
@@ -319,6 +334,21 @@ func (w *world) runningJob(ordinal int32) *batchv1.Job {
 	return found
 }
 
+// draining scales a StatefulSet of two replicas, which a policy drains, down by one. It returns the Job of ordinal 1.
+func (w *world) draining(mutate ...func(*drainv1alpha1.DrainPolicy)) *batchv1.Job {
+	GinkgoHelper()
+	w.statefulSet(2)
+	w.policy(mutate...)
+	w.scale(1)
+	return w.runningJob(1)
+}
+
+// finish runs the pod of a Job, and ends both well.
+func (w *world) finish(job *batchv1.Job, message string) {
+	GinkgoHelper()
+	w.succeed(job, w.startPod(job), message)
+}
+
 // startPod creates the pod of a Job, as the Job controller would, waits until the operator
 // lets it, and has it run.
 func (w *world) startPod(job *batchv1.Job) *corev1.Pod {
@@ -326,9 +356,13 @@ func (w *world) startPod(job *batchv1.Job) *corev1.Pod {
 	pod := w.createPod(job)
 	Expect(pod.Spec.SchedulingGates).NotTo(BeEmpty(), "a drain pod runs only once its lock was seen to stand")
 	Eventually(w.gates(pod)).Should(BeEmpty(), "the operator lets the pod run")
-	Expect(k8s.SubResource("binding").Create(w.ctx, pod, &corev1.Binding{ObjectMeta: w.meta(pod.Name), Target: corev1.ObjectReference{Kind: "Node", Name: "somewhere"}})).To(Succeed())
+	Expect(k8s.SubResource("binding").
+		Create(w.ctx, pod, &corev1.Binding{
+			ObjectMeta: w.meta(pod.Name), Target: corev1.ObjectReference{Kind: "Node", Name: "somewhere"},
+		})).To(Succeed())
 	Expect(k8s.Get(w.ctx, client.ObjectKeyFromObject(pod), pod)).To(Succeed())
-	w.podStatus(pod, corev1.PodRunning, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}})
+	w.podStatus(pod, corev1.PodRunning,
+		corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}})
 	return pod
 }
 
@@ -337,7 +371,8 @@ func (w *world) createPod(job *batchv1.Job) *corev1.Pod {
 	GinkgoHelper()
 	pod := &corev1.Pod{ObjectMeta: *job.Spec.Template.ObjectMeta.DeepCopy(), Spec: *job.Spec.Template.Spec.DeepCopy()}
 	pod.Namespace, pod.GenerateName = job.Namespace, job.Name+"-"
-	pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(job, batchv1.SchemeGroupVersion.WithKind("Job"))}
+	pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(job,
+		batchv1.SchemeGroupVersion.WithKind("Job"))}
 	Expect(k8s.Create(w.ctx, pod)).To(Succeed())
 	return pod
 }
@@ -353,7 +388,9 @@ func (w *world) gates(pod *corev1.Pod) func() []corev1.PodSchedulingGate {
 func (w *world) podStatus(pod *corev1.Pod, phase corev1.PodPhase, state corev1.ContainerState) {
 	GinkgoHelper()
 	pod.Status.Phase = phase
-	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: pod.Spec.Containers[0].Name, Image: pod.Spec.Containers[0].Image, State: state}}
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
+		Name: pod.Spec.Containers[0].Name, Image: pod.Spec.Containers[0].Image, State: state,
+	}}
 	Expect(k8s.Status().Update(w.ctx, pod)).To(Succeed())
 }
 
@@ -367,7 +404,8 @@ func (w *world) succeed(job *batchv1.Job, pod *corev1.Pod, message string) {
 // exit ends a pod with exit code 0.
 func (w *world) exit(pod *corev1.Pod, message string) {
 	GinkgoHelper()
-	w.podStatus(pod, corev1.PodSucceeded, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Message: message, FinishedAt: metav1.Now()}})
+	w.podStatus(pod, corev1.PodSucceeded,
+		corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Message: message, FinishedAt: metav1.Now()}})
 }
 
 // receipt returns what a drain pod is to write as its last act.
@@ -389,7 +427,10 @@ func (w *world) complete(job *batchv1.Job) {
 	status := batchv1.JobStatus{
 		StartTime: ptr.To(metav1.NewTime(now.Add(-1e9))), CompletionTime: &now, Succeeded: 1,
 		Conditions: []batchv1.JobCondition{
-			{Type: batchv1.JobSuccessCriteriaMet, Status: corev1.ConditionTrue, Reason: "CompletionsReached", LastTransitionTime: now},
+			{
+				Type: batchv1.JobSuccessCriteriaMet, Status: corev1.ConditionTrue, Reason: "CompletionsReached",
+				LastTransitionTime: now,
+			},
 			{Type: batchv1.JobComplete, Status: corev1.ConditionTrue, Reason: "CompletionsReached", LastTransitionTime: now},
 		},
 	}
@@ -407,8 +448,14 @@ func (w *world) fail(job *batchv1.Job) {
 	job.Status = batchv1.JobStatus{
 		StartTime: &now, Failed: 1,
 		Conditions: []batchv1.JobCondition{
-			{Type: batchv1.JobFailureTarget, Status: corev1.ConditionTrue, Reason: "BackoffLimitExceeded", LastTransitionTime: now},
-			{Type: batchv1.JobFailed, Status: corev1.ConditionTrue, Reason: "BackoffLimitExceeded", Message: "Job has reached the specified backoff limit", LastTransitionTime: now},
+			{
+				Type: batchv1.JobFailureTarget, Status: corev1.ConditionTrue, Reason: "BackoffLimitExceeded",
+				LastTransitionTime: now,
+			},
+			{
+				Type: batchv1.JobFailed, Status: corev1.ConditionTrue, Reason: "BackoffLimitExceeded",
+				Message: "Job has reached the specified backoff limit", LastTransitionTime: now,
+			},
 		},
 	}
 	Expect(k8s.Status().Update(w.ctx, job)).To(Succeed())
@@ -424,6 +471,12 @@ func (w *world) claim(name string) *corev1.PersistentVolumeClaim {
 	}
 	Expect(err).NotTo(HaveOccurred())
 	return claim
+}
+
+// expectNoClaim waits until a claim is gone.
+func (w *world) expectNoClaim(name string) {
+	GinkgoHelper()
+	Eventually(func() *corev1.PersistentVolumeClaim { return w.claim(name) }).Should(BeNil(), "claim %s", name)
 }
 
 // marked reports whether a claim carries a mark.
