@@ -85,8 +85,9 @@ func TestClassifyOneError(t *testing.T) {
 func TestOutcomeGoesByTheWorstClass(t *testing.T) {
 	const next = time.Minute
 	want := map[plan.Outcome]ctrl.Result{
-		plan.Done: {RequeueAfter: next}, plan.Conflict: {RequeueAfter: cacheLag}, plan.Refused: {RequeueAfter: plan.RefusalRecheck},
-		plan.Lost: {},
+		plan.Done: {RequeueAfter: next}, plan.Conflict: {RequeueAfter: cacheLag},
+		plan.Refused: {RequeueAfter: plan.RefusalRecheck},
+		plan.Lost:    {},
 	}
 	for _, one := range outcomes {
 		for _, other := range outcomes {

@@ -46,8 +46,8 @@ func accepts(write func() error) {
 	Eventually(write).Should(Succeed())
 }
 
-// refuses waits until a write is refused with these words. One that is accepted is never refused: it must not be possible
-// to repeat it.
+// refuses waits until a write is refused with these words. One that is accepted is never refused: it must not be
+// possible to repeat it.
 func refuses(write func() error, words string) {
 	GinkgoHelper()
 	var err error

@@ -40,8 +40,8 @@ rules:
 - level: Metadata
 `
 
-// unseen are rights that no request shows. An admission plugin of some clusters asks for them when an object is owned with
-// blockOwnerDeletion (OwnerReferencesPermissionEnforcement). The metrics aren't served here.
+// unseen are rights that no request shows. An admission plugin of some clusters asks for them when an object is owned
+// with blockOwnerDeletion (OwnerReferencesPermissionEnforcement). The metrics aren't served here.
 var unseen = []string{
 	"update apps/statefulsets/finalizers", "update drain.statefulset.dev/drainpolicies/finalizers",
 	"create authentication.k8s.io/tokenreviews", "create authorization.k8s.io/subjectaccessreviews",

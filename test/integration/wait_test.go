@@ -44,8 +44,8 @@ func (w *world) kubectl(command string) error {
 	return err
 }
 
-// documentedWait returns the commands by which docs/troubleshooting.md waits for a scale-down, for policy and StatefulSet
-// "store": one scales down, one waits until the operator has observed that, and one waits until all is drained.
+// documentedWait returns the commands by which docs/troubleshooting.md waits for a scale-down, for policy and
+// StatefulSet "store": one scales down, one waits until the operator has observed that, and one waits until all is drained.
 func documentedWait() (scale, observed, drained string) {
 	GinkgoHelper()
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "troubleshooting.md"))
