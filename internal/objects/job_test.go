@@ -266,15 +266,17 @@ func TestIdentityOfAStatefulSetPod(t *testing.T) {
 		changes                     []change
 		wantHostname, wantSubdomain string
 	}{
-		"unset": {},
-		"Job": {
+		"an unset identity sets no hostname": {},
+		"identity Job sets no hostname": {
 			changes: []change{func(p *drainv1alpha1.DrainPolicy) { p.Spec.Identity = drainv1alpha1.IdentityJob }},
 		},
-		"StatefulSetPod": {changes: []change{identity}, wantHostname: "web-2", wantSubdomain: "web-peers"},
-		"StatefulSetPod, the template has one": {
+		"identity StatefulSetPod sets the ordinal's hostname": {
+			changes: []change{identity}, wantHostname: "web-2", wantSubdomain: "web-peers",
+		},
+		"identity StatefulSetPod yields to the template's hostname": {
 			changes: []change{identity, named}, wantHostname: "mine", wantSubdomain: "ours",
 		},
-		"Job, the template has one": {changes: []change{named}, wantHostname: "mine", wantSubdomain: "ours"},
+		"identity Job keeps the template's hostname": {changes: []change{named}, wantHostname: "mine", wantSubdomain: "ours"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -306,10 +308,12 @@ func TestRestartPolicyIsOneThatJobsTake(t *testing.T) {
 		policy   *batchv1.PodFailurePolicy
 		want     corev1.RestartPolicy
 	}{
-		"unset":                          {want: corev1.RestartPolicyOnFailure},
-		"unset, with a podFailurePolicy": {policy: failurePolicy, want: corev1.RestartPolicyNever},
-		"Never":                          {template: corev1.RestartPolicyNever, want: corev1.RestartPolicyNever},
-		"OnFailure, with a podFailurePolicy": {
+		"an unset restartPolicy becomes OnFailure": {want: corev1.RestartPolicyOnFailure},
+		"an unset restartPolicy with a podFailurePolicy becomes Never": {
+			policy: failurePolicy, want: corev1.RestartPolicyNever,
+		},
+		"restartPolicy Never stays": {template: corev1.RestartPolicyNever, want: corev1.RestartPolicyNever},
+		"restartPolicy OnFailure with a podFailurePolicy stays": {
 			template: corev1.RestartPolicyOnFailure, policy: failurePolicy, want: corev1.RestartPolicyOnFailure,
 		},
 	}
@@ -334,51 +338,59 @@ func TestTemplateHash(t *testing.T) {
 		set      setChange
 		wantSame bool
 	}{
-		"nothing": {wantSame: true},
-		"replicas": {
+		"no change keeps the hash": {wantSame: true},
+		"a change of replicas keeps the hash": {
 			set: func(s *appsv1.StatefulSet) { s.Spec.Replicas = ptr.To[int32](9) }, wantSame: true,
 		},
-		"the first ordinal": {
+		"a change of the first ordinal keeps the hash": {
 			set:      func(s *appsv1.StatefulSet) { s.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: 9} },
 			wantSame: true,
 		},
-		"the set's image": {
+		"a change of the StatefulSet's image keeps the hash": {
 			set:      func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.Containers = []corev1.Container{{Image: "web:2"}} },
 			wantSame: true,
 		},
-		"the set's ServiceAccount": {
+		"a change of the StatefulSet's ServiceAccount keeps the hash": {
 			set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.ServiceAccountName = "x" }, wantSame: true,
 		},
-		"the set's generation": {set: func(s *appsv1.StatefulSet) { s.Generation = 9 }, wantSame: true},
-		"spec.suspend": {
+		"a change of the StatefulSet's generation keeps the hash": {
+			set: func(s *appsv1.StatefulSet) { s.Generation = 9 }, wantSame: true,
+		},
+		"a change of spec.suspend keeps the hash": {
 			policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Suspend = ptr.To(true) }, wantSame: true,
 		},
-		"spec.retry": {
+		"a change of spec.retry keeps the hash": {
 			policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Retry.MaxAttempts = ptr.To[int32](9) }, wantSame: true,
 		},
-		"spec.whenDrained": {
+		"a change of spec.whenDrained keeps the hash": {
 			policy:   func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDrained = drainv1alpha1.WhenDrainedDelete },
 			wantSame: true,
 		},
-		"the image": {
+		"a change of the image changes the hash": {
 			policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].Image = "drain:2" },
 		},
-		"an annotation": {policy: withMetadata},
-		"the ServiceAccount": {
+		"a change of an annotation changes the hash": {policy: withMetadata},
+		"a change of the ServiceAccount changes the hash": {
 			policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.ServiceAccountName = "x" },
 		},
-		"spec.job": {
+		"a change of spec.job changes the hash": {
 			policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.BackoffLimit = ptr.To[int32](1) },
 		},
-		"spec.identity": {
+		"a change of spec.identity changes the hash": {
 			policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Identity = drainv1alpha1.IdentityStatefulSetPod },
 		},
-		"a podFailurePolicy": {
+		"a podFailurePolicy changes the hash": {
 			policy: func(p *drainv1alpha1.DrainPolicy) { p.Spec.Job.PodFailurePolicy = &batchv1.PodFailurePolicy{} },
 		},
-		"the set's securityContext":  {set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.SecurityContext = nil }},
-		"the set's tolerations":      {set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.Tolerations = nil }},
-		"the set's runtimeClassName": {set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.RuntimeClassName = nil }},
+		"a change of the StatefulSet's securityContext changes the hash": {
+			set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.SecurityContext = nil },
+		},
+		"a change of the StatefulSet's tolerations changes the hash": {
+			set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.Tolerations = nil },
+		},
+		"a change of the StatefulSet's runtimeClassName changes the hash": {
+			set: func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.RuntimeClassName = nil },
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -314,44 +314,48 @@ func TestDoubt(t *testing.T) {
 		want, wantExitCode string
 		containers         []string
 	}{
-		"the receipt":                    {pod: succeeded(theReceipt)},
-		"words and the receipt":          {pod: succeeded("moved 3 records\n" + theReceipt + "\n")},
-		"words that end in the receipt":  {pod: succeeded("moved 3 records " + theReceipt)},
-		"the receipt before other words": {pod: succeeded(theReceipt + "\nand then some"), want: "left no receipt"},
-		"no words":                       {pod: succeeded(""), want: "left no receipt"},
-		"a receipt of another attempt":   {pod: succeeded("receipt-fedcba9876543210"), want: "left no receipt"},
-		"a receipt that was cut":         {pod: succeeded(theReceipt[:len(theReceipt)-1]), want: "left no receipt"},
-		"no status of the container": {
+		"a receipt alone is believed":                    {pod: succeeded(theReceipt)},
+		"a message before the receipt is believed":       {pod: succeeded("moved 3 records\n" + theReceipt + "\n")},
+		"a message that ends in the receipt is believed": {pod: succeeded("moved 3 records " + theReceipt)},
+		"a receipt before other text is not believed": {
+			pod: succeeded(theReceipt + "\nand then some"), want: "left no receipt",
+		},
+		"an empty message is not believed":             {pod: succeeded(""), want: "left no receipt"},
+		"a receipt of another attempt is not believed": {pod: succeeded("receipt-fedcba9876543210"), want: "left no receipt"},
+		"a truncated receipt is not believed": {
+			pod: succeeded(theReceipt[:len(theReceipt)-1]), want: "left no receipt",
+		},
+		"a container without a status is not believed": {
 			pod: succeeded("", func(p *corev1.Pod) { p.Status.ContainerStatuses = nil }), want: "left no receipt",
 		},
-		"two receipts": {
+		"receipts of both containers are believed": {
 			pod: succeeded(theReceipt, twoContainers(theReceipt)), containers: []string{"drain", "verify"},
 		},
-		"the second of two left none": {
+		"a second container without a receipt is not believed": {
 			pod: succeeded(theReceipt, twoContainers("fine")), containers: []string{"drain", "verify"},
 			want: `container "verify"`,
 		},
-		"a pod that was deleted": {
+		"a pod that was deleted is not believed": {
 			pod:  succeeded(theReceipt, func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{} }),
 			want: "was deleted", wantExitCode: "was deleted",
 		},
-		"a pod that was disrupted": {
+		"a pod that was disrupted is not believed": {
 			pod: succeeded(theReceipt, disruption(corev1.ConditionTrue)), want: "TerminationByKubelet",
 			wantExitCode: "TerminationByKubelet",
 		},
-		"a disruption that didn't happen": {pod: succeeded(theReceipt, disruption(corev1.ConditionFalse))},
-		"a pod that failed": {
+		"a disruption that did not happen does not matter": {pod: succeeded(theReceipt, disruption(corev1.ConditionFalse))},
+		"a pod that failed is not believed": {
 			pod:  succeeded(theReceipt, func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }),
 			want: "did not succeed", wantExitCode: "did not succeed",
 		},
-		"images as they were": {pod: succeeded(theReceipt, func(p *corev1.Pod) {
+		"a pod with the requested images is believed": {pod: succeeded(theReceipt, func(p *corev1.Pod) {
 			p.Annotations = map[string]string{drainv1alpha1.ImagesAnnotation: Images(&p.Spec)}
 		})},
-		"an image that was changed": {pod: succeeded(theReceipt, func(p *corev1.Pod) {
+		"a pod with a changed image is believed only with a receipt": {pod: succeeded(theReceipt, func(p *corev1.Pod) {
 			p.Annotations = map[string]string{drainv1alpha1.ImagesAnnotation: Images(&p.Spec)}
 			p.Spec.Containers[0].Image = "drian:1"
 		}), wantExitCode: "was changed while it ran"},
-		"a claim that it didn't mount": {
+		"a pod that did not mount a claim is not believed": {
 			pod:  succeeded(theReceipt, func(p *corev1.Pod) { p.Spec.Containers[0].VolumeMounts = nil }),
 			want: "mounted by no container", wantExitCode: "mounted by no container",
 		},
