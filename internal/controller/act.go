@@ -62,14 +62,15 @@ func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Pl
 	for len(queue) > 0 {
 		ordinals := queue[0]
 		queue = queue[1:]
+		taken := r.Clock.Now()
 		live, err := r.gatherLive(ctx, snapshot, ordinals...)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("looking at ordinals %d: %w", ordinals, err))
 			continue
 		}
-		again := r.protocol().Make(live, r.Clock.Now())
+		seen := liveLook{live: live, plan: r.protocol().Make(live, r.Clock.Now()), taken: taken, shared: len(ordinals) > 1}
 		for _, ordinal := range ordinals {
-			alone, err := r.follow(ctx, live, again, ordinal, len(ordinals) > 1, learn)
+			alone, err := r.follow(ctx, seen, ordinal, learn)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("ordinal %d: %w", ordinal, err))
 			}
@@ -107,13 +108,28 @@ func looks(p *plan.Plan) [][]int32 {
 
 func renews(step plan.Step) bool { return plan.StepName(step) == string(plan.RenewMark) }
 
+// liveLook is a live look, and the plan that it makes.
+type liveLook struct {
+	live plan.Snapshot
+	plan plan.Plan
+	// taken is when it began.
+	taken time.Time
+	// shared says that it is of several ordinals: then it is good for renewals alone.
+	shared bool
+}
+
+// maxLookAge is how old a look may be for a write to follow on it. A write can hang in a webhook, and what the look showed is
+// not what there is then. No promise rests on it: the preconditions of the writes hold however late they arrive.
+const maxLookAge = 5 * time.Second
+
 // maxWrites bounds how many writes follow on one look, should something take each of them back at once. As many claims as a
 // drain can have need no more.
 const maxWrites = 4 * statefulset.MaxClaimTemplates
 
 // follow takes the step that a live look asks for, and those after it that need no look of their own. A look that is shared
 // with other ordinals is good for renewals alone: alone says that the ordinal needs another.
-func (r *Reconciler) follow(ctx context.Context, live plan.Snapshot, again plan.Plan, ordinal int32, shared bool, learn func(plan.Drain, client.Object)) (alone bool, err error) {
+func (r *Reconciler) follow(ctx context.Context, seen liveLook, ordinal int32, learn func(plan.Drain, client.Object)) (alone bool, err error) {
+	live, again := seen.live, seen.plan
 	for writes := range maxWrites {
 		first := writes == 0
 		if !first {
@@ -129,9 +145,9 @@ func (r *Reconciler) follow(ctx context.Context, live plan.Snapshot, again plan.
 				learn(*decision, nil)
 			}
 			return false, nil
-		case shared && !renews(decision.Next):
+		case seen.shared && !renews(decision.Next):
 			return first, nil
-		case !first && !plan.FollowsOn(decision.Next):
+		case !first && (!plan.FollowsOn(decision.Next) || r.Clock.Since(seen.taken) > maxLookAge):
 			return false, nil
 		}
 		answer, outcome, err := r.take(ctx, live, decision)
@@ -147,7 +163,7 @@ func (r *Reconciler) follow(ctx context.Context, live plan.Snapshot, again plan.
 		if err != nil {
 			return false, fmt.Errorf("%s: %w", plan.StepName(decision.Next), err)
 		}
-		if answer == nil || shared && len(decision.Claims) == 1 {
+		if answer == nil || seen.shared && len(decision.Claims) == 1 {
 			return false, nil
 		}
 		live = live.Seen(answer)
