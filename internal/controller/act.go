@@ -21,6 +21,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -309,10 +310,11 @@ func (r *Reconciler) note(ctx context.Context, lock *corev1.Pod, change func(ann
 		after.Annotations = map[string]string{}
 	}
 	change(after.Annotations)
+	written := maps.Clone(after.Annotations)
 	if err := r.Patch(ctx, after, client.MergeFromWithOptions(lock, client.MergeFromWithOptimisticLock{})); err != nil {
 		return nil, fmt.Errorf("writing to the lock: %w", err)
 	}
-	return after, nil
+	return after, unaltered(after, written)
 }
 
 // ungate removes the operator's gate from a drain pod, provided that the pod is still as it was read: the patch names the
@@ -345,8 +347,12 @@ func (r *Reconciler) delete(ctx context.Context, object client.Object) (client.O
 // mark writes a mark on a claim, provided that the claim is still as it was read.
 func (r *Reconciler) mark(ctx context.Context, step *plan.WriteMark) (client.Object, error) {
 	claim := step.Claim.DeepCopy()
-	metav1.SetMetaDataAnnotation(&claim.ObjectMeta, drainv1alpha1.DrainedAnnotation, step.Mark.String())
-	return claim, r.Patch(ctx, claim, client.MergeFromWithOptions(step.Claim.DeepCopy(), client.MergeFromWithOptimisticLock{}))
+	mark := step.Mark.String()
+	metav1.SetMetaDataAnnotation(&claim.ObjectMeta, drainv1alpha1.DrainedAnnotation, mark)
+	if err := r.Patch(ctx, claim, client.MergeFromWithOptions(step.Claim.DeepCopy(), client.MergeFromWithOptimisticLock{})); err != nil {
+		return nil, err
+	}
+	return claim, unaltered(claim, map[string]string{drainv1alpha1.DrainedAnnotation: mark})
 }
 
 // removeLockFinalizer lets go of a lock that is being deleted. The deletion comes first: a lock that lost its finalizer and

@@ -20,12 +20,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
@@ -34,6 +36,19 @@ import (
 
 // errChanged is a conflict that the operator finds itself.
 var errChanged = errors.New("the object changed since the step was decided")
+
+// errAltered is a refusal that the operator finds itself: something takes back what it writes.
+var errAltered = errors.New("a webhook or an admission policy changes what the operator writes")
+
+// unaltered returns an error if an object lacks annotations as they were written.
+func unaltered(object client.Object, written map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(written)) {
+		if object.GetAnnotations()[key] != written[key] {
+			return fmt.Errorf("%w: annotation %s of %q", errAltered, key, object.GetName())
+		}
+	}
+	return nil
+}
 
 // classify returns what an error says of a request, and the worst of several that are joined. That an object is not found is lost:
 // where its absence is what was asked for, the caller says so.
@@ -49,7 +64,7 @@ func classifyOne(err error) plan.Outcome {
 	switch {
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), errors.Is(err, errChanged):
 		return plan.Conflict
-	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
+	case errors.Is(err, errAltered), apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
 		return plan.Refused
 	}
 	return plan.Lost
