@@ -218,6 +218,7 @@ var protocol = Protocol{
 	{
 		id: "note-late-job", upholds: "I8", in: underway, when: lateJob, then: noteOpen,
 		given: "The Job was created although one like it may have been created and deleted before",
+		idle:  "the lock remembers the attempt when its pod is ungated; only a Job that is deleted before that is created again with haste",
 		state: drainv1alpha1.DrainDraining, tell: progress,
 	},
 	{
@@ -238,6 +239,7 @@ var protocol = Protocol{
 	{
 		id: "job-runs", in: underway, when: always,
 		given: "Otherwise",
+		idle:  "no rule of the phase follows and no step is lost, but the status lacks the ordinal",
 		state: drainv1alpha1.DrainDraining, tell: progress,
 	},
 
@@ -250,11 +252,13 @@ var protocol = Protocol{
 	{
 		id: "mark-awaits-controller", upholds: "I7", in: locked, when: unmarkedBehind,
 		given: "The attempt succeeded, and the StatefulSet controller has not observed the present spec",
+		idle:  "the mark names no generation then, and holds no longer than the lock",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStatefulSetNotObserved, say: (*evidence).sayBehind,
 	},
 	{
 		id: "give-up-mark", in: locked, when: unmarkedUnwanted, releases: true,
 		given: "The attempt succeeded, Kubernetes does not report a claim as unused, and the ordinal is back in range or the policy being deleted",
+		idle:  "the ordinal waits until Kubernetes reports the claims as unused",
 		say:   (*evidence).sayInUse,
 	},
 	{
@@ -270,6 +274,7 @@ var protocol = Protocol{
 	{
 		id: "free-undrained-claim", in: locked, when: undrainedClaimGoing, then: deleteJob,
 		given: "A claim is being deleted, and not by the operator; a pod of the Job holds it",
+		idle:  "claim-going releases the lock, and free-claim-of-job deletes the Job then",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayUndrainedClaimHeld,
 	},
 	{
@@ -302,6 +307,7 @@ var protocol = Protocol{
 	{
 		id: "await-deletion", in: locked, when: disposable,
 		given: "The drained claims are being deleted",
+		idle:  "release-drained releases the lock sooner; no pod can use a claim that is being deleted",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDisposing,
 	},
 	{
@@ -331,6 +337,7 @@ var protocol = Protocol{
 	{
 		id: "outranked", in: unlocked | locked, when: outranked, releases: true,
 		given: "Another policy for the StatefulSet counts", say: says("Another policy drains the StatefulSet"),
+		idle: "not-accepted or failed-not-accepted applies instead, but a failed drain keeps its lock",
 	},
 
 	// Claims that are drained and kept.
@@ -348,6 +355,7 @@ var protocol = Protocol{
 	{
 		id: "kept-for-now", in: unlocked, when: keptForNow, again: (*evidence).untilAsked,
 		given: "Every claim's mark holds, and the drain that must precede their deletion can't start: a rule from `skipped` to `few-replicas` applies",
+		idle:  "the rule that it waits for applies instead, and says Waiting instead of Drained",
 		state: drainv1alpha1.DrainDrained, reason: drainv1alpha1.ReasonClaimsKept, say: (*evidence).sayKept,
 	},
 
@@ -367,6 +375,7 @@ var protocol = Protocol{
 	{
 		id: "set-gone", in: unlocked | locked, when: noSet, releases: true,
 		given: "There is no StatefulSet, or it is being deleted, and spec.whenDeleted is not Drain or the operator never saw it",
+		idle:  "not-accepted applies instead, and says Waiting instead of Retained",
 		state: drainv1alpha1.DrainRetained, reason: drainv1alpha1.ReasonStatefulSetNotFound, say: says("Retained without draining: the StatefulSet is gone"),
 	},
 	{
@@ -394,11 +403,13 @@ var protocol = Protocol{
 	{
 		id: "claim-going", in: unlocked | locked, when: claimGoing, releases: true,
 		given: "A claim is being deleted, and not by the operator",
+		idle:  "the claim is soon gone, and claim-missing applies then",
 		state: drainv1alpha1.DrainBlocked, reason: drainv1alpha1.ReasonClaimTerminating, say: (*evidence).sayClaimGoing,
 	},
 	{
 		id: "claim-lost", in: unlocked | locked, when: claimLost, releases: true,
 		given: "A claim has lost its volume",
+		idle:  "the drain's pod can't start, which the status says later",
 		state: drainv1alpha1.DrainBlocked, reason: drainv1alpha1.ReasonClaimLost, say: (*evidence).sayLost,
 	},
 
@@ -411,6 +422,7 @@ var protocol = Protocol{
 	{
 		id: "failed-not-asked", in: locked, when: failedNotAsked, again: soon,
 		given: "The attempt failed, and the API server was not asked about the template and the StatefulSet of now",
+		idle:  "failed-not-accepted applies instead, but says less",
 		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellFailedNotAsked,
 	},
 	{
@@ -444,11 +456,13 @@ var protocol = Protocol{
 	{
 		id: "not-asked", in: unlocked, when: notAsked, again: soon,
 		given: "The API server was not asked about the template and the StatefulSet of now: one of them changed after the preflight",
+		idle:  "not-accepted applies instead, but says less",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonPreflightFailed, say: (*evidence).sayNotAsked,
 	},
 	{
 		id: "start-not-asked", in: locked, when: notAsked, again: soon,
 		given: "The API server was not asked about the template and the StatefulSet of now",
+		idle:  "not-accepted applies instead, and releases the lock",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonLocked, say: (*evidence).sayNotAsked,
 	},
 	{
@@ -498,6 +512,7 @@ var protocol = Protocol{
 	{
 		id: "await-lock", in: unlocked, when: lockRefused, again: (*evidence).untilLock,
 		given: "The status says that the lock was refused a moment ago",
+		idle:  "the lock is asked for again sooner",
 		state: drainv1alpha1.DrainBlocked, reason: drainv1alpha1.ReasonLockRefused, say: (*evidence).sayLockRefused,
 	},
 	{
@@ -508,6 +523,7 @@ var protocol = Protocol{
 	{
 		id: "hold-policy-kept", upholds: "I2", in: unlocked, when: noFinalizerKept, then: addFinalizer,
 		given: "The policy lacks the operator's finalizer, and the claims are drained and kept",
+		idle:  "hold-policy takes the same step, but says Waiting instead of Drained",
 		state: drainv1alpha1.DrainDrained, reason: drainv1alpha1.ReasonClaimsKept, say: (*evidence).sayKept,
 	},
 	{
@@ -534,6 +550,7 @@ var protocol = Protocol{
 	{
 		id: "job-vanished", upholds: "I8", in: locked, when: vanished, again: func(e *evidence) time.Duration { return e.last.Asked.Add(askAgain).Sub(e.now) },
 		given: "The Job was created a moment ago, and is gone",
+		idle:  "the Job is created again without the short wait; a pod that ran makes it an attempt that failed",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonLocked, say: (*evidence).sayVanished,
 	},
 	{

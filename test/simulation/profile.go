@@ -305,7 +305,7 @@ var profiles = []profile{
 	{
 		name: "drains that the kubelet ends", often: 5, steps: 40,
 		takes:  but(brisk, takeUser, 16, takeKubelets, 10, takeNodes, 4),
-		users:  [actions]int{doScale: 50, doEndDrain: 6, doTemplate: 4, doProof: 3, doDeleteJob: 2},
+		users:  [actions]int{doScale: 50, doEndDrain: 6, doTemplate: 4, doProof: 3, doDeleteJob: 2, doSuspend: 10},
 		late:   []string{"patch pods", "patch persistentvolumeclaims"},
 		unused: 5, twoTemplates: 3, retain: 5, wait: 7, prompt: true, most: 3, fickle: 5, sloth: 30,
 		cruel: 12, reboots: 2, tools: 2, odd: 1, exitCode: 4, limited: 2,
