@@ -220,14 +220,16 @@ func otherSets(snapshot *plan.Snapshot) map[string]bool {
 // gatherOwn reads pods as asked for, and the policy's Jobs.
 func gatherOwn(ctx context.Context, reader client.Reader, snapshot *plan.Snapshot, podOptions ...client.ListOption) error {
 	policy := snapshot.Policy
-	// Jobs first: a pod that was created and ungated between the two lists, and whose Job was deleted then, is seen.
-	var jobs batchv1.JobList
-	if err := reader.List(ctx, &jobs, ownLabels(policy), client.InNamespace(policy.Namespace)); err != nil {
-		return failedRead(err, "listing Jobs")
-	}
+	// The two lists are not of one moment. Pods come first, and with them the lock: the Job of every pod that the lock names is
+	// older than that list, so the later list of Jobs shows it, unless it was deleted. A pod that is ungated after the first list
+	// changes the lock, and a release by the lock of that list fails.
 	var pods corev1.PodList
 	if err := reader.List(ctx, &pods, append(podOptions, client.InNamespace(policy.Namespace))...); err != nil {
 		return failedRead(err, "listing pods")
+	}
+	var jobs batchv1.JobList
+	if err := reader.List(ctx, &jobs, ownLabels(policy), client.InNamespace(policy.Namespace)); err != nil {
+		return failedRead(err, "listing Jobs")
 	}
 	snapshot.Pods, snapshot.Jobs = pods.Items, jobs.Items
 	return nil

@@ -738,6 +738,9 @@ func TestDecideAboutARunningJob(t *testing.T) {
 			if noted := w.Pods[0].Annotations[drainv1alpha1.JobAnnotation]; noted != string(d.Job.UID) {
 				t.Errorf("the lock names Job %q before a pod is ungated, want %q", noted, d.Job.UID)
 			}
+			if noted := w.Pods[0].Annotations[drainv1alpha1.PodAnnotation]; noted != string(w.Pods[index].UID) {
+				t.Errorf("the lock names pod %q before it is ungated, want %q", noted, w.Pods[index].UID)
+			}
 		}
 	}
 	const taint = "kubectl taint node node-1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"
@@ -821,6 +824,11 @@ func TestDecideAboutARunningJob(t *testing.T) {
 			claimGoing, job(), pod(gated)).says(`"data-web-2"`).next("DeleteJob"),
 		"a claim that is being deleted stops a Job between two pods": draining(drainv1alpha1.ReasonStoppingJob,
 			claimGoing, job(), pod(ended(1, "x"))).says(`"data-web-2"`).next("DeleteJob"),
+		"the next pod of a Job that the lock names is noted before it is ungated": draining(drainv1alpha1.ReasonJobRunning,
+			job(), pod(ended(1, "x")), pod(gated), func(w *world) {
+				w.annotate(&w.Pods[0], drainv1alpha1.JobAnnotation, string(w.Jobs[0].UID))
+				w.annotate(&w.Pods[0], drainv1alpha1.PodAnnotation, string(w.Pods[1].UID))
+			}).next("NoteJob"),
 		"a claim that is being deleted stops a Job whose next pod is unschedulable": draining(
 			drainv1alpha1.ReasonStoppingJob, claimGoing, job(), pod(ended(1, "x")), pod(unschedulable)).
 			says(`"data-web-2"`).next("DeleteJob"),

@@ -112,6 +112,8 @@ var guards = []guard{
 	{name: "a mark names a generation only when the controller has seen it, and mark-awaits-controller", edits: []edit{markUnseenSpec}, drops: []string{"mark-awaits-controller"}},
 	{name: "a use after the Job's end is drained again", edits: []edit{{marks, "known && since != nil && since.After(latest) {", "known && e == nil && since.After(latest) {"}}},
 	{name: "nothing is marked while another pod uses a claim", edits: []edit{{marks, "	if e.user != nil {\n		return fmt.Sprintf(\"pod %q uses", "	if e.user != nil && e == nil {\n		return fmt.Sprintf(\"pod %q uses"}}},
+	{name: "the lock names each pod before it is ungated", unneeded: "needs two lists of one look that are apart, and a Job deleted in between; unit rows and the invariants' test hold it", edits: []edit{{evidence, "|| noted[drainv1alpha1.PodAnnotation] != string(e.run.gated.UID))", "|| e == nil)"}}},
+	{name: "a release writes to the claims that a deletion was noted of", unneeded: "needs a StatefulSet that changes its selector while a deletion hangs; stories deletion-lands-after-rename and -discard hold it", edits: []edit{{actions, "kept := slices.Concat(e.claims, e.notedElsewhere(lock))", "kept := slices.Clone(e.claims)"}}},
 	{name: "a mark that is void makes its Job void", edits: []edit{{marks, "mark != nil && mark.JobUID == e.job.UID {", "mark == nil && e == nil {"}}},
 	{name: "a void mark names the Job of the present lock", edits: []edit{{actions, "	if e.job != nil {\n		void.Job", "	if e == nil {\n		void.Job"}}},
 	{name: "a mark is void when the lock is released while another pod uses the claim", edits: []edit{{actions, "return e.release(e.lock, e.user != nil)", "return e.release(e.lock, false)"}}},
