@@ -70,7 +70,7 @@ func (v *view) see(k kind, e event) {
 	}
 }
 
-// relist starts a kind anew from what a replica of the API server holds that is some events
+// relist starts a kind again from what a replica of the API server holds that is some events
 // behind. That may be further behind than what the cache had seen before.
 func (v *view) relist(k kind, behind int) {
 	v.objects[k], v.at[k] = map[string]client.Object{}, 0

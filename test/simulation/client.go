@@ -237,7 +237,7 @@ func (w *world) perform(c *call) (client.Object, error) {
 	case unavailable:
 		return nil, apierrors.NewServiceUnavailable("the API server is not there")
 	case conflicts:
-		return nil, apierrors.NewConflict(claims.resource(), "", errors.New("somebody else came first"))
+		return nil, apierrors.NewConflict(claims.resource(), "", errors.New("another client came first"))
 	case lostResponse:
 		_, _ = w.make(c)
 		return nil, timeout

@@ -59,7 +59,7 @@ func (s *setController) step(c *choices) {
 	s.sync()
 }
 
-// behind says whether there are StatefulSets that its cache has not seen yet.
+// behind reports whether there are StatefulSets that its cache has not seen yet.
 func (s *setController) behind() bool { return s.view.at[sets] < len(s.world.store.log[sets]) }
 
 func (s *setController) sync() {
@@ -131,7 +131,7 @@ func (s *setController) ownPods(set *appsv1.StatefulSet) (owned map[int32]*corev
 	return owned, slices.Sorted(maps.Keys(owned))
 }
 
-// createPod creates the claims that the cache doesn't hold, then the pod. It says whether it got
+// createPod creates the claims that the cache doesn't hold, then the pod. It reports whether it got
 // that far.
 func (s *setController) createPod(set *appsv1.StatefulSet, ordinal int32) bool {
 	w := s.world

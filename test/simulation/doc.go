@@ -23,7 +23,7 @@ limitations under the License.
 // stop, everything must come to rest as it should.
 //
 //	go test ./test/simulation                                # a thousand fixed seeds
-//	go test ./test/simulation -sim.fresh=200                 # and some that nobody has seen before
+//	go test ./test/simulation -sim.fresh=200                 # and some that are new
 //	go test ./test/simulation -v -sim.seeds=100000           # more of them
 //	go test ./test/simulation -v -sim.seed=7 -sim.trace      # one, step by step
 //

@@ -123,7 +123,7 @@ func (w *world) afterOperatorCreates(r *run, object client.Object, decided time.
 	w.checkAsked(r, object, mounted)
 }
 
-// checkStrangers asserts that nobody was to be seen who uses the claims of a drain that starts.
+// checkStrangers asserts that no pod was to be seen that uses the claims of a drain that starts.
 func (w *world) checkStrangers(r *run, mounted *container, name, what string) {
 	for _, c := range w.running() {
 		if c.role == roleDebug && !c.ghost && c.created <= r.looked && shares(mounted, c) {
@@ -353,7 +353,7 @@ func (w *world) checkUsers(r *run, claim *corev1.PersistentVolumeClaim, v *volum
 	}
 }
 
-// excused says whether the operator could not know of a pod's use of a claim: the pod was deleted
+// excused reports whether the operator could not know of a pod's use of a claim: the pod was deleted
 // by force while it ran, or it is a stranger's that came after the operator's look, or that
 // Kubernetes has not reported on the claim.
 func (w *world) excused(r *run, v *volume, user *container) bool {
@@ -366,7 +366,7 @@ func (w *world) excused(r *run, v *volume, user *container) bool {
 	return user.created > r.looked || v.tolerated[user.uid] || w.hidden(v, user)
 }
 
-// hidden says whether nothing that Kubernetes holds shows, or has ever shown, a pod's use of a claim.
+// hidden reports whether nothing that Kubernetes holds shows, or has ever shown, a pod's use of a claim.
 func (w *world) hidden(v *volume, user *container) bool {
 	if user.ghost {
 		return true
@@ -380,7 +380,7 @@ func (w *world) hidden(v *volume, user *container) bool {
 }
 
 // unusedLag is how long after the end of a Job its claims may be reported as unused and still count
-// as not used by anybody else. Every attempt under the same lock that wasn't believed because of that allows
+// as not used by another pod. Every attempt under the same lock that wasn't believed because of that allows
 // twice as long, up to the maximum (usedLate in internal/plan).
 const (
 	unusedLag    = 10 * time.Second
@@ -427,7 +427,7 @@ type mark struct {
 	UnusedSince                       *metav1.Time
 }
 
-// holds says whether the mark on a claim can be taken to hold now.
+// holds reports whether the mark on a claim can be taken to hold now.
 func (w *world) holds(claim *corev1.PersistentVolumeClaim) bool {
 	m := markOf(claim)
 	var since *metav1.Time

@@ -65,7 +65,7 @@ func roleOf(spec *corev1.PodSpec) role {
 	return roleDebug
 }
 
-// eviction says that the kubelet ends a pod without anybody having deleted it.
+// eviction says that the kubelet ends a pod that no client has deleted.
 type eviction int
 
 const (
@@ -75,7 +75,7 @@ const (
 	// preemption/preemption.go) or a graceful node shutdown: DisruptionTarget comes with the final phase.
 	evictedWithTrace
 	// evictedWithoutTrace is an eviction by emptyDir.sizeLimit or an ephemeral-storage limit (localStorageEviction in
-	// eviction_manager.go), or any other one after which the kubelet starts anew before it has told the API server.
+	// eviction_manager.go), or any other one after which the kubelet restarts before it has told the API server.
 	evictedWithoutTrace
 )
 
@@ -280,7 +280,7 @@ func (w *world) phaseOf(pod *corev1.Pod, c *container, ending bool) corev1.PodPh
 func (w *world) tell(c *container) {
 	exit := 143
 	if c.role == roleDrain && (w.docile || w.choices.chance(30)) {
-		w.note("kubelet %s: pod %s exits 0, as many a program does when it is told to end", c.node, c.pod)
+		w.note("kubelet %s: pod %s exits 0, as many a program does on SIGTERM", c.node, c.pod)
 		exit = 0
 	}
 	c.end(exit)
@@ -319,7 +319,7 @@ func (w *world) disturb(pod *corev1.Pod, c *container) {
 			w.note("kubelet %s: evicts pod %s under node pressure", c.node, c.pod)
 			c.evicted = evictedWithTrace
 			if !c.trusting && (!c.tool || c.toolEnded) && w.choices.chance(20) {
-				w.note("kubelet %s: starts anew, and remembers nothing of that", c.node)
+				w.note("kubelet %s: restarts, and remembers nothing of that", c.node)
 				c.evicted = evictedWithoutTrace
 			}
 		},
@@ -365,7 +365,7 @@ func (w *world) startAnew(pod *corev1.Pod, c *container) {
 	}
 }
 
-// stays says whether a pod stays pending until a person deletes it: nothing of it is started any more, and its tool has
+// stays reports whether a pod stays pending until a person deletes it: nothing of it is started any more, and its tool has
 // not failed.
 func stays(pod *corev1.Pod, c *container) bool {
 	return c.sandboxLost && c.tool && !c.toolEnded && c.exit == 0 && pod.Spec.RestartPolicy == corev1.RestartPolicyNever && !terminal(pod)

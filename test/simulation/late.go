@@ -19,7 +19,7 @@ package simulation
 import "slices"
 
 // lateWrite is what most of the protocol's holes have in common: a write is decided and comes late,
-// from a manager that stands still or from a request that hangs, while somebody changes their
+// from a manager that stands still or from a request that hangs, while a user changes their
 // mind, the other manager goes on, and a pod starts. Another one may come late in the meantime.
 func (w *world) lateWrite(writes, then []string) {
 	c := w.choices
@@ -75,7 +75,7 @@ func (w *world) lateWrite(writes, then []string) {
 }
 
 // react is what happens at once when a write comes late. If another one is late already, that one comes
-// now, or somebody undoes the last scaling.
+// now, or a user undoes the last scaling.
 func (w *world) react(late *call) {
 	c := w.choices
 	second := slices.ContainsFunc(w.hanging, func(other *call) bool { return other != late })
@@ -112,7 +112,7 @@ func (w *world) wake(except *call) {
 func (w *world) changeMind() { w.scale(w.before) }
 
 // changeUnseen scales down, and while the drain runs up and down again. The StatefulSet controller sees
-// both later, one after the other, and until then nobody but the generation says that they were.
+// both later, one after the other, and until then only the generation says that they were.
 func (w *world) changeUnseen() {
 	c := w.choices
 	w.sets.blind = 0

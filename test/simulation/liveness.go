@@ -113,7 +113,7 @@ func (w *world) settle() {
 	w.checkOrdinals()
 }
 
-// goQuiet gives everything a turn, this often at most, and says whether nothing happens any more. In a history that lags,
+// goQuiet gives everything a turn, this often at most, and reports whether nothing happens any more. In a history that lags,
 // everything goes on lagging: the operator's caches, the controllers and the nodes.
 func (w *world) goQuiet(rounds int) bool {
 	m := w.leader()
@@ -197,7 +197,7 @@ func (w *world) removeStrangers() {
 	}
 }
 
-// troubled says whether something is wrong that only a person can change.
+// troubled reports whether something is wrong that only a person can change.
 func (w *world) troubled() bool {
 	_, lost := some(w, isLost)
 	return lost || get[*appsv1.StatefulSet](w.store, otherSet) != nil || len(w.webhooks) > 0 || w.oddTemplates() || w.unuser.off || slices.ContainsFunc(list[*batchv1.Job](w.store), func(job *batchv1.Job) bool {
@@ -293,7 +293,7 @@ func (w *world) inCharge() *drainv1alpha1.DrainPolicy {
 	return policy
 }
 
-// hasLocks says whether there are locks of a policy with this name.
+// hasLocks reports whether there are locks of a policy with this name.
 func (w *world) hasLocks(policy string) bool {
 	return slices.ContainsFunc(list[*corev1.Pod](w.store), func(pod *corev1.Pod) bool {
 		return isLock(pod) && pod.Annotations[drainv1alpha1.PolicyAnnotation] == policy
@@ -302,7 +302,7 @@ func (w *world) hasLocks(policy string) bool {
 
 // letClaimsGo is what a user does whose deletion of a claim waits for a pod of the StatefulSet that
 // can't start because of it. The operator's own pods are the operator's to clear, but for
-// those that somebody took from their Job and whose policy somebody took away too.
+// those that a user took from their Job and whose policy a user removed too.
 func (w *world) letClaimsGo() {
 	for _, pod := range list[*corev1.Pod](w.store) {
 		policy := pod.Labels[drainv1alpha1.PolicyUIDLabel]
@@ -384,12 +384,12 @@ func (w *world) checkOrdinals() {
 	}
 }
 
-// wanted says whether an ordinal is in the StatefulSet's range.
+// wanted reports whether an ordinal is in the StatefulSet's range.
 func wanted(set *appsv1.StatefulSet, ordinal int32) bool {
 	return ordinal >= startOf(set) && ordinal < startOf(set)+ptr.Deref(set.Spec.Replicas, 1)
 }
 
-// knowsTheLast says whether a policy drains what a deleted StatefulSet leaves behind, and has seen the
+// knowsTheLast reports whether a policy drains what a deleted StatefulSet leaves behind, and has seen the
 // last one.
 func (w *world) knowsTheLast(policy *drainv1alpha1.DrainPolicy) bool {
 	last := policy.Status.StatefulSet

@@ -55,15 +55,15 @@ type manager struct {
 	run         *run
 }
 
-// run is a reconcile that is under way. It stands before each of its calls until it is told to
+// run is a reconcile that is under way. It stands before each of its calls until the scheduler lets it
 // go on, so exactly one thing happens at a time.
 type run struct {
 	next func() (*call, bool)
 	stop func()
 	// pending is the call that it stands before.
 	pending *call
-	// looked is the store's version at the latest list of everybody's pods, and lookedOwn at the latest
-	// live list of any; who doesn't look can't say that there was nobody.
+	// looked is the store's version at the latest list of all pods, and lookedOwn at the latest
+	// live list of any; a reconcile that doesn't look can't tell that there was no user.
 	looked, lookedOwn int64
 	// standing holds what was read, by UID, and whether it was seen when it wasn't being deleted.
 	standing map[types.UID]bool
@@ -164,7 +164,7 @@ func (m *manager) finish() {
 	}
 }
 
-// awake says whether there is a reconcile under way that can go on.
+// awake reports whether there is a reconcile under way that can go on.
 func (m *manager) awake() bool { return m.run != nil && m.asleep <= m.world.step }
 
 // goOn makes the call that the reconcile stands before, unless it is the one that tends to go wrong
@@ -190,7 +190,7 @@ func (m *manager) crash(behind int) {
 	}
 }
 
-// silent takes events and tells nobody.
+// silent drops events.
 type silent struct{}
 
 // Eventf implements events.EventRecorder.

@@ -29,7 +29,7 @@ type nodeState int
 
 const (
 	nodeUp nodeState = iota
-	// nodeOff has lost power: nothing runs on it, and nobody says so.
+	// nodeOff has lost power: nothing runs on it, and nothing reports that.
 	nodeOff
 	// nodeCut runs on, and can't reach the API server.
 	nodeCut
@@ -81,7 +81,7 @@ func isSidecar(c *corev1.Container) bool {
 	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
-// mountable says whether all claims of a pod exist, and none is being deleted or has lost its volume, without which
+// mountable reports whether all claims of a pod exist, and none is being deleted or has lost its volume, without which
 // neither the scheduler nor the kubelet goes on.
 func (w *world) mountable(spec *corev1.PodSpec) bool {
 	for _, name := range claimNames(spec) {
@@ -112,7 +112,7 @@ func (w *world) stepScheduler() {
 
 func (w *world) takesPods(node string) bool { return w.nodes[node] == nodeUp && w.registered(node) }
 
-// registered says whether there is a Node object.
+// registered reports whether there is a Node object.
 func (w *world) registered(node string) bool { return w.unregistered[node].IsZero() }
 
 func (w *world) bind(pod *corev1.Pod, node string) {
@@ -208,7 +208,7 @@ func (w *world) shutDown(node string) {
 }
 
 // deleteNode deletes the Node object. The kubelet doesn't mind: it goes on watching its pods, and registers again only
-// when it starts anew.
+// when it restarts.
 func (w *world) deleteNode(node string) {
 	w.note("user: deletes Node %s", node)
 	w.unregistered[node] = w.clock.now
@@ -262,7 +262,7 @@ func (w *world) collectOrphans() {
 	}
 }
 
-// removed is told of what is gone from the store.
+// removed hears of what is gone from the store.
 func (w *world) removed(k kind, object client.Object) {
 	switch k {
 	case claims:
@@ -270,7 +270,7 @@ func (w *world) removed(k kind, object client.Object) {
 		w.backups[object.GetName()] = object.(*corev1.PersistentVolumeClaim)
 	case pods:
 		if c := w.containers[object.GetUID()]; c != nil && c.live {
-			w.note("pod %s runs on, and nobody knows", c.pod)
+			w.note("pod %s runs on, and no object shows it", c.pod)
 		}
 		if w.eager {
 			w.landLocks()
@@ -278,7 +278,7 @@ func (w *world) removed(k kind, object client.Object) {
 	}
 }
 
-// landLocks lets the creation of locks that hung take effect, before anybody else takes their names.
+// landLocks lets the creation of locks that hung take effect, before another client takes their names.
 func (w *world) landLocks() {
 	for _, c := range slices.Clone(w.hanging) {
 		if at := slices.Index(w.hanging, c); c.key == "create pods" && at >= 0 {

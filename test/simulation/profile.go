@@ -111,12 +111,12 @@ type profile struct {
 	prompt bool
 	// most is how many records the pods of the StatefulSet keep on a claim.
 	most int
-	// stubborn says that all containers have to be told to end several times, and that nobody deletes pods by
+	// stubborn says that all containers need several signals to end, and that no user deletes pods by
 	// force.
 	stubborn bool
-	// turn is what somebody does at once when a write comes late, instead of undoing the last scaling.
+	// turn is what a user does at once when a write comes late, instead of undoing the last scaling.
 	turn []action
-	// fickle is in how many of 100 moments before a late write somebody undoes the last scaling.
+	// fickle is in how many of 100 moments before a late write a user undoes the last scaling.
 	fickle int
 	// sloth is in how many of 100 cases the controller of the Unused condition overlooks a claim.
 	sloth int
@@ -141,7 +141,7 @@ type profile struct {
 	lags int
 	// slow has the StatefulSet controller see one change of the StatefulSet at a time.
 	slow bool
-	// nosy is in how many of 100 cases a claim that is marked is looked at by somebody at once.
+	// nosy is in how many of 100 cases a claim that is marked is looked at by a user at once.
 	nosy int
 }
 

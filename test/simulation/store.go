@@ -90,7 +90,7 @@ type store struct {
 	uids    int
 	// born is the version at which an object was made, by its UID.
 	born map[types.UID]int64
-	// removed is told of every object that is gone from the store for good.
+	// removed hears of every object that is gone from the store for good.
 	removed func(kind, client.Object)
 }
 

@@ -49,7 +49,7 @@ var oddities = [8]string{
 // oddAnnotation is on a template that is not what it should be.
 const oddAnnotation = "example.com/odd"
 
-// oddTemplates says whether there is such a template.
+// oddTemplates reports whether there is such a template.
 func (w *world) oddTemplates() bool {
 	for _, policy := range list[*drainv1alpha1.DrainPolicy](w.store) {
 		if policy.Spec.Template.Annotations[oddAnnotation] != "" || believesNever(policy) {
@@ -64,7 +64,7 @@ func (w *world) oddTemplates() bool {
 	return text == "{" || strings.Contains(text, oddAnnotation)
 }
 
-// believesNever says whether a policy believes exit codes of pods that are never restarted, which is refused.
+// believesNever reports whether a policy believes exit codes of pods that are never restarted, which is refused.
 func believesNever(policy *drainv1alpha1.DrainPolicy) bool {
 	return policy.Spec.Proof == drainv1alpha1.ProofExitCode && policy.Spec.Template.Spec.RestartPolicy == corev1.RestartPolicyNever
 }

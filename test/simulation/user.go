@@ -187,7 +187,7 @@ func (w *world) createPolicy(name string) {
 	}
 }
 
-// stepUser is somebody with kubectl.
+// stepUser is a user with kubectl.
 func (w *world) stepUser() {
 	w.do(action(w.choices.weighted(w.users[:]...)))
 }

@@ -102,7 +102,7 @@ type world struct {
 	sabotaged map[string]int64
 	// lastSet is the UID of the StatefulSet that there is, or was last.
 	lastSet types.UID
-	// marked is the claim that was marked last, until somebody has had the occasion to look at it.
+	// marked is the claim that was marked last, until a user has had the occasion to look at it.
 	marked string
 	// maimed are the locks that a webhook took the finalizer or a label off.
 	maimed map[types.UID]bool
@@ -503,7 +503,7 @@ func (w *world) deliverSome() {
 	if w.choices.chance(5) {
 		behind := w.choices.pick(8)
 		m.view.relist(k, behind)
-		w.note("%s lists %s anew, %d events behind", m.name, k, behind)
+		w.note("%s lists %s again, %d events behind", m.name, k, behind)
 		return
 	}
 	m.view.deliver(k, 1+w.choices.pick(10))
