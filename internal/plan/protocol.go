@@ -155,15 +155,15 @@ var protocol = Protocol{
 	// A Job is under way.
 	{
 		id: "stop-rerun", upholds: "I7", in: underway, when: rerunNotStarted, then: deleteJob,
-		rare:  "the creation of a Job hangs until another manager's Job of the same name has succeeded and is gone, under the same lock; story late-job-after-mark",
-		idle:  "the same",
+		rare:  "needs the creation of a Job to hang until another manager's Job of the same name has succeeded and is gone; story late-job-after-mark",
+		idle:  "the simulation does not come across such a creation; story late-job-after-mark",
 		given: "A claim bears the mark of another Job under this lock, and no container of a drain pod has started",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: stopping("The claims were drained under this lock by another Job"),
 	},
 	{
 		id: "void-rerun", upholds: "I7", in: underway, when: rerun, then: voidMark,
 		rare:  "stop-rerun stops such a Job, unless the mark lands when its pod has been ungated",
-		idle:  "the same",
+		idle:  "stop-rerun stops such a Job before its pod is ungated",
 		given: "A claim bears the mark of another Job under this lock: a drain pod has used it since",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayRerun,
 	},
