@@ -58,7 +58,7 @@ var guards = []guard{
 	// The actor's preconditions.
 	{name: "resourceVersion precondition of a claim's deletion", edits: []edit{{act, "answer, err = r.delete(ctx, step.Claim.DeepCopy())", "err = client.IgnoreNotFound(r.Delete(ctx, step.Claim.DeepCopy(), client.Preconditions{UID: &step.Claim.UID}))"}}},
 	{name: "both preconditions of a claim's deletion", edits: []edit{{act, "answer, err = r.delete(ctx, step.Claim.DeepCopy())", "err = client.IgnoreNotFound(r.Delete(ctx, step.Claim.DeepCopy()))"}}},
-	{name: "resourceVersion precondition of a release", edits: []edit{{act, "answer, err = r.delete(ctx, step.Lock.DeepCopy())", "err = client.IgnoreNotFound(r.Delete(ctx, step.Lock.DeepCopy(), client.Preconditions{UID: &step.Lock.UID}))"}}},
+	{name: "resourceVersion precondition of a release", edits: []edit{{act, "	if err := r.Delete(ctx, object, client.Preconditions{UID: &uid, ResourceVersion: &version}); err != nil {", "	preconditions := client.Preconditions{UID: &uid, ResourceVersion: &version}\n	if _, pod := object.(*corev1.Pod); pod {\n		preconditions.ResourceVersion = nil\n	}\n	if err := r.Delete(ctx, object, preconditions); err != nil {"}}},
 	{name: "both preconditions of a release", edits: []edit{{act, "answer, err = r.delete(ctx, step.Lock.DeepCopy())", "err = client.IgnoreNotFound(r.Delete(ctx, step.Lock.DeepCopy()))"}}},
 	{name: "UID test in the removal of the lock's finalizer", edits: []edit{{act, `		{"op": "test", "path": "/metadata/uid", "value": lock.UID},
 `, ""}}},
