@@ -19,6 +19,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -221,7 +222,7 @@ func preflown(snapshot plan.Snapshot) bool {
 		return false
 	}
 	last := policy.Status.StatefulSet
-	return last != nil && last.UID == string(target.UID) && last.Generation != nil && *last.Generation == target.Generation &&
+	return last != nil && last.UID == string(target.UID) && slices.Equal(last.ClaimTemplates, target.ClaimTemplates) &&
 		// An annotation changes without a generation.
 		policy.Status.TemplateHash == snapshot.TemplateHash
 }

@@ -43,11 +43,12 @@ var (
 	noteJob            = &action{"NoteJob", func(e *evidence) Step { return NoteJob{e.lock, e.job.UID, e.run.gated.UID, e.open()} }}
 	noteDeletion       = &action{"NoteDeletion", func(e *evidence) Step { return NoteDeletion{e.lock, deletionNoteOn(e.lock).with(staying(e.held))} }}
 	ungatePod          = &action{"UngatePod", func(e *evidence) Step { return UngatePod{e.run.gated} }}
-	deleteJob          = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.job} }}
-	deleteStrayJob     = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.stray} }}
-	deleteOldJob       = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{&e.others[0]} }}
-	deleteSurplus      = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{&e.surplus[0]} }}
-	deleteOwnerlessJob = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.ownerlessJob} }}
+	deleteJob          = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{Job: e.job} }}
+	deleteStrayJob     = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{Job: e.stray} }}
+	disposeOfJob       = &action{"DisposeOfJob", func(e *evidence) Step { return DeleteJob{Job: e.job, Ended: true} }}
+	disposeOfOldJob    = &action{"DisposeOfJob", func(e *evidence) Step { return DeleteJob{Job: &e.others[0], Ended: true} }}
+	deleteSurplus      = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{Job: &e.surplus[0]} }}
+	deleteOwnerlessJob = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{Job: e.ownerlessJob} }}
 	deleteOwnerlessPod = &action{"DeletePod", func(e *evidence) Step { return DeletePod{e.ownerlessPod} }}
 	deleteStrayPod     = &action{"DeletePod", func(e *evidence) Step { return DeletePod{e.strayPod} }}
 	deleteEndedPod     = &action{"DeletePod", func(e *evidence) Step { return DeletePod{e.endedPod} }}

@@ -249,11 +249,11 @@ func TestWhatASuccessMustProve(t *testing.T) {
 			}).says(`"data"`).after(recheck),
 		"the Job of an earlier attempt is deleted before the one that drained": {
 			given: all(deleteClaims, func(w *world) {
-				w.claim("data", 2, markedBy(claims.Mark{LockUID: lockUID(2), Attempts: 2}))
+				w.claim("data", 2, markedBy(claims.Mark{LockUID: lockUID(2), Attempts: 2}), claimTerminating)
 				w.lock(2, attempted(failedAttempt(1, time.Minute)))
 				w.job(2, 1, failed)
 				w.through(2, 2)
-			}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonDeletingClaims, wantStep: "DeleteJob",
+			}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantStep: "DisposeOfJob",
 			check: func(t *testing.T, w *world, d *Drain) {
 				if job := as[DeleteJob](d.Next).Job; job == nil || job.Name != w.Jobs[0].Name {
 					t.Errorf("Job %v is to be deleted, want the first attempt's, %q", job, w.Jobs[0].Name)

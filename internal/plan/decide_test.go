@@ -623,13 +623,14 @@ func TestDecideAboutStrays(t *testing.T) {
 		"a finished Job that holds a claim being deleted is deleted": stops(func(w *world) {
 			w.claim("data", 2, claimTerminating)
 			w.job(2, 1, complete)
-		}).says("holds it").next("DeleteJob"),
+		}).says("holds it").next("DisposeOfJob"),
 		"an ended pod without a Job that holds a claim being deleted is deleted": stops(func(w *world) {
 			w.claim("data", 2, claimTerminating)
 			w.drainPod(2, ended(0, "fine"))
 		}).says("holds it").next("DeletePod"),
 		"a finished Job that holds a claim being deleted is deleted also when back in range": stops(scaledUp,
-			func(w *world) { w.claim("data", 2, claimTerminating); w.job(2, 1, complete) }).says("holds it").next("DeleteJob"),
+			func(w *world) { w.claim("data", 2, claimTerminating); w.job(2, 1, complete) }).
+			says("holds it").next("DisposeOfJob"),
 		"a drain pod without a Job is deleted also when its ordinal is back in range": stops(lockedOrphan,
 			scaledUp, func(w *world) { w.drainPod(2) }).says("deleting the pod").next("DeletePod"),
 		"a drain pod without a Job is deleted also while its policy is being deleted": stops(lockedOrphan,
@@ -647,7 +648,7 @@ func TestDecideAboutStrays(t *testing.T) {
 	tests["a running Job of drained claims that is being deleted is awaited"] = stops(goes,
 		deleteClaims, func(w *world) { w.Jobs[0].Status.Conditions = nil }).says("being deleted")
 	for name, tc := range tests {
-		if tc.wantStep == "DeleteJob" && !strings.HasSuffix(name, "if it is listed last") {
+		if strings.HasSuffix(tc.wantStep, "Job") && !strings.HasSuffix(name, "if it is listed last") {
 			tc.check = first
 			tests[name] = tc
 		}
@@ -1138,10 +1139,12 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			completed, func(w *world) { markedUnder(2)(&w.Claims[0]) }).says("moved 12").next("ReleaseMark"),
 		"the Job of kept claims stays": draining(drainv1alpha1.ReasonReleasingLock,
 			drained(), func(w *world) { w.job(2, 1, complete) }).next("ReleaseMark"),
-		"the Job is deleted before the claims": draining(drainv1alpha1.ReasonDeletingClaims,
-			deleteClaims, drained(), func(w *world) { w.job(2, 1, complete) }).next("DeleteJob"),
-		"older Jobs are deleted before the claims": draining(drainv1alpha1.ReasonDeletingClaims,
-			deleteClaims, drained(), func(w *world) { w.job(2, 1, failed, named("older")) }).next("DeleteJob"),
+		"the claims are deleted before the Job": draining(drainv1alpha1.ReasonDeletingClaims,
+			deleteClaims, drained(), func(w *world) { w.job(2, 1, complete) }).next("DeleteClaim"),
+		"the Job is deleted when its claims are being deleted": draining(drainv1alpha1.ReasonDeletingClaims,
+			deleteClaims, drained(claimTerminating), func(w *world) { w.job(2, 1, complete) }).next("DisposeOfJob"),
+		"older Jobs are deleted when the claims are being deleted": draining(drainv1alpha1.ReasonStoppingJob,
+			deleteClaims, drained(claimTerminating), func(w *world) { w.job(2, 1, failed, named("older")) }).next("DisposeOfJob"),
 		"drained claims are deleted": draining(drainv1alpha1.ReasonDeletingClaims, deleteClaims, twoDrained).
 			says("data-web-2, logs-web-2").next("DeleteClaim").checked(deletes("data-web-2", "logs-web-2")),
 		"drained claims are deleted also when their ordinal is back in range": draining(
@@ -1153,8 +1156,8 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(2) }).next("StartJob"),
 		"claims that are being deleted are awaited": draining(drainv1alpha1.ReasonDeletingClaims,
 			deleteClaims, drained(claimTerminating)),
-		"an ended pod without a Job is deleted before the claims": draining(drainv1alpha1.ReasonDeletingClaims,
-			deleteClaims, drained(), func(w *world) { w.drainPod(2, ended(0, "fine")) }).next("DeletePod"),
+		"an ended pod without a Job is deleted when its claims are being deleted": draining(drainv1alpha1.ReasonStoppingJob,
+			deleteClaims, drained(claimTerminating), func(w *world) { w.drainPod(2, ended(0, "fine")) }).next("DeletePod"),
 		"drained claims are deleted beside one that is being deleted": draining(drainv1alpha1.ReasonDeletingClaims,
 			deleteClaims, twoDrained, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }).
 			next("DeleteClaim").checked(deletes("logs-web-2")),

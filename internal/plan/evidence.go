@@ -405,10 +405,6 @@ func undrainedClaimGoing(e *evidence) bool {
 // disposable reports whether drained claims are to be deleted, and every claim of the ordinal that may hold data is drained.
 func disposable(e *evidence) bool { return e.mayDelete && len(e.held) > 0 && restIsNew(e) }
 
-func disposableOldJob(e *evidence) bool { return disposable(e) && len(e.others) > 0 }
-
-func disposableEndedPod(e *evidence) bool { return disposable(e) && e.endedPod != nil }
-
 func disposableJob(e *evidence) bool { return disposable(e) && e.job != nil }
 
 func disposableClaim(e *evidence) bool { return disposable(e) && firstStaying(e.held) != nil }

@@ -72,7 +72,7 @@ func TestInvariantsHoldForWhateverTheClusterHolds(t *testing.T) {
 	}
 	// A promise about steps that never come is worth nothing.
 	for _, kind := range []string{"TakeLock", "StartJob", "NoteJob", "UngatePod",
-		"NoteAttempt", "DeleteJob", "MarkClaim", "NoteDeletion", "DeleteClaim", "ReleaseMark", "DeleteLock"} {
+		"NoteAttempt", "DeleteJob", "DisposeOfJob", "MarkClaim", "NoteDeletion", "DeleteClaim", "ReleaseMark", "DeleteLock"} {
 		if steps[kind] < randomWorlds/500 {
 			t.Errorf("only %d of %d random worlds lead to %s", steps[kind], randomWorlds, kind)
 		}
@@ -390,7 +390,7 @@ func (c *checker) drain(d *Drain) {
 		c.require(c.world.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete &&
 			c.world.Policy.DeletionTimestamp == nil, d, "the policy asks for it")
 		c.require(!slices.ContainsFunc(c.world.Jobs,
-			func(j batchv1.Job) bool { return ordinalIs(j.Labels, d.Ordinal) && owned(&j) }), d, "no Job is left")
+			func(j batchv1.Job) bool { return ordinalIs(j.Labels, d.Ordinal) && owned(&j) && !over(&j) }), d, "no Job is under way")
 		c.require(c.drained(d, &step.Claim), d, "the mark holds")
 		c.require(deletionNoteOn(d.Lock).has(&step.Claim), d, "the lock names the version that is deleted")
 		for i := range d.Claims {
@@ -414,8 +414,11 @@ func (c *checker) drain(d *Drain) {
 		job := c.job(step.Job.UID)
 		c.require(job != nil && ordinalIs(job.Labels, d.Ordinal) && job.DeletionTimestamp == nil,
 			d, "the Job is the ordinal's, and isn't going yet")
-		if job != nil && over(job) && d.Reason == drainv1alpha1.ReasonDeletingClaims {
-			c.lockStands(d)
+		if step.Ended {
+			c.require(job != nil && over(job), d, "a Job that is disposed of is over")
+			c.require(slices.ContainsFunc(d.Claims, func(claim corev1.PersistentVolumeClaim) bool {
+				return claim.DeletionTimestamp != nil
+			}), d, "it may hold a claim that is being deleted")
 		}
 	case AddFinalizer:
 		c.require(c.world.Policy.DeletionTimestamp == nil, d, "the policy stays")

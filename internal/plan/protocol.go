@@ -137,7 +137,7 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayStrayPodGoing,
 	},
 	{
-		id: "free-claim-of-job", in: anywhere, when: jobHoldsGoingClaim, then: deleteOldJob,
+		id: "free-claim-of-job", in: anywhere, when: jobHoldsGoingClaim, then: disposeOfOldJob,
 		given: "A claim is being deleted, and a past Job may hold it: the StatefulSet's pod can't start until it is gone",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayClaimHeld,
 	},
@@ -278,23 +278,6 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayUndrainedClaimHeld,
 	},
 	{
-		id: "dispose-of-old-job", in: locked, when: disposableOldJob, then: deleteOldJob,
-		given: "The claims are drained and to be deleted, and a past Job may hold them",
-		idle:  "free-claim-of-job deletes the Job once a claim is being deleted",
-		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDisposing,
-	},
-	{
-		id: "dispose-of-ended-pod", in: locked, when: disposableEndedPod, then: deleteEndedPod,
-		given: "The claims are drained and to be deleted, and an ended drain pod without a Job holds them",
-		idle:  "free-claim-of-pod deletes the pod once a claim is being deleted",
-		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDisposing,
-	},
-	{
-		id: "dispose-of-job", in: locked, when: disposableJob, then: deleteJob,
-		given: "The claims are drained and to be deleted; the Job that drained them goes last, because without it an earlier one would be the latest",
-		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDisposing,
-	},
-	{
 		id: "note-deletion", upholds: "I5", in: locked, when: disposableUnnoted, then: noteDeletion,
 		given: "The claims are drained and to be deleted, and the lock does not name their versions",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDisposing,
@@ -302,6 +285,11 @@ var protocol = Protocol{
 	{
 		id: "delete-claim", in: locked, when: disposableClaim, then: deleteClaim,
 		given: "The claims are drained and to be deleted",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDisposing,
+	},
+	{
+		id: "dispose-of-job", in: locked, when: disposableJob, then: disposeOfJob,
+		given: "The drained claims are being deleted, and a pod of the Job that drained them holds them",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonDeletingClaims, say: (*evidence).sayDisposing,
 	},
 	{

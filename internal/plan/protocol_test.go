@@ -305,11 +305,14 @@ var rareWorlds = []func(*world){
 		w.lock(2)
 		w.through(2, 1)
 	},
-	// dispose-of-old-job, dispose-of-ended-pod
-	all(drainedForDeletion,
-		func(w *world) { w.drainPod(2, ended(0, ""), ownerlessPod); w.job(2, 1, failed, named("old")) }),
-	// dispose-of-ended-pod, dispose-of-job
-	all(drainedForDeletion, func(w *world) { w.drainPod(2, ended(0, ""), ownerlessPod); w.through(2, 1) }),
+	// free-undrained-claim, note-deletion
+	all(deleteClaims, func(w *world) {
+		w.templates("data", "logs")
+		w.claim("data", 2, markedUnder(2))
+		w.claim("logs", 2, bornAfterTheLock, claimTerminating)
+		w.lock(2)
+		w.through(2, 1)
+	}),
 	// outranked, void-kept
 	all(rival, func(w *world) { w.claim("data", 2, markedAt(4)); w.pod("debug", "data-web-2") }),
 	// outranked, skipped
@@ -391,8 +394,6 @@ var freePairs = map[[2]string]string{
 	{"claims-gone", "mark-awaits-controller"}: "no claim awaits its mark when there is none",
 	{"mark-awaits-controller", "give-up-mark"}: "the first needs an ordinal out of range and a policy that stays, " +
 		"the second lacks one of the two",
-	{"free-undrained-claim", "dispose-of-old-job"}: "beside a claim that is being deleted, free-claim-of-job has " +
-		"deleted every old Job",
 	{"retry", "start-not-asked"}:    "beside a failure, failed-not-asked comes before both",
 	{"hold-policy", "lock-kept"}:    "when the claims are kept, hold-policy-kept comes before both",
 	{"no-claims", "policy-deleted"}: "neither says anything about an ordinal without claims and without a lock",

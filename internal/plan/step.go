@@ -42,10 +42,11 @@ func StepName(step Step) string {
 func FollowsOn(step Step) bool { return followsOn[StepName(step)] }
 
 // followsOn are the steps whose preconditions hold all that they rest on: the name of a lock, the resourceVersion of a lock or
-// a claim, or the UID of a lock that is being deleted. What runs, and who uses the claims, is looked at again before a Job is
-// created, and before anything that runs is stopped.
+// a claim, or the UID of a lock that is being deleted, or of a Job that has ended. What a Job starts is gated, and who uses the
+// claims is looked at again before the gate is removed. Before anything that runs is stopped, what runs is looked at again.
 var followsOn = map[string]bool{
-	"TakeLock": true, "NoteAttempt": true, "UngatePod": true, "DeleteClaim": true, "DeleteLock": true, "RemoveLockFinalizer": true,
+	"TakeLock": true, "StartJob": true, "NoteAttempt": true, "UngatePod": true, "NoteDeletion": true, "DeleteClaim": true,
+	"DisposeOfJob": true, "DeleteLock": true, "RemoveLockFinalizer": true,
 	string(MarkClaim): true, string(RenewMark): true, string(VoidMark): true, string(ReleaseMark): true,
 }
 
@@ -86,7 +87,11 @@ type (
 		LockUID types.UID
 	}
 	// DeleteJob deletes a Job in the foreground: it stays until its pods are gone, so that its absence means theirs.
-	DeleteJob struct{ Job *batchv1.Job }
+	// Ended says that it has ended, and that its pods hold claims that are being deleted; the name is DisposeOfJob then.
+	DeleteJob struct {
+		Job   *batchv1.Job
+		Ended bool
+	}
 	// UngatePod removes the operator's scheduling gate from a drain pod.
 	UngatePod struct{ Pod *corev1.Pod }
 	// DeletePod deletes a drain pod that has no Job under way.
@@ -126,10 +131,15 @@ func (NoteAttempt) name() string         { return "NoteAttempt" }
 func (NoteJob) name() string             { return "NoteJob" }
 func (NoteDeletion) name() string        { return "NoteDeletion" }
 func (StartJob) name() string            { return "StartJob" }
-func (DeleteJob) name() string           { return "DeleteJob" }
 func (UngatePod) name() string           { return "UngatePod" }
 func (DeletePod) name() string           { return "DeletePod" }
 func (DeleteClaim) name() string         { return "DeleteClaim" }
 func (DeleteLock) name() string          { return "DeleteLock" }
 func (RemoveLockFinalizer) name() string { return "RemoveLockFinalizer" }
 func (s WriteMark) name() string         { return string(s.Purpose) }
+func (s DeleteJob) name() string {
+	if s.Ended {
+		return "DisposeOfJob"
+	}
+	return "DeleteJob"
+}

@@ -344,7 +344,7 @@ var talesOfAttempts = []tale{
 	}},
 	{"job-orphaned-late", `
 		A user deletes the Job of a drain that has succeeded with --cascade=orphan, under whenDrained: Delete. The pod
-		that has ended refers to the claim still, which would keep it. The operator deletes the pod before the claim.
+		that has ended refers to the claim still, which keeps it. The operator deletes the claim and then the pod.
 	`, func() *story {
 		s := orphanedOrdinals(deleteClaims, 2)
 		s.until("MarkClaim")
@@ -430,7 +430,7 @@ var talesOfUse = []tale{
 		Nothing is lost: what the pod wrote is drained before the claim is deleted.
 	`, func() *story {
 		s := orphanedOrdinals(deleteClaims, 2)
-		s.until("deletes Job 1, whose pods are gone")
+		s.until("mark: MarkClaim")
 		s.debug("data-web-2")
 		s.goOn()
 		s.debugEnds()
@@ -440,12 +440,14 @@ var talesOfUse = []tale{
 		return s
 	}},
 	{"used-while-the-job-goes", `
-		Another pod uses the claim while the Job is being deleted, before the claim, and has ended when the Job is gone.
-		The operator saw it, and makes the mark void although it waits for the Job.
+		A user deletes the Job of a drain whose claim is marked. Another pod uses the claim while the Job is being
+		deleted, and has ended when the Job is gone. The operator saw it, and makes the mark void although it waits for
+		the Job.
 		Nothing is lost: the ordinal is drained once more.
 	`, func() *story {
 		s := orphanedOrdinals(deleteClaims, 2)
-		s.until("dispose-of-job")
+		s.until("mark: MarkClaim")
+		s.deleteJobByHand(0)
 		s.debug("data-web-2")
 		s.operator()
 		s.debugEnds()
@@ -461,7 +463,7 @@ var talesOfUse = []tale{
 	`, func() *story {
 		s := orphanedOrdinals(func(w *world) { deleteClaims(w) }, 2)
 		s.reportsUnused = true
-		s.until("deletes Job 1, whose pods are gone")
+		s.until("mark: MarkClaim")
 		s.debug("data-web-2")
 		s.claimProtection()
 		s.debugEnds()

@@ -195,12 +195,13 @@ var talesOfFaults = []tale{
 		s.goOn()
 		return s
 	}},
-	{"late-job-after-mark", `The creation of Job 1 by a second manager hangs, and lands when the first manager's Job 1 has drained the claim and is gone. Nothing but the name is the same: its pod is never ungated, and the Job is stopped.
+	{"late-job-after-mark", `The creation of Job 1 by a second manager hangs, and lands when the first manager's Job 1 has drained the claim and a user has deleted it. Nothing but the name is the same: its pod is never ungated, and the Job is stopped.
 		Nothing is lost: no drain runs on a claim that is about to be deleted.`, func() *story {
 		s := orphanedOrdinals(deleteClaims, 2)
 		s.until("take-lock")
 		late := s.hang(bySecond, "StartJob")
-		s.until("deletes Job 1, whose pods are gone")
+		s.until("mark: MarkClaim")
+		s.deleteJobByHand(0)
 		s.land(late)
 		s.goOn()
 		return s
@@ -231,7 +232,7 @@ var talesOfFaults = []tale{
 		s.land(late)
 		return s
 	}},
-	{"used-while-disposing", `Another pod uses the claim when the operator is about to delete the Job that drained it, and has ended when the operator looks again. The mark is made void before the Job is deleted.
+	{"used-while-disposing", `Another pod uses the claim when the operator is about to delete it, and has ended when the operator looks again. The mark is made void before the claim is deleted.
 		Nothing is lost: the ordinal is drained once more.`, func() *story {
 		s := orphanedOrdinals(deleteClaims, 2)
 		s.until("mark: MarkClaim")

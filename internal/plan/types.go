@@ -17,6 +17,7 @@ limitations under the License.
 package plan
 
 import (
+	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -68,15 +69,16 @@ type Snapshot struct {
 type Subject struct {
 	// TemplateHash is that of the snapshot.
 	TemplateHash string
-	// StatefulSet and Generation are those of the target; the generation of one that is gone is 0. The environment of a drain
-	// and its volumes come from there, and no hash covers them.
-	StatefulSet types.UID
-	Generation  int64
+	// StatefulSet is the UID of the target, and ClaimTemplates are the names of its volumes, separated by commas. What else a
+	// drain takes from there is in the hash, but for its environment, which changes with each scaling: no webhook is asked
+	// about that again.
+	StatefulSet    types.UID
+	ClaimTemplates string
 }
 
 // Subject returns what a preflight for a snapshot is about.
 func (s *Snapshot) Subject() Subject {
-	return Subject{TemplateHash: s.TemplateHash, StatefulSet: s.Target.UID, Generation: s.Target.Generation}
+	return Subject{TemplateHash: s.TemplateHash, StatefulSet: s.Target.UID, ClaimTemplates: strings.Join(s.Target.ClaimTemplates, ",")}
 }
 
 // Preflight is what the API server said, in dry runs, about the Job and the pod that a drain would start. The zero value
