@@ -62,9 +62,9 @@ func main() {
 	flag.BoolVar(&o.leaderElect, "leader-elect", false, "Work only while holding the leader's lease, so that several managers can stand by for each other.")
 	flag.StringVar(&o.namespaces, "namespaces", "", "Namespaces to watch, separated by commas; empty watches all.")
 	flag.BoolVar(&o.annotations, "statefulset-annotations", true, "Keep a DrainPolicy for every StatefulSet with an annotation of statefulset-scaledown-controller; false deletes those that were kept.")
-	flag.IntVar(&o.concurrency, "max-concurrent-reconciles", 4, "Number of policies that are worked on at the same time.")
-	flag.Float64Var(&o.qps, "kube-api-qps", 200, "Requests per second that are sent to the API server at most, on average.")
-	flag.IntVar(&o.burst, "kube-api-burst", 400, "Maximum burst of requests to the API server.")
+	flag.IntVar(&o.concurrency, "max-concurrent-reconciles", 32, "Number of policies that are worked on at the same time.")
+	flag.Float64Var(&o.qps, "kube-api-qps", -1, "Requests per second and kind of object that are sent to the API server at most, on average; -1 leaves that to the API server's priority and fairness.")
+	flag.IntVar(&o.burst, "kube-api-burst", 400, "Maximum burst of requests to the API server, if kube-api-qps limits them.")
 	o.zap.BindFlags(flag.CommandLine)
 	flag.Parse()
 

@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -42,81 +43,94 @@ import (
 	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
-// act looks again, live, at every ordinal that the plan has a step for, and takes the step that the live look asks for. What
+// act looks again, live, at every ordinal that the plan has a step for, and takes the steps that the live look asks for. What
 // it learns goes into the plan. An error about one ordinal doesn't keep it from the others. It returns the policy as it is
 // after the operator's own writes to it, for the status to be written on.
 func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Plan) (*drainv1alpha1.DrainPolicy, error) {
+	tellDecisions(ctx, p)
+	var mu sync.Mutex
 	latest := snapshot.Policy
 	learn := func(decision plan.Drain, answer client.Object) {
+		mu.Lock()
+		defer mu.Unlock()
 		if policy, ok := answer.(*drainv1alpha1.DrainPolicy); ok && policy.Generation == snapshot.Policy.Generation {
 			latest = policy
 		}
 		p.Replace(snapshot, decision, r.Clock.Now())
 	}
-	logger := log.FromContext(ctx).V(1)
-	for i := range p.Drains {
-		d := &p.Drains[i]
-		logger.Info("Decided", "ordinal", d.Ordinal, "rule", d.Rule, "step", plan.StepName(d.Next), "state", d.State, "reason", d.Reason)
-	}
 	var errs []error
-	queue := looks(p)
-	for len(queue) > 0 {
-		ordinals := queue[0]
-		queue = queue[1:]
-		taken := r.Clock.Now()
-		live, err := r.gatherLive(ctx, snapshot, ordinals...)
+	for left := ordinalsWithSteps(p); len(left) > 0; {
+		seen, err := r.lookFor(ctx, snapshot, left)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("looking at ordinals %d: %w", ordinals, err))
-			continue
+			errs = append(errs, fmt.Errorf("looking at ordinals %d: %w", left, err))
+			break
 		}
-		seen := liveLook{live: live, plan: r.protocol().Make(live, r.Clock.Now()), taken: taken, shared: len(ordinals) > 1}
-		for _, ordinal := range ordinals {
-			alone, err := r.follow(ctx, seen, ordinal, learn)
-			if err != nil {
-				errs = append(errs, fmt.Errorf("ordinal %d: %w", ordinal, err))
+		// The finalizer of the policy is added once for all: each write to it would make the next one a conflict.
+		first, err := r.hold(ctx, &seen, left, learn)
+		if err != nil {
+			errs = append(errs, err)
+			break
+		}
+		failed, late := make([]error, len(left)), make([]bool, len(left))
+		_ = r.each(len(left), func(i int) error {
+			// A look that has grown old while others were followed is good for nothing: the rest gets another.
+			if late[i] = i != first && r.Clock.Since(seen.taken) > maxLookAge; !late[i] {
+				failed[i] = r.follow(ctx, seen, left[i], learn)
 			}
-			if alone {
-				queue = append(queue, []int32{ordinal})
+			return nil
+		})
+		var rest []int32
+		for i, ordinal := range left {
+			switch {
+			case late[i]:
+				rest = append(rest, ordinal)
+			case failed[i] != nil:
+				errs = append(errs, fmt.Errorf("ordinal %d: %w", ordinal, failed[i]))
 			}
 		}
+		left = rest
 	}
 	errs = append(errs, r.tidy(ctx, snapshot, p))
 	return latest, errors.Join(errs...)
 }
 
-// looks returns the ordinals that the plan has a step for, those together that one live look is enough for. Marks are
-// renewed from one look: what is written on a claim names the StatefulSet's generation that was read, and the claim's
-// resourceVersion, so that a look that has grown old costs a conflict or another renewal and never a wrong mark. An
-// autoscaler makes many of them at once. Every other step has a look of its own, right before it.
-func looks(p *plan.Plan) [][]int32 {
-	var together []int32
-	var each [][]int32
+// tellDecisions logs what the plan on the caches says.
+func tellDecisions(ctx context.Context, p *plan.Plan) {
+	logger := log.FromContext(ctx).V(1)
+	if !logger.Enabled() {
+		return
+	}
+	for i := range p.Drains {
+		d := &p.Drains[i]
+		logger.Info("Decided", "ordinal", d.Ordinal, "rule", d.Rule, "step", plan.StepName(d.Next), "state", d.State, "reason", d.Reason)
+	}
+}
+
+// ordinalsWithSteps returns the ordinals that the plan has a step for. Marks are renewed first, because they hold for one more
+// generation only.
+func ordinalsWithSteps(p *plan.Plan) []int32 {
+	var renewed, others []int32
 	for i := range p.Drains {
 		switch d := &p.Drains[i]; {
 		case d.Next == nil:
-		case renews(d.Next):
-			together = append(together, d.Ordinal)
+		case plan.StepName(d.Next) == string(plan.RenewMark):
+			renewed = append(renewed, d.Ordinal)
 		default:
-			each = append(each, []int32{d.Ordinal})
+			others = append(others, d.Ordinal)
 		}
 	}
-	if len(together) > 0 {
-		// First, because marks hold for one more generation only.
-		return append([][]int32{together}, each...)
-	}
-	return each
+	return append(renewed, others...)
 }
 
-func renews(step plan.Step) bool { return plan.StepName(step) == string(plan.RenewMark) }
-
-// liveLook is a live look, and the plan that it makes.
+// liveLook is a live look, and the plan that it makes. One is enough for all ordinals: the preconditions of each write hold
+// what the write rests on, and what they can't hold is as old for the first ordinal as for the last.
 type liveLook struct {
 	live plan.Snapshot
 	plan plan.Plan
+	// unsettled are the ordinals for which it is good for nothing.
+	unsettled []int32
 	// taken is when it began.
 	taken time.Time
-	// shared says that it is of several ordinals: then it is good for renewals alone.
-	shared bool
 }
 
 // maxLookAge is how old a look may be for a write to follow on it. A write can hang in a webhook, and what the look showed is
@@ -127,52 +141,95 @@ const maxLookAge = 5 * time.Second
 // drain can have need no more.
 const maxWrites = 4 * statefulset.MaxClaimTemplates
 
-// follow takes the step that a live look asks for, and those after it that need no look of their own. A look that is shared
-// with other ordinals is good for renewals alone: alone says that the ordinal needs another.
-func (r *Reconciler) follow(ctx context.Context, seen liveLook, ordinal int32, learn func(plan.Drain, client.Object)) (alone bool, err error) {
-	live, again := seen.live, seen.plan
-	for writes := range maxWrites {
-		first := writes == 0
-		if !first {
-			again = r.protocol().Make(live, r.Clock.Now())
+// lookFor looks at some ordinals and plans.
+func (r *Reconciler) lookFor(ctx context.Context, snapshot plan.Snapshot, ordinals []int32) (liveLook, error) {
+	seen := liveLook{taken: r.Clock.Now()}
+	var err error
+	if seen.live, seen.unsettled, err = r.look(ctx, snapshot, ordinals...); err != nil {
+		return seen, err
+	}
+	seen.plan = r.protocol().Make(seen.live, r.Clock.Now())
+	return seen, nil
+}
+
+// hold adds the policy's finalizer if an ordinal asks for that, and plans again for all of them. It returns the index of the
+// ordinal that is followed however old the look is by then, so that each look is good for something.
+func (r *Reconciler) hold(ctx context.Context, seen *liveLook, ordinals []int32, learn func(plan.Drain, client.Object)) (first int, err error) {
+	for i, ordinal := range ordinals {
+		decision := seen.plan.Drain(ordinal)
+		if decision == nil {
+			continue
 		}
-		decision := again.Drain(ordinal)
+		if _, holds := decision.Next.(plan.AddFinalizer); !holds || slices.Contains(seen.unsettled, ordinal) {
+			continue
+		}
+		answer, err := r.carryOut(ctx, seen.live, decision, false, learn)
+		if err != nil {
+			return 0, fmt.Errorf("ordinal %d: %w", ordinal, err)
+		}
+		if answer != nil {
+			seen.live = seen.live.Seen(answer)
+			seen.plan = r.protocol().Make(seen.live, r.Clock.Now())
+		}
+		return i, nil
+	}
+	return 0, nil
+}
+
+// follow takes the step that a live look asks for, and those after it that need no look of their own.
+func (r *Reconciler) follow(ctx context.Context, seen liveLook, ordinal int32, learn func(plan.Drain, client.Object)) error {
+	if slices.Contains(seen.unsettled, ordinal) {
+		return errUnsettled
+	}
+	live, decision := seen.live, seen.plan.Drain(ordinal)
+	for writes := range maxWrites {
 		switch {
 		case decision == nil:
 			// The caches are behind; what they lack is on its way.
-			return false, nil
+			return nil
 		case decision.Next == nil:
-			if first {
+			if writes == 0 {
 				learn(*decision, nil)
 			}
-			return false, nil
-		case seen.shared && !renews(decision.Next):
-			return first, nil
-		case !first && (!plan.FollowsOn(decision.Next) || r.Clock.Since(seen.taken) > maxLookAge):
-			return false, nil
+			return nil
+		case writes > 0 && (!plan.FollowsOn(decision.Next) || r.Clock.Since(seen.taken) > maxLookAge):
+			return nil
 		}
-		answer, outcome, err := r.take(ctx, live, decision)
-		said := err != nil && decision.Answer(outcome, err)
-		if _, last := decision.Next.(plan.RemoveLockFinalizer); first || said || !last {
-			// Why a lock is released is what its deletion said.
-			learn(*decision, answer)
+		// Why a lock is released is what its deletion said.
+		_, last := decision.Next.(plan.RemoveLockFinalizer)
+		answer, err := r.carryOut(ctx, live, decision, last && writes > 0, learn)
+		if err != nil || answer == nil {
+			return err
 		}
-		if said {
-			log.FromContext(ctx).Info("A step was not carried out", "ordinal", ordinal, "rule", decision.Rule, "step", plan.StepName(decision.Next), "outcome", outcome, "why", err.Error())
-			return false, nil
-		}
-		if err != nil {
-			return false, fmt.Errorf("%s: %w", plan.StepName(decision.Next), err)
-		}
-		if answer == nil || seen.shared && len(decision.Claims) == 1 {
-			return false, nil
+		if writes == 0 {
+			live = live.About(ordinal)
 		}
 		live = live.Seen(answer)
 		if _, takes := decision.Next.(plan.TakeLock); takes {
 			live.Made = answer.GetUID()
 		}
+		again := r.protocol().Make(live, r.Clock.Now())
+		decision = again.Drain(ordinal)
 	}
-	return false, nil
+	return nil
+}
+
+// carryOut takes the step of a decision, and learns what became of it, unless it is quiet and all went well. What the status
+// says of a step that failed is no error: it is taken again after a while.
+func (r *Reconciler) carryOut(ctx context.Context, live plan.Snapshot, decision *plan.Drain, quiet bool, learn func(plan.Drain, client.Object)) (client.Object, error) {
+	answer, outcome, err := r.take(ctx, live, decision)
+	said := err != nil && decision.Answer(outcome, err)
+	if said || !quiet {
+		learn(*decision, answer)
+	}
+	if said {
+		log.FromContext(ctx).Info("A step was not carried out", "ordinal", decision.Ordinal, "rule", decision.Rule, "step", plan.StepName(decision.Next), "outcome", outcome, "why", err.Error())
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", plan.StepName(decision.Next), err)
+	}
+	return answer, nil
 }
 
 // tidy takes the steps that are about no ordinal: the oldest Job of the past is deleted, and the policy let go.
@@ -184,7 +241,7 @@ func (r *Reconciler) tidy(ctx context.Context, snapshot plan.Snapshot, p *plan.P
 	}
 	if p.Policy.Next != nil {
 		// The caches may not have heard of a lock or an unfinished Job yet. When they do, the policy is looked at again.
-		live, err := r.gatherLive(ctx, snapshot)
+		live, _, err := r.look(ctx, snapshot)
 		if err != nil {
 			return errors.Join(append(errs, client.IgnoreNotFound(err))...)
 		}
@@ -241,11 +298,11 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, decision *pla
 			annotations[drainv1alpha1.DeletingAnnotation] = step.Note.String()
 		})
 	case plan.UngatePod:
-		err = client.IgnoreNotFound(r.ungate(ctx, step.Pod))
+		answer, err = r.ungate(ctx, step.Pod)
 	case plan.DeleteJob:
-		err = r.deleteJob(ctx, step.Job)
+		answer, err = r.deleteJob(ctx, step.Job)
 	case plan.DeletePod:
-		_, err = r.delete(ctx, step.Pod.DeepCopy())
+		answer, err = r.delete(ctx, step.Pod.DeepCopy())
 	case plan.WriteMark:
 		answer, err = r.mark(ctx, &step)
 	case plan.DeleteClaim:
@@ -258,6 +315,7 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, decision *pla
 	if err != nil {
 		return nil, outcomeOf(decision.Next, err), err
 	}
+	r.own.note(client.ObjectKeyFromObject(live.Policy), decision.Next, answer, r.Clock.Now())
 	return answer, plan.Done, nil
 }
 
@@ -319,19 +377,32 @@ func (r *Reconciler) note(ctx context.Context, lock *corev1.Pod, change func(ann
 
 // ungate removes the operator's gate from a drain pod, provided that the pod is still as it was read: the patch names the
 // whole list of gates.
-func (r *Reconciler) ungate(ctx context.Context, pod *corev1.Pod) error {
+func (r *Reconciler) ungate(ctx context.Context, pod *corev1.Pod) (client.Object, error) {
 	after := pod.DeepCopy()
 	after.Spec.SchedulingGates = slices.DeleteFunc(after.Spec.SchedulingGates, func(gate corev1.PodSchedulingGate) bool {
 		return gate.Name == drainv1alpha1.DrainSchedulingGate
 	})
 	metav1.SetMetaDataAnnotation(&after.ObjectMeta, drainv1alpha1.ImagesAnnotation, proof.Images(&after.Spec))
-	return r.Patch(ctx, after, client.MergeFromWithOptions(pod, client.MergeFromWithOptimisticLock{}))
+	if err := r.Patch(ctx, after, client.MergeFromWithOptions(pod, client.MergeFromWithOptimisticLock{})); err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	return after, nil
 }
 
 // deleteJob deletes a Job in the foreground: it stays until its pods are gone, so that its absence means theirs.
-func (r *Reconciler) deleteJob(ctx context.Context, job *batchv1.Job) error {
+func (r *Reconciler) deleteJob(ctx context.Context, job *batchv1.Job) (client.Object, error) {
 	uid := job.UID
-	return client.IgnoreNotFound(r.Delete(ctx, job.DeepCopy(), client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationForeground)))
+	job = job.DeepCopy()
+	if err := r.Delete(ctx, job, client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationForeground)); err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	return r.going(job), nil
+}
+
+// going returns an object that was deleted as one that is being deleted.
+func (r *Reconciler) going(object client.Object) client.Object {
+	object.SetDeletionTimestamp(&metav1.Time{Time: r.Clock.Now().UTC().Truncate(time.Second)})
+	return object
 }
 
 // delete deletes an object, provided that it is still as it was read, and returns it as one that is being deleted.
@@ -340,8 +411,7 @@ func (r *Reconciler) delete(ctx context.Context, object client.Object) (client.O
 	if err := r.Delete(ctx, object, client.Preconditions{UID: &uid, ResourceVersion: &version}); err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}
-	object.SetDeletionTimestamp(&metav1.Time{Time: r.Clock.Now().UTC().Truncate(time.Second)})
-	return object, nil
+	return r.going(object), nil
 }
 
 // mark writes a mark on a claim, provided that the claim is still as it was read.
@@ -384,7 +454,7 @@ func (r *Reconciler) removeLockFinalizer(ctx context.Context, lock *corev1.Pod) 
 // ordinal, and no other.
 func (r *Reconciler) releaseAbandonedLocks(ctx context.Context, policy types.NamespacedName, present types.UID) (after time.Duration, err error) {
 	var locks corev1.PodList
-	if err := r.List(ctx, &locks, client.InNamespace(policy.Namespace), client.MatchingLabels{drainv1alpha1.RoleLabel: drainv1alpha1.RoleLock}); err != nil {
+	if err := r.List(ctx, &locks, client.InNamespace(policy.Namespace), client.MatchingFields{holderIndex: policy.Name}); err != nil {
 		return 0, fmt.Errorf("listing locks: %w", err)
 	}
 	var errs []error
@@ -407,7 +477,7 @@ func (r *Reconciler) releaseAbandonedLocks(ctx context.Context, policy types.Nam
 // releaseAbandonedLock takes the steps that the protocol asks for, as far as one live look is good for. It reports whether
 // the lock must wait for something that no watch tells of.
 func (r *Reconciler) releaseAbandonedLock(ctx context.Context, cached *corev1.Pod, owner metav1.OwnerReference) (wait bool, err error) {
-	lock, live, err := r.gatherAbandoned(ctx, cached, owner)
+	lock, live, err := r.lookAtAbandoned(ctx, cached, owner)
 	if err != nil || lock == nil {
 		return false, err
 	}

@@ -127,6 +127,24 @@ func TestALiveLookStartsNothingOnWhatTheCachesSaid(t *testing.T) {
 			}
 		}
 	}
+	updateSet := func(change func(*appsv1.StatefulSet)) func(*testing.T, client.Client) {
+		return func(t *testing.T, c client.Client) {
+			t.Helper()
+			set := &appsv1.StatefulSet{}
+			if err := c.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "store"}, set); err != nil {
+				t.Fatal(err)
+			}
+			set.Generation++
+			change(set)
+			if err := c.Update(t.Context(), set); err != nil {
+				t.Fatal(err)
+			}
+			set.Status.ObservedGeneration = set.Generation
+			if err := c.Status().Update(t.Context(), set); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	for name, tc := range map[string]struct {
 		change func(*testing.T, client.Client)
 		// wantStep is the next one; wantReason is why there is none. Both are empty where the ordinal isn't spoken of.
@@ -143,18 +161,19 @@ func TestALiveLookStartsNothingOnWhatTheCachesSaid(t *testing.T) {
 			updatePolicy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Template.Spec.Containers[0].Image = "drain:2" }),
 			"", drainv1alpha1.ReasonPreflightFailed,
 		},
-		"no step is taken if the StatefulSet changes": {
-			func(t *testing.T, c client.Client) {
-				t.Helper()
-				set := &appsv1.StatefulSet{}
-				if err := c.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "store"}, set); err != nil {
-					t.Fatal(err)
-				}
-				set.Generation, set.Status.ObservedGeneration = 5, 5
-				if err := c.Update(t.Context(), set); err != nil {
-					t.Fatal(err)
-				}
-			}, "", drainv1alpha1.ReasonPreflightFailed,
+		"the step is taken if the StatefulSet is scaled": {
+			updateSet(func(*appsv1.StatefulSet) {}), "AddFinalizer", drainv1alpha1.ReasonStarting,
+		},
+		"no step is taken if what a drain takes over from the StatefulSet changes": {
+			updateSet(func(set *appsv1.StatefulSet) { set.Spec.Template.Spec.NodeSelector = map[string]string{"disk": "slow"} }),
+			"", drainv1alpha1.ReasonPreflightFailed,
+		},
+		"no step is taken if the StatefulSet has another claim template": {
+			updateSet(func(set *appsv1.StatefulSet) {
+				other := set.Spec.VolumeClaimTemplates[0].DeepCopy()
+				other.Name = "wal"
+				set.Spec.VolumeClaimTemplates = append(set.Spec.VolumeClaimTemplates, *other)
+			}), "", drainv1alpha1.ReasonClaimMissing,
 		},
 		"no step is taken if an older policy appears": {
 			func(t *testing.T, c client.Client) {
@@ -169,7 +188,9 @@ func TestALiveLookStartsNothingOnWhatTheCachesSaid(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cluster := fakeCluster(t, interceptor.Funcs{}, orphanedStore()...)
+			cluster := fakeCluster(t, interceptor.Funcs{}, orphanedStore(func(p *drainv1alpha1.DrainPolicy) {
+				p.Spec.Template.Spec.NodeSelector = nil
+			})...)
 			r := reconcilerOn(cluster)
 			cached := look(t, r)
 			planned := plan.Make(cached, r.Clock.Now())
@@ -178,7 +199,7 @@ func TestALiveLookStartsNothingOnWhatTheCachesSaid(t *testing.T) {
 					planned.Drain(2), planned.Ready)
 			}
 			tc.change(t, cluster)
-			live, err := r.gatherLive(t.Context(), cached, 2)
+			live, _, err := r.look(t.Context(), cached, 2)
 			if err != nil {
 				t.Fatal(err)
 			}

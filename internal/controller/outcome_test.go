@@ -254,10 +254,8 @@ func TestAWriteToThePolicyThatIsRefusedIsShownInStalled(t *testing.T) {
 		t.Errorf("Stalled is %q, want True/WriteRefused and what was refused", got)
 	}
 	allowed = true
-	for range 2 {
-		if _, err := r.Reconcile(t.Context(), request); err != nil {
-			t.Fatal(err)
-		}
+	if _, err := r.Reconcile(t.Context(), request); err != nil {
+		t.Fatal(err)
 	}
 	if got := conditionOf(t, cluster, drainv1alpha1.ConditionStalled); !strings.HasPrefix(got, "False/") {
 		t.Errorf("Stalled is %q when the write is allowed again", got)

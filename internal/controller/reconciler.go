@@ -46,8 +46,13 @@ type Reconciler struct {
 	Clock clock.PassiveClock
 	// Protocol is what decides; nil for the one that plan.Make goes by.
 	Protocol plan.Protocol
+	// OneAtATime says that a reconcile makes no two requests at the same time, for tests that decide what comes first.
+	OneAtATime bool
 
 	preflights preflights
+	pods       podLists
+	own        ownWrites
+	progress   progress
 }
 
 // +kubebuilder:rbac:groups=drain.statefulset.dev,resources=drainpolicies,verbs=get;list;watch;patch
@@ -69,23 +74,32 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	abandonedAfter, abandoned := r.releaseAbandonedLocks(ctx, request.NamespacedName, policy.UID)
 	if policy.UID == "" {
 		r.preflights.forget(request.NamespacedName)
+		r.own.forget(request.NamespacedName)
+		r.progress.forget(request.NamespacedName)
 		return outcome(ctx, abandonedAfter, abandoned)
 	}
 	snapshot, set, err := r.gather(ctx, policy)
 	if err != nil {
 		return outcome(ctx, abandonedAfter, err, abandoned, r.reportBlind(ctx, policy, err))
 	}
+	if unseen := r.own.unseen(request.NamespacedName, snapshot, r.Clock.Now()); unseen > 0 {
+		return outcome(ctx, soonest(unseen, abandonedAfter), abandoned)
+	}
 	snapshot.Preflight = r.preflight(ctx, snapshot)
 	next := r.protocol().Make(snapshot, r.Clock.Now())
 	policy, err = r.act(ctx, snapshot, &next)
 	showRefusals(&next, errors.Join(err, abandoned))
-	reported := r.report(ctx, policy, set, &next)
-	return outcome(ctx, soonest(next.RetryAfter(), abandonedAfter), err, abandoned, reported)
+	statusAfter, reported := r.report(ctx, policy, set, &next)
+	return outcome(ctx, soonest(next.RetryAfter(), abandonedAfter, statusAfter), err, abandoned, reported)
 }
 
-// report writes the status that a plan makes.
-func (r *Reconciler) report(ctx context.Context, policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, p *plan.Plan) error {
-	return r.writeStatus(ctx, policy, set, p.Status(policy, r.now()))
+// report writes the status that a plan makes, or returns the time after which to write it.
+func (r *Reconciler) report(ctx context.Context, policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, p *plan.Plan) (after time.Duration, err error) {
+	status := p.Status(policy, r.now())
+	if after := r.progress.due(client.ObjectKeyFromObject(policy), policy.Status, status, r.Clock.Now()); after > 0 {
+		return after, nil
+	}
+	return 0, r.writeStatus(ctx, policy, set, status)
 }
 
 // reportBlind says in the status that a read failed. The other conditions stay as they are: they are what was known last.
@@ -110,6 +124,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, before *drainv1alpha1.Drai
 		// A policy whose finalizer was just removed is gone.
 		return client.IgnoreNotFound(err)
 	}
+	r.own.note(client.ObjectKeyFromObject(after), nil, after, r.Clock.Now())
 	r.announce(before, set, before.Status, after.Status)
 	return nil
 }

@@ -46,6 +46,7 @@ import (
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/annotation"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
+	"github.com/statefulset-dev/drain-operator/internal/plan"
 )
 
 const (
@@ -54,6 +55,10 @@ const (
 	// statefulSetIndex finds policies by the StatefulSet that they name. It is a selectable field of the CRD too, so the API
 	// server answers the same selector.
 	statefulSetIndex = "spec.statefulSetRef.name"
+
+	// policyUIDIndex finds the pods and Jobs of a policy by its UID, and holderIndex locks by the name of their policy.
+	policyUIDIndex = "policyUID"
+	holderIndex    = "holder"
 
 	// reconcileTimeout ends a reconcile that hangs; the next one goes on from the evidence.
 	reconcileTimeout = time.Minute
@@ -221,6 +226,24 @@ func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	if err := indexer.IndexField(ctx, &corev1.PersistentVolumeClaim{}, claimSetIndex, func(object client.Object) []string {
 		base, _, _ := claims.Parse(object.GetName())
 		return claims.Sets(base)
+	}); err != nil {
+		return err
+	}
+	ofPolicy := func(object client.Object) []string { return []string{object.GetLabels()[drainv1alpha1.PolicyUIDLabel]} }
+	for _, object := range []client.Object{&corev1.Pod{}, &batchv1.Job{}} {
+		if err := indexer.IndexField(ctx, object, policyUIDIndex, ofPolicy); err != nil {
+			return err
+		}
+	}
+	if err := indexer.IndexField(ctx, &corev1.Pod{}, holderIndex, func(object client.Object) []string {
+		pod, ok := object.(*corev1.Pod)
+		if !ok {
+			return nil
+		}
+		if holder, ok := plan.Holder(pod); ok {
+			return []string{holder.Name}
+		}
+		return nil
 	}); err != nil {
 		return err
 	}

@@ -94,12 +94,7 @@ func (e *evidence) observe(p *planner) {
 	e.planner = p
 	e.inRange = p.Target.InRange(e.number)
 	e.user = p.userOf(e)
-	name := p.Target.PodName(e.number)
-	for i := range p.Pods {
-		if p.Pods[i].Name == name {
-			e.namesake = &p.Pods[i]
-		}
-	}
+	e.namesake = p.named[p.Target.PodName(e.number)]
 	if e.lock != nil {
 		e.last = attemptUnder(e.lock)
 		e.mayDelete = p.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete && p.Policy.DeletionTimestamp == nil &&
@@ -181,14 +176,9 @@ func (e *evidence) controls(pod *corev1.Pod) bool {
 // userOf returns a pod that uses a claim of the ordinal, other than those of the ordinal's Jobs. A drain pod that lost its
 // Job is a user too: any pod can bear the operator's labels.
 func (p *planner) userOf(e *evidence) *corev1.Pod {
-	for i := range p.Pods {
-		pod := &p.Pods[i]
-		if terminal(pod) || e.controls(pod) {
-			continue
-		}
-		for j := range pod.Spec.Volumes {
-			name := claimOf(pod, &pod.Spec.Volumes[j])
-			if slices.ContainsFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool { return claim.Name == name }) {
+	for i := range e.claims {
+		for _, pod := range p.users[e.claims[i].Name] {
+			if !e.controls(pod) {
 				return pod
 			}
 		}

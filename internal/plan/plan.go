@@ -59,6 +59,10 @@ type planner struct {
 	ready, template Condition
 	// stranded are claims that look like the StatefulSet's and are not known to be its own.
 	stranded []corev1.PersistentVolumeClaim
+	// named are the pods by name, and users those that have not ended by the name of each claim that they mount, in the
+	// order of the snapshot.
+	named map[string]*corev1.Pod
+	users map[string][]*corev1.Pod
 }
 
 // Make returns the plan for a snapshot, by the protocol. It is deterministic.
@@ -70,6 +74,7 @@ func Rules() Protocol { return slices.Clone(protocol) }
 // Make returns the plan for a snapshot. It is deterministic.
 func (protocol Protocol) Make(snapshot Snapshot, now time.Time) Plan {
 	p := &planner{Snapshot: snapshot, now: now}
+	p.index()
 	ordinals, ambiguous := p.gather()
 	p.template = p.templateCondition(ambiguous)
 	p.ready = p.readiness()
@@ -110,6 +115,23 @@ func (p *Plan) Drain(ordinal int32) *Drain {
 		}
 	}
 	return nil
+}
+
+// index finds pods by their names and claims, once for all ordinals.
+func (p *planner) index() {
+	p.named, p.users = make(map[string]*corev1.Pod, len(p.Pods)), map[string][]*corev1.Pod{}
+	for i := range p.Pods {
+		pod := &p.Pods[i]
+		p.named[pod.Name] = pod
+		if terminal(pod) {
+			continue
+		}
+		for j := range pod.Spec.Volumes {
+			if claim := claimOf(pod, &pod.Spec.Volumes[j]); claim != "" {
+				p.users[claim] = append(p.users[claim], pod)
+			}
+		}
+	}
 }
 
 // gather sorts the snapshot by ordinal, the highest first.

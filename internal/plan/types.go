@@ -17,6 +17,8 @@ limitations under the License.
 package plan
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -63,6 +65,32 @@ type Snapshot struct {
 	Preflight Preflight
 	// Made is the UID of the pod that was created as a lock since the rest was read, or empty.
 	Made types.UID
+}
+
+// About returns what of a snapshot is about one ordinal: its own pods and Jobs, the users of claims, and all locks, which
+// count as slots.
+func (s Snapshot) About(ordinal int32) Snapshot {
+	own, name := strconv.Itoa(int(ordinal)), s.Target.PodName(ordinal)
+	held := make(map[string]bool, len(s.Claims))
+	for i := range s.Claims {
+		held[s.Claims[i].Name] = true
+	}
+	pods, jobs := s.Pods, s.Jobs
+	s.Pods, s.Jobs = nil, nil
+	for i := range pods {
+		pod := &pods[i]
+		uses := func(volume corev1.Volume) bool { return held[claimOf(pod, &volume)] }
+		if pod.Labels[drainv1alpha1.OrdinalLabel] == own || pod.Name == name ||
+			pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLock || slices.ContainsFunc(pod.Spec.Volumes, uses) {
+			s.Pods = append(s.Pods, *pod)
+		}
+	}
+	for i := range jobs {
+		if jobs[i].Labels[drainv1alpha1.OrdinalLabel] == own {
+			s.Jobs = append(s.Jobs, jobs[i])
+		}
+	}
+	return s
 }
 
 // Subject is what a preflight is about: all that a drain pod is made from.

@@ -84,15 +84,21 @@ type crashed struct{}
 func newManager(w *world, name string) *manager {
 	m := &manager{name: name, world: w}
 	m.view = newView(w.store, w.cache.keep)
+	m.boot()
+	return m
+}
+
+// boot starts the process, which remembers nothing.
+func (m *manager) boot() {
 	m.reconciler = &controller.Reconciler{
-		Client:   &apiClient{manager: m},
-		Live:     &apiClient{manager: m, live: true},
-		Recorder: silent{},
-		Clock:    w.clock,
-		Protocol: rules,
+		Client:     &apiClient{manager: m},
+		Live:       &apiClient{manager: m, live: true},
+		Recorder:   silent{},
+		Clock:      m.world.clock,
+		Protocol:   rules,
+		OneAtATime: true,
 	}
 	m.annotations = &controller.AnnotationReconciler{Client: m.reconciler.Client, Live: m.reconciler.Live, Recorder: silent{}}
-	return m
 }
 
 // start begins a reconcile of a policy; it stands before its first call then.
@@ -185,6 +191,7 @@ func (m *manager) crash(behind int) {
 		m.run.stop()
 		m.run = nil
 	}
+	m.boot()
 	for k := range kinds {
 		m.view.relist(k, behind)
 	}
