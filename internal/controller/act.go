@@ -32,6 +32,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -48,25 +49,18 @@ import (
 // after the operator's own writes to it, for the status to be written on.
 func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Plan) (*drainv1alpha1.DrainPolicy, error) {
 	tellDecisions(ctx, p)
-	var mu sync.Mutex
-	latest := snapshot.Policy
-	learn := func(decision plan.Drain, answer client.Object) {
-		mu.Lock()
-		defer mu.Unlock()
-		if policy, ok := answer.(*drainv1alpha1.DrainPolicy); ok && policy.Generation == snapshot.Policy.Generation {
-			latest = policy
-		}
-		p.Replace(snapshot, decision, r.Clock.Now())
-	}
+	learned := &lessons{snapshot: snapshot, plan: p, policy: snapshot.Policy, clock: r.Clock}
 	var errs []error
+	var seen liveLook
 	for left := ordinalsWithSteps(p); len(left) > 0; {
-		seen, err := r.lookFor(ctx, snapshot, left)
+		var err error
+		seen, err = r.lookFor(ctx, snapshot, left)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("looking at ordinals %d: %w", left, err))
 			break
 		}
 		// The finalizer of the policy is added once for all: each write to it would make the next one a conflict.
-		first, err := r.hold(ctx, &seen, left, learn)
+		first, err := r.hold(ctx, &seen, left, learned)
 		if err != nil {
 			errs = append(errs, err)
 			break
@@ -75,7 +69,7 @@ func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Pl
 		_ = r.each(len(left), func(i int) error {
 			// A look that has grown old while others were followed is good for nothing: the rest gets another.
 			if late[i] = i != first && r.Clock.Since(seen.taken) > maxLookAge; !late[i] {
-				failed[i] = r.follow(ctx, seen, left[i], learn)
+				failed[i] = r.follow(ctx, seen, left[i], learned)
 			}
 			return nil
 		})
@@ -90,8 +84,43 @@ func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Pl
 		}
 		left = rest
 	}
-	errs = append(errs, r.tidy(ctx, snapshot, p))
-	return latest, errors.Join(errs...)
+	errs = append(errs, r.tidy(ctx, seen, learned))
+	return learned.policy, errors.Join(errs...)
+}
+
+// lessons are what a reconcile learns while it acts.
+type lessons struct {
+	mu sync.Mutex
+	// snapshot and plan are those on the caches; what is learned of an ordinal goes into the plan.
+	snapshot plan.Snapshot
+	plan     *plan.Plan
+	clock    clock.PassiveClock
+	// policy is as it is after the operator's own writes, and answers are all that was written.
+	policy  *drainv1alpha1.DrainPolicy
+	answers []client.Object
+}
+
+// learn notes what became of a decision. A quiet one has nothing to say.
+func (l *lessons) learn(decision *plan.Drain, answer client.Object, quiet bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if answer != nil {
+		l.answers = append(l.answers, answer)
+	}
+	if policy, ok := answer.(*drainv1alpha1.DrainPolicy); ok && policy.Generation == l.snapshot.Policy.Generation {
+		l.policy = policy
+	}
+	if !quiet {
+		l.plan.Replace(l.snapshot, *decision, l.clock.Now())
+	}
+}
+
+// after returns a snapshot as the operator's own writes have changed it.
+func (l *lessons) after(snapshot plan.Snapshot) plan.Snapshot {
+	for _, answer := range l.answers {
+		snapshot = snapshot.Seen(answer)
+	}
+	return snapshot
 }
 
 // tellDecisions logs what the plan on the caches says.
@@ -154,7 +183,7 @@ func (r *Reconciler) lookFor(ctx context.Context, snapshot plan.Snapshot, ordina
 
 // hold adds the policy's finalizer if an ordinal asks for that, and plans again for all of them. It returns the index of the
 // ordinal that is followed however old the look is by then, so that each look is good for something.
-func (r *Reconciler) hold(ctx context.Context, seen *liveLook, ordinals []int32, learn func(plan.Drain, client.Object)) (first int, err error) {
+func (r *Reconciler) hold(ctx context.Context, seen *liveLook, ordinals []int32, learned *lessons) (first int, err error) {
 	for i, ordinal := range ordinals {
 		decision := seen.plan.Drain(ordinal)
 		if decision == nil {
@@ -163,7 +192,7 @@ func (r *Reconciler) hold(ctx context.Context, seen *liveLook, ordinals []int32,
 		if _, holds := decision.Next.(plan.AddFinalizer); !holds || slices.Contains(seen.unsettled, ordinal) {
 			continue
 		}
-		answer, err := r.carryOut(ctx, seen.live, decision, false, learn)
+		answer, err := r.carryOut(ctx, seen.live, decision, false, learned)
 		if err != nil {
 			return 0, fmt.Errorf("ordinal %d: %w", ordinal, err)
 		}
@@ -177,7 +206,7 @@ func (r *Reconciler) hold(ctx context.Context, seen *liveLook, ordinals []int32,
 }
 
 // follow takes the step that a live look asks for, and those after it that need no look of their own.
-func (r *Reconciler) follow(ctx context.Context, seen liveLook, ordinal int32, learn func(plan.Drain, client.Object)) error {
+func (r *Reconciler) follow(ctx context.Context, seen liveLook, ordinal int32, learned *lessons) error {
 	if slices.Contains(seen.unsettled, ordinal) {
 		return errUnsettled
 	}
@@ -189,7 +218,7 @@ func (r *Reconciler) follow(ctx context.Context, seen liveLook, ordinal int32, l
 			return nil
 		case decision.Next == nil:
 			if writes == 0 {
-				learn(*decision, nil)
+				learned.learn(decision, nil, false)
 			}
 			return nil
 		case writes > 0 && (!plan.FollowsOn(decision.Next) || r.Clock.Since(seen.taken) > maxLookAge):
@@ -197,8 +226,8 @@ func (r *Reconciler) follow(ctx context.Context, seen liveLook, ordinal int32, l
 		}
 		// Why a lock is released is what its deletion said.
 		_, last := decision.Next.(plan.RemoveLockFinalizer)
-		answer, err := r.carryOut(ctx, live, decision, last && writes > 0, learn)
-		if err != nil || answer == nil {
+		answer, err := r.carryOut(ctx, live, decision, last && writes > 0, learned)
+		if err != nil || answer == nil || last {
 			return err
 		}
 		if writes == 0 {
@@ -216,12 +245,10 @@ func (r *Reconciler) follow(ctx context.Context, seen liveLook, ordinal int32, l
 
 // carryOut takes the step of a decision, and learns what became of it, unless it is quiet and all went well. What the status
 // says of a step that failed is no error: it is taken again after a while.
-func (r *Reconciler) carryOut(ctx context.Context, live plan.Snapshot, decision *plan.Drain, quiet bool, learn func(plan.Drain, client.Object)) (client.Object, error) {
+func (r *Reconciler) carryOut(ctx context.Context, live plan.Snapshot, decision *plan.Drain, quiet bool, learned *lessons) (client.Object, error) {
 	answer, outcome, err := r.take(ctx, live, decision)
 	said := err != nil && decision.Answer(outcome, err)
-	if said || !quiet {
-		learn(*decision, answer)
-	}
+	learned.learn(decision, answer, quiet && !said)
 	if said {
 		log.FromContext(ctx).Info("A step was not carried out", "ordinal", decision.Ordinal, "rule", decision.Rule, "step", plan.StepName(decision.Next), "outcome", outcome, "why", err.Error())
 		return nil, nil
@@ -232,24 +259,31 @@ func (r *Reconciler) carryOut(ctx context.Context, live plan.Snapshot, decision 
 	return answer, nil
 }
 
-// tidy takes the steps that are about no ordinal: the oldest Job of the past is deleted, and the policy let go.
-func (r *Reconciler) tidy(ctx context.Context, snapshot plan.Snapshot, p *plan.Plan) error {
+// tidy takes the steps that are about no ordinal: the oldest Job of the past is deleted, and the policy let go. What was
+// seen last, as it is after the operator's own writes, is good for that while it is fresh.
+func (r *Reconciler) tidy(ctx context.Context, seen liveLook, learned *lessons) error {
 	var errs []error
-	if p.History.Next != nil {
-		_, _, err := r.take(ctx, snapshot, &p.History)
+	if history := &learned.plan.History; history.Next != nil {
+		_, _, err := r.take(ctx, learned.snapshot, history)
 		errs = append(errs, err)
 	}
-	if p.Policy.Next != nil {
-		// The caches may not have heard of a lock or an unfinished Job yet. When they do, the policy is looked at again.
-		live, _, err := r.look(ctx, snapshot)
-		if err != nil {
+	cached := r.protocol().Make(learned.after(learned.snapshot), r.Clock.Now())
+	if cached.Policy.Next == nil {
+		return errors.Join(errs...)
+	}
+	// The caches may not have heard of a lock or an unfinished Job yet. When they do, the policy is looked at again.
+	live := learned.after(seen.live)
+	if seen.live.Policy == nil || r.Clock.Since(seen.taken) > maxLookAge {
+		var err error
+		if live, _, err = r.look(ctx, learned.snapshot); err != nil {
 			return errors.Join(append(errs, client.IgnoreNotFound(err))...)
 		}
-		again := r.protocol().Make(live, r.Clock.Now())
-		if again.Policy.Next != nil {
-			_, _, err := r.take(ctx, live, &again.Policy)
-			errs = append(errs, err)
-		}
+	}
+	again := r.protocol().Make(live, r.Clock.Now())
+	if again.Policy.Next != nil {
+		answer, _, err := r.take(ctx, live, &again.Policy)
+		learned.learn(&again.Policy, answer, true)
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
@@ -310,7 +344,7 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, decision *pla
 	case plan.DeleteLock:
 		answer, err = r.delete(ctx, step.Lock.DeepCopy())
 	case plan.RemoveLockFinalizer:
-		err = r.removeLockFinalizer(ctx, step.Lock)
+		answer, err = r.removeLockFinalizer(ctx, step.Lock)
 	}
 	if err != nil {
 		return nil, outcomeOf(decision.Next, err), err
@@ -427,10 +461,10 @@ func (r *Reconciler) mark(ctx context.Context, step *plan.WriteMark) (client.Obj
 
 // removeLockFinalizer lets go of a lock that is being deleted. The deletion comes first: a lock that lost its finalizer and
 // stayed would be one that anything can delete.
-func (r *Reconciler) removeLockFinalizer(ctx context.Context, lock *corev1.Pod) error {
+func (r *Reconciler) removeLockFinalizer(ctx context.Context, lock *corev1.Pod) (client.Object, error) {
 	at := slices.Index(lock.Finalizers, drainv1alpha1.LockFinalizer)
 	if at < 0 {
-		return nil
+		return nil, nil
 	}
 	path := fmt.Sprintf("/metadata/finalizers/%d", at)
 	patch, err := json.Marshal([]map[string]any{
@@ -439,14 +473,18 @@ func (r *Reconciler) removeLockFinalizer(ctx context.Context, lock *corev1.Pod) 
 		{"op": "remove", "path": path},
 	})
 	if err != nil {
-		return fmt.Errorf("encoding the patch: %w", err)
+		return nil, fmt.Errorf("encoding the patch: %w", err)
 	}
-	err = r.Patch(ctx, lock.DeepCopy(), client.RawPatch(types.JSONPatchType, patch))
-	if apierrors.IsInvalid(err) {
+	after := lock.DeepCopy()
+	err = r.Patch(ctx, after, client.RawPatch(types.JSONPatchType, patch))
+	switch {
+	case apierrors.IsInvalid(err):
 		// A test in the patch failed, which is no refusal. What changed is not known, so it is tried again with backoff.
-		return errors.New(err.Error())
+		return nil, errors.New(err.Error())
+	case err != nil:
+		return nil, client.IgnoreNotFound(err)
 	}
-	return client.IgnoreNotFound(err)
+	return after, nil
 }
 
 // releaseAbandonedLocks releases the locks of policies that are gone, of this name and with another UID than the present
@@ -491,7 +529,7 @@ func (r *Reconciler) releaseAbandonedLock(ctx context.Context, cached *corev1.Po
 			return false, nil
 		}
 		answer, _, err := r.take(ctx, live, &decision)
-		if err != nil || answer == nil {
+		if _, last := decision.Next.(plan.RemoveLockFinalizer); last || err != nil || answer == nil {
 			// A Job or pod that is being deleted is looked for again.
 			return !plan.FollowsOn(decision.Next), err
 		}

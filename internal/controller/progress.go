@@ -94,12 +94,16 @@ func urgent(before, after drainv1alpha1.DrainPolicyStatus) bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(after.Drains, func(drain drainv1alpha1.DrainStatus) bool {
-		switch drain.State {
-		case drainv1alpha1.DrainFailed, drainv1alpha1.DrainBlocked, drainv1alpha1.DrainRetained:
-			at := slices.IndexFunc(before.Drains, func(old drainv1alpha1.DrainStatus) bool { return *old.Ordinal == *drain.Ordinal })
-			return at < 0 || before.Drains[at].State != drain.State || before.Drains[at].Reason != drain.Reason
+	return slices.ContainsFunc(after.Drains, func(now drainv1alpha1.DrainStatus) bool {
+		var then drainv1alpha1.DrainStatus
+		if at := slices.IndexFunc(before.Drains, func(old drainv1alpha1.DrainStatus) bool { return *old.Ordinal == *now.Ordinal }); at >= 0 {
+			then = before.Drains[at]
 		}
-		return false
+		switch now.State {
+		case drainv1alpha1.DrainFailed, drainv1alpha1.DrainBlocked, drainv1alpha1.DrainRetained:
+			return then.State != now.State || then.Reason != now.Reason
+		}
+		// Nothing in the cluster tells of a drain that has ended once its claims are gone.
+		return now.CompletionTime != nil && then.CompletionTime == nil
 	})
 }

@@ -95,7 +95,7 @@ func failure(e *evidence) *Attempt {
 			return failedBefore(e)
 		case last.Failed != nil:
 			return &last
-		case e.lock.Annotations[drainv1alpha1.JobAnnotation] != "":
+		case e.lock.Annotations[drainv1alpha1.JobAnnotation] != "" && len(e.held) < len(e.claims):
 			if claim := e.usedAfterMark(); claim != "" {
 				last.fail(e.now, drainv1alpha1.ReasonNotProven, fmt.Sprintf("a pod used claim %q after it was marked as drained", claim))
 				return &last

@@ -98,12 +98,17 @@ func (d *Drain) Answer(outcome Outcome, err error) bool {
 }
 
 // Seen returns the snapshot with an object as the API server has it after a write of the operator's own. An object that is
-// being deleted has a deletion timestamp.
+// being deleted has a deletion timestamp, and a lock that has no finalizer any more is gone.
 func (s Snapshot) Seen(object metav1.Object) Snapshot {
 	switch object := object.(type) {
 	case *drainv1alpha1.DrainPolicy:
 		s.Policy = object
 	case *corev1.Pod:
+		if object.DeletionTimestamp != nil && len(object.Finalizers) == 0 && object.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLock {
+			// It was on no node, so it went with its finalizer.
+			s.Pods = slices.DeleteFunc(slices.Clone(s.Pods), func(pod corev1.Pod) bool { return pod.UID == object.UID })
+			break
+		}
 		s.Pods = replaced(s.Pods, *object, func(pod *corev1.Pod) metav1.Object { return pod })
 	case *corev1.PersistentVolumeClaim:
 		s.Claims = replaced(s.Claims, *object, func(claim *corev1.PersistentVolumeClaim) metav1.Object { return claim })

@@ -383,7 +383,12 @@ func concluded(old drainv1alpha1.DrainStatus) (drainv1alpha1.DrainStatus, bool) 
 	if old.State == drainv1alpha1.DrainDrained && old.Reason == drainv1alpha1.ReasonClaimsDeleted {
 		return old, true
 	}
-	if old.Reason != drainv1alpha1.ReasonDeletingClaims && old.Reason != drainv1alpha1.ReasonReleasingLock || old.CompletionTime == nil {
+	switch old.Reason {
+	case drainv1alpha1.ReasonMarkingClaims, drainv1alpha1.ReasonDeletingClaims, drainv1alpha1.ReasonReleasingLock:
+	default:
+		return drainv1alpha1.DrainStatus{}, false
+	}
+	if old.CompletionTime == nil {
 		return drainv1alpha1.DrainStatus{}, false
 	}
 	old.State, old.Reason = drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsDeleted

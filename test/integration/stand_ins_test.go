@@ -29,6 +29,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
@@ -44,7 +45,8 @@ func startStandIns(ctx context.Context, config *rest.Config) {
 	Expect(ctrl.NewControllerManagedBy(mgr).Named("garbage-collector").
 		For(&batchv1.Job{}).Complete(reconcile.Func(collectJob))).To(Succeed())
 	Expect(ctrl.NewControllerManagedBy(mgr).Named("claim-protection").
-		For(&corev1.PersistentVolumeClaim{}).Complete(reconcile.Func(protectClaim))).To(Succeed())
+		For(&corev1.PersistentVolumeClaim{}).Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(claimsOfPod)).
+		Complete(reconcile.Func(protectClaim))).To(Succeed())
 	go func() {
 		defer GinkgoRecover()
 		Expect(mgr.Start(ctx)).To(Succeed())
@@ -70,6 +72,17 @@ func collectJob(ctx context.Context, request ctrl.Request) (ctrl.Result, error) 
 	before := job.DeepCopy()
 	controllerutil.RemoveFinalizer(&job, metav1.FinalizerDeleteDependents)
 	return ctrl.Result{}, client.IgnoreNotFound(k8s.Patch(ctx, &job, client.MergeFrom(before)))
+}
+
+// claimsOfPod returns the claims that a pod refers to, which may go when it does.
+func claimsOfPod(_ context.Context, pod client.Object) []reconcile.Request {
+	var requests []reconcile.Request
+	for _, volume := range pod.(*corev1.Pod).Spec.Volumes {
+		if source := volume.PersistentVolumeClaim; source != nil {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: pod.GetNamespace(), Name: source.ClaimName}})
+		}
+	}
+	return requests
 }
 
 func protectClaim(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
