@@ -82,7 +82,8 @@ func (r *Reconciler) look(ctx context.Context, cached plan.Snapshot, ordinals ..
 	}
 	live.Jobs = jobs.Items
 	live.Pods, unsettled = settled(pods, locks, live, ordinals)
-	return live, unsettled, r.readNoted(ctx, &live, ordinals)
+	err = r.readNoted(ctx, &live, ordinals)
+	return live, unsettled, err
 }
 
 // failedList returns the readError of a list of all objects of a kind, or nil.

@@ -442,16 +442,10 @@ var protocol = Protocol{
 
 	// What an orphan waits for. With a lock, the lock is released or the first attempt starts.
 	{
-		id: "not-asked", in: unlocked, when: notAsked, again: soon,
+		id: "not-asked", in: unlocked | locked, when: notAsked, again: soon,
 		given: "The API server was not asked about the template and the StatefulSet of now: one of them changed after the preflight",
 		idle:  "not-accepted applies instead, but says less",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonPreflightFailed, say: (*evidence).sayNotAsked,
-	},
-	{
-		id: "start-not-asked", in: locked, when: notAsked, again: soon,
-		given: "The API server was not asked about the template and the StatefulSet of now",
-		idle:  "not-accepted applies instead, and releases the lock",
-		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonLocked, say: (*evidence).sayNotAsked,
 	},
 	{
 		id: "not-accepted", in: unlocked | locked, when: notAccepted, releases: true,

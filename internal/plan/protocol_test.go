@@ -394,7 +394,7 @@ var freePairs = map[[2]string]string{
 	{"claims-gone", "mark-awaits-controller"}: "no claim awaits its mark when there is none",
 	{"mark-awaits-controller", "give-up-mark"}: "the first needs an ordinal out of range and a policy that stays, " +
 		"the second lacks one of the two",
-	{"retry", "start-not-asked"}:    "beside a failure, failed-not-asked comes before both",
+	{"retry", "not-asked"}:          "beside a failure, failed-not-asked comes before both",
 	{"hold-policy", "lock-kept"}:    "when the claims are kept, hold-policy-kept comes before both",
 	{"no-claims", "policy-deleted"}: "neither says anything about an ordinal without claims and without a lock",
 }

@@ -67,16 +67,20 @@ type Snapshot struct {
 	Made types.UID
 }
 
-// About returns what of a snapshot is about one ordinal: its own pods and Jobs, the users of claims, and all locks, which
-// count as slots.
+// About returns what of a snapshot is about one ordinal: its own claims, pods and Jobs, the users of those claims, claims of
+// which it is not clear whose they are, and all locks, which count as slots. Which ordinals are about to take a lock is not in
+// it, so no lock is taken by it.
 func (s Snapshot) About(ordinal int32) Snapshot {
 	own, name := strconv.Itoa(int(ordinal)), s.Target.PodName(ordinal)
-	held := make(map[string]bool, len(s.Claims))
-	for i := range s.Claims {
-		held[s.Claims[i].Name] = true
+	volumes, pods, jobs := s.Claims, s.Pods, s.Jobs
+	s.Claims, s.Pods, s.Jobs = nil, nil, nil
+	held, identity := map[string]bool{}, s.Target.Identity()
+	for i := range volumes {
+		if _, number, verdict := claims.Belongs(&volumes[i], identity, s.Others); verdict != claims.Own || number == ordinal {
+			s.Claims = append(s.Claims, volumes[i])
+			held[volumes[i].Name] = true
+		}
 	}
-	pods, jobs := s.Pods, s.Jobs
-	s.Pods, s.Jobs = nil, nil
 	for i := range pods {
 		pod := &pods[i]
 		uses := func(volume corev1.Volume) bool { return held[claimOf(pod, &volume)] }

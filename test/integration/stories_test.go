@@ -140,7 +140,7 @@ var _ = Describe("A StatefulSet that is created again", func() {
 		claim.Labels["app"] = "store-v2"
 		Expect(k8s.Update(w.ctx, claim)).To(Succeed())
 		w.runningJob(1)
-		Expect(w.stranded()).To(Equal([]string{"data-store-0"}))
+		Eventually(w.stranded).Should(Equal([]string{"data-store-0"}))
 	})
 
 	It("with fewer replicas is drained like one that is scaled down, whatever was drained before", func() {

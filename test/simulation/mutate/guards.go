@@ -18,7 +18,7 @@ package main
 
 const (
 	act       = "internal/controller/act.go"
-	gather    = "internal/controller/gather.go"
+	look      = "internal/controller/look.go"
 	preflight = "internal/controller/preflight.go"
 
 	buildJob = "internal/objects/job.go"
@@ -67,22 +67,25 @@ var guards = []guard{
 	{name: "optimistic lock of the ungating", unneeded: "a lock is released only when no drain pod is left, gated or not; kept because the patch names the whole list of gates, and others may have taken theirs off", edits: []edit{{act, "client.MergeFromWithOptions(pod, client.MergeFromWithOptimisticLock{})", "client.MergeFrom(pod)"}}},
 	{name: "UID precondition of a Job's deletion", edits: []edit{{act, "client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationForeground)", "client.PropagationPolicy(metav1.DeletePropagationForeground)"}, {act, "	uid := job.UID\n", ""}}},
 	{name: "foreground deletion of Jobs", unneeded: "backed up by the rules that await drain pods; all away: see below", edits: []edit{deleteInBackground}},
-	{name: "preconditions of a drain pod's deletion", unneeded: "such a name is never used again, and the pod is told to end, whatever it has become", edits: []edit{{act, "_, err = r.delete(ctx, step.Pod.DeepCopy())", "err = client.IgnoreNotFound(r.Delete(ctx, step.Pod.DeepCopy()))"}}},
+	{name: "preconditions of a drain pod's deletion", unneeded: "such a name is never used again, and the pod is told to end, whatever it has become", edits: []edit{{act, "answer, err = r.delete(ctx, step.Pod.DeepCopy())", "err = client.IgnoreNotFound(r.Delete(ctx, step.Pod.DeepCopy()))"}}},
 
 	// The actor's looks.
-	{name: "live look before a step", edits: []edit{{act, "live, err := r.gatherLive(ctx, snapshot, ordinals...)", "live, err := snapshot, error(nil)"}}},
-	{name: "live look before the policy's finalizer is removed", edits: []edit{{act, "live, err := r.gatherLive(ctx, snapshot)", "live, err := snapshot, error(nil)"}}},
-	{name: "the policy that is looked at live is the same", unneeded: "the plan is made of what was looked at live alone, and the lock's policy gets its finalizer first", edits: []edit{{gather, "if policy.UID != cached.Policy.UID {", "if policy == nil {"}}},
-	{name: "the policy of an abandoned lock is looked for live", unneeded: "costs a lock: what runs under it is looked for all the same", edits: []edit{{gather, "client.IgnoreNotFound(err) != nil || policy.UID == owner.UID {", "client.IgnoreNotFound(err) != nil {"}}},
+	{name: "live look before a step", edits: []edit{{act, "seen.live, seen.unsettled, err = r.look(ctx, snapshot, ordinals...)", "seen.live = snapshot"}}},
+	{name: "live look before the policy's finalizer is removed", edits: []edit{{act, "live, _, err = r.look(ctx, learned.snapshot)", "live = learned.snapshot"}}},
+	{name: "the policy that is looked at live is the same", unneeded: "the plan is made of what was looked at live alone, and the lock's policy gets its finalizer first", edits: []edit{{look, "if policy.UID != cached.Policy.UID {", "if policy == nil {"}}},
+	{name: "the policy of an abandoned lock is looked for live", unneeded: "costs a lock: what runs under it is looked for all the same", edits: []edit{{look, "client.IgnoreNotFound(err) != nil || policy.UID == owner.UID {", "client.IgnoreNotFound(err) != nil {"}}},
 	{name: "locks of policies that are gone are released", liveness: true, edits: []edit{{act, "owner.Name != policy.Name || owner.UID == present {", "owner.Name != policy.Name || true {"}}},
-	{name: "a look before a Job is started", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"StartJob\": true,\n"}}},
+	{name: "a lock that came or went during the look makes it good for nothing", edits: []edit{{look, "if listed[name] != read {", "if listed[name] != read && live.Policy == nil {"}}},
+	{name: "a lock is as it was before the Jobs and pods were listed", edits: []edit{{look, "			pods[i] = *lock\n", "			_ = lock\n"}}},
+	{name: "a look before a lock is taken", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"TakeLock\": true,\n"}}},
+	{name: "a look before a Job is stopped", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"DeleteJob\": true,\n"}}},
+	{name: "a look before a drain pod is ended", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"DeletePod\": true,\n"}}},
 	{name: "a look before the lock notes the Job", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"NoteJob\": true,\n"}}},
-	{name: "a look before the lock notes what is deleted", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"NoteDeletion\": true,\n"}}},
 
 	// What the Job and the lock are made of.
 	{name: "the lock has the pod's name", edits: []edit{
 		{lockFile, "Name:      target.PodName(ordinal),", `Name:      "lock-" + target.PodName(ordinal),`},
-		{evidence, "name := p.Target.PodName(e.number)", `name := "lock-" + p.Target.PodName(e.number)`},
+		{evidence, "e.namesake = p.named[p.Target.PodName(e.number)]", `e.namesake = p.named["lock-"+p.Target.PodName(e.number)]`},
 		{planFile, "if pod.Name == p.Target.PodName(number) {", `if pod.Name == "lock-"+p.Target.PodName(number) {`},
 	}},
 	{name: "the lock's finalizer", edits: []edit{lockWithoutStay}},
@@ -156,12 +159,12 @@ var guards = []guard{
 	{name: "a pod of a forged Job is a stranger", edits: []edit{ownAnyJobsPod}},
 	{name: "a Job is the policy's by its controller, and a pod of a forged Job is a stranger", edits: []edit{ownAnyJob, ownAnyJobsPod}},
 	{name: "a Job without a controller proves nothing", edits: []edit{{planFile, "if attempt == 0 || orphaned(job) || job.Name", "if attempt == 0 || job.Name"}}},
-	{name: "a pod that only bears the operator's labels uses the claims", edits: []edit{{evidence, "if terminal(pod) || e.controls(pod) {", "if terminal(pod) || pod.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleDrain {"}}},
+	{name: "a pod that only bears the operator's labels uses the claims", edits: []edit{{evidence, "			if !e.controls(pod) {\n", "			if pod.Labels[drainv1alpha1.RoleLabel] != drainv1alpha1.RoleDrain {\n"}}},
 	{name: "a Job of an earlier attempt than the lock's proves nothing", edits: []edit{{evidence, "e.failure == nil && e.attempt >= e.last.Number", "e.failure == nil"}}},
 
 	// How often a drain is repeated, and who hears of it.
 	{name: "attempts outlive their Jobs", edits: []edit{{attempts, "	if !ok || json.Unmarshal", "	if ok || json.Unmarshal"}}},
-	{name: "a Job that is gone after its pod was ungated has failed", edits: []edit{{attempts, `case e.lock.Annotations[drainv1alpha1.JobAnnotation] != "":`, `case e.lock.Annotations[drainv1alpha1.JobAnnotation] == "never":`}}},
+	{name: "a Job that is gone after its pod was ungated has failed", edits: []edit{{attempts, `case e.lock.Annotations[drainv1alpha1.JobAnnotation] != "" && len(e.held) < len(e.claims):`, `case e.lock.Annotations[drainv1alpha1.JobAnnotation] == "never":`}}},
 	{name: "each attempt allows the reports of Unused more time", liveness: true, edits: []edit{{marks, "i < e.last.Late && lag < maxUnusedLag", "i < 0 && lag < maxUnusedLag"}}},
 	{name: "a drain that fails three times in a row stalls", liveness: true, edits: []edit{{status, "d.pending() && d.Failures >= stalledAttempts && !settling[d.Reason]", "d == nil"}}},
 	{name: "a drain that waits for too long stalls", liveness: true, edits: []edit{{status, "	case !due.IsZero():\n", "	case d == nil:\n"}}},
