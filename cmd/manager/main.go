@@ -45,6 +45,7 @@ type options struct {
 	metricsAddress string
 	metricsSecure  bool
 	probeAddress   string
+	pprofAddress   string
 	leaderElect    bool
 	namespaces     string
 	annotations    bool
@@ -59,6 +60,7 @@ func main() {
 	flag.StringVar(&o.metricsAddress, "metrics-bind-address", "0", "Address that metrics are served on, for example :8443; 0 serves none.")
 	flag.BoolVar(&o.metricsSecure, "metrics-secure", true, "Serve metrics over HTTPS, to those who may read them.")
 	flag.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address that /healthz and /readyz are served on; 0 serves none.")
+	flag.StringVar(&o.pprofAddress, "pprof-bind-address", "0", "Address that profiles are served on, without authentication, for example 127.0.0.1:6060; 0 serves none.")
 	flag.BoolVar(&o.leaderElect, "leader-elect", false, "Work only while holding the leader's lease, so that several managers can stand by for each other.")
 	flag.StringVar(&o.namespaces, "namespaces", "", "Namespaces to watch, separated by commas; empty watches all.")
 	flag.BoolVar(&o.annotations, "statefulset-annotations", true, "Keep a DrainPolicy for every StatefulSet with an annotation of statefulset-scaledown-controller; false deletes those that were kept.")
@@ -137,6 +139,7 @@ func managerOptions(o options) manager.Options {
 		Cache:                  controller.CacheOptions(namespaces...),
 		Metrics:                metrics,
 		HealthProbeBindAddress: o.probeAddress,
+		PprofBindAddress:       o.pprofAddress,
 		LeaderElection:         o.leaderElect,
 		LeaderElectionID:       "manager.drain.statefulset.dev",
 		// The manager does nothing after it has given the lease back.

@@ -55,7 +55,10 @@ func (r *Reconciler) announce(policy *drainv1alpha1.DrainPolicy, set *appsv1.Sta
 			continue
 		}
 		r.Recorder.Eventf(policy, set, e.eventType, e.reason, e.action, "%s", e.message)
-		r.Recorder.Eventf(set, policy, e.eventType, e.reason, e.action, "%s", e.message)
+		// A drain that starts is told once: a burst of drains makes hundreds of events, and the ends say the same.
+		if e.reason != eventDrainStarted {
+			r.Recorder.Eventf(set, policy, e.eventType, e.reason, e.action, "%s", e.message)
+		}
 	}
 }
 

@@ -38,7 +38,8 @@ import (
 var errUnsettled = fmt.Errorf("%w: the lock came or went during the look", errChanged)
 
 // look returns what the API server holds about some ordinals, and about the locks and Jobs of all. It has all pods of the
-// namespace, so that others who use the claims are seen. The look is good for no step of the ordinals that are unsettled.
+// namespace, so that others who use the claims are seen, unless the ordinals have no claims left. The look is good for no step
+// of the ordinals that are unsettled.
 func (r *Reconciler) look(ctx context.Context, cached plan.Snapshot, ordinals ...int32) (live plan.Snapshot, unsettled []int32, err error) {
 	policy := &drainv1alpha1.DrainPolicy{}
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(cached.Policy), policy); apierrors.IsNotFound(err) {
@@ -66,13 +67,15 @@ func (r *Reconciler) look(ctx context.Context, cached plan.Snapshot, ordinals ..
 	}
 	var jobs batchv1.JobList
 	var pods []corev1.Pod
+	// When only locks are left to release, the operator's own pods are enough, however many others the namespace has.
+	all := len(locks) < len(ordinals) || cached.HasClaims(ordinals)
 	if err := r.together(
 		func() error {
 			return failedList(r.Live.List(ctx, &jobs, ownLabels(policy), client.InNamespace(policy.Namespace)), "Jobs")
 		},
 		func() (err error) {
-			pods, err = r.pods.list(ctx, r.Live, policy.Namespace)
-			return failedList(err, "pods")
+			pods, err = r.listPods(ctx, policy, all)
+			return err
 		},
 		// A rival is read live, like all else that forbids a start: a cache may not have seen an older policy yet.
 		func() error { return gatherRival(ctx, r.Live, &live) },
@@ -80,10 +83,26 @@ func (r *Reconciler) look(ctx context.Context, cached plan.Snapshot, ordinals ..
 	); err != nil {
 		return live, nil, err
 	}
+	if !all && len(live.Claims) > 0 {
+		if pods, err = r.listPods(ctx, policy, true); err != nil {
+			return live, nil, err
+		}
+	}
 	live.Jobs = jobs.Items
 	live.Pods, unsettled = settled(pods, locks, live, ordinals)
 	err = r.readNoted(ctx, &live, ordinals)
 	return live, unsettled, err
+}
+
+// listPods returns all pods of a policy's namespace, or only those with the policy's label.
+func (r *Reconciler) listPods(ctx context.Context, policy *drainv1alpha1.DrainPolicy, all bool) ([]corev1.Pod, error) {
+	if all {
+		pods, err := r.pods.list(ctx, r.Live, policy.Namespace)
+		return pods, failedList(err, "pods")
+	}
+	var list corev1.PodList
+	err := r.Live.List(ctx, &list, ownLabels(policy), client.InNamespace(policy.Namespace))
+	return list.Items, failedList(err, "pods")
 }
 
 // failedList returns the readError of a list of all objects of a kind, or nil.

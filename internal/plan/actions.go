@@ -82,7 +82,7 @@ func (e *evidence) mark() Step {
 // renew carries the first mark that names another generation on to the StatefulSet's present one.
 func (e *evidence) renew() Step {
 	claim := e.outdated()
-	mark := *claims.ReadMark(claim)
+	mark := *e.markOn(claim)
 	mark.Generation = e.Target.Generation
 	return WriteMark{RenewMark, *claim, mark}
 }
@@ -90,7 +90,7 @@ func (e *evidence) renew() Step {
 // void makes the first mark that holds, on a claim that is to stay, void.
 func (e *evidence) void() Step {
 	claim := firstStaying(e.held)
-	return WriteMark{VoidMark, *claim, e.voided(claims.ReadMark(claim))}
+	return WriteMark{VoidMark, *claim, e.voided(e.markOn(claim))}
 }
 
 // voided returns a mark that is void, and names the Job whose success the same use makes void: that of the present lock, if

@@ -39,7 +39,9 @@ type evidence struct {
 	number  int32
 	inRange bool
 	claims  []corev1.PersistentVolumeClaim
-	lock    *corev1.Pod
+	// marks are those on the claims, in the same order; nil where there is none.
+	marks []*claims.Mark
+	lock  *corev1.Pod
 	// job is that of the latest attempt under the lock; others are all other Jobs.
 	job     *batchv1.Job
 	attempt int32
@@ -101,6 +103,7 @@ func (e *evidence) observe(p *planner) {
 			e.lock.DeletionTimestamp == nil && skipped(e) == "" && !released(e)
 	}
 	for i := range e.claims {
+		e.marks = append(e.marks, claims.ReadMark(&e.claims[i]))
 		if holds(e, &e.claims[i]) {
 			e.held = append(e.held, e.claims[i])
 		}
@@ -116,8 +119,18 @@ func (e *evidence) observe(p *planner) {
 	e.findStrays()
 	e.outcome = newestOutcome(e.pods)
 	if len(e.held) > 0 {
-		e.outcome = cmp.Or(e.outcome, claims.ReadMark(&e.held[0]).Outcome)
+		e.outcome = cmp.Or(e.outcome, e.markOn(&e.held[0]).Outcome)
 	}
+}
+
+// markOn returns the mark on a claim of the ordinal, or nil.
+func (e *evidence) markOn(claim *corev1.PersistentVolumeClaim) *claims.Mark {
+	for i := range e.marks {
+		if e.claims[i].Name == claim.Name {
+			return e.marks[i]
+		}
+	}
+	return claims.ReadMark(claim)
 }
 
 // findStrays finds whatever runs on the ordinal's claims without being the Job of the present lock.
@@ -306,7 +319,7 @@ func suspendedInRange(e *evidence) bool {
 // succeeded and was gone.
 func rerun(e *evidence) bool {
 	return slices.ContainsFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool {
-		mark := claims.ReadMark(&claim)
+		mark := e.markOn(&claim)
 		return mark.HoldsUnder(e.lock.UID) && mark.JobUID != e.job.UID && !refuted(e, mark) && claim.DeletionTimestamp == nil
 	})
 }
@@ -420,7 +433,7 @@ func keptBehind(e *evidence) bool { return kept(e) && e.outdated() != nil }
 
 func (e *evidence) outdated() *corev1.PersistentVolumeClaim {
 	for i := range e.held {
-		if e.Target.Exists() && claims.ReadMark(&e.held[i]).Generation != e.Target.Generation {
+		if e.Target.Exists() && e.markOn(&e.held[i]).Generation != e.Target.Generation {
 			return &e.held[i]
 		}
 	}

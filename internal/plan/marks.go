@@ -34,7 +34,7 @@ import (
 // that stands: nothing else excludes for sure that a pod used it since. Without the lock, a pod can come and be gone before
 // Kubernetes or the operator looks, which is good enough to keep a claim and not to drain it again.
 func holds(e *evidence, claim *corev1.PersistentVolumeClaim) bool {
-	mark := claims.ReadMark(claim)
+	mark := e.markOn(claim)
 	if e.lock != nil && mark.HoldsUnder(e.lock.UID) {
 		return !refuted(e, mark)
 	}
@@ -55,7 +55,7 @@ func refuted(e *evidence, mark *claims.Mark) bool {
 
 // awaitsMark reports whether a claim has no mark that holds under the lock.
 func awaitsMark(e *evidence, claim *corev1.PersistentVolumeClaim) bool {
-	mark := claims.ReadMark(claim)
+	mark := e.markOn(claim)
 	return claim.DeletionTimestamp == nil && (!mark.HoldsUnder(e.lock.UID) || refuted(e, mark))
 }
 
@@ -176,7 +176,7 @@ func whyUsed(claim *corev1.PersistentVolumeClaim) string {
 // voidSince returns the mark of an ordinal that was drained, and which only the StatefulSet's generation makes void, or nil.
 func (e *evidence) voidSince() *claims.Mark {
 	for i := range e.claims {
-		mark := claims.ReadMark(&e.claims[i])
+		mark := e.markOn(&e.claims[i])
 		if mark != nil && e.Target.Exists() && mark.StatefulSetUID == e.Target.UID && mark.Generation != 0 && !holds(e, &e.claims[i]) && e.now.Before(e.drainedAgainAt(mark)) {
 			return mark
 		}

@@ -63,6 +63,8 @@ type planner struct {
 	// order of the snapshot.
 	named map[string]*corev1.Pod
 	users map[string][]*corev1.Pod
+	// forged are the UIDs of Jobs that bear the policy's labels and have another controller.
+	forged map[types.UID]bool
 }
 
 // Make returns the plan for a snapshot, by the protocol. It is deterministic.
@@ -117,8 +119,14 @@ func (p *Plan) Drain(ordinal int32) *Drain {
 	return nil
 }
 
-// index finds pods by their names and claims, once for all ordinals.
+// index finds pods by their names and claims, and forged Jobs by their UIDs, once for all ordinals.
 func (p *planner) index() {
+	p.forged = map[types.UID]bool{}
+	for i := range p.Jobs {
+		if job := &p.Jobs[i]; !controls(p.Policy.UID, job) && !orphaned(job) {
+			p.forged[job.UID] = true
+		}
+	}
 	p.named, p.users = make(map[string]*corev1.Pod, len(p.Pods)), map[string][]*corev1.Pod{}
 	for i := range p.Pods {
 		pod := &p.Pods[i]
@@ -273,12 +281,7 @@ func (p *planner) isDrainPod(pod *corev1.Pod) bool {
 	if owner == nil {
 		return true
 	}
-	if owner.Kind != "Job" {
-		return false
-	}
-	return !slices.ContainsFunc(p.Jobs, func(job batchv1.Job) bool {
-		return job.UID == owner.UID && !controls(p.Policy.UID, &job) && !orphaned(&job)
-	})
+	return owner.Kind == "Job" && !p.forged[owner.UID]
 }
 
 // findJob picks the Job of the latest attempt under the present lock on the present claims:

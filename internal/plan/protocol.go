@@ -22,7 +22,6 @@ import (
 	"time"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
-	"github.com/statefulset-dev/drain-operator/internal/claims"
 )
 
 // phase is a part of the protocol. An ordinal is in one at a time.
@@ -642,7 +641,7 @@ func (e *evidence) entry() Drain {
 		d.OrphanedSince = e.orphanedSince()
 	}
 	if len(e.held) > 0 {
-		d.Mark = claims.ReadMark(&e.held[0])
+		d.Mark = e.markOn(&e.held[0])
 	}
 	d.Overdue = e.longestOverdue()
 	return d

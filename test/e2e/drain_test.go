@@ -47,9 +47,8 @@ var _ = Describe("A scale-down", func() {
 		w.expectCondition(ctx, storeName, drainv1alpha1.ConditionStalled, "False "+drainv1alpha1.ReasonProgressing)
 		w.expectRecords(ctx, records, 0, 1)
 		w.expectNoLocks(ctx)
-		for _, reason := range []string{"DrainStarted", "Drained"} {
-			w.expectOneEvent(ctx, "DrainPolicy", storeName, reason)
-			w.expectOneEvent(ctx, "StatefulSet", storeName, reason)
+		for _, kind := range []string{"DrainPolicy", "StatefulSet"} {
+			w.expectOneEvent(ctx, kind, storeName, "Drained")
 		}
 
 		By("scaling up again")

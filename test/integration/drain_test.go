@@ -72,10 +72,11 @@ var _ = Describe("A drain", func() {
 		Expect(entry.JobName).To(Equal(job.Name))
 		Expect(entry.Attempts).To(BeEquivalentTo(1))
 		Expect(entry.CompletionTime).NotTo(BeNil())
+		Eventually(w.events("DrainPolicy", "DrainStarted")).Should(Equal(1))
 		for _, kind := range []string{"DrainPolicy", "StatefulSet"} {
-			Eventually(w.events(kind, "DrainStarted")).Should(Equal(1), kind)
 			Eventually(w.events(kind, "Drained")).Should(Equal(1), kind)
 		}
+		Expect(w.events("StatefulSet", "DrainStarted")()).To(BeZero(), "the policy's readers are told")
 	})
 
 	It("deletes exactly the claims that it drained, if asked to", func() {

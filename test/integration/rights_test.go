@@ -97,32 +97,47 @@ func expectRightsUsed(log string) {
 // usedRights returns what the operator asked for, in the form of expectRightsUsed.
 func usedRights(log string) map[string]bool {
 	GinkgoHelper()
+	used := map[string]bool{}
+	for _, request := range operatorRequests(log) {
+		used[fmt.Sprintf("%s %s/%s", request.Verb, request.ObjectRef.APIGroup, request.resource())] = true
+	}
+	Expect(used).NotTo(BeEmpty())
+	return used
+}
+
+// request is one that the API server wrote down.
+type request struct {
+	Verb, RequestURI string
+	ImpersonatedUser struct{ Username string }
+	ObjectRef        struct{ APIGroup, Resource, Subresource, Namespace string }
+}
+
+func (r *request) resource() string {
+	if r.ObjectRef.Subresource != "" {
+		return r.ObjectRef.Resource + "/" + r.ObjectRef.Subresource
+	}
+	return r.ObjectRef.Resource
+}
+
+// operatorRequests returns the requests of the operator, in their order.
+func operatorRequests(log string) []request {
+	GinkgoHelper()
 	file, err := os.Open(log)
 	Expect(err).NotTo(HaveOccurred())
 	defer func() { _ = file.Close() }()
-	used := map[string]bool{}
+	var requests []request
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
 		if !strings.Contains(lines.Text(), operatorUser) {
 			continue
 		}
-		var event struct {
-			Verb             string
-			ImpersonatedUser struct{ Username string }
-			ObjectRef        struct{ APIGroup, Resource, Subresource string }
-		}
+		var event request
 		Expect(json.Unmarshal(lines.Bytes(), &event)).To(Succeed())
-		if event.ImpersonatedUser.Username != operatorUser {
-			continue
+		if event.ImpersonatedUser.Username == operatorUser {
+			requests = append(requests, event)
 		}
-		resource := event.ObjectRef.Resource
-		if event.ObjectRef.Subresource != "" {
-			resource += "/" + event.ObjectRef.Subresource
-		}
-		used[fmt.Sprintf("%s %s/%s", event.Verb, event.ObjectRef.APIGroup, resource)] = true
 	}
 	Expect(lines.Err()).NotTo(HaveOccurred())
-	Expect(used).NotTo(BeEmpty())
-	return used
+	return requests
 }

@@ -47,6 +47,8 @@ var (
 	restConfig *rest.Config
 	// kubeConfig is the same for kubectl.
 	kubeConfig []byte
+	// auditLog is the file that the API server writes its requests to.
+	auditLog string
 	// operatorGate is what the operator's client goes through.
 	operatorGate = newGate()
 )
@@ -72,11 +74,11 @@ var _ = BeforeSuite(func() {
 		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
 	}
-	log := audit(environment)
+	auditLog = audit(environment)
 	config, err := environment.Start()
 	Expect(err).NotTo(HaveOccurred(), "starting kube-apiserver and etcd")
 	DeferCleanup(func() { Expect(environment.Stop()).To(Succeed()) })
-	DeferCleanup(func() { expectRightsUsed(log) })
+	DeferCleanup(func() { expectRightsUsed(auditLog) })
 
 	k8s, err = client.New(config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())

@@ -48,7 +48,7 @@ var (
 	ungateUnseen       = edit{marks, "if e.run.gated == nil || e.run.alive || e.run.succeeded {", "if e != nil || e.run.alive {"}
 	believeAnyPod      = edit{proofFile, "if problems := Pod(&pod.Spec, want); len(problems) > 0 {", "if problems := Pod(&pod.Spec, want); len(problems) > 1000 {"}
 	ownAnyJob          = edit{planFile, "ok && (controls(p.Policy.UID, &p.Jobs[i]) || orphaned(&p.Jobs[i])) {", "ok {"}
-	ownAnyJobsPod      = edit{planFile, "return job.UID == owner.UID && !controls(p.Policy.UID, &job) && !orphaned(&job)", "return false"}
+	ownAnyJobsPod      = edit{planFile, `return owner.Kind == "Job" && !p.forged[owner.UID]`, `return owner.Kind == "Job"`}
 	lockWithoutStay    = edit{lockFile, "Finalizers:      []string{drainv1alpha1.LockFinalizer},", ""}
 	markUnseenSpec     = edit{actions, "case e.Target.Excludes(e.number) && !behind(e):", "case e.Target.Excludes(e.number):"}
 )
