@@ -46,7 +46,7 @@ func (r *Reconciler) gather(ctx context.Context, policy *drainv1alpha1.DrainPoli
 		return snapshot, nil, failedRead(err, "listing the claims that StatefulSet %q may have made", policy.Spec.StatefulSetRef.Name)
 	}
 	snapshot.Claims = list.Items
-	set, err := gatherTarget(ctx, r.Client, &snapshot)
+	set, err := r.gatherTarget(ctx, r.Client, &snapshot)
 	if err != nil {
 		return snapshot, nil, err
 	}
@@ -67,7 +67,7 @@ func (r *Reconciler) gather(ctx context.Context, policy *drainv1alpha1.DrainPoli
 }
 
 // gatherTarget reads the StatefulSet, which it returns if there is one, and those others that its claims may belong to too.
-func gatherTarget(ctx context.Context, reader client.Reader, snapshot *plan.Snapshot) (*appsv1.StatefulSet, error) {
+func (r *Reconciler) gatherTarget(ctx context.Context, reader client.Reader, snapshot *plan.Snapshot) (*appsv1.StatefulSet, error) {
 	namespace, name := snapshot.Policy.Namespace, snapshot.Policy.Spec.StatefulSetRef.Name
 	set := &appsv1.StatefulSet{}
 	switch err := reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, set); {
@@ -79,11 +79,11 @@ func gatherTarget(ctx context.Context, reader client.Reader, snapshot *plan.Snap
 		return nil, failedRead(err, "reading StatefulSet %q", name)
 	}
 	readTemplate(snapshot, set)
-	return set, gatherOthers(ctx, reader, snapshot)
+	return set, r.gatherOthers(ctx, reader, snapshot)
 }
 
 // gatherOthers reads the StatefulSets that claims of the snapshot's may belong to too.
-func gatherOthers(ctx context.Context, reader client.Reader, snapshot *plan.Snapshot) error {
+func (r *Reconciler) gatherOthers(ctx context.Context, reader client.Reader, snapshot *plan.Snapshot) error {
 	namespace := snapshot.Policy.Namespace
 	others := otherSets(snapshot)
 	if len(others) > fewReads {
@@ -98,16 +98,18 @@ func gatherOthers(ctx context.Context, reader client.Reader, snapshot *plan.Snap
 		}
 		return nil
 	}
-	for _, other := range slices.Sorted(maps.Keys(others)) {
-		set := &appsv1.StatefulSet{}
-		switch err := reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: other}, set); {
-		case err == nil:
+	names := slices.Sorted(maps.Keys(others))
+	read := make([]*appsv1.StatefulSet, len(names))
+	err := r.each(len(names), func(i int) (err error) {
+		read[i], err = readOne(ctx, reader, namespace, names[i], &appsv1.StatefulSet{})
+		return err
+	})
+	for _, set := range read {
+		if set != nil {
 			snapshot.Others = append(snapshot.Others, claims.IdentityOf(set))
-		case !apierrors.IsNotFound(err):
-			return failedRead(err, "reading StatefulSet %q", other)
 		}
 	}
-	return nil
+	return err
 }
 
 // otherSets returns the names of StatefulSets that claims of the snapshot's may belong to too, one for each dash in

@@ -77,8 +77,15 @@ func (r *Reconciler) look(ctx context.Context, cached plan.Snapshot, ordinals ..
 			pods, err = r.listPods(ctx, policy, all)
 			return err
 		},
-		// A rival is read live, like all else that forbids a start: a cache may not have seen an older policy yet.
-		func() error { return gatherRival(ctx, r.Live, &live) },
+		// Before a lock is taken, a rival is read live, like all else that forbids that: a cache may not have seen an older policy
+		// yet. It can't take a lock that stands.
+		func() error {
+			if len(locks) == len(ordinals) {
+				live.Rival, live.RivalManaged = cached.Rival, cached.RivalManaged
+				return nil
+			}
+			return gatherRival(ctx, r.Live, &live)
+		},
 		func() error { return r.readTarget(ctx, &live, ordinals) },
 	); err != nil {
 		return live, nil, err
@@ -177,7 +184,7 @@ func settled(pods []corev1.Pod, locks map[string]*corev1.Pod, live plan.Snapshot
 
 // readTarget reads the StatefulSet, and then the claims of some ordinals.
 func (r *Reconciler) readTarget(ctx context.Context, live *plan.Snapshot, ordinals []int32) error {
-	if _, err := gatherTarget(ctx, r.Live, live); err != nil {
+	if _, err := r.gatherTarget(ctx, r.Live, live); err != nil {
 		return err
 	}
 	wanted := map[string]bool{}

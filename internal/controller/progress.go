@@ -27,6 +27,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/plan"
 )
 
 const (
@@ -103,7 +104,7 @@ func urgent(before, after drainv1alpha1.DrainPolicyStatus) bool {
 		case drainv1alpha1.DrainFailed, drainv1alpha1.DrainBlocked, drainv1alpha1.DrainRetained:
 			return then.State != now.State || then.Reason != now.Reason
 		}
-		// Nothing in the cluster tells of a drain that has ended once its claims are gone.
-		return now.CompletionTime != nil && then.CompletionTime == nil
+		// Once the claims are gone, nothing in the cluster tells how the drain ended.
+		return plan.Concluded(&now) && !plan.Concluded(&then)
 	})
 }

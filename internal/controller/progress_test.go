@@ -53,9 +53,12 @@ func TestWhatAPersonWaitsForIsWrittenAtOnce(t *testing.T) {
 		"the drain has another message": {func(s *drainv1alpha1.DrainPolicyStatus) { s.Drains[0].Message = "pulling" }, false},
 		"the drain fails":               {func(s *drainv1alpha1.DrainPolicyStatus) { s.Drains[0].State = drainv1alpha1.DrainFailed }, true},
 		"the drain is blocked":          {func(s *drainv1alpha1.DrainPolicyStatus) { s.Drains[0].State = drainv1alpha1.DrainBlocked }, true},
-		"the drain has ended":           {func(s *drainv1alpha1.DrainPolicyStatus) { s.Drains[0].CompletionTime = &metav1.Time{} }, true},
-		"all are drained":               {func(s *drainv1alpha1.DrainPolicyStatus) { s.Conditions[1].Status = metav1.ConditionTrue }, true},
-		"the policy is not ready":       {func(s *drainv1alpha1.DrainPolicyStatus) { s.Conditions[0].Reason = drainv1alpha1.ReasonInvalidTemplate }, true},
+		"the Job has ended":             {func(s *drainv1alpha1.DrainPolicyStatus) { s.Drains[0].CompletionTime = &metav1.Time{} }, false},
+		"the claims are being deleted": {func(s *drainv1alpha1.DrainPolicyStatus) {
+			s.Drains[0].CompletionTime, s.Drains[0].Reason = &metav1.Time{}, drainv1alpha1.ReasonDeletingClaims
+		}, true},
+		"all are drained":         {func(s *drainv1alpha1.DrainPolicyStatus) { s.Conditions[1].Status = metav1.ConditionTrue }, true},
+		"the policy is not ready": {func(s *drainv1alpha1.DrainPolicyStatus) { s.Conditions[0].Reason = drainv1alpha1.ReasonInvalidTemplate }, true},
 		"there is a new condition": {func(s *drainv1alpha1.DrainPolicyStatus) {
 			s.Conditions = append(s.Conditions, metav1.Condition{Type: drainv1alpha1.ConditionStalled})
 		}, true},

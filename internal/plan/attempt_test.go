@@ -253,7 +253,7 @@ func TestWhatASuccessMustProve(t *testing.T) {
 				w.lock(2, attempted(failedAttempt(1, time.Minute)))
 				w.job(2, 1, failed)
 				w.through(2, 2)
-			}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonStoppingJob, wantStep: "DisposeOfJob",
+			}), wantState: drainv1alpha1.DrainDraining, wantReason: drainv1alpha1.ReasonDeletingClaims, wantStep: "DisposeOfJob",
 			check: func(t *testing.T, w *world, d *Drain) {
 				if job := as[DeleteJob](d.Next).Job; job == nil || job.Name != w.Jobs[0].Name {
 					t.Errorf("Job %v is to be deleted, want the first attempt's, %q", job, w.Jobs[0].Name)

@@ -1143,7 +1143,7 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			deleteClaims, drained(), func(w *world) { w.job(2, 1, complete) }).next("DeleteClaim"),
 		"the Job is deleted when its claims are being deleted": draining(drainv1alpha1.ReasonDeletingClaims,
 			deleteClaims, drained(claimTerminating), func(w *world) { w.job(2, 1, complete) }).next("DisposeOfJob"),
-		"older Jobs are deleted when the claims are being deleted": draining(drainv1alpha1.ReasonStoppingJob,
+		"older Jobs are deleted when the claims are being deleted": draining(drainv1alpha1.ReasonDeletingClaims,
 			deleteClaims, drained(claimTerminating), func(w *world) { w.job(2, 1, failed, named("older")) }).next("DisposeOfJob"),
 		"drained claims are deleted": draining(drainv1alpha1.ReasonDeletingClaims, deleteClaims, twoDrained).
 			says("data-web-2, logs-web-2").next("DeleteClaim").checked(deletes("data-web-2", "logs-web-2")),
@@ -1156,7 +1156,7 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(2) }).next("StartJob"),
 		"claims that are being deleted are awaited": draining(drainv1alpha1.ReasonDeletingClaims,
 			deleteClaims, drained(claimTerminating)),
-		"an ended pod without a Job is deleted when its claims are being deleted": draining(drainv1alpha1.ReasonStoppingJob,
+		"an ended pod without a Job is deleted when its claims are being deleted": draining(drainv1alpha1.ReasonDeletingClaims,
 			deleteClaims, drained(claimTerminating), func(w *world) { w.drainPod(2, ended(0, "fine")) }).next("DeletePod"),
 		"drained claims are deleted beside one that is being deleted": draining(drainv1alpha1.ReasonDeletingClaims,
 			deleteClaims, twoDrained, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }).

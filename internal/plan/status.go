@@ -263,8 +263,9 @@ func (p *Plan) Status(policy *drainv1alpha1.DrainPolicy, now metav1.Time) drainv
 	}
 	for _, old := range previous.Drains {
 		if p.Drain(*old.Ordinal) == nil && !p.Target.InRange(*old.Ordinal) {
-			if entry, ok := concluded(old); ok {
-				ended = append(ended, entry)
+			if Concluded(&old) {
+				old.State, old.Reason = drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsDeleted
+				ended = append(ended, old)
 			}
 		}
 	}
@@ -377,22 +378,16 @@ func (d *Drain) claims(previous *drainv1alpha1.DrainStatus) []drainv1alpha1.Clai
 	return references[:min(len(references), statefulset.MaxClaimTemplates)]
 }
 
-// concluded turns the entry of an ordinal that nothing is left of into one that has ended:
-// its claims were drained, and are deleted.
-func concluded(old drainv1alpha1.DrainStatus) (drainv1alpha1.DrainStatus, bool) {
-	if old.State == drainv1alpha1.DrainDrained && old.Reason == drainv1alpha1.ReasonClaimsDeleted {
-		return old, true
-	}
-	switch old.Reason {
+// Concluded reports whether an entry says all that is known of a drain that has ended: its claims were drained, and are being
+// deleted, or gone. Then no evidence is left in the cluster, and the entry is shown on.
+func Concluded(entry *drainv1alpha1.DrainStatus) bool {
+	switch entry.Reason {
 	case drainv1alpha1.ReasonMarkingClaims, drainv1alpha1.ReasonDeletingClaims, drainv1alpha1.ReasonReleasingLock:
-	default:
-		return drainv1alpha1.DrainStatus{}, false
+		return entry.CompletionTime != nil
+	case drainv1alpha1.ReasonClaimsDeleted:
+		return entry.State == drainv1alpha1.DrainDrained
 	}
-	if old.CompletionTime == nil {
-		return drainv1alpha1.DrainStatus{}, false
-	}
-	old.State, old.Reason = drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsDeleted
-	return old, true
+	return false
 }
 
 func find(drains []drainv1alpha1.DrainStatus, ordinal int32) *drainv1alpha1.DrainStatus {

@@ -72,8 +72,12 @@ func (e *evidence) sayStrayPodGoing() string {
 	return fmt.Sprintf("Waiting for drain pod %q on node %q, whose Job has ended or is gone, to terminate%s", e.strayPod.Name, e.strayPod.Spec.NodeName, e.ifNodeIsDown(e.strayPod))
 }
 
-func (e *evidence) sayClaimHeld() string {
-	return fmt.Sprintf("Claim %q is being deleted; deleting the rest of a past drain, which holds it", terminating(e))
+func (e *evidence) tellClaimHeld() (reason, message string) {
+	if e.lock != nil && disposable(e) {
+		// The operator deletes it. The rest of a drain that failed before must not hide how this one ended.
+		return drainv1alpha1.ReasonDeletingClaims, e.sayDisposing()
+	}
+	return drainv1alpha1.ReasonStoppingJob, fmt.Sprintf("Claim %q is being deleted; deleting the rest of a past drain, which holds it", terminating(e))
 }
 
 func (e *evidence) sayMisfit() string {

@@ -342,6 +342,25 @@ var _ = Describe("A drain", func() {
 		Eventually(w.drain(1)).Should(Equal("Drained/ClaimsKept"))
 	})
 
+	It("says how it ended when its claims are deleted, also after an attempt that failed", func() {
+		w.statefulSet(2)
+		w.policy(whenDrained(drainv1alpha1.WhenDrainedDelete), func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Retry = drainv1alpha1.RetryOptions{InitialDelaySeconds: ptr.To[int32](1)}
+		})
+		w.scale(1)
+		first := w.runningJob(1)
+		w.fail(first)
+		// The past Job lives on while the claim is being deleted, and must not take its place in the status.
+		second := w.runningJob(1)
+		w.finish(second, "moved 4 records")
+		w.expectNoClaim("data-store-1")
+		Eventually(w.drain(1)).Should(Equal("Drained/ClaimsDeleted"))
+		entry := w.get().Status.Drains[0]
+		Expect(entry.Message).To(Equal("moved 4 records"))
+		Expect(entry.JobName).To(Equal(second.Name))
+		Expect(entry.Attempts).To(BeEquivalentTo(2))
+	})
+
 	It("delays a scale-up under Wait", func() {
 		job := w.draining()
 		pod := w.startPod(job)
