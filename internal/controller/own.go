@@ -18,7 +18,6 @@ package controller
 
 import (
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -29,9 +28,13 @@ import (
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 )
 
-// awaitOwn is how long a reconcile waits for the caches to show the operator's own last writes. They show most of them within
-// milliseconds; what something else changed at once they may never show.
-const awaitOwn = time.Second
+const (
+	// awaitOwn is how long a policy waits for the caches to show the operator's own last writes. They show most of them within
+	// milliseconds; what something else changed at once they may never show.
+	awaitOwn = time.Second
+	// awaitOwnStep is how often they are looked at meanwhile: not every write makes an event that is a reason to reconcile.
+	awaitOwnStep = 20 * time.Millisecond
+)
 
 // ownWrites remembers what the operator wrote last for each policy, so that no reconcile starts on caches that don't show it
 // yet: it would look live, only to find its own work. Nothing is decided by it. What is forgotten costs a look or a conflict.
@@ -75,7 +78,8 @@ func (o *ownWrites) note(policy types.NamespacedName, step plan.Step, object cli
 	o.policies[policy][object.GetUID()] = write
 }
 
-// unseen returns how long to wait for the caches to show the operator's own writes at most; 0 if they show all of them.
+// unseen returns the time after which to look at the caches again, because they don't show all of the operator's own writes; 0
+// if they do, or if those have waited for long enough.
 func (o *ownWrites) unseen(policy types.NamespacedName, cached plan.Snapshot, now time.Time) time.Duration {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -100,8 +104,7 @@ func (o *ownWrites) unseen(policy types.NamespacedName, cached plan.Snapshot, no
 		delete(o.policies, policy)
 		return 0
 	}
-	oldest := slices.MinFunc(slices.Collect(maps.Values(writes)), func(a, b ownWrite) int { return a.when.Compare(b.when) })
-	return oldest.when.Add(awaitOwn).Sub(now)
+	return awaitOwnStep
 }
 
 // shownBy reports whether the caches have got as far as a write, given what they hold of its object, or nil.

@@ -49,17 +49,17 @@ func TestAReconcileWaitsForItsOwnWrites(t *testing.T) {
 		want   time.Duration
 	}{
 		"nothing was written":               {},
-		"a created object is not there":     {step: plan.TakeLock{}, wrote: lock, after: 100 * time.Millisecond, want: 900 * time.Millisecond},
+		"a created object is not there":     {step: plan.TakeLock{}, wrote: lock, after: 100 * time.Millisecond, want: awaitOwnStep},
 		"a created object is there":         {step: plan.TakeLock{}, wrote: lock, cached: []corev1.Pod{*lock}},
-		"a changed object is as before":     {step: plan.NoteAttempt{}, wrote: lock, cached: []corev1.Pod{*pod("19", false)}, want: time.Second},
+		"a changed object is as before":     {step: plan.NoteAttempt{}, wrote: lock, cached: []corev1.Pod{*pod("19", false)}, want: awaitOwnStep},
 		"a changed object has changed":      {step: plan.NoteAttempt{}, wrote: lock, cached: []corev1.Pod{*pod("20", false)}},
 		"a changed object has changed more": {step: plan.NoteAttempt{}, wrote: lock, cached: []corev1.Pod{*pod("100", false)}},
 		"a changed object is gone":          {step: plan.NoteAttempt{}, wrote: lock},
-		"a deleted object is there":         {step: plan.DeleteLock{}, wrote: pod("20", true), cached: []corev1.Pod{*pod("20", false)}, want: time.Second},
+		"a deleted object is there":         {step: plan.DeleteLock{}, wrote: pod("20", true), cached: []corev1.Pod{*pod("20", false)}, want: awaitOwnStep},
 		"a deleted object is going":         {step: plan.DeleteLock{}, wrote: pod("20", true), cached: []corev1.Pod{*pod("21", true)}},
-		"a released lock is there":          {step: plan.RemoveLockFinalizer{Lock: pod("20", true)}, cached: []corev1.Pod{*pod("21", true)}, want: time.Second},
+		"a released lock is there":          {step: plan.RemoveLockFinalizer{Lock: pod("20", true)}, cached: []corev1.Pod{*pod("21", true)}, want: awaitOwnStep},
 		"a released lock is gone":           {step: plan.RemoveLockFinalizer{Lock: pod("20", true)}},
-		"the status is as before":           {wrote: &drainv1alpha1.DrainPolicy{ObjectMeta: metav1.ObjectMeta{UID: "policy", ResourceVersion: "11"}}, want: time.Second},
+		"the status is as before":           {wrote: &drainv1alpha1.DrainPolicy{ObjectMeta: metav1.ObjectMeta{UID: "policy", ResourceVersion: "11"}}, want: awaitOwnStep},
 		"it never shows":                    {step: plan.TakeLock{}, wrote: lock, after: awaitOwn},
 	} {
 		t.Run(name, func(t *testing.T) {

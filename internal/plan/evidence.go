@@ -20,6 +20,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -399,6 +400,29 @@ func (e *evidence) unreported() *corev1.PersistentVolumeClaim {
 		}
 	}
 	return nil
+}
+
+// unmarkedUnnoticed reports whether the report of the drain's own use of a claim is still to come. One that comes after the mark
+// makes it void. A use that was so short that the kube-controller-manager missed it is never reported.
+func unmarkedUnnoticed(e *evidence) bool {
+	return unmarked(e) && e.unnoticed() != nil && e.now.Before(e.noticedBy()) && !e.inRange && !policyDeleted(e)
+}
+
+// unnoticed returns a claim that awaits its mark and has been reported as unused since before the Job began, or nil. Both times
+// are the kube-controller-manager's.
+func (e *evidence) unnoticed() *corev1.PersistentVolumeClaim {
+	for i := range e.claims {
+		since, _ := claims.UnusedSince(&e.claims[i])
+		if awaitsMark(e, &e.claims[i]) && since != nil && since.Before(e.job.Status.StartTime) {
+			return &e.claims[i]
+		}
+	}
+	return nil
+}
+
+// noticedBy returns the time until which a report of the drain's own use is waited for.
+func (e *evidence) noticedBy() time.Time {
+	return finished(e.job).LastTransitionTime.Add(unusedLag)
 }
 
 func undrainedClaimGoing(e *evidence) bool {

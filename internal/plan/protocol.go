@@ -266,6 +266,12 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonMarkingClaims, say: (*evidence).sayInUse,
 	},
 	{
+		id: "mark-awaits-report", in: locked, when: unmarkedUnnoticed, again: func(e *evidence) time.Duration { return e.noticedBy().Sub(e.now) },
+		given: "The attempt succeeded a moment ago, and Kubernetes has reported a claim as unused since before that, so it has not noticed the drain's own use",
+		idle:  "the late report makes the mark void, and the drain is repeated",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonMarkingClaims, say: (*evidence).sayUnnoticed,
+	},
+	{
 		id: "mark", in: locked, when: unmarked, then: markClaim,
 		given: "The attempt succeeded, and a claim lacks its mark",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonMarkingClaims, say: (*evidence).sayMarking,

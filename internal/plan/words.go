@@ -105,6 +105,10 @@ func (e *evidence) sayInUse() string {
 	return fmt.Sprintf("Job %q is complete; waiting for Kubernetes to report claim %q as unused (%s)", e.job.Name, claim.Name, whyUsed(claim))
 }
 
+func (e *evidence) sayUnnoticed() string {
+	return fmt.Sprintf("Job %q is complete; waiting for Kubernetes to report that it used claim %q", e.job.Name, e.unnoticed().Name)
+}
+
 func (e *evidence) sayMarking() string {
 	return fmt.Sprintf("Job %q is complete; marking its claims as drained", e.job.Name)
 }
