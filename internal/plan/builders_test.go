@@ -496,7 +496,7 @@ func ended(code int32, message string) func(*corev1.Pod) {
 			message += "\n" + Receipt(owner.Name)
 		}
 		container(corev1.ContainerState{
-			Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error", Message: message},
+			Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error", Message: message, FinishedAt: noon},
 		})(pod)
 	}
 }

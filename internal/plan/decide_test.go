@@ -1001,12 +1001,12 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 	}
 	// used voids the mark of the claim that was added last: some pod has used it since.
 	used := func(w *world) { unusedSince(corev1.ConditionTrue, noon)(&w.Claims[len(w.Claims)-1]) }
-	// justNow lets the Job end four seconds ago, and unnoticed reports the claim as unused since before the Job began.
+	// justNow lets the Job end four seconds ago, and unnoticed reports the claim as unused since before its pod ended.
 	justNow := func(w *world) {
 		w.Jobs[0].Status.Conditions[0].LastTransitionTime = metav1.NewTime(now.Add(-4 * time.Second))
 	}
-	beforeTheJob := metav1.NewTime(noon.Add(-2 * time.Minute))
-	unnoticed := func(w *world) { unusedSince(corev1.ConditionTrue, beforeTheJob)(&w.Claims[0]) }
+	justBefore := metav1.NewTime(noon.Add(-time.Second))
+	unnoticed := func(w *world) { unusedSince(corev1.ConditionTrue, justBefore)(&w.Claims[0]) }
 
 	decide(t, map[string]decision{
 		"the claims are marked": draining(drainv1alpha1.ReasonMarkingClaims, completed).
@@ -1037,8 +1037,11 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 		"the mark waits for the report of the drain's own use": draining(drainv1alpha1.ReasonMarkingClaims,
 			completed, justNow, unnoticed).says(`that it used claim "data-web-2"`).after(unusedLag - 4*time.Second),
 		"the mark waits for a claim in use before it waits for a report": draining(drainv1alpha1.ReasonMarkingClaims,
-			func(w *world) { w.templates("data", "logs"); w.claim("logs", 2, unusedSince(corev1.ConditionFalse, noon)) },
-			completed, justNow, func(w *world) { unusedSince(corev1.ConditionTrue, beforeTheJob)(&w.Claims[1]) }).
+			func(w *world) {
+				w.templates("data", "logs")
+				w.claim("logs", 2, unusedSince(corev1.ConditionFalse, noon))
+			},
+			completed, justNow, func(w *world) { unusedSince(corev1.ConditionTrue, justBefore)(&w.Claims[1]) }).
 			says(`"logs-web-2" as unused`).after(recheck),
 		"a report of the drain's own use that does not come is not waited for": draining(
 			drainv1alpha1.ReasonMarkingClaims, completed, unnoticed).next("MarkClaim"),
@@ -1046,9 +1049,9 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			drainv1alpha1.ReasonMarkingClaims, completed, justNow, unnoticed, scaledUp, deleteClaims).next("MarkClaim"),
 		"a report of the drain's own use is not waited for while the policy is being deleted": draining(
 			drainv1alpha1.ReasonMarkingClaims, completed, justNow, unnoticed, deleted).next("MarkClaim"),
-		"a report that is as old as the Job may be that of its own use": draining(drainv1alpha1.ReasonMarkingClaims,
-			completed, justNow, func(w *world) {
-				unusedSince(corev1.ConditionTrue, *w.Jobs[0].Status.StartTime)(&w.Claims[0])
+		"a report of the second in which the drain pod ended is that of its own use": draining(
+			drainv1alpha1.ReasonMarkingClaims, completed, justNow, func(w *world) {
+				unusedSince(corev1.ConditionTrue, noon)(&w.Claims[0])
 			}).next("MarkClaim"),
 		"the lock of an ordinal back in range is released while a claim is in use": draining(
 			drainv1alpha1.ReasonReleasingLock, completed, scaledUp, deleteClaims, func(w *world) {

@@ -408,12 +408,13 @@ func unmarkedUnnoticed(e *evidence) bool {
 	return unmarked(e) && e.unnoticed() != nil && e.now.Before(e.noticedBy()) && !e.inRange && !policyDeleted(e)
 }
 
-// unnoticed returns a claim that awaits its mark and has been reported as unused since before the Job began, or nil. Both times
-// are the kube-controller-manager's.
+// unnoticed returns a claim that awaits its mark and has been reported as unused since before the drain pod ended, or nil. The
+// first time is the kube-controller-manager's, and the second the kubelet's: if their clocks differ, a mark is late by
+// unusedLag, or the report is not waited for.
 func (e *evidence) unnoticed() *corev1.PersistentVolumeClaim {
 	for i := range e.claims {
 		since, _ := claims.UnusedSince(&e.claims[i])
-		if awaitsMark(e, &e.claims[i]) && since != nil && since.Before(e.job.Status.StartTime) {
+		if awaitsMark(e, &e.claims[i]) && since != nil && since.Time.Before(e.run.ended) {
 			return &e.claims[i]
 		}
 	}

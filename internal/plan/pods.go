@@ -73,6 +73,8 @@ type jobPods struct {
 	// trouble is the reason for which a person must act, and hindrance that for which a pod does not run or does not end
 	// by itself, or empty; message is about either.
 	trouble, hindrance, message string
+	// ended is when the last container of a pod that succeeded ended, by the clock of its node, or zero.
+	ended time.Time
 	// failed is how often a pod, or a container in one that goes on, has failed.
 	failed int32
 }
@@ -90,7 +92,9 @@ func (e *evidence) podsOfJob() jobPods {
 		pods.failed += failuresIn(pod)
 		switch {
 		case terminal(pod):
-			pods.succeeded = pods.succeeded || pod.Status.Phase == corev1.PodSucceeded
+			if pod.Status.Phase == corev1.PodSucceeded {
+				pods.succeeded, pods.ended = true, endOf(pod)
+			}
 			continue
 		case !awaitsLock(pod):
 			pods.alive = true
@@ -104,6 +108,17 @@ func (e *evidence) podsOfJob() jobPods {
 		}
 	}
 	return pods
+}
+
+// endOf returns when the last container of a pod ended, or zero.
+func endOf(pod *corev1.Pod) time.Time {
+	var end time.Time
+	for i := range pod.Status.ContainerStatuses {
+		if ended := pod.Status.ContainerStatuses[i].State.Terminated; ended != nil && ended.FinishedAt.After(end) {
+			end = ended.FinishedAt.Time
+		}
+	}
+	return end
 }
 
 // failuresIn returns how often a pod, or a container in one that goes on, has failed.
