@@ -1001,9 +1001,9 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 	}
 	// used voids the mark of the claim that was added last: some pod has used it since.
 	used := func(w *world) { unusedSince(corev1.ConditionTrue, noon)(&w.Claims[len(w.Claims)-1]) }
-	// justNow lets the Job end four seconds ago, and unnoticed reports the claim as unused since before its pod ended.
+	// justNow lets the Job end two seconds ago, and unnoticed reports the claim as unused since before its pod ended.
 	justNow := func(w *world) {
-		w.Jobs[0].Status.Conditions[0].LastTransitionTime = metav1.NewTime(now.Add(-4 * time.Second))
+		w.Jobs[0].Status.Conditions[0].LastTransitionTime = metav1.NewTime(now.Add(-2 * time.Second))
 	}
 	justBefore := metav1.NewTime(noon.Add(-time.Second))
 	unnoticed := func(w *world) { unusedSince(corev1.ConditionTrue, justBefore)(&w.Claims[0]) }
@@ -1035,7 +1035,7 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }).
 			says(`"data-web-2" as unused`).after(recheck),
 		"the mark waits for the report of the drain's own use": draining(drainv1alpha1.ReasonMarkingClaims,
-			completed, justNow, unnoticed).says(`that it used claim "data-web-2"`).after(unusedLag - 4*time.Second),
+			completed, justNow, unnoticed).says(`that it used claim "data-web-2"`).after(noticeLag - 2*time.Second),
 		"the mark waits for a claim in use before it waits for a report": draining(drainv1alpha1.ReasonMarkingClaims,
 			func(w *world) {
 				w.templates("data", "logs")

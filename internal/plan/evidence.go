@@ -410,7 +410,7 @@ func unmarkedUnnoticed(e *evidence) bool {
 
 // unnoticed returns a claim that awaits its mark and has been reported as unused since before the drain pod ended, or nil. The
 // first time is the kube-controller-manager's, and the second the kubelet's: if their clocks differ, a mark is late by
-// unusedLag, or the report is not waited for.
+// noticeLag, or the report is not waited for.
 func (e *evidence) unnoticed() *corev1.PersistentVolumeClaim {
 	for i := range e.claims {
 		since, _ := claims.UnusedSince(&e.claims[i])
@@ -423,7 +423,7 @@ func (e *evidence) unnoticed() *corev1.PersistentVolumeClaim {
 
 // noticedBy returns the time until which a report of the drain's own use is waited for.
 func (e *evidence) noticedBy() time.Time {
-	return finished(e.job).LastTransitionTime.Add(unusedLag)
+	return finished(e.job).LastTransitionTime.Add(noticeLag)
 }
 
 func undrainedClaimGoing(e *evidence) bool {
