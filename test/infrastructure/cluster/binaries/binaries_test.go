@@ -299,6 +299,7 @@ func TestCatalogueMatchesModules(t *testing.T) {
 		"etcd":       "go.etcd.io/etcd/server/v3 " + EtcdVersion,
 		"containerd": "github.com/containerd/containerd/v2 " + ContainerdVersion,
 		"coredns":    "github.com/coredns/coredns " + CoreDNSVersion,
+		"kwok":       "sigs.k8s.io/kwok " + KwokVersion,
 	}
 	for _, program := range catalogue {
 		goMod, err := os.ReadFile(filepath.Join(program.module, "go.mod"))

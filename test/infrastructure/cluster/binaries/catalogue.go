@@ -28,6 +28,7 @@ const (
 	EtcdVersion       = "v3.7.3"
 	ContainerdVersion = "v2.4.2"
 	CoreDNSVersion    = "v1.14.7"
+	KwokVersion       = "v0.8.0"
 )
 
 // Program is one executable and both ways to it.
@@ -108,6 +109,8 @@ var catalogue = []Program{
 	containerd("containerd-shim-runc-v2"),
 	containerd("ctr"),
 	{Name: "coredns", Version: CoreDNSVersion, release: corednsRelease, module: "coredns", importPath: "github.com/coredns/coredns"},
+	// Fake nodes, for the benchmark. Always built: its release has no checksums, and a Go module has.
+	{Name: "kwok", Version: KwokVersion, module: "kwok", importPath: "sigs.k8s.io/kwok/cmd/kwok"},
 	// The project's own: no release anywhere, always built. Their version is what their source hashes to.
 	{Name: "volume-provisioner", module: "volume-provisioner", importPath: "."},
 	{Name: "pause", module: "pause", importPath: "."},
