@@ -1,0 +1,118 @@
+package workload
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+	"sigs.k8s.io/yaml"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+)
+
+// Applier creates objects of any kind.
+type Applier struct {
+	client dynamic.Interface
+	mapper meta.ResettableRESTMapper
+}
+
+// NewApplier returns one with the rights of a configuration.
+func NewApplier(config *rest.Config) (*Applier, error) {
+	config = rest.CopyConfig(config)
+	// Custom resources have no protobuf encoding.
+	config.ContentType, config.AcceptContentTypes = "application/json", "application/json"
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	discoverer, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	return &Applier{client: client, mapper: restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(discoverer))}, nil
+}
+
+// Apply creates every object of a file of YAML documents that is not there yet.
+func (a *Applier) Apply(ctx context.Context, file []byte) error {
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(file)))
+	for {
+		document, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		object := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal(document, &object.Object); err != nil {
+			return err
+		}
+		if len(object.Object) == 0 {
+			continue
+		}
+		if err := a.create(ctx, object); err != nil {
+			return fmt.Errorf("creating %s %s: %w", object.GetKind(), object.GetName(), err)
+		}
+	}
+}
+
+func (a *Applier) create(ctx context.Context, object *unstructured.Unstructured) error {
+	mapping, err := a.mapping(object)
+	if err != nil {
+		return err
+	}
+	var client dynamic.ResourceInterface = a.client.Resource(mapping.Resource)
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		client = a.client.Resource(mapping.Resource).Namespace(object.GetNamespace())
+	}
+	_, err = client.Create(ctx, object, metav1.CreateOptions{})
+	return ignoreExists(err)
+}
+
+func (a *Applier) mapping(object *unstructured.Unstructured) (*meta.RESTMapping, error) {
+	kind := object.GroupVersionKind()
+	mapping, err := a.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if meta.IsNoMatchError(err) {
+		// A CRD that was created a moment ago.
+		a.mapper.Reset()
+		mapping, err = a.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	}
+	return mapping, err
+}
+
+// Ready returns how many custom resources of a kind report the condition Ready, and how many there are.
+func (a *Applier) Ready(ctx context.Context, policy []byte) (ready, all int, err error) {
+	object := &unstructured.Unstructured{}
+	if err := yaml.Unmarshal(policy, &object.Object); err != nil {
+		return 0, 0, err
+	}
+	mapping, err := a.mapping(object)
+	if err != nil {
+		return 0, 0, err
+	}
+	list, err := a.client.Resource(mapping.Resource).List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+	if err != nil {
+		return 0, 0, err
+	}
+	for i := range list.Items {
+		conditions, _, _ := unstructured.NestedSlice(list.Items[i].Object, "status", "conditions")
+		for _, condition := range conditions {
+			if fields, ok := condition.(map[string]any); ok && fields["type"] == "Ready" && strings.EqualFold(fmt.Sprint(fields["status"]), "true") {
+				ready++
+			}
+		}
+	}
+	return ready, len(list.Items), nil
+}
