@@ -74,7 +74,7 @@ func parse(args []string) (*options, error) {
 
 	flags.StringVar(&o.label, "label", "now", "name of the run in tables and in the chart")
 	flags.StringVar(&o.revision, "revision", "", "revision of the operator under test")
-	flags.StringVar(&o.out, "out", "", "file for the results as JSON; measurements are added to those that it has")
+	flags.StringVar(&o.out, "out", "", "file for the results as JSON; measurements are added to those that it has of the same revision")
 	flags.Var(&o.render, "render", "files of results to render; nothing is measured then")
 	flags.StringVar(&o.document, "document", "docs/performance.md", "document whose tables -render writes")
 	flags.StringVar(&o.chart, "chart", "docs/images/performance.svg", "chart that -render writes")
@@ -127,17 +127,16 @@ func measure(ctx context.Context, o *options) error {
 	}
 	var failed []error
 	for range o.repeat {
-		for _, measurement := range o.plan.Measurements(&o.bench, o.scenarios) {
-			m, err := measurement(ctx)
+		for _, scenario := range o.plan.Scenarios(&o.bench, o.scenarios) {
+			measured, err := scenario.Measure(ctx, scenario.Shape)
 			if ctx.Err() != nil {
 				return errors.Join(context.Cause(ctx), err)
 			}
 			if err != nil {
-				o.bench.Report("%s failed: %v", m.Scenario, err)
+				o.bench.Report("%s failed: %v", scenario.Shape.Scenario, err)
 				failed = append(failed, err)
-				m.Note = "failed: " + firstLine(err.Error())
 			}
-			results.Measurements = append(results.Measurements, m)
+			results.Measurements = append(results.Measurements, measured...)
 			if o.out != "" {
 				if err := results.Save(o.out); err != nil {
 					return err
@@ -153,8 +152,13 @@ func results(o *options) (*report.Results, error) {
 	results := &report.Results{}
 	if o.out != "" {
 		if _, err := os.Stat(o.out); err == nil {
-			if results, err = report.Load(o.out); err != nil {
+			kept, err := report.Load(o.out)
+			if err != nil {
 				return nil, err
+			}
+			// Measurements of another revision are no part of this run.
+			if kept.Revision == o.revision {
+				results = kept
 			}
 		}
 	}
@@ -162,11 +166,6 @@ func results(o *options) (*report.Results, error) {
 	results.Kubernetes, results.Machine = scenario.KubernetesVersion, report.ThisMachine()
 	results.Args, results.Env = o.bench.Binary.Args, o.bench.Binary.Env
 	return results, nil
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return line
 }
 
 // top is the folder of the checkout, above the working folder.

@@ -33,6 +33,8 @@ const KubernetesVersion = binaries.KubernetesVersion
 const (
 	Operator = "system:serviceaccount:drain-operator-system:drain-operator-controller-manager"
 	Bare     = "system:serviceaccount:drain-operator-system:bare-client"
+	// Tenant is the user who floods. The API server queues its requests, as those of any user.
+	Tenant = "system:serviceaccount:noisy-0:tenant"
 )
 
 // Options are the settings of a cluster.
@@ -53,6 +55,8 @@ type Cluster struct {
 	Config *rest.Config
 	// Client is the administrator's.
 	Client kubernetes.Interface
+	// Observer is an administrator's too, and has a connection of its own: what it watches does not queue behind other requests.
+	Observer kubernetes.Interface
 
 	programs  string
 	authority *pki.Authority
@@ -177,6 +181,13 @@ func (c *Cluster) start(ctx context.Context, nodes int) error {
 	if c.Client, err = kubernetes.NewForConfig(c.Config); err != nil {
 		return err
 	}
+	observer, err := ClientConfig(c.file("observer.kubeconfig"))
+	if err != nil {
+		return err
+	}
+	if c.Observer, err = kubernetes.NewForConfig(observer); err != nil {
+		return err
+	}
 	if err := c.await(ctx, func(ctx context.Context) error {
 		return c.Client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
 	}); err != nil {
@@ -205,6 +216,7 @@ func (c *Cluster) certificates(port int) error {
 	}
 	for name, subject := range map[string]pki.Subject{
 		"admin":                   {User: "admin", Groups: []string{"system:masters"}},
+		"observer":                {User: "observer", Groups: []string{"system:masters"}},
 		"kwok":                    {User: "kwok", Groups: []string{"system:masters"}},
 		"kube-controller-manager": {User: "system:kube-controller-manager"},
 		"kube-scheduler":          {User: "system:kube-scheduler"},
@@ -312,19 +324,19 @@ func (c *Cluster) file(path ...string) string {
 
 // freePorts returns ports of 127.0.0.1 that nothing listens on.
 func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range n {
-		// All stay open until the last one is found, so that they differ.
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer listener.Close() //nolint:revive // At the end of the function is when they must be closed.
-		address, ok := listener.Addr().(*net.TCPAddr)
-		if !ok {
-			return nil, fmt.Errorf("%s is not a TCP address", listener.Addr())
-		}
-		ports = append(ports, address.Port)
+	if n == 0 {
+		return nil, nil
 	}
-	return ports, nil
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	// It stays open until the others are found, so that they differ.
+	defer listener.Close()
+	address, ok := listener.Addr().(*net.TCPAddr)
+	if !ok {
+		return nil, fmt.Errorf("%s is not a TCP address", listener.Addr())
+	}
+	others, err := freePorts(n - 1)
+	return append(others, address.Port), err
 }

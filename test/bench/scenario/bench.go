@@ -81,7 +81,7 @@ func (s *session) prepare(ctx context.Context) error {
 	if s.applier, err = workload.NewApplier(s.cluster.Config); err != nil {
 		return err
 	}
-	s.workload = workload.Workload{Client: s.cluster.Client, Apply: s.applier.Apply}
+	s.workload = workload.Workload{Client: s.cluster.Client, Apply: s.applier.Apply, Patch: s.applier.Patch}
 	for _, file := range s.Manifests {
 		content, err := os.ReadFile(file)
 		if err != nil {
@@ -94,7 +94,7 @@ func (s *session) prepare(ctx context.Context) error {
 	return s.applier.Apply(ctx, []byte(bindings))
 }
 
-// bindings give the agents their rights: the operator those of its own role, and the bare client all.
+// bindings give the agents their rights: the operator those of its own role, and the others all.
 const bindings = `
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
@@ -107,10 +107,11 @@ subjects:
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
 metadata:
-  name: bench-bare
+  name: bench-others
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
 subjects:
 - {apiGroup: rbac.authorization.k8s.io, kind: User, name: "` + cluster.Bare + `"}
+- {apiGroup: rbac.authorization.k8s.io, kind: User, name: "` + cluster.Tenant + `"}
 `
 
 // startOperator starts the operator, and waits until it is idle.
@@ -161,7 +162,7 @@ func (s *session) idle(ctx context.Context, since time.Time) (time.Time, error) 
 
 // burst scales the sets down, and waits until the agent that runs has drained all orphans.
 func (s *session) burst(ctx context.Context, sets []workload.Set, user string, record bool) (*report.Run, *track.Tracker, time.Time, error) {
-	tracker, err := track.Start(ctx, s.cluster.Client, workload.Orphans(sets), record)
+	tracker, err := track.Start(ctx, s.cluster.Observer, workload.Orphans(sets), record)
 	if err != nil {
 		return nil, nil, time.Time{}, err
 	}

@@ -4,46 +4,65 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/statefulset-dev/drain-operator/test/bench/audit"
 	"github.com/statefulset-dev/drain-operator/test/bench/report"
 	"github.com/statefulset-dev/drain-operator/test/bench/workload"
 )
 
 // Burst scales many sets down at once, first with the operator and then, on other sets, with the bare client.
-func (b *Bench) Burst(ctx context.Context, shape report.Shape) (m report.Measurement, err error) {
-	m.Shape = shape
+func (b *Bench) Burst(ctx context.Context, shape report.Shape) ([]report.Measurement, error) {
+	return b.drain(ctx, shape, false)
+}
+
+// One drains one ordinal on a quiet cluster, and lists what happened step by step.
+func (b *Bench) One(ctx context.Context, shape report.Shape) ([]report.Measurement, error) {
+	return b.drain(ctx, shape, true)
+}
+
+func (b *Bench) drain(ctx context.Context, shape report.Shape, record bool) (all []report.Measurement, err error) {
 	s, err := b.session(ctx)
 	if err != nil {
-		return m, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 
 	sets := makeSets("operator", shape)
 	if err := s.create(ctx, "operator", sets, shape.Foreign, true); err != nil {
-		return m, err
+		return nil, err
 	}
 	if err := s.startOperator(ctx); err != nil {
-		return m, err
+		return nil, err
 	}
 	b.Report("%s: scaling with the operator", name(shape))
-	if m.Operator, _, _, err = s.operatorBurst(ctx, name(shape), sets, false); err != nil {
-		return m, err
+	run, tracker, start, err := s.operatorBurst(ctx, name(shape), sets, record)
+	if err != nil {
+		return nil, err
 	}
-	b.Report("%s: operator %.1f s", name(shape), m.Operator.Seconds)
+	b.Report("%s: operator %.1f s", name(shape), run.Seconds)
+	m := report.Measurement{Shape: shape, Operator: run}
+	if record {
+		requests, err := audit.Window(s.cluster.AuditLog(), start, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		m.Timeline = timeline(start, requests, tracker.Sights())
+	}
 	if err := s.stopOperator(ctx); err != nil || !b.WithBare {
-		return m, err
+		return []report.Measurement{m}, err
 	}
 
 	sets = makeSets("bare", shape)
 	if err := s.create(ctx, "bare", sets, shape.Foreign, false); err != nil {
-		return m, err
+		return []report.Measurement{m}, err
 	}
 	b.Report("%s: scaling with the bare client", name(shape))
-	if m.Bare, err = s.bareBurst(ctx, sets); err != nil {
-		return m, err
+	m.Bare, err = s.bareBurst(ctx, sets)
+	if err == nil {
+		b.Report("%s: bare client %.1f s, ratio %.1f", name(shape), m.Bare.Seconds, m.Ratio())
 	}
-	b.Report("%s: bare client %.1f s, ratio %.1f", name(shape), m.Bare.Seconds, m.Ratio())
-	return m, nil
+	return []report.Measurement{m}, err
 }
 
 // create creates the sets of a burst, with their policies if the operator is to drain them.

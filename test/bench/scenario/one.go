@@ -2,8 +2,6 @@ package scenario
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -13,43 +11,6 @@ import (
 	"github.com/statefulset-dev/drain-operator/test/bench/report"
 	"github.com/statefulset-dev/drain-operator/test/bench/track"
 )
-
-// One drains one ordinal on a quiet cluster, and lists what happened step by step.
-func (b *Bench) One(ctx context.Context, shape report.Shape) (m report.Measurement, err error) {
-	m.Shape = shape
-	s, err := b.session(ctx)
-	if err != nil {
-		return m, err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	sets := makeSets("operator", shape)
-	if err := s.create(ctx, "operator", sets, 0, true); err != nil {
-		return m, err
-	}
-	if err := s.startOperator(ctx); err != nil {
-		return m, err
-	}
-	run, tracker, start, err := s.operatorBurst(ctx, name(shape), sets, true)
-	if err != nil {
-		return m, err
-	}
-	m.Operator = run
-	requests, err := audit.Window(s.cluster.AuditLog(), start, time.Now())
-	if err != nil {
-		return m, err
-	}
-	m.Timeline = timeline(start, requests, tracker.Sights())
-	b.Report("%s: operator %.2f s", name(shape), run.Seconds)
-	if err := s.stopOperator(ctx); err != nil || !b.WithBare {
-		return m, err
-	}
-	sets = makeSets("bare", shape)
-	if err := s.create(ctx, "bare", sets, 0, false); err != nil {
-		return m, err
-	}
-	m.Bare, err = s.bareBurst(ctx, sets)
-	return m, err
-}
 
 // timeline merges the requests of the operator with what the watches saw. Reads are summed up in the next write.
 func timeline(start time.Time, requests []audit.Request, sights []track.Sight) []report.Moment {

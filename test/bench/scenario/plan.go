@@ -11,10 +11,21 @@ import (
 // KubernetesVersion is the version of the control plane.
 const KubernetesVersion = cluster.KubernetesVersion
 
-// Names of the scenarios, in the order in which they run.
-func Names() []string {
-	return []string{"one", "burst", "spread", "foreign", "ordinals", "tenants", "steady"}
-}
+// The names of the scenarios.
+const (
+	one      = "one"
+	burst    = "burst"
+	spread   = "spread"
+	foreign  = "foreign"
+	ordinals = "ordinals"
+	tenants  = "tenants"
+	steady   = "steady"
+	restart  = "restart"
+)
+
+// Names returns the names of the scenarios, in the order in which they run. Steady measures a restart too, which needs the same
+// objects.
+func Names() []string { return []string{one, burst, spread, foreign, ordinals, tenants, steady} }
 
 // Plan holds the sizes of the scenarios.
 type Plan struct {
@@ -22,8 +33,9 @@ type Plan struct {
 	Sizes []int
 	// Ordinals are the numbers of ordinals of one StatefulSet.
 	Ordinals []int
-	// Scale is a factor for the numbers of other objects.
-	Scale       float64
+	// Scale is a factor for the numbers of all objects in the scenarios foreign, tenants and steady.
+	Scale float64
+	// Concurrency is spec.maxConcurrentDrains where a scenario does not say another number.
 	Concurrency int
 }
 
@@ -32,38 +44,50 @@ func DefaultPlan() Plan {
 	return Plan{Sizes: []int{10, 50, 100, 300, 500}, Ordinals: []int{100, 1000}, Scale: 1, Concurrency: 1}
 }
 
-// Measurements returns the measurements of some scenarios, ready to be made.
-func (p Plan) Measurements(b *Bench, names []string) []func(context.Context) (report.Measurement, error) {
-	var all []func(context.Context) (report.Measurement, error)
-	add := func(measure func(context.Context, report.Shape) (report.Measurement, error), shape report.Shape) {
-		all = append(all, func(ctx context.Context) (report.Measurement, error) { return measure(ctx, shape) })
-	}
-	for _, scenario := range Names() {
-		if !slices.Contains(names, scenario) {
+// Scenario is a measurement, or several on the same cluster, that is ready to be made.
+type Scenario struct {
+	Shape   report.Shape
+	Measure func(ctx context.Context, shape report.Shape) ([]report.Measurement, error)
+}
+
+// Scenarios returns the scenarios with some names, in all their sizes.
+func (p Plan) Scenarios(b *Bench, names []string) []Scenario {
+	var all []Scenario
+	for _, name := range Names() {
+		if !slices.Contains(names, name) {
 			continue
 		}
-		shape := report.Shape{Scenario: scenario, Namespaces: 1, From: 3, To: 1, Concurrency: p.Concurrency}
-		switch scenario {
-		case "one":
+		shape := report.Shape{Scenario: name, Namespaces: 1, From: 3, To: 1, Concurrency: p.Concurrency}
+		switch name {
+		case one:
 			shape.Sets, shape.From = 1, 2
-			add(b.One, shape)
-		case "burst", "spread":
+			all = append(all, Scenario{shape, b.One})
+		case burst, spread:
+			if name == spread {
+				shape.Namespaces = 50
+			}
 			for _, shape.Sets = range p.Sizes {
-				if scenario == "spread" {
-					shape.Namespaces = 50
-				}
-				add(b.Burst, shape)
+				all = append(all, Scenario{shape, b.Burst})
 			}
-		case "foreign":
-			shape.Sets, shape.Foreign = 50, p.scaled(3000)
-			add(b.Burst, shape)
-		case "ordinals":
-			for _, ordinals := range p.Ordinals {
-				shape.Sets, shape.From = 1, int32(ordinals)+1
-				for _, shape.Concurrency = range []int{1, 10} {
-					add(b.Burst, shape)
+		case foreign:
+			shape.Sets, shape.Foreign = p.scaled(50), p.scaled(3000)
+			all = append(all, Scenario{shape, b.Burst})
+		case ordinals:
+			shape.Sets = 1
+			for _, n := range p.Ordinals {
+				shape.From = int32(n) + shape.To
+				for _, shape.Concurrency = range []int{max(1, n/100), max(1, n/10)} {
+					all = append(all, Scenario{shape, b.Burst})
 				}
 			}
+		case tenants:
+			shape.Sets, shape.Policies, shape.Flood = p.scaled(10), p.scaled(50), 100
+			all = append(all, Scenario{shape, b.Tenants})
+		case steady:
+			sets, policies := p.scaled(10_000), p.scaled(500)
+			all = append(all, Scenario{report.Shape{
+				Scenario: name, Namespaces: p.scaled(50), From: 3, To: 3, Idle: sets, Claims: 3 * sets, Policies: policies, Foreign: p.scaled(50_000),
+			}, b.Steady})
 		}
 	}
 	return all

@@ -7,19 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 	"sigs.k8s.io/yaml"
-
-	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/discovery/cached/memory"
 )
 
 // Applier creates objects of any kind.
@@ -69,16 +68,23 @@ func (a *Applier) Apply(ctx context.Context, file []byte) error {
 }
 
 func (a *Applier) create(ctx context.Context, object *unstructured.Unstructured) error {
-	mapping, err := a.mapping(object)
+	client, err := a.clientFor(object)
 	if err != nil {
 		return err
 	}
-	var client dynamic.ResourceInterface = a.client.Resource(mapping.Resource)
-	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-		client = a.client.Resource(mapping.Resource).Namespace(object.GetNamespace())
-	}
 	_, err = client.Create(ctx, object, metav1.CreateOptions{})
 	return ignoreExists(err)
+}
+
+func (a *Applier) clientFor(object *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
+	mapping, err := a.mapping(object)
+	if err != nil {
+		return nil, err
+	}
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		return a.client.Resource(mapping.Resource).Namespace(object.GetNamespace()), nil
+	}
+	return a.client.Resource(mapping.Resource), nil
 }
 
 func (a *Applier) mapping(object *unstructured.Unstructured) (*meta.RESTMapping, error) {
@@ -92,27 +98,16 @@ func (a *Applier) mapping(object *unstructured.Unstructured) (*meta.RESTMapping,
 	return mapping, err
 }
 
-// Ready returns how many custom resources of a kind report the condition Ready, and how many there are.
-func (a *Applier) Ready(ctx context.Context, policy []byte) (ready, all int, err error) {
+// Patch merges a patch into the object that a YAML document names.
+func (a *Applier) Patch(ctx context.Context, document, patch []byte) error {
 	object := &unstructured.Unstructured{}
-	if err := yaml.Unmarshal(policy, &object.Object); err != nil {
-		return 0, 0, err
+	if err := yaml.Unmarshal(document, &object.Object); err != nil {
+		return err
 	}
-	mapping, err := a.mapping(object)
+	client, err := a.clientFor(object)
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
-	list, err := a.client.Resource(mapping.Resource).List(ctx, metav1.ListOptions{ResourceVersion: "0"})
-	if err != nil {
-		return 0, 0, err
-	}
-	for i := range list.Items {
-		conditions, _, _ := unstructured.NestedSlice(list.Items[i].Object, "status", "conditions")
-		for _, condition := range conditions {
-			if fields, ok := condition.(map[string]any); ok && fields["type"] == "Ready" && strings.EqualFold(fmt.Sprint(fields["status"]), "true") {
-				ready++
-			}
-		}
-	}
-	return ready, len(list.Items), nil
+	_, err = client.Patch(ctx, object.GetName(), types.MergePatchType, patch, metav1.PatchOptions{})
+	return err
 }

@@ -23,6 +23,8 @@ type Workload struct {
 	Client kubernetes.Interface
 	// Apply creates the objects of a YAML document.
 	Apply func(ctx context.Context, document []byte) error
+	// Patch merges a patch into the object of a YAML document.
+	Patch func(ctx context.Context, document, patch []byte) error
 	// Policy is the template of the policies; empty means that the sets have none.
 	Policy string
 }
@@ -139,6 +141,36 @@ func (w Workload) Foreign(ctx context.Context, namespace string, number int) err
 	return nil
 }
 
+// Settled waits until all claims are bound and reported as used or unused. Then the controllers have nothing left to do.
+func (w Workload) Settled(ctx context.Context) error {
+	return poll(ctx, func(ctx context.Context) (bool, error) {
+		list, err := w.Client.CoreV1().PersistentVolumeClaims("").List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+		if err != nil {
+			return false, err
+		}
+		for i := range list.Items {
+			if status := &list.Items[i].Status; status.Phase != corev1.ClaimBound || len(status.Conditions) == 0 {
+				return false, sleepFor(ctx, 2*time.Second)
+			}
+		}
+		return true, nil
+	})
+}
+
+// Touch changes the claim of a set's first ordinal, or its policy. The change means nothing, but a controller has to look.
+func (w Workload) Touch(ctx context.Context, set Set, n int, policy bool) error {
+	if policy {
+		text, err := set.Policy(w.Policy)
+		if err != nil {
+			return err
+		}
+		return w.Patch(ctx, text, fmt.Appendf(nil, `{"spec":{"retry":{"initialDelaySeconds":%d}}}`, 30+n%100))
+	}
+	patch := fmt.Appendf(nil, `{"metadata":{"labels":{"example.com/touched":"%d"}}}`, n)
+	_, err := w.Client.CoreV1().PersistentVolumeClaims(set.Namespace).Patch(ctx, ClaimName(set.Name, 0), types.MergePatchType, patch, metav1.PatchOptions{})
+	return err
+}
+
 // Scale scales all sets down at once.
 func (w Workload) Scale(ctx context.Context, sets []Set) error {
 	err := parallel(ctx, len(sets), func(ctx context.Context, i int) error {
@@ -190,6 +222,17 @@ func poll(ctx context.Context, done func(context.Context) (bool, error)) error {
 		}
 		return ok, err
 	})
+}
+
+func sleepFor(ctx context.Context, duration time.Duration) error {
+	timer := time.NewTimer(duration)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func ignoreExists(err error) error {
