@@ -58,6 +58,9 @@ type Cluster struct {
 	// Observer is an administrator's too, and has a connection of its own: what it watches does not queue behind other requests.
 	Observer kubernetes.Interface
 
+	// managerArgs start the controller manager.
+	managerArgs []string
+
 	programs  string
 	authority *pki.Authority
 	server    string
@@ -141,6 +144,21 @@ func (c *Cluster) Run(name, kubeconfig string, env []string, args ...string) (pr
 func (c *Cluster) End(ctx context.Context, record process.Record) error {
 	c.started = slices.DeleteFunc(c.started, func(r process.Record) bool { return r.PID == record.PID })
 	return process.Kill(ctx, []process.Record{record})
+}
+
+// StopBinding restarts the controller manager without the controller that binds claims to volumes, one after another. Then a
+// claim without a volume stays as it was created.
+func (c *Cluster) StopBinding(ctx context.Context) error {
+	for _, record := range c.started {
+		if record.Name == "kube-controller-manager" {
+			if err := c.End(ctx, record); err != nil {
+				return err
+			}
+			_, err := c.Run(record.Name, "", nil, append(c.managerArgs, "--controllers=*,-persistentvolume-binder-controller")...)
+			return err
+		}
+	}
+	return errors.New("the controller manager does not run")
 }
 
 // Kubeconfig returns a new kubeconfig file of an agent.
@@ -273,7 +291,7 @@ func (c *Cluster) startControllers(managerPort, schedulerPort int) error {
 		}
 	}
 	name := "kube-controller-manager"
-	if _, err := c.Run(name, "", nil, append(flags(name, managerPort),
+	c.managerArgs = append(flags(name, managerPort),
 		"--kubeconfig="+c.file(name+".kubeconfig"), "--leader-elect=false",
 		"--root-ca-file="+c.file("pki", "ca.crt"),
 		"--service-account-private-key-file="+c.file("pki", "service-account.key"),
@@ -281,7 +299,8 @@ func (c *Cluster) startControllers(managerPort, schedulerPort int) error {
 		"--allocate-node-cidrs=false",
 		// Its own limit of 20 would be all that a burst measures.
 		"--kube-api-qps=500", "--kube-api-burst=1000",
-	)...); err != nil {
+	)
+	if _, err := c.Run(name, "", nil, c.managerArgs...); err != nil {
 		return err
 	}
 	name = "kube-scheduler"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -189,8 +190,17 @@ func (s *session) burst(ctx context.Context, sets []workload.Set, user string, r
 		return nil, tracker, start, err
 	}
 	requests, err := audit.Window(s.cluster.AuditLog(), start, end.Add(aftermath))
-	run.Requests = audit.Sum(requests, user)
+	run.Requests = audit.Sum(about(requests, sets), user)
 	return run, tracker, start, err
+}
+
+// about returns the requests that are about no namespace or one of the sets'.
+func about(requests []audit.Request, sets []workload.Set) []audit.Request {
+	namespaces := map[string]bool{"": true}
+	for _, set := range sets {
+		namespaces[set.Namespace] = true
+	}
+	return slices.DeleteFunc(requests, func(r audit.Request) bool { return !namespaces[r.Namespace] })
 }
 
 // wait waits for the tracker, and ends early if a process ends.

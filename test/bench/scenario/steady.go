@@ -69,6 +69,9 @@ func (s *session) populate(ctx context.Context, shape report.Shape) error {
 	if err := w.Sets(ctx, live); err != nil {
 		return err
 	}
+	if err := s.cluster.StopBinding(ctx); err != nil {
+		return err
+	}
 	s.Report("steady: creating %d idle StatefulSets with %d claims", len(idle), len(idle)*int(shape.From))
 	if err := s.workload.Idle(ctx, idle, shape.From); err != nil {
 		return err

@@ -105,7 +105,8 @@ func (w Workload) ready(ctx context.Context, sets []Set) error {
 	})
 }
 
-// Idle creates sets of no replica whose claims exist, as after a scale-down without a policy.
+// Idle creates sets of no replica whose claims exist, as after a scale-down without a policy. The claims are bound to volumes
+// that do not exist, so no controller may bind claims.
 func (w Workload) Idle(ctx context.Context, sets []Set, claims int32) error {
 	err := parallel(ctx, len(sets), func(ctx context.Context, i int) error {
 		set := sets[i].statefulSet()
@@ -114,10 +115,13 @@ func (w Workload) Idle(ctx context.Context, sets []Set, claims int32) error {
 			return err
 		}
 		for ordinal := range claims {
-			if _, err := w.Client.CoreV1().PersistentVolumes().Create(ctx, sets[i].volume(ordinal), metav1.CreateOptions{}); err != nil {
+			claim, err := w.Client.CoreV1().PersistentVolumeClaims(set.Namespace).Create(ctx, sets[i].claim(ordinal), metav1.CreateOptions{})
+			if err != nil {
 				return err
 			}
-			if _, err := w.Client.CoreV1().PersistentVolumeClaims(set.Namespace).Create(ctx, sets[i].claim(ordinal), metav1.CreateOptions{}); err != nil {
+			patch := []byte(`{"status":{"phase":"Bound","accessModes":["ReadWriteOnce"],"capacity":{"storage":"1Gi"}}}`)
+			if _, err := w.Client.CoreV1().PersistentVolumeClaims(set.Namespace).Patch(ctx, claim.Name, types.MergePatchType, patch,
+				metav1.PatchOptions{}, "status"); err != nil {
 				return err
 			}
 		}
