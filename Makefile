@@ -46,9 +46,9 @@ KUBECTL ?= hack/kubectl.sh
 # The modules of this repository that hold code of ours. Those under test/infrastructure/cluster/binaries/ only pin what the local cluster
 # builds, and config/samples/spool/image/rclone what an image has; every such build checks them (-mod=readonly), and tidying them would
 # download all test dependencies of Kubernetes and rclone.
-MODULES := . hack/tools hack/tools/golangci-lint test/infrastructure
+MODULES := . hack/tools hack/tools/golangci-lint test/infrastructure test/bench
 # Linting the linter's own main would type-check golangci-lint and everything it imports, for minutes.
-LINTED_MODULES := . hack/tools test/infrastructure
+LINTED_MODULES := . hack/tools test/infrastructure test/bench
 
 # Programs for images: static, reproducible, for Linux whatever this machine runs.
 LINUX_BUILD = CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
@@ -135,6 +135,21 @@ test-e2e: cluster-up images debian-images ## Run the end-to-end suite on the loc
 test-faults: export FAULTS_SOAK ?= 5m
 test-faults: ## Break nodes, managers, the control plane and objects of the local cluster during drains; FAULTS_SOAK is the time of the soak.
 	$(MAKE) test-e2e LABELS=faults GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v $(if $(FOCUS),-ginkgo.focus="$(FOCUS)")'
+
+# BENCH has further flags: make bench BENCH='-scenarios burst,one -sizes 10,50'. BENCH='-help' lists them.
+BENCH_RESULTS := test/bench/results
+.PHONY: bench
+bench: build bench-program ## Measure what drains cost, beside a client that makes only the least writes, and write docs/performance.md.
+	bin/bench -label after -revision '$(VERSION)' -out $(BENCH_RESULTS)/after.json $(BENCH)
+	$(MAKE) bench-docs
+
+.PHONY: bench-docs
+bench-docs: bench-program ## Write the results of the benchmark in test/bench/results into docs/performance.md.
+	bin/bench -render '$(wildcard $(BENCH_RESULTS)/before.json $(BENCH_RESULTS)/after.json)'
+
+.PHONY: bench-program
+bench-program:
+	CGO_ENABLED=0 $(GO) build -C test/bench -o $(CURDIR)/bin/bench .
 
 .PHONY: ci
 ci: ## Run what CI runs, the parts of .ci/targets, until one fails.

@@ -1,3 +1,19 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
 // Command bench measures what drains cost: the time, the requests, the processor time and the memory of the operator, beside
 // those of a client that makes only the writes that a drain cannot do without.
 package main
@@ -233,4 +249,3 @@ func (n *ints) Set(text string) error {
 	}
 	return nil
 }
-

@@ -1,3 +1,19 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
 package cluster
 
 import (
@@ -84,7 +100,7 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 	}
 	c := &Cluster{Folder: state, programs: folder}
 	if err := c.start(ctx, options.Nodes); err != nil {
-		return nil, errors.Join(err, c.Stop())
+		return nil, errors.Join(err, c.Stop(ctx))
 	}
 	return c, nil
 }
@@ -99,10 +115,10 @@ func stateParent() string {
 	return os.TempDir()
 }
 
-// Stop ends all processes of the cluster and removes its folder.
-func (c *Cluster) Stop() error {
-	// A caller's context may be over, because the user wants the benchmark to end.
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+// Stop ends all processes of the cluster and removes its folder, also if the context is over because the user wants the
+// benchmark to end.
+func (c *Cluster) Stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	slices.Reverse(c.started)
 	err := process.Kill(ctx, c.started)

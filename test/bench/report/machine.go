@@ -1,3 +1,19 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
 package report
 
 import (
@@ -12,7 +28,7 @@ import (
 func ThisMachine() Machine {
 	return Machine{
 		CPU: field("/proc/cpuinfo", "model name"), Cores: runtime.NumCPU(), Memory: memory(field("/proc/meminfo", "MemTotal")),
-		Kernel: firstWord("/proc/sys/kernel/osrelease"), Go: runtime.Version(), Load: firstWord("/proc/loadavg"),
+		Kernel: release(firstWord("/proc/sys/kernel/osrelease")), Go: runtime.Version(), Load: firstWord("/proc/loadavg"),
 	}
 }
 
@@ -39,6 +55,12 @@ func memory(text string) string {
 		return text
 	}
 	return strconv.FormatFloat(kib/(1<<20), 'f', 0, 64) + " GiB"
+}
+
+// release leaves out what a distribution adds to the version of the kernel.
+func release(text string) string {
+	version, _, _ := strings.Cut(text, "-")
+	return version
 }
 
 func firstWord(file string) string {

@@ -1,33 +1,267 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
 package report
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+
+	"github.com/statefulset-dev/drain-operator/test/bench/audit"
 )
 
-// Markdown returns the tables of results.
+// Markdown returns the tables of results. All results have their rows in the same tables.
 func Markdown(all []*Results) string {
 	var b strings.Builder
-	fmt.Fprintln(&b, "| run | scenario | N (orphans) | operator s | bare s | ratio | writes a drain (bare) | live looks a drain | operator CPU s | peak RSS MiB | Job delay p99 s |")
-	for _, r := range all {
-		for i := range r.Measurements {
-			m := &r.Measurements[i]
-			if m.Operator == nil {
-				fmt.Fprintf(&b, "| %s | %s | %d (%d) | %s\n", r.Label, m.Scenario, m.Sets, m.Orphans(), m.Note)
-				continue
-			}
-			n := float64(m.Orphans())
-			bare, writes := 0.0, 0.0
-			if m.Bare != nil {
-				bare, writes = m.Bare.Seconds, float64(m.Bare.Requests.Writes)/n
-			}
-			o := m.Operator
-			fmt.Fprintf(&b, "| %s | %s | %d (%d) | %.1f | %.1f | %.1f | %.1f (%.1f) | %.1f | %.1f | %.0f | %.1f | %s\n", r.Label, m.Scenario, m.Sets, m.Orphans(),
-				o.Seconds, bare, m.Ratio(), float64(o.Requests.Writes)/n, writes, float64(o.Requests.LiveLooks)/n, o.CPUSeconds, o.PeakMiB, o.JobDelay.P99, m.Note)
-		}
+	for _, section := range []func(*strings.Builder, []*Results){writeRuns, writeDrains, writeKinds, writeTenants, writeRest, writeTimeline} {
+		section(&b, all)
 	}
 	return b.String()
 }
 
-// Render is to come.
-func Render(files []string, document, chart string) error { return nil }
+// writeRuns says what was measured, and on what.
+func writeRuns(b *strings.Builder, all []*Results) {
+	heading(b, "Runs", "run", "operator", "date", "machine", "load before", "Kubernetes", "environment and arguments")
+	for _, r := range all {
+		row(b, r.Label, code(r.Revision), r.Time.Format("2006-01-02"),
+			fmt.Sprintf("%s, %d cores, %s, Linux %s", strings.Join(strings.Fields(r.Machine.CPU), " "), r.Machine.Cores, r.Machine.Memory, r.Machine.Kernel),
+			r.Machine.Load, r.Kubernetes, code(strings.Join(append(slices.Clone(r.Env), r.Args...), " ")))
+	}
+}
+
+// sections are the tables of drains, in their order.
+var sections = []struct {
+	scenario, title string
+}{
+	{"one", "One drain on a quiet cluster"},
+	{"burst", "Many StatefulSets of one namespace at once"},
+	{"spread", "Many StatefulSets in fifty namespaces at once"},
+	{"foreign", "Beside pods of others in the namespace"},
+	{"ordinals", "One StatefulSet with many ordinals"},
+}
+
+func writeDrains(b *strings.Builder, all []*Results) {
+	for _, section := range sections {
+		rows := gather(all, section.scenario)
+		if len(rows) == 0 {
+			continue
+		}
+		heading(b, section.title, "N (orphans)", "run", "operator s", "bare s", "ratio", "writes a drain (bare)", "of them status", "events a drain",
+			"live looks a drain", "GETs a drain", "pod gone → Job created, p50 / p99 s", "operator CPU s", "peak RSS MiB")
+		for _, r := range rows {
+			m := r.m
+			o, n := m.Operator, float64(max(1, m.Orphans()))
+			bare, ratio, least := "", "", ""
+			if m.Bare != nil {
+				bare, ratio = seconds(m.Bare.Seconds), fmt.Sprintf("%.1f", m.Ratio())
+				least = fmt.Sprintf(" (%.0f)", float64(m.Bare.Requests.Writes)/n)
+			}
+			row(b, size(&m.Shape), r.run.Label, seconds(o.Seconds), bare, ratio,
+				perDrain(o.Requests.Writes, n)+least, perDrain(o.Requests.StatusWrites, n), perDrain(o.Requests.Events, n),
+				perDrain(o.Requests.LiveLooks, n), perDrain(o.Requests.Gets, n),
+				seconds(o.JobDelay.P50)+" / "+seconds(o.JobDelay.P99), seconds(o.CPUSeconds), fmt.Sprintf("%.0f", o.PeakMiB))
+		}
+	}
+}
+
+// writeKinds counts the requests of the largest burst that all results have.
+func writeKinds(b *strings.Builder, all []*Results) {
+	rows := gather(all, "burst")
+	var largest Shape
+	for _, r := range rows {
+		if shared := slices.DeleteFunc(slices.Clone(rows), func(o measured) bool { return o.m.Shape != r.m.Shape }); len(shared) == len(all) && r.m.Sets > largest.Sets {
+			largest = r.m.Shape
+		}
+	}
+	if largest.Sets == 0 {
+		return
+	}
+	columns := []string{"request"}
+	kinds := map[string][]float64{}
+	for _, r := range rows {
+		if r.m.Shape != largest {
+			continue
+		}
+		columns = append(columns, r.run.Label)
+		for _, count := range r.m.Operator.Requests.Kinds {
+			text := kindText(count.Kind)
+			if kinds[text] == nil {
+				kinds[text] = make([]float64, len(all))
+			}
+			kinds[text][len(columns)-2] += float64(count.Requests) / float64(largest.Orphans())
+		}
+	}
+	heading(b, fmt.Sprintf("Requests a drain of the operator, %d StatefulSets at once", largest.Sets), columns...)
+	for _, text := range slices.SortedFunc(maps.Keys(kinds), func(a, b string) int {
+		if kinds[a][0] != kinds[b][0] {
+			return int(1000*kinds[b][0]) - int(1000*kinds[a][0])
+		}
+		return strings.Compare(a, b)
+	}) {
+		cells := []string{text}
+		for _, number := range kinds[text] {
+			cells = append(cells, fmt.Sprintf("%.2f", number))
+		}
+		row(b, cells...)
+	}
+}
+
+func kindText(kind audit.Kind) string {
+	text := kind.Verb + " " + kind.Resource
+	if kind.Subresource != "" {
+		text += "/" + kind.Subresource
+	}
+	if kind.Selector != "" {
+		text += " " + kind.Selector
+	}
+	if kind.DryRun {
+		text += ", dry run"
+	}
+	if kind.Code >= 300 {
+		text += fmt.Sprintf(", %d", kind.Code)
+	}
+	return text
+}
+
+func writeTenants(b *strings.Builder, all []*Results) {
+	rows := gather(all, "tenants")
+	if len(rows) == 0 {
+		return
+	}
+	heading(b, "Beside a tenant that floods", "N (orphans)", "run", "other tenant", "operator s", "pod gone → Job created, p50 / p99 s", "operator CPU s", "peak RSS MiB")
+	for _, r := range rows {
+		o, flood := r.m.Operator, "does nothing"
+		if r.m.Flood > 0 {
+			flood = fmt.Sprintf("%d policies, %s", r.m.Policies, r.m.Note)
+		}
+		row(b, size(&r.m.Shape), r.run.Label, flood, seconds(o.Seconds), seconds(o.JobDelay.P50)+" / "+seconds(o.JobDelay.P99),
+			seconds(o.CPUSeconds), fmt.Sprintf("%.0f", o.PeakMiB))
+	}
+}
+
+func writeRest(b *strings.Builder, all []*Results) {
+	rows := append(gather(all, "steady"), gather(all, "restart")...)
+	if len(rows) == 0 {
+		return
+	}
+	heading(b, "At rest, and a restart", "what", "run", "sets / claims / policies / pods of others", "s", "requests", "RSS MiB", "peak RSS MiB", "CPU s")
+	for _, r := range rows {
+		what := "at rest"
+		if r.m.Scenario == "restart" {
+			what = "from the start to the last request"
+		}
+		o := r.m.Operator
+		row(b, what, r.run.Label, fmt.Sprintf("%d / %d / %d / %d", r.m.Idle, r.m.Claims, r.m.Policies, r.m.Foreign), seconds(o.Seconds),
+			fmt.Sprint(o.Requests.Requests), fmt.Sprintf("%.0f", o.RestMiB), fmt.Sprintf("%.0f", o.PeakMiB), seconds(o.CPUSeconds))
+	}
+}
+
+// writeTimeline lists the steps of the drain in each result.
+func writeTimeline(b *strings.Builder, all []*Results) {
+	for _, r := range gather(all, "one") {
+		if len(r.m.Timeline) == 0 {
+			continue
+		}
+		fmt.Fprintf(b, "\n<details>\n<summary>One drain, step by step (%s)</summary>\n\n```text\n      ms\n", r.run.Label)
+		for _, moment := range r.m.Timeline {
+			who := moment.Who
+			if who == "cluster" {
+				who = ""
+			}
+			fmt.Fprintf(b, "%8.1f  %-8s  %s\n", moment.Millis, who, moment.What)
+		}
+		fmt.Fprint(b, "```\n\n</details>\n")
+	}
+}
+
+// measured is a measurement and the run that it is of.
+type measured struct {
+	run *Results
+	m   *Measurement
+}
+
+// gather returns the measurements of a scenario, those of the same shape one after another. A shape that no operator finished
+// has none.
+func gather(all []*Results, scenario string) []measured {
+	var shapes []Shape
+	rows := map[Shape][]measured{}
+	for _, r := range all {
+		best := Best(r.Measurements)
+		for i := range best {
+			m := &best[i]
+			if m.Scenario != scenario || m.Operator == nil {
+				continue
+			}
+			if rows[m.Shape] == nil {
+				shapes = append(shapes, m.Shape)
+			}
+			rows[m.Shape] = append(rows[m.Shape], measured{r, m})
+		}
+	}
+	slices.SortStableFunc(shapes, func(a, b Shape) int { return a.Orphans() - b.Orphans() })
+	var sorted []measured
+	for _, shape := range shapes {
+		sorted = append(sorted, rows[shape]...)
+	}
+	return sorted
+}
+
+// size says how many sets of how many orphans a row is about.
+func size(shape *Shape) string {
+	text := fmt.Sprintf("%d (%d)", shape.Sets, shape.Orphans())
+	if shape.Scenario == "ordinals" {
+		text += fmt.Sprintf(", %d at once", shape.Concurrency)
+	}
+	if shape.Foreign > 0 {
+		text += fmt.Sprintf(" beside %d pods", shape.Foreign)
+	}
+	return text
+}
+
+func perDrain(number int, drains float64) string { return fmt.Sprintf("%.1f", float64(number)/drains) }
+
+// seconds shows short times with more digits.
+func seconds(s float64) string {
+	switch {
+	case s < 1:
+		return fmt.Sprintf("%.2f", s)
+	case s < 100:
+		return fmt.Sprintf("%.1f", s)
+	}
+	return fmt.Sprintf("%.0f", s)
+}
+
+func heading(b *strings.Builder, title string, columns ...string) {
+	if b.Len() > 0 {
+		fmt.Fprintln(b)
+	}
+	fmt.Fprintf(b, "**%s**\n\n", title)
+	row(b, columns...)
+	fmt.Fprintln(b, strings.Repeat("|---", len(columns))+"|")
+}
+
+func row(b *strings.Builder, cells ...string) {
+	fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | "))
+}
+
+func code(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "`" + text + "`"
+}
