@@ -86,11 +86,7 @@ func Start(ctx context.Context, client kubernetes.Interface, orphans []workload.
 		done: make(chan struct{}), record: record, stop: stop,
 		drains: map[key]*drain{}, jobs: map[types.UID]*drain{}, phases: map[types.UID]string{}, pending: len(orphans),
 	}
-	for _, orphan := range orphans {
-		d := &drain{orphan: orphan, pod: true, claim: true}
-		t.drains[key{orphan.Namespace, orphan.Pod()}] = d
-		t.drains[key{orphan.Namespace, orphan.Claim()}] = d
-	}
+	t.expect(orphans)
 	for _, source := range []struct {
 		list  func(metav1.ListOptions) (runtime.Object, error)
 		watch func(context.Context, metav1.ListOptions) (watch.Interface, error)
@@ -117,6 +113,15 @@ func Start(ctx context.Context, client kubernetes.Interface, orphans []workload.
 		}
 	}
 	return t, nil
+}
+
+// expect remembers the orphans, whose pods and claims exist.
+func (t *Tracker) expect(orphans []workload.Orphan) {
+	for _, orphan := range orphans {
+		d := &drain{orphan: orphan, pod: true, claim: true}
+		t.drains[key{orphan.Namespace, orphan.Pod()}] = d
+		t.drains[key{orphan.Namespace, orphan.Claim()}] = d
+	}
 }
 
 // watch starts one watch from the present version on.
