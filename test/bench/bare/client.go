@@ -225,11 +225,12 @@ func (c *Client) advance(ctx context.Context, d *drain) error {
 		if has(c.stores.claims, o.Namespace, o.Claim()) {
 			return nil
 		}
-		if err := pods.Delete(ctx, o.Pod(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &d.lock.UID}}); err != nil {
-			return err
+		// A repetition after a conflict may find that the lock is gone.
+		err := pods.Delete(ctx, o.Pod(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &d.lock.UID}})
+		if err == nil {
+			_, err = pods.Patch(ctx, o.Pod(), types.JSONPatchType, []byte(`[{"op":"remove","path":"/metadata/finalizers/0"}]`), metav1.PatchOptions{})
 		}
-		patch := []byte(`[{"op":"remove","path":"/metadata/finalizers/0"}]`)
-		if _, err := pods.Patch(ctx, o.Pod(), types.JSONPatchType, patch, metav1.PatchOptions{}); err != nil {
+		if err != nil && !apierrors.IsNotFound(err) {
 			return err
 		}
 		d.step = over

@@ -82,6 +82,8 @@ type Cluster struct {
 	server    string
 	etcd      string
 	started   []process.Record
+	// stopReaping ends what the benchmark does for the fake nodes.
+	stopReaping context.CancelFunc
 }
 
 // Start starts a cluster and waits until its nodes are registered. A cluster that does not start is stopped.
@@ -120,6 +122,9 @@ func stateParent() string {
 func (c *Cluster) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
+	if c.stopReaping != nil {
+		c.stopReaping()
+	}
 	slices.Reverse(c.started)
 	err := process.Kill(ctx, c.started)
 	return errors.Join(err, os.RemoveAll(c.Folder))
@@ -230,6 +235,16 @@ func (c *Cluster) start(ctx context.Context, nodes int) error {
 	if err := c.startControllers(ports[3], ports[4]); err != nil {
 		return err
 	}
+	kubelets, err := ClientConfig(c.file("kubelets.kubeconfig"))
+	if err != nil {
+		return err
+	}
+	client, err := kubernetes.NewForConfig(kubelets)
+	if err != nil {
+		return err
+	}
+	ctx, c.stopReaping = context.WithCancel(ctx)
+	reap(ctx, client)
 	for n := range nodes {
 		if err := c.await(ctx, func(ctx context.Context) error { return createNode(ctx, c.Client, n) }); err != nil {
 			return err
@@ -251,6 +266,7 @@ func (c *Cluster) certificates(port int) error {
 	for name, subject := range map[string]pki.Subject{
 		"admin":                   {User: "admin", Groups: []string{"system:masters"}},
 		"observer":                {User: "observer", Groups: []string{"system:masters"}},
+		"kubelets":                {User: "kubelets", Groups: []string{"system:masters"}},
 		"kwok":                    {User: "kwok", Groups: []string{"system:masters"}},
 		"kube-controller-manager": {User: "system:kube-controller-manager"},
 		"kube-scheduler":          {User: "system:kube-scheduler"},
