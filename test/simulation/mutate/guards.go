@@ -77,6 +77,8 @@ var guards = []guard{
 	{name: "locks of policies that are gone are released", liveness: true, edits: []edit{{act, "owner.Name != policy.Name || owner.UID == present {", "owner.Name != policy.Name || true {"}}},
 	{name: "a lock that came or went during the look makes it good for nothing", edits: []edit{{look, "if listed[name] != read {", "if listed[name] != read && live.Policy == nil {"}}},
 	{name: "a lock is as it was before the Jobs and pods were listed", edits: []edit{{look, "			pods[i] = *lock\n", "			_ = lock\n"}}},
+	{name: "a look that finds claims lists all pods", edits: []edit{{look, "	if !all && len(live.Claims) > 0 {\n", "	if !all && len(live.Claims) > 1000 {\n"}}},
+	{name: "a rival is read live before a lock is taken", unneeded: "two policies can't hold one lock; costs a drain by the policy that gives way", edits: []edit{{look, "			if len(locks) == len(ordinals) {\n", "			if len(locks) <= len(ordinals) {\n"}}},
 	{name: "a look before a lock is taken", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"TakeLock\": true,\n"}}},
 	{name: "a look before a Job is stopped", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"DeleteJob\": true,\n"}}},
 	{name: "a look before a drain pod is ended", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"DeletePod\": true,\n"}}},
