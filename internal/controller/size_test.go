@@ -77,7 +77,7 @@ func TestCachedObjectsAreSmall(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			const many = 2000
+			const many = 500
 			kept := make([]any, many)
 			before := heap()
 			for i := range kept {

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,17 +32,33 @@ import (
 // slowLister takes a second for each list of pods, and gives each another pod.
 type slowLister struct {
 	client.Reader
+	mu    sync.Mutex
 	began []time.Time
 	err   error
 }
 
-func (l *slowLister) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+// start notes that a list begins, and returns how many have.
+func (l *slowLister) start() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.began = append(l.began, time.Now())
+	return len(l.began)
+}
+
+// startOf returns when a list began; the first is 1.
+func (l *slowLister) startOf(n int) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.began[n-1]
+}
+
+func (l *slowLister) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+	n := l.start()
 	pods, ok := list.(*corev1.PodList)
 	if !ok {
 		return errors.New("not a list of pods")
 	}
-	pods.Items = make([]corev1.Pod, len(l.began))
+	pods.Items = make([]corev1.Pod, n)
 	<-time.After(time.Second)
 	return l.err
 }
@@ -56,7 +73,7 @@ func TestPodListsAreSharedAndBeginAfterTheLook(t *testing.T) {
 			if err != nil || len(pods) != wantList {
 				t.Errorf("the look after %s has list %d and error %v, want list %d", after, len(pods), err, wantList)
 			}
-			if began := lister.began[wantList-1]; began.Before(asked) {
+			if began := lister.startOf(wantList); began.Before(asked) {
 				t.Errorf("the look after %s has a list that began %s before it", after, asked.Sub(began))
 			}
 		}
