@@ -202,6 +202,9 @@ func (w *world) checkBackoff(r *run, job *batchv1.Job, decided time.Time) {
 	w.made[lock]++
 	last, repeated := w.attempts[lock]
 	if repeated && !decided.After(last.made) {
+		// It comes late, and may be the one whose pods run.
+		now.ran = last.ran
+		w.attempts[lock] = now
 		return
 	}
 	w.attempts[lock] = now
