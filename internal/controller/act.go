@@ -57,6 +57,8 @@ func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Pl
 		seen, err = r.lookFor(ctx, snapshot, left)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("looking at ordinals %d: %w", left, err))
+			// What a look that failed lacks may be there: it is good for nothing.
+			seen = liveLook{}
 			break
 		}
 		// The finalizer of the policy is added once for all: each write to it would make the next one a conflict.
@@ -163,8 +165,24 @@ type liveLook struct {
 }
 
 // maxLookAge is how old a look may be for a write to follow on it. A write can hang in a webhook, and what the look showed is
-// not what there is then. No promise rests on it: the preconditions of the writes hold however late they arrive.
+// not what there is then. The first step on a look that was slow itself is taken all the same, unless it must be fresh, so that
+// a slow API server doesn't keep the operator from all work. The preconditions of the writes hold however late they arrive.
 const maxLookAge = 5 * time.Second
+
+// errOldLook is what becomes of a step that must not rest on a look that took longer than that.
+var errOldLook = fmt.Errorf("%w: the look took longer than %s", errChanged, maxLookAge)
+
+// mustBeFresh reports whether a step rests on no other pod having used a claim lately, which no precondition holds before
+// Kubernetes reports such a use on the claim.
+func mustBeFresh(step plan.Step) bool {
+	switch step := step.(type) {
+	case plan.DeleteClaim:
+		return true
+	case plan.WriteMark:
+		return step.Purpose == plan.MarkClaim
+	}
+	return false
+}
 
 // maxWrites bounds how many writes follow on one look, should something take each of them back at once. As many claims as a
 // drain can have need no more.
@@ -221,6 +239,8 @@ func (r *Reconciler) follow(ctx context.Context, seen liveLook, ordinal int32, l
 				learned.learn(decision, nil, false)
 			}
 			return nil
+		case writes == 0 && r.Clock.Since(seen.taken) > maxLookAge && mustBeFresh(decision.Next):
+			return errOldLook
 		case writes > 0 && (!plan.FollowsOn(decision.Next) || r.Clock.Since(seen.taken) > maxLookAge):
 			return nil
 		}

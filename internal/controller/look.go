@@ -38,8 +38,8 @@ import (
 var errUnsettled = fmt.Errorf("%w: the lock came or went during the look", errChanged)
 
 // look returns what the API server holds about some ordinals, and about the locks and Jobs of all. It has all pods of the
-// namespace, so that others who use the claims are seen, unless the ordinals have no claims left. The look is good for no step
-// of the ordinals that are unsettled.
+// namespace, so that others who use the claims are seen, unless all ordinals have locks and no claims. The look is good for no
+// step of the ordinals that are unsettled.
 func (r *Reconciler) look(ctx context.Context, cached plan.Snapshot, ordinals ...int32) (live plan.Snapshot, unsettled []int32, err error) {
 	policy := &drainv1alpha1.DrainPolicy{}
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(cached.Policy), policy); apierrors.IsNotFound(err) {
@@ -61,14 +61,28 @@ func (r *Reconciler) look(ctx context.Context, cached plan.Snapshot, ordinals ..
 
 	// The locks come first. The Job of each pod that a lock names is older than that version of the lock, so the list of Jobs
 	// shows it, unless it was deleted. A pod that is ungated later changes the lock, and a release of this version fails.
-	locks, err := r.readLocks(ctx, cached, ordinals)
-	if err != nil {
+	//
+	// The StatefulSet and the claims come before the list of pods, which shows the locks once more: the same lock stood all the
+	// time in between. A look that hangs could see the StatefulSet as it is long after the lock was released otherwise, and a mark
+	// would name a generation at which the ordinal's pod had run.
+	var locks map[string]*corev1.Pod
+	if err := r.together(
+		func() (err error) { locks, err = r.readLocks(ctx, cached, ordinals); return err },
+		func() error { return r.readTarget(ctx, &live, ordinals) },
+	); err != nil {
 		return live, nil, err
 	}
+	standing := 0
+	for _, lock := range locks {
+		if lock != nil {
+			standing++
+		}
+	}
+	locked := standing == len(ordinals)
 	var jobs batchv1.JobList
 	var pods []corev1.Pod
 	// When only locks are left to release, the operator's own pods are enough, however many others the namespace has.
-	all := len(locks) < len(ordinals) || cached.HasClaims(ordinals)
+	all := !locked || len(live.Claims) > 0
 	if err := r.together(
 		func() error {
 			return failedList(r.Live.List(ctx, &jobs, ownLabels(policy), client.InNamespace(policy.Namespace)), "Jobs")
@@ -80,20 +94,14 @@ func (r *Reconciler) look(ctx context.Context, cached plan.Snapshot, ordinals ..
 		// Before a lock is taken, a rival is read live, like all else that forbids that: a cache may not have seen an older policy
 		// yet. It can't take a lock that stands.
 		func() error {
-			if len(locks) == len(ordinals) {
+			if locked {
 				live.Rival, live.RivalManaged = cached.Rival, cached.RivalManaged
 				return nil
 			}
 			return gatherRival(ctx, r.Live, &live)
 		},
-		func() error { return r.readTarget(ctx, &live, ordinals) },
 	); err != nil {
 		return live, nil, err
-	}
-	if !all && len(live.Claims) > 0 {
-		if pods, err = r.listPods(ctx, policy, true); err != nil {
-			return live, nil, err
-		}
 	}
 	live.Jobs = jobs.Items
 	live.Pods, unsettled = settled(pods, locks, live, ordinals)

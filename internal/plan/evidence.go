@@ -403,9 +403,14 @@ func (e *evidence) unreported() *corev1.PersistentVolumeClaim {
 }
 
 // unmarkedUnnoticed reports whether the report of the drain's own use of a claim is still to come. One that comes after the mark
-// makes it void. A use that was so short that the kube-controller-manager missed it is never reported.
+// makes it void. A use that was so short that the kube-controller-manager missed it is never reported. An end that is yet to come
+// means that the clocks differ, and nothing is known.
 func unmarkedUnnoticed(e *evidence) bool {
-	return unmarked(e) && e.unnoticed() != nil && e.now.Before(e.noticedBy()) && !e.inRange && !policyDeleted(e)
+	if !unmarked(e) || e.unnoticed() == nil || e.inRange || policyDeleted(e) {
+		return false
+	}
+	ended := finished(e.job).LastTransitionTime.Time
+	return !e.now.Before(ended) && e.now.Before(e.noticedBy())
 }
 
 // unnoticed returns a claim that awaits its mark and has been reported as unused since before the drain pod ended, or nil. The

@@ -97,17 +97,6 @@ func (s Snapshot) About(ordinal int32) Snapshot {
 	return s
 }
 
-// HasClaims reports whether one of some ordinals has a claim.
-func (s Snapshot) HasClaims(ordinals []int32) bool {
-	names := map[string]bool{}
-	for _, ordinal := range ordinals {
-		for _, name := range s.Target.ClaimNames(ordinal) {
-			names[name] = true
-		}
-	}
-	return slices.ContainsFunc(s.Claims, func(claim corev1.PersistentVolumeClaim) bool { return names[claim.Name] })
-}
-
 // Subject is what a preflight is about: all that a drain pod is made from.
 type Subject struct {
 	// TemplateHash is that of the snapshot.
