@@ -62,7 +62,7 @@ func (c *apiClient) call(ctx context.Context, into client.Object, this *call, fo
 func (c *apiClient) Get(ctx context.Context, key client.ObjectKey, into client.Object, _ ...client.GetOption) error {
 	k := kindOf(into)
 	run := c.manager.run
-	return c.call(ctx, into, &call{remote: c.live, do: func() (client.Object, error) {
+	return c.call(ctx, into, &call{remote: c.live, key: c.looks("get", k), do: func() (client.Object, error) {
 		objects := c.manager.view.objects[k]
 		if c.live {
 			objects = c.manager.world.store.objects[k]
@@ -83,7 +83,7 @@ func (c *apiClient) Get(ctx context.Context, key client.ObjectKey, into client.O
 func (c *apiClient) List(ctx context.Context, into client.ObjectList, options ...client.ListOption) error {
 	k := kindOf(into)
 	run := c.manager.run
-	return c.call(ctx, nil, &call{remote: c.live, do: func() (client.Object, error) {
+	return c.call(ctx, nil, &call{remote: c.live, key: c.looks("list", k), do: func() (client.Object, error) {
 		w := c.manager.world
 		objects := c.manager.view.objects[k]
 		if c.live {
@@ -95,7 +95,11 @@ func (c *apiClient) List(ctx context.Context, into client.ObjectList, options ..
 				}
 			}
 		}
-		w.cache.read(sortedObjects[client.Object](objects), into, options, run.read)
+		seen := run.read
+		if c.live && k == policies {
+			seen = run.readRival
+		}
+		w.cache.read(sortedObjects[client.Object](objects), into, options, seen)
 		return nil, nil
 	}}, "%s list of %s", c.reads(), k)
 }
@@ -105,6 +109,14 @@ func (c *apiClient) asItIs() *run {
 	now := *c.manager.run
 	now.standing, now.held, now.skip, now.policies = maps.Clone(now.standing), maps.Clone(now.held), maps.Clone(now.skip), maps.Clone(now.policies)
 	return &now
+}
+
+// looks names a live read, so that a manager can be driven to it and stall before it.
+func (c *apiClient) looks(verb string, k kind) string {
+	if !c.live {
+		return ""
+	}
+	return verb + " " + k.String()
 }
 
 func (c *apiClient) reads() string {

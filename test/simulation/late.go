@@ -18,8 +18,8 @@ package simulation
 
 import "slices"
 
-// lateWrite is what most of the protocol's holes have in common: a write is decided and comes late,
-// from a manager that stands still or from a request that hangs, while a user changes their
+// lateWrite is what most of the protocol's holes have in common: a write is decided and comes late, or a read of what it rests
+// on, from a manager that stands still or from a request that hangs, while a user changes their
 // mind, the other manager goes on, and a pod starts. Another one may come late in the meantime.
 func (w *world) lateWrite(writes, then []string) {
 	c := w.choices
@@ -32,7 +32,7 @@ func (w *world) lateWrite(writes, then []string) {
 		return
 	}
 	late := m.run.pending
-	if stalled {
+	if stalled || !late.write {
 		w.fail(m, stalls)
 	} else {
 		w.fail(m, hangs)

@@ -145,6 +145,15 @@ func (r *run) read(object client.Object) {
 	r.standing[object.GetUID()] = r.standing[object.GetUID()] || object.GetDeletionTimestamp() == nil
 }
 
+// readRival notes what the live list of policies has. The policy itself was read before, and is decided on as it was then.
+func (r *run) readRival(object client.Object) {
+	before, read := r.policies[object.GetUID()]
+	r.read(object)
+	if read {
+		r.policies[object.GetUID()] = before
+	}
+}
+
 // sees notes what a write has answered, for the reconcile that is under way if there is one.
 func (m *manager) sees(object client.Object) {
 	if m.run != nil {

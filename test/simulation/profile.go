@@ -208,6 +208,13 @@ var profiles = []profile{
 		unused: 1, twoTemplates: 1, retain: 9, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 50,
 	},
 	{
+		name: "looks that stall", often: 3, steps: 60,
+		takes:  but(brisk, takeLate, 14, takeUser, 18),
+		users:  [actions]int{doScale: 60, doDeletePod: 10, doEditSet: 4, doWhenDrained: 4},
+		late:   []string{"get statefulsets", "get persistentvolumeclaims", "get pods", "list pods", "list jobs"},
+		unused: 1, twoTemplates: 1, retain: 8, wait: 8, prompt: true, most: 1, fickle: 20, sloth: 50,
+	},
+	{
 		name: "strangers", often: 3, steps: 60,
 		takes:  but(brisk, takeLate, 8, takeOutage, 3, takeUnused, 8, takeUser, 22),
 		users:  [actions]int{doDebug: 60, doScale: 25, doWhenDrained: 16, doEditSet: 4, doDeleteJob: 3, doTamper: 1},

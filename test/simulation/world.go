@@ -443,7 +443,7 @@ func (w *world) fail(m *manager, f fault) {
 	if !next.remote {
 		f = min(f, crashBefore)
 	}
-	if !next.write && f > unavailable {
+	if !next.write && f > unavailable && f != stalls {
 		f = unavailable
 	}
 	if f == stalls {
