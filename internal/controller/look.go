@@ -172,7 +172,9 @@ func settled(pods []corev1.Pod, locks map[string]*corev1.Pod, live plan.Snapshot
 		if lock := locks[pods[i].Name]; lock != nil && lock.UID == pods[i].UID {
 			pods[i] = *lock
 		}
-		if plan.IsLock(&pods[i], live.Policy.UID) {
+		// One that lost the policy's label is in no cache, so it was not read: the planner sees it as a pod that lacks what makes it
+		// a lock.
+		if plan.IsLock(&pods[i], live.Policy.UID) && pods[i].Labels[drainv1alpha1.PolicyUIDLabel] == string(live.Policy.UID) {
 			listed[pods[i].Name] = pods[i].UID
 		}
 	}

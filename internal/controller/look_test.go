@@ -292,3 +292,84 @@ func TestNoClaimIsMarkedOrDeletedOnAnOldLook(t *testing.T) {
 		t.Errorf("the status says %+v, want the pod that uses the claim", policy.Status.Drains)
 	}
 }
+
+// TestNoClaimIsDeletedThatAPodHasComeToUse has a mark that hangs for four seconds, in which a pod comes that uses the claim.
+func TestNoClaimIsDeletedThatAPodHasComeToUse(t *testing.T) {
+	_, _, all := drainedStore(drainv1alpha1.WhenDrainedDelete)
+	cluster := fakeCluster(t, interceptor.Funcs{}, all...)
+	r := reconcilerOn(cluster)
+	came := false
+	r.Client = interceptor.NewClient(cluster, interceptor.Funcs{Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, options ...client.PatchOption) error {
+		if _, claim := o.(*corev1.PersistentVolumeClaim); claim && !came {
+			came = true
+			pass(t, r, 4*time.Second)
+			if err := c.Create(ctx, userOf("backup", o.GetName())); err != nil {
+				return err
+			}
+		}
+		return c.Patch(ctx, o, p, options...)
+	}})
+	for range 3 {
+		if err := reconcileStore(t, r); err != nil {
+			t.Log(err)
+		}
+		pass(t, r, time.Second)
+	}
+	if !came {
+		t.Fatal("no mark was written")
+	}
+	if claim := read(t, cluster, "data-store-2", &corev1.PersistentVolumeClaim{}); claim.DeletionTimestamp != nil {
+		t.Error("the claim is deleted while a pod uses it that came after the look")
+	}
+}
+
+// TestALockWithoutThePolicysLabelIsDiscarded has a lock that something took the label off.
+func TestALockWithoutThePolicysLabelIsDiscarded(t *testing.T) {
+	_, _, all := drainedStore(drainv1alpha1.WhenDrainedRetain)
+	left := slices.DeleteFunc(all, func(object client.Object) bool {
+		switch object := object.(type) {
+		case *corev1.Pod:
+			delete(object.Labels, drainv1alpha1.PolicyUIDLabel)
+			object.Annotations = nil
+			return object.Name != "store-2"
+		case *batchv1.Job:
+			return true
+		}
+		return false
+	})
+	cluster := fakeCluster(t, interceptor.Funcs{}, left...)
+	r := reconcilerOn(cluster)
+	for range 20 {
+		if err := reconcileStore(t, r); err != nil {
+			t.Log(err)
+		}
+		pass(t, r, 15*time.Second)
+	}
+	lock := &corev1.Pod{}
+	if err := cluster.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "store-2"}, lock); err == nil && lock.UID == "lock" && lock.DeletionTimestamp == nil {
+		t.Error("it stands after five minutes")
+	}
+}
+
+// TestALockThatIsAlteredIsNotCreatedInHaste has a webhook that takes the finalizer off each lock, and events each second.
+func TestALockThatIsAlteredIsNotCreatedInHaste(t *testing.T) {
+	cluster := fakeCluster(t, interceptor.Funcs{}, orphanedStore(func(p *drainv1alpha1.DrainPolicy) { p.Finalizers = []string{drainv1alpha1.PolicyFinalizer} })...)
+	r := reconcilerOn(cluster)
+	made := 0
+	r.Client = interceptor.NewClient(cluster, interceptor.Funcs{Create: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
+		if pod, ok := o.(*corev1.Pod); ok && len(options) == 0 {
+			made++
+			pod.Finalizers, pod.UID = nil, types.UID(pod.Name)
+		}
+		return c.Create(ctx, o, options...)
+	}})
+	for range 60 {
+		if err := reconcileStore(t, r); err != nil {
+			t.Log(err)
+		}
+		pass(t, r, time.Second)
+	}
+	if made < 2 || made > 8 {
+		t.Errorf("the lock was created %d times in a minute, want once in %s", made, plan.RefusalRecheck)
+	}
+}

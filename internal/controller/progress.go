@@ -102,7 +102,9 @@ func urgent(before, after drainv1alpha1.DrainPolicyStatus) bool {
 		}
 		switch now.State {
 		case drainv1alpha1.DrainFailed, drainv1alpha1.DrainBlocked, drainv1alpha1.DrainRetained:
-			return then.State != now.State || then.Reason != now.Reason
+			// When a lock was refused is what keeps it from being asked for in haste.
+			return then.State != now.State || then.Reason != now.Reason ||
+				now.Reason == drainv1alpha1.ReasonLockRefused && !now.LastTransitionTime.Equal(then.LastTransitionTime)
 		}
 		// Once the claims are gone, nothing in the cluster tells how the drain ended.
 		return plan.Concluded(&now) && !plan.Concluded(&then)

@@ -156,7 +156,9 @@ const overduePatience = 5 * time.Minute
 func (p *planner) aged(d Drain, e *evidence) Drain {
 	d.Stalled, d.StallsAfter = false, 0
 	d.Since = metav1.NewTime(p.now.UTC().Truncate(time.Second))
-	if old := find(p.Policy.Status.Drains, d.Ordinal); old != nil && old.State == d.State && old.Reason == d.Reason && old.LastTransitionTime != nil {
+	// A lock that was refused once more, which is learned after the plan was made, is asked for after the same time again.
+	refused := e == nil && d.Reason == drainv1alpha1.ReasonLockRefused
+	if old := find(p.Policy.Status.Drains, d.Ordinal); !refused && old != nil && old.State == d.State && old.Reason == d.Reason && old.LastTransitionTime != nil {
 		d.Since = *old.LastTransitionTime
 	}
 	if d.RetryAfter == recheck {

@@ -44,9 +44,10 @@ func FollowsOn(step Step) bool { return followsOn[StepName(step)] }
 // followsOn are the steps whose preconditions hold all that they rest on: the resourceVersion of a lock or a claim, or the UID
 // of a lock that is being deleted, or of a Job that has ended. What a Job starts is gated, and who uses the claims is looked at
 // again before the gate is removed. Before anything that runs is stopped, what runs is looked at again. Before a lock is taken,
-// all other ordinals are: they share the slots.
+// all other ordinals are: they share the slots. Before a claim is deleted, who uses it is looked at once more: the write of the
+// mark can hang, and a pod can come meanwhile.
 var followsOn = map[string]bool{
-	"StartJob": true, "NoteAttempt": true, "UngatePod": true, "NoteDeletion": true, "DeleteClaim": true,
+	"StartJob": true, "NoteAttempt": true, "UngatePod": true, "DeleteClaim": true,
 	"DisposeOfJob": true, "DeleteLock": true, "RemoveLockFinalizer": true,
 	string(MarkClaim): true, string(RenewMark): true, string(VoidMark): true, string(ReleaseMark): true,
 }

@@ -81,6 +81,7 @@ var guards = []guard{
 	{name: "a rival is read live before a lock is taken", unneeded: "two policies can't hold one lock; costs a drain by the policy that gives way", edits: []edit{{look, "			if locked {\n", "			if locked || !all || all {\n"}}},
 	{name: "a look before a lock is taken", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"TakeLock\": true,\n"}}},
 	{name: "a look before a Job is stopped", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"DeleteJob\": true,\n"}}},
+	{name: "a look before the lock notes what is deleted", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"NoteDeletion\": true,\n"}}},
 	{name: "a look before a drain pod is ended", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"DeletePod\": true,\n"}}},
 	{name: "a look before the lock notes the Job", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"NoteJob\": true,\n"}}},
 
