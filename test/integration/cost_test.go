@@ -40,15 +40,15 @@ var price = map[string]int{
 	"delete pods":                   1, // the lock
 	"patch drainpolicies/status":    5, // accepted, scaled down, ended, drained; progress, if the machine is slow
 	"create events":                 6, // accepted and drained, each on the policy and the StatefulSet; started; a controller that is behind
-	// A drain takes four looks: before the lock, before its pod may run, before the mark, and before the lock is released. Two
-	// more are for a machine that is slow.
-	"get drainpolicies":          6,
-	"get pods":                   6,
-	"get statefulsets":           6,
-	"get persistentvolumeclaims": 8,
-	"list drainpolicies":         6,
-	"list jobs":                  6,
-	"list pods":                  6,
+	// A drain takes five looks: before the lock, before its pod may run, before the mark, before the claim is deleted, and before
+	// the lock is released. Two more are for a machine that is slow.
+	"get drainpolicies":          7,
+	"get pods":                   7,
+	"get statefulsets":           7,
+	"get persistentvolumeclaims": 9,
+	"list drainpolicies":         3, // before the lock only
+	"list jobs":                  7,
+	"list pods":                  7,
 }
 
 var _ = Describe("The requests of the operator", func() {
