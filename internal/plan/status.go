@@ -384,7 +384,7 @@ func (d *Drain) claims(previous *drainv1alpha1.DrainStatus) []drainv1alpha1.Clai
 // deleted, or gone. Then no evidence is left in the cluster, and the entry is shown on.
 func Concluded(entry *drainv1alpha1.DrainStatus) bool {
 	switch entry.Reason {
-	case drainv1alpha1.ReasonMarkingClaims, drainv1alpha1.ReasonDeletingClaims, drainv1alpha1.ReasonReleasingLock:
+	case drainv1alpha1.ReasonDeletingClaims, drainv1alpha1.ReasonReleasingLock:
 		return entry.CompletionTime != nil
 	case drainv1alpha1.ReasonClaimsDeleted:
 		return entry.State == drainv1alpha1.DrainDrained
