@@ -18,6 +18,7 @@ package simulation
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,11 +90,7 @@ func (w *world) settle() {
 	}
 	clear(w.unregistered)
 	if w.troubled() {
-		quiet := w.goQuiet(troubledRounds)
-		if quiet { // Some time passes until a person is called.
-			w.clock.now = w.clock.now.Add(patience)
-			w.goQuiet(quietRounds)
-		}
+		quiet := w.getNowhere()
 		if w.broken == nil {
 			w.checkAlarm(quiet)
 			w.checkSuspended(quiet)
@@ -111,6 +108,23 @@ func (w *world) settle() {
 	}
 	w.checkPolicies()
 	w.checkOrdinals()
+}
+
+// getNowhere lets everything come to rest, and then time pass until a person is called. It reports whether nothing was tried
+// again in that time: the delay of a retry can end in it.
+func (w *world) getNowhere() bool {
+	for range repeatedJobs {
+		if !w.goQuiet(troubledRounds) {
+			return false
+		}
+		before := maps.Clone(w.made)
+		w.clock.now = w.clock.now.Add(patience)
+		w.goQuiet(quietRounds)
+		if maps.Equal(before, w.made) {
+			return w.broken == nil
+		}
+	}
+	return false
 }
 
 // goQuiet gives everything a turn, this often at most, and reports whether nothing happens any more. In a history that lags,
