@@ -195,6 +195,7 @@ func (r *Reconciler) lookFor(ctx context.Context, snapshot plan.Snapshot, ordina
 	if seen.live, seen.unsettled, err = r.look(ctx, snapshot, ordinals...); err != nil {
 		return seen, err
 	}
+	seen.live.Taken = metav1.NewTime(seen.taken)
 	seen.plan = r.protocol().Make(seen.live, r.Clock.Now())
 	return seen, nil
 }
@@ -346,6 +347,10 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, decision *pla
 			annotations[drainv1alpha1.AttemptAnnotation] = step.Attempt.String()
 			annotations[drainv1alpha1.JobAnnotation] = string(step.Job)
 			annotations[drainv1alpha1.PodAnnotation] = string(step.Pod)
+		})
+	case plan.NoteUnused:
+		answer, err = r.note(ctx, step.Lock, func(annotations map[string]string) {
+			annotations[drainv1alpha1.AttemptAnnotation] = step.Attempt.String()
 		})
 	case plan.NoteDeletion:
 		answer, err = r.note(ctx, step.Lock, func(annotations map[string]string) {

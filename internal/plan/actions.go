@@ -41,6 +41,7 @@ var (
 	noteOpen           = &action{"NoteAttempt", func(e *evidence) Step { return NoteAttempt{e.lock, e.open()} }}
 	noteFailure        = &action{"NoteAttempt", func(e *evidence) Step { return NoteAttempt{e.lock, *e.failure} }}
 	noteJob            = &action{"NoteJob", func(e *evidence) Step { return NoteJob{e.lock, e.job.UID, e.run.gated.UID, e.open()} }}
+	noteUnused         = &action{"NoteUnused", func(e *evidence) Step { return NoteUnused{e.lock, e.seenUnused()} }}
 	noteDeletion       = &action{"NoteDeletion", func(e *evidence) Step { return NoteDeletion{e.lock, deletionNoteOn(e.lock).with(staying(e.held))} }}
 	ungatePod          = &action{"UngatePod", func(e *evidence) Step { return UngatePod{e.run.gated} }}
 	deleteJob          = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{Job: e.job} }}

@@ -524,6 +524,8 @@ func (w *world) noted(step Step) bool {
 	case NoteJob:
 		w.annotate(step.Lock, drainv1alpha1.JobAnnotation, string(step.Job))
 		w.annotate(step.Lock, drainv1alpha1.PodAnnotation, string(step.Pod))
+	case NoteUnused:
+		w.annotate(step.Lock, drainv1alpha1.AttemptAnnotation, step.Attempt.String())
 	case NoteDeletion:
 		w.annotate(step.Lock, drainv1alpha1.DeletingAnnotation, step.Note.String())
 	default:

@@ -453,6 +453,66 @@ func TestDecideWaitsForMinOrphanedSeconds(t *testing.T) {
 	})
 }
 
+func TestDecideAboutALateReport(t *testing.T) {
+	over := func(ago time.Duration) func(*world) {
+		return func(w *world) {
+			w.Jobs[0].Status.Conditions[0].LastTransitionTime = metav1.NewTime(now.Add(-ago))
+		}
+	}
+	used := func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }
+	reported := func(ago time.Duration) func(*world) {
+		return func(w *world) { unusedSince(corev1.ConditionTrue, metav1.NewTime(now.Add(-ago)))(&w.Claims[0]) }
+	}
+	seen := func(ago time.Duration, looks int32) func(*world) {
+		return func(w *world) {
+			w.note(2, Attempt{Number: 1, Asked: noon, TemplateHash: hash, SeenUnused: ptr.To(metav1.NewTime(now.Add(-ago))), Looks: looks})
+		}
+	}
+	begun := func(ago time.Duration) func(*world) {
+		return func(w *world) { w.Taken = metav1.NewTime(now.Add(-ago)) }
+	}
+	notes := func(ago time.Duration, looks int32) func(*testing.T, *world, *Drain) {
+		return func(t *testing.T, _ *world, d *Drain) {
+			t.Helper()
+			note := as[NoteUnused](d.Next).Attempt
+			if want := now.Add(-ago).Truncate(time.Second); note.Number != 1 || note.Failed != nil || !note.SeenUnused.Time.Equal(want) || note.Looks != looks {
+				t.Errorf("the lock is to remember %s, want look %d of attempt 1 at %s", note, looks, want)
+			}
+		}
+	}
+	completed := func(w *world) { lockedOrphan(w); w.through(2, 1) }
+	const marking = drainv1alpha1.ReasonMarkingClaims
+	draining := func(reason string, build ...func(*world)) decision {
+		return wants(drainv1alpha1.DrainDraining, reason, build...)
+	}
+	decide(t, map[string]decision{
+		"a look soon after the Job is not worth a note": draining(marking, completed, used, over(lookAgain-time.Second)).after(time.Second),
+		"a look is noted": draining(marking, completed, used, over(lookAgain)).next("NoteUnused").checked(notes(0, 1)),
+		"the time of a look is that at which it began": draining(marking, completed, used, over(9*time.Second), begun(2*time.Second)).next("NoteUnused").checked(notes(2*time.Second, 1)),
+		"a look that began too early is not noted":     draining(marking, completed, used, over(9*time.Second), begun(4*time.Second)).after(recheck),
+		"a look that comes too late proves nothing":    draining(marking, completed, used, over(unusedLag+time.Second)).after(recheck),
+		"a further look is noted":                      draining(marking, completed, used, over(20*time.Second), seen(7*time.Second, 2)).next("NoteUnused").checked(notes(0, 3)),
+		"a further look waits":                         draining(marking, completed, used, over(20*time.Second), seen(4*time.Second, 2)).after(2 * time.Second),
+		"a further look that comes too late proves nothing": draining(marking, completed, used, over(20*time.Second), seen(unusedLag+time.Second, 2)).
+			after(recheck),
+		"so many looks are enough": draining(marking, completed, used, over(time.Minute), seen(7*time.Second, maxLooks)).after(recheck),
+		"the claims are marked if the report comes soon after a look": draining(marking, completed, over(20*time.Second), seen(8*time.Second, 2), reported(time.Second)).
+			next("MarkClaim"),
+		"a report that comes long after the last look is not believed": wants(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonNotProven,
+			completed, over(40*time.Second), seen(20*time.Second, 2), reported(time.Second)).next("NoteAttempt").says("late to report"),
+		"a report that comes long after the Job is not believed without a look": wants(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonNotProven,
+			completed, over(20*time.Second), reported(time.Second)).next("NoteAttempt").says("late to report"),
+		"a look at a time that is yet to come proves nothing": wants(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonNotProven,
+			completed, over(20*time.Second), seen(-time.Hour, 1), reported(time.Second)).next("NoteAttempt"),
+		"a look during an earlier attempt proves nothing": wants(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonNotProven,
+			lockedOrphan, func(w *world) { w.through(2, 2) }, over(20*time.Second), seen(8*time.Second, 1), reported(time.Second)).next("NoteAttempt"),
+		"the lock of an ordinal back in range is released instead": wants(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonReleasingLock,
+			completed, scaledUp, used, over(lookAgain)).next("DeleteLock"),
+		"a pod that uses a claim is a doubt": wants(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonNotProven,
+			completed, used, over(lookAgain), func(w *world) { w.pod("debug", "data-web-2") }).next("NoteAttempt"),
+	})
+}
+
 func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 	noneReady := func(w *world) { w.Policy.Spec.MinReadyReplicas = ptr.To[int32](0) }
 	gone := func(build ...func(*world)) func(*world) {
@@ -1042,7 +1102,7 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 				w.claim("logs", 2, unusedSince(corev1.ConditionFalse, noon))
 			},
 			completed, justNow, func(w *world) { unusedSince(corev1.ConditionTrue, justBefore)(&w.Claims[1]) }).
-			says(`"logs-web-2" as unused`).after(recheck),
+			says(`"logs-web-2" as unused`).after(lookAgain - 2*time.Second),
 		"a report of the drain's own use that does not come is not waited for": draining(
 			drainv1alpha1.ReasonMarkingClaims, completed, unnoticed).next("MarkClaim"),
 		"a report of the drain's own use is not waited for in range": draining(

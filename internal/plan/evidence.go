@@ -390,6 +390,56 @@ func unmarkedBehind(e *evidence) bool {
 // unmarkedInUse reports whether Kubernetes does not report a claim as unused yet.
 func unmarkedInUse(e *evidence) bool { return unmarked(e) && e.unreported() != nil }
 
+// unmarkedSeenUnused reports whether a look at this time extends the chain of those that show the claims unused since the Job
+// ended. A pod that uses one is a doubt, and the attempt has failed then.
+func unmarkedSeenUnused(e *evidence) bool {
+	if !unmarkedInUse(e) || e.looks() >= maxLooks {
+		return false
+	}
+	passed := e.lookedAt().Sub(e.knownUnused())
+	return passed >= lookAgain && passed <= unusedLag
+}
+
+// lookedAt returns when the look began that the evidence is from. What the caches show asks for a look now.
+func (e *evidence) lookedAt() time.Time {
+	if e.Taken.IsZero() {
+		return e.now
+	}
+	return e.Taken.Time
+}
+
+// knownUnused returns the latest time at which it is known that no pod used the claims: the end of the Job, or of a later look.
+func (e *evidence) knownUnused() time.Time {
+	ended := finished(e.job).LastTransitionTime.Time
+	if seen := e.last.SeenUnused; e.last.Number == e.attempt && seen != nil && seen.After(ended) && !seen.After(e.now) {
+		return seen.Time
+	}
+	return ended
+}
+
+// looks returns how many looks have shown the claims unused since the Job ended.
+func (e *evidence) looks() int32 {
+	if e.last.Number != e.attempt {
+		return 0
+	}
+	return e.last.Looks
+}
+
+// seenUnused returns the attempt as the lock is to remember it, with a look that showed the claims unused.
+func (e *evidence) seenUnused() Attempt {
+	this := e.open()
+	this.SeenUnused, this.Looks = ptr.To(metav1.NewTime(e.lookedAt().UTC().Truncate(time.Second))), e.looks()+1
+	return this
+}
+
+// untilLook returns the time after which to look again at claims that Kubernetes does not report as unused.
+func (e *evidence) untilLook() time.Duration {
+	if due := e.knownUnused().Add(lookAgain).Sub(e.now); due > 0 && e.looks() < maxLooks {
+		return due
+	}
+	return soon(e)
+}
+
 func unmarkedUnwanted(e *evidence) bool { return unmarkedInUse(e) && (e.inRange || policyDeleted(e)) }
 
 // unreported returns a claim that awaits its mark and that Kubernetes does not report as unused, or nil.

@@ -379,6 +379,10 @@ func (c *checker) drain(d *Drain) {
 		c.require(step.Attempt.Number > 0, d, "the lock is to remember an attempt")
 		c.require(step.Attempt.Failed == nil || step.Attempt.Reason != "" && step.Attempt.Why != "",
 			d, "the lock is to remember why an attempt failed")
+	case NoteUnused:
+		c.lockHeld(d)
+		c.require(step.Attempt.Failed == nil && step.Attempt.SeenUnused != nil && !step.Attempt.SeenUnused.After(now), d, "the lock is to remember a look")
+		c.quiet(d)
 	case NoteDeletion:
 		c.lockStands(d)
 		c.require(slices.ContainsFunc(d.Claims, func(claim corev1.PersistentVolumeClaim) bool {

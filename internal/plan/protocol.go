@@ -261,7 +261,13 @@ var protocol = Protocol{
 		say:   (*evidence).sayInUse,
 	},
 	{
-		id: "mark-awaits-unused", upholds: "I7", in: locked, when: unmarkedInUse, again: soon,
+		id: "note-unused", in: locked, when: unmarkedSeenUnused, then: noteUnused,
+		given: "The attempt succeeded, Kubernetes is late to report a claim as unused, no pod uses one, and the look before was long enough ago",
+		idle:  "a late report is not believed, and the drain is repeated",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonMarkingClaims, say: (*evidence).sayInUse,
+	},
+	{
+		id: "mark-awaits-unused", upholds: "I7", in: locked, when: unmarkedInUse, again: (*evidence).untilLook,
 		given: "The attempt succeeded, and Kubernetes does not report a claim as unused",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonMarkingClaims, say: (*evidence).sayInUse,
 	},

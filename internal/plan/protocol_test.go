@@ -199,7 +199,7 @@ func corpus(t *testing.T) []found {
 		"strays":           TestDecideAboutStrays, "lock without Job": TestDecideUnderALockWithoutJob,
 		"running Job": TestDecideAboutARunningJob,
 		"failed Job":  TestDecideAboutAFailedJob, "complete Job": TestDecideAboutACompleteJob,
-		"attempts": TestAttemptsOutliveTheirJobs, "proof": TestWhatASuccessMustProve,
+		"late report": TestDecideAboutALateReport, "attempts": TestAttemptsOutliveTheirJobs, "proof": TestWhatASuccessMustProve,
 		"endless Jobs": TestJobsThatWouldNeverEndAreStopped,
 	} {
 		t.Run(name, table)
@@ -337,6 +337,13 @@ var rareWorlds = []func(*world){
 		w.job(2, 1, complete, jobTerminating)
 		w.drainPod(2, ended(0, ""))
 		w.pod("debug", "data-web-2")
+	}),
+	// give-up-mark, note-unused
+	all(scaledUp, deleteClaims, func(w *world) {
+		w.claim("data", 2, unusedSince(corev1.ConditionFalse, noon))
+		w.lock(2)
+		w.through(2, 1)
+		w.Jobs[0].Status.Conditions[0].LastTransitionTime = metav1.NewTime(now.Add(-lookAgain))
 	}),
 	// claim-in-use, await-lock
 	all(lockRefusedJustNow, func(w *world) { w.claim("data", 2); w.pod("debug", "data-web-2") }),

@@ -73,6 +73,11 @@ type (
 		Pod     types.UID
 		Attempt Attempt
 	}
+	// NoteUnused writes to the lock that a look showed the claims unused, while Kubernetes is late to report that.
+	NoteUnused struct {
+		Lock    *corev1.Pod
+		Attempt Attempt
+	}
 	// NoteDeletion writes to the lock which versions of which claims are about to be deleted, so that a release that was
 	// decided before fails, and one that is decided later writes to these claims first.
 	NoteDeletion struct {
@@ -131,6 +136,7 @@ func (RemoveFinalizer) name() string     { return "RemoveFinalizer" }
 func (TakeLock) name() string            { return "TakeLock" }
 func (NoteAttempt) name() string         { return "NoteAttempt" }
 func (NoteJob) name() string             { return "NoteJob" }
+func (NoteUnused) name() string          { return "NoteUnused" }
 func (NoteDeletion) name() string        { return "NoteDeletion" }
 func (StartJob) name() string            { return "StartJob" }
 func (UngatePod) name() string           { return "UngatePod" }

@@ -556,6 +556,25 @@ var talesOfUse = []tale{
 		s.goOn()
 		return s
 	}},
+	{"report-late", `
+		Kubernetes has much to do, and reports 17 seconds after the drain has succeeded that the claim is unused. The operator
+		looks twice meanwhile, and notes on the lock that no pod used the claim. So the report is believed, and the drain is
+		not repeated.
+	`, func() *story {
+		s := orphanedOrdinals(deleteClaims, 2)
+		s.reportsUnused = true
+		s.until("is Complete")
+		s.reportsUnused = false
+		s.goOn()
+		for range 2 {
+			s.passes(7 * time.Second)
+			s.operator()
+		}
+		s.passes(3 * time.Second)
+		s.reportsUnused = true
+		s.goOn()
+		return s
+	}},
 	{"kept-claim-deleted", `
 		A user deletes a claim that is drained and kept. The finished Job's pod still refers to it, which would keep the
 		claim forever. The operator deletes the Job.

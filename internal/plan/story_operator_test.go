@@ -196,6 +196,8 @@ func (s *story) carryOut(d *decided) (problem string) {
 			notes[drainv1alpha1.JobAnnotation] = string(step.Job)
 			notes[drainv1alpha1.PodAnnotation] = string(step.Pod)
 		})
+	case NoteUnused:
+		return s.note(step.Lock, func(notes map[string]string) { notes[drainv1alpha1.AttemptAnnotation] = step.Attempt.String() })
 	case NoteDeletion:
 		return s.note(step.Lock, func(notes map[string]string) { notes[drainv1alpha1.DeletingAnnotation] = step.Note.String() })
 	case DeleteJob:

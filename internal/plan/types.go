@@ -63,6 +63,8 @@ type Snapshot struct {
 	Unreadable string
 	// Preflight is what the API server said about that pod. It counts only if it is about this snapshot's Subject.
 	Preflight Preflight
+	// Taken is when a live look began; zero for what the caches show.
+	Taken metav1.Time
 	// Made is the UID of the pod that was created as a lock since the rest was read, or empty.
 	Made types.UID
 }

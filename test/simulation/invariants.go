@@ -273,6 +273,9 @@ func (w *world) afterOperatorPatches(r *run, before, after client.Object) {
 	if pod, ok := after.(*corev1.Pod); ok && isDrain(pod) && len(pod.Spec.SchedulingGates) < len(before.(*corev1.Pod).Spec.SchedulingGates) {
 		w.checkUngated(r, pod)
 	}
+	if pod, ok := after.(*corev1.Pod); ok && isLock(pod) {
+		w.checkSeenUnused(r, before.(*corev1.Pod), pod)
+	}
 	claim, ok := after.(*corev1.PersistentVolumeClaim)
 	if !ok || before.GetAnnotations()[drainv1alpha1.DrainedAnnotation] == claim.Annotations[drainv1alpha1.DrainedAnnotation] {
 		return
@@ -390,17 +393,68 @@ const (
 	maxUnusedLag = 10 * time.Minute
 )
 
-func (w *world) allowedLag(claim *corev1.PersistentVolumeClaim) time.Duration {
-	_, ordinal, _ := cutOrdinal(claim.Name)
-	var attempt struct{ Late int }
-	if lock := get[*corev1.Pod](w.store, lockName(ordinal)); lock != nil {
-		_ = json.Unmarshal([]byte(lock.Annotations[drainv1alpha1.AttemptAnnotation]), &attempt)
+// remembered is what a lock says of the latest attempt, as far as it decides which report comes too late.
+type remembered struct {
+	Number, Late int
+	SeenUnused   metav1.Time
+}
+
+func rememberedOn(lock client.Object) (attempt remembered) {
+	if lock != nil {
+		_ = json.Unmarshal([]byte(lock.GetAnnotations()[drainv1alpha1.AttemptAnnotation]), &attempt)
 	}
-	lag := unusedLag
+	return attempt
+}
+
+// latestReport is until when a claim that a Job drained may be reported as unused and still count as not used by another pod.
+// A look since the end of the Job that showed no pod to use it starts that time again.
+func (w *world) latestReport(claim *corev1.PersistentVolumeClaim, job *batchv1.Job) time.Time {
+	_, ordinal, _ := cutOrdinal(claim.Name)
+	var attempt remembered
+	if lock := get[*corev1.Pod](w.store, lockName(ordinal)); lock != nil {
+		attempt = rememberedOn(lock)
+	}
+	lag, unused := unusedLag, job.Status.CompletionTime.Time
+	if number := strconv.Itoa(attempt.Number); attempt.SeenUnused.After(unused) && job.Labels[drainv1alpha1.AttemptLabel] == number {
+		unused = attempt.SeenUnused.Time
+	}
 	for ; attempt.Late > 0 && lag < maxUnusedLag; attempt.Late-- {
 		lag *= 2
 	}
-	return min(lag, maxUnusedLag)
+	return unused.Add(min(lag, maxUnusedLag))
+}
+
+// checkSeenUnused asserts that what a lock says a look has shown is what there was to see, and that the looks before it were
+// close enough.
+func (w *world) checkSeenUnused(r *run, before, lock *corev1.Pod) {
+	was, is := rememberedOn(before), rememberedOn(lock)
+	if is.SeenUnused.IsZero() || is.SeenUnused.Equal(&was.SeenUnused) {
+		return
+	}
+	number, _ := strconv.ParseInt(lock.Labels[drainv1alpha1.OrdinalLabel], 10, 32)
+	for _, claim := range list[*corev1.PersistentVolumeClaim](w.store) {
+		if _, ordinal, _ := cutOrdinal(claim.Name); int64(ordinal) != number || w.volumes[claim.UID] == nil {
+			continue
+		}
+		for _, user := range w.volumes[claim.UID].users {
+			pod := get[*corev1.Pod](w.store, user.pod)
+			if pod != nil && pod.UID == user.uid && !terminal(pod) && user.role != roleDrain && user.created <= r.looked {
+				w.violate(invariantMark, "lock %s says that no pod used claim %s, and pod %s does", lock.Name, claim.Name, pod.Name)
+			}
+		}
+	}
+	for _, job := range list[*batchv1.Job](w.store) {
+		if job.Annotations[drainv1alpha1.LockAnnotation] != string(lock.UID) || job.Labels[drainv1alpha1.AttemptLabel] != strconv.Itoa(is.Number) || !hasCondition(job, batchv1.JobComplete) {
+			continue
+		}
+		last := job.Status.CompletionTime.Time
+		if was.Number == is.Number && was.SeenUnused.After(last) {
+			last = was.SeenUnused.Time
+		}
+		if is.SeenUnused.After(last.Add(unusedLag)) {
+			w.violate(invariantMark, "lock %s says that no pod has used its claims until %s, and the look before was at %s", lock.Name, is.SeenUnused.Format(time.TimeOnly), last.Format(time.TimeOnly))
+		}
+	}
 }
 
 // tolerate notes the strangers that are gone and that the operator takes for the drain itself.
@@ -410,7 +464,7 @@ func (w *world) tolerate(claim *corev1.PersistentVolumeClaim, v *volume) {
 	}
 	since := claim.Status.Conditions[0].LastTransitionTime
 	for _, job := range list[*batchv1.Job](w.store) {
-		if !slices.Contains(claimNames(&job.Spec.Template.Spec), claim.Name) || !hasCondition(job, batchv1.JobComplete) || since.After(job.Status.CompletionTime.Add(w.allowedLag(claim))) {
+		if !slices.Contains(claimNames(&job.Spec.Template.Spec), claim.Name) || !hasCondition(job, batchv1.JobComplete) || since.After(w.latestReport(claim, job)) {
 			continue
 		}
 		for _, user := range v.users {

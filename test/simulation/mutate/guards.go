@@ -168,6 +168,7 @@ var guards = []guard{
 	// How often a drain is repeated, and who hears of it.
 	{name: "attempts outlive their Jobs", edits: []edit{{attempts, "	if !ok || json.Unmarshal", "	if ok || json.Unmarshal"}}},
 	{name: "a Job that is gone after its pod was ungated has failed", edits: []edit{{attempts, `case e.lock.Annotations[drainv1alpha1.JobAnnotation] != "" && len(e.held) < len(e.claims):`, `case e.lock.Annotations[drainv1alpha1.JobAnnotation] == "never":`}}},
+	{name: "looks at unused claims follow one another closely", edits: []edit{{evidence, "passed >= lookAgain && passed <= unusedLag", "passed >= lookAgain"}}},
 	{name: "each attempt allows the reports of Unused more time", liveness: true, edits: []edit{{marks, "i < e.last.Late && lag < maxUnusedLag", "i < 0 && lag < maxUnusedLag"}}},
 	{name: "a drain that fails three times in a row stalls", liveness: true, edits: []edit{{status, "d.pending() && d.Failures >= stalledAttempts && !settling[d.Reason]", "d == nil"}}},
 	{name: "a drain that waits for too long stalls", liveness: true, edits: []edit{{status, "	case !due.IsZero():\n", "	case d == nil:\n"}}},
