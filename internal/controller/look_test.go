@@ -373,3 +373,38 @@ func TestALockThatIsAlteredIsNotCreatedInHaste(t *testing.T) {
 		t.Errorf("the lock was created %d times in a minute, want once in %s", made, plan.RefusalRecheck)
 	}
 }
+
+// TestHowADrainEndedIsToldInSpiteOfAnEdit edits the policy between the deletion of the claim and the write of the status.
+func TestHowADrainEndedIsToldInSpiteOfAnEdit(t *testing.T) {
+	_, _, all := drainedStore(drainv1alpha1.WhenDrainedDelete)
+	edited := false
+	cluster := fakeCluster(t, interceptor.Funcs{
+		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
+			err := c.Delete(ctx, object, options...)
+			if _, isClaim := object.(*corev1.PersistentVolumeClaim); isClaim && err == nil {
+				edited = true
+				policy := read(t, c, "store", &drainv1alpha1.DrainPolicy{})
+				policy.Generation++
+				policy.Spec.Template.Spec.Containers[0].Image = "edited"
+				err = c.Update(ctx, policy)
+			}
+			return err
+		},
+	}, all...)
+	r := reconcilerOn(cluster)
+	for range 4 {
+		_ = reconcileStore(t, r)
+		if edited {
+			break
+		}
+		pass(t, r, 2*time.Second)
+	}
+	policy := read(t, cluster, "store", &drainv1alpha1.DrainPolicy{})
+	if !edited || len(policy.Status.Drains) != 1 || !plan.Concluded(&policy.Status.Drains[0]) {
+		t.Fatalf("the claim was deleted: %t; the status says %+v, want how the drain of ordinal 2 ended", edited, policy.Status.Drains)
+	}
+	if policy.Spec.Template.Spec.Containers[0].Image != "edited" || policy.Status.ObservedGeneration == policy.Generation {
+		t.Errorf("the edit is there: %q; the status is about generation %d of %d, which no plan was made for",
+			policy.Spec.Template.Spec.Containers[0].Image, policy.Status.ObservedGeneration, policy.Generation)
+	}
+}

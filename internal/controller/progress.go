@@ -95,18 +95,32 @@ func urgent(before, after drainv1alpha1.DrainPolicyStatus) bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(after.Drains, func(now drainv1alpha1.DrainStatus) bool {
-		var then drainv1alpha1.DrainStatus
-		if at := slices.IndexFunc(before.Drains, func(old drainv1alpha1.DrainStatus) bool { return *old.Ordinal == *now.Ordinal }); at >= 0 {
-			then = before.Drains[at]
-		}
+	// When a lock was refused is what keeps it from being asked for in haste.
+	return concludes(before, after) || slices.ContainsFunc(after.Drains, func(now drainv1alpha1.DrainStatus) bool {
+		then := entryOf(before, *now.Ordinal)
 		switch now.State {
 		case drainv1alpha1.DrainFailed, drainv1alpha1.DrainBlocked, drainv1alpha1.DrainRetained:
-			// When a lock was refused is what keeps it from being asked for in haste.
 			return then.State != now.State || then.Reason != now.Reason ||
 				now.Reason == drainv1alpha1.ReasonLockRefused && !now.LastTransitionTime.Equal(then.LastTransitionTime)
 		}
-		// Once the claims are gone, nothing in the cluster tells how the drain ended.
+		return false
+	})
+}
+
+// concludes reports whether a status is the first to say how a drain ended. Once the claims are gone, nothing in the cluster
+// tells that.
+func concludes(before, after drainv1alpha1.DrainPolicyStatus) bool {
+	return slices.ContainsFunc(after.Drains, func(now drainv1alpha1.DrainStatus) bool {
+		then := entryOf(before, *now.Ordinal)
 		return plan.Concluded(&now) && !plan.Concluded(&then)
 	})
+}
+
+// entryOf returns the entry of an ordinal, or an empty one.
+func entryOf(status drainv1alpha1.DrainPolicyStatus, ordinal int32) drainv1alpha1.DrainStatus {
+	at := slices.IndexFunc(status.Drains, func(entry drainv1alpha1.DrainStatus) bool { return *entry.Ordinal == ordinal })
+	if at < 0 {
+		return drainv1alpha1.DrainStatus{}
+	}
+	return status.Drains[at]
 }

@@ -23,6 +23,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
@@ -99,7 +100,18 @@ func (r *Reconciler) report(ctx context.Context, policy *drainv1alpha1.DrainPoli
 	if after := r.progress.due(client.ObjectKeyFromObject(policy), policy.Status, status, r.Clock.Now()); after > 0 {
 		return after, nil
 	}
-	return 0, r.writeStatus(ctx, policy, set, status)
+	err = r.writeStatus(ctx, policy, set, status)
+	if !apierrors.IsConflict(err) || !concludes(policy.Status, status) {
+		return 0, err
+	}
+	// A person edits the policy at this moment. The next plan can't tell how the drain ended once its claims are gone, so this one
+	// is shown on the policy as it is now, as what was known of the generation that was planned for.
+	var latest drainv1alpha1.DrainPolicy
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(policy), &latest); err != nil || latest.UID != policy.UID {
+		return 0, client.IgnoreNotFound(err)
+	}
+	latest.Generation = policy.Generation
+	return 0, r.writeStatus(ctx, &latest, set, p.Status(&latest, r.now()))
 }
 
 // reportBlind says in the status that a read failed. The other conditions stay as they are: they are what was known last.
