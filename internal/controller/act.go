@@ -169,6 +169,10 @@ type liveLook struct {
 // a slow API server doesn't keep the operator from all work. The preconditions of the writes hold however late they arrive.
 const maxLookAge = 5 * time.Second
 
+// maxFreshAge is the same for a step that must be fresh and that follows another write, which may have hung. Without that write,
+// it has a look of its own.
+const maxFreshAge = time.Second
+
 // errOldLook is what becomes of a step that must not rest on a look that took longer than that.
 var errOldLook = fmt.Errorf("%w: the look took longer than %s", errChanged, maxLookAge)
 
@@ -242,7 +246,8 @@ func (r *Reconciler) follow(ctx context.Context, seen liveLook, ordinal int32, l
 			return nil
 		case writes == 0 && r.Clock.Since(seen.taken) > maxLookAge && mustBeFresh(decision.Next):
 			return errOldLook
-		case writes > 0 && (!plan.FollowsOn(decision.Next) || r.Clock.Since(seen.taken) > maxLookAge):
+		case writes > 0 && (!plan.FollowsOn(decision.Next) || r.Clock.Since(seen.taken) > maxLookAge),
+			writes > 0 && r.Clock.Since(seen.taken) > maxFreshAge && mustBeFresh(decision.Next):
 			return nil
 		}
 		// Why a lock is released is what its deletion said.

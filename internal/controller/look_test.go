@@ -293,33 +293,43 @@ func TestNoClaimIsMarkedOrDeletedOnAnOldLook(t *testing.T) {
 	}
 }
 
-// TestNoClaimIsDeletedThatAPodHasComeToUse has a mark that hangs for four seconds, in which a pod comes that uses the claim.
+// TestNoClaimIsDeletedThatAPodHasComeToUse has the write of the mark, or of the note on the lock, hang for four seconds, in which a
+// pod comes that uses the claim.
 func TestNoClaimIsDeletedThatAPodHasComeToUse(t *testing.T) {
-	_, _, all := drainedStore(drainv1alpha1.WhenDrainedDelete)
-	cluster := fakeCluster(t, interceptor.Funcs{}, all...)
-	r := reconcilerOn(cluster)
-	came := false
-	r.Client = interceptor.NewClient(cluster, interceptor.Funcs{Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, options ...client.PatchOption) error {
-		if _, claim := o.(*corev1.PersistentVolumeClaim); claim && !came {
-			came = true
-			pass(t, r, 4*time.Second)
-			if err := c.Create(ctx, userOf("backup", o.GetName())); err != nil {
-				return err
+	for name, hangs := range map[string]func(client.Object) bool{
+		"mark": func(object client.Object) bool { _, claim := object.(*corev1.PersistentVolumeClaim); return claim },
+		"note": func(object client.Object) bool {
+			return object.GetAnnotations()[drainv1alpha1.DeletingAnnotation] != ""
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, all := drainedStore(drainv1alpha1.WhenDrainedDelete)
+			cluster := fakeCluster(t, interceptor.Funcs{}, all...)
+			r := reconcilerOn(cluster)
+			came := false
+			r.Client = interceptor.NewClient(cluster, interceptor.Funcs{Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, options ...client.PatchOption) error {
+				if hangs(o) && !came {
+					came = true
+					pass(t, r, 4*time.Second)
+					if err := c.Create(ctx, userOf("backup", "data-store-2")); err != nil {
+						return err
+					}
+				}
+				return c.Patch(ctx, o, p, options...)
+			}})
+			for range 3 {
+				if err := reconcileStore(t, r); err != nil {
+					t.Log(err)
+				}
+				pass(t, r, time.Second)
 			}
-		}
-		return c.Patch(ctx, o, p, options...)
-	}})
-	for range 3 {
-		if err := reconcileStore(t, r); err != nil {
-			t.Log(err)
-		}
-		pass(t, r, time.Second)
-	}
-	if !came {
-		t.Fatal("no mark was written")
-	}
-	if claim := read(t, cluster, "data-store-2", &corev1.PersistentVolumeClaim{}); claim.DeletionTimestamp != nil {
-		t.Error("the claim is deleted while a pod uses it that came after the look")
+			if !came {
+				t.Fatal("nothing hung")
+			}
+			if claim := read(t, cluster, "data-store-2", &corev1.PersistentVolumeClaim{}); claim.DeletionTimestamp != nil {
+				t.Error("the claim is deleted while a pod uses it that came after the look")
+			}
+		})
 	}
 }
 
