@@ -18,7 +18,9 @@ package claims
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -84,18 +86,34 @@ func ReadMark(claim *corev1.PersistentVolumeClaim) *Mark {
 
 // ParseMark returns the mark on a claim like ReadMark, also if a pod has used it since.
 func ParseMark(claim *corev1.PersistentVolumeClaim) *Mark {
-	text, ok := claim.Annotations[drainv1alpha1.DrainedAnnotation]
-	if !ok {
-		return nil
-	}
-	mark := &Mark{}
-	if err := json.Unmarshal([]byte(text), mark); err != nil {
-		return nil
-	}
-	if mark.ClaimUID == "" || mark.ClaimUID != claim.UID {
+	mark, ok := decode(claim.Annotations[drainv1alpha1.DrainedAnnotation])
+	if !ok || mark.ClaimUID != claim.UID {
 		return nil
 	}
 	return mark
+}
+
+// Unreadable reports whether the annotation of a mark is there and can't be understood. Another version of the operator may have
+// written it, to say that the claim was drained or that a drain of it proves nothing. So it is no evidence, and no absence of any.
+func Unreadable(claim *corev1.PersistentVolumeClaim) bool {
+	text, ok := claim.Annotations[drainv1alpha1.DrainedAnnotation]
+	if !ok {
+		return false
+	}
+	_, readable := decode(text)
+	return !readable
+}
+
+// decode reads a mark. A field that is not known may limit what the others mean.
+func decode(text string) (mark *Mark, ok bool) {
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	mark = &Mark{}
+	if err := decoder.Decode(mark); err != nil || mark.ClaimUID == "" {
+		return nil, false
+	}
+	_, err := decoder.Token()
+	return mark, errors.Is(err, io.EOF)
 }
 
 // Release returns the mark as it is after the lock with this UID: no lock holds it any more.

@@ -93,9 +93,11 @@ func TestReadMark(t *testing.T) {
 		"a mark is read without the condition Unused": {
 			claim: makeClaim(name).mark(plain).obj(), wantParsed: true, wantRead: true,
 		},
-		"a mark with fields of a later version is read": {
-			claim:      makeClaim(name).annotation(`{"claimUID":"uid-of-data-web-2","new":1,"time":null}`).obj(),
-			wantParsed: true, wantRead: true,
+		"a mark with fields of a later version is no mark": {
+			claim: makeClaim(name).annotation(`{"claimUID":"uid-of-data-web-2","new":1,"time":null}`).obj(),
+		},
+		"a mark with something after it is no mark": {
+			claim: makeClaim(name).annotation(`{"claimUID":"uid-of-data-web-2"} {}`).obj(),
 		},
 		"a mark of a claim unused since then is read": {
 			claim: makeClaim(name).mark(timed).unused(corev1.ConditionTrue, noon).obj(), wantParsed: true,

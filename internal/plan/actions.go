@@ -57,7 +57,8 @@ var (
 	markClaim          = &action{"MarkClaim", (*evidence).mark}
 	renewMark          = &action{"RenewMark", (*evidence).renew}
 	voidMark           = &action{"VoidMark", (*evidence).void}
-	release            = &action{"release", func(e *evidence) Step { return e.release(e.lock, e.user != nil) }}
+	voidUnread         = &action{"VoidMark", (*evidence).voidUnread}
+	release            = &action{"release", func(e *evidence) Step { return e.release(e.lock, e.user != nil || e.unread) }}
 	releaseVoid        = &action{"release", func(e *evidence) Step { return e.release(e.lock, true) }}
 	discard            = &action{"DeleteLock, RemoveLockFinalizer", (*evidence).discard}
 )
@@ -94,6 +95,15 @@ func (e *evidence) void() Step {
 	return WriteMark{VoidMark, *claim, e.voided(e.markOn(claim))}
 }
 
+// voidUnread takes the place of a mark that can't be read: it may say that the success of the present Job is void.
+func (e *evidence) voidUnread() Step {
+	claim := e.unreadMark()
+	return WriteMark{VoidMark, *claim, e.voided(unread(claim))}
+}
+
+// unread returns a mark that says nothing of a claim whose mark can't be read.
+func unread(claim *corev1.PersistentVolumeClaim) *claims.Mark { return &claims.Mark{ClaimUID: claim.UID} }
+
 // voided returns a mark that is void, and names the Job whose success the same use makes void: that of the present lock, if
 // there is one, which may be another than the one that the mark was written for.
 func (e *evidence) voided(mark *claims.Mark) claims.Mark {
@@ -115,6 +125,9 @@ func (e *evidence) release(lock *corev1.Pod, void bool) Step {
 	for i := range kept {
 		claim := &kept[i]
 		mark := claims.ParseMark(claim)
+		if claims.Unreadable(claim) {
+			mark = unread(claim)
+		}
 		if mark == nil || mark.ReleasedUID == lock.UID || claim.DeletionTimestamp != nil {
 			continue
 		}

@@ -18,7 +18,9 @@ package plan
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -66,14 +68,21 @@ type Attempt struct {
 	Why    string `json:"why,omitempty"`
 }
 
-// attemptUnder returns what a lock remembers. What can't be read is nothing: the attempts are counted again.
-func attemptUnder(lock *corev1.Pod) Attempt {
-	var attempt Attempt
+// attemptUnder returns what a lock remembers, and whether it can be read. A field that is not known may limit what the others mean.
+func attemptUnder(lock *corev1.Pod) (attempt Attempt, readable bool) {
 	text, ok := lock.Annotations[drainv1alpha1.AttemptAnnotation]
-	if !ok || json.Unmarshal([]byte(text), &attempt) != nil || attempt.Number < 0 || attempt.Number > maxAttempts {
-		return Attempt{}
+	if !ok {
+		return Attempt{}, true
 	}
-	return attempt
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if decoder.Decode(&attempt) != nil || attempt.Number < 0 || attempt.Number > maxAttempts {
+		return Attempt{}, false
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return Attempt{}, false
+	}
+	return attempt, true
 }
 
 // String returns the annotation's value.

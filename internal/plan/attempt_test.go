@@ -110,13 +110,6 @@ func TestAttemptsOutliveTheirJobs(t *testing.T) {
 			says("is gone; creating it again").after(4 * time.Second),
 		"a Job that never appeared is created again and noted": starts(is(locked,
 			lockedWith(attempted(Attempt{Number: 1, Asked: noon}))).next("StartJob"), 1, true),
-		"a note that can't be read does not count": starts(is(locked, lockedWith(bornJustNow, func(p *corev1.Pod) {
-			metav1.SetMetaDataAnnotation(&p.ObjectMeta, drainv1alpha1.AttemptAnnotation, "{")
-		})).next("StartJob"), 1, false),
-		"a noted attempt without a possible successor does not count": starts(is(locked,
-			lockedWith(bornJustNow, attempted(Attempt{Number: 1<<31 - 1}))).next("StartJob"), 1, false),
-		"a noted attempt with a negative number does not count": starts(is(locked,
-			lockedWith(bornJustNow, attempted(Attempt{Number: -3}))).next("StartJob"), 1, false),
 		"a failure under an earlier lock still counts": notes(is(jobFailed, lockedWith(), delayed(120), func(w *world) {
 			w.job(2, 2, failed, named("of-an-earlier-lock"))
 		}).says("words of the Job controller").next("NoteAttempt"), 2),

@@ -29,15 +29,28 @@ import (
 // DeletionNote is what a lock remembers of the deletions that were decided under it: the resourceVersion by the claim's name.
 type DeletionNote map[string]string
 
-// deletionNoteOn returns what a lock remembers. What can't be read is nothing: then no claim is deleted.
+// deletionNoteOn returns what a lock remembers. What can't be read is left out: such a claim is not deleted.
 func deletionNoteOn(lock *corev1.Pod) DeletionNote {
-	note := DeletionNote{}
-	for entry := range strings.SplitSeq(lock.Annotations[drainv1alpha1.DeletingAnnotation], ",") {
-		if name, version, ok := strings.Cut(entry, "="); ok {
-			note[name] = version
-		}
-	}
+	note, _ := readDeletionNote(lock)
 	return note
+}
+
+// readDeletionNote returns what a lock remembers, and whether all of it can be read.
+func readDeletionNote(lock *corev1.Pod) (note DeletionNote, readable bool) {
+	note, readable = DeletionNote{}, true
+	text := lock.Annotations[drainv1alpha1.DeletingAnnotation]
+	if text == "" {
+		return note, true
+	}
+	for entry := range strings.SplitSeq(text, ",") {
+		name, version, ok := strings.Cut(entry, "=")
+		if !ok || name == "" || version == "" || strings.Contains(version, "=") {
+			readable = false
+			continue
+		}
+		note[name] = version
+	}
+	return note, readable
 }
 
 // with returns the note with claims as they are now. Others stay: a deletion that was decided earlier may hang.

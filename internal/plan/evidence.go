@@ -70,6 +70,8 @@ type evidence struct {
 
 	// last is what the lock remembers of the latest attempt; its Number is 0 without one.
 	last Attempt
+	// unread says that what the lock remembers can't be read. Another version of the operator may have written it.
+	unread bool
 	// run is what the pods of the Job say together.
 	run jobPods
 	// failure is how the latest attempt failed, or nil while it is open or has succeeded; noted says that the lock
@@ -99,7 +101,10 @@ func (e *evidence) observe(p *planner) {
 	e.user = p.userOf(e)
 	e.namesake = p.named[p.Target.PodName(e.number)]
 	if e.lock != nil {
-		e.last = attemptUnder(e.lock)
+		var attempts, deletions bool
+		e.last, attempts = attemptUnder(e.lock)
+		_, deletions = readDeletionNote(e.lock)
+		e.unread = !attempts || !deletions
 		e.mayDelete = p.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete && p.Policy.DeletionTimestamp == nil &&
 			e.lock.DeletionTimestamp == nil && skipped(e) == "" && !released(e)
 	}
@@ -257,6 +262,20 @@ func podHoldsGoingClaim(e *evidence) bool { return terminating(e) != "" && e.end
 // looks.
 func usedMarked(e *evidence) bool { return e.user != nil && firstStaying(e.held) != nil }
 
+// unreadMark returns a claim that is to stay and whose mark can't be read, or nil.
+func (e *evidence) unreadMark() *corev1.PersistentVolumeClaim {
+	for i := range e.claims {
+		if claim := &e.claims[i]; claim.DeletionTimestamp == nil && claims.Unreadable(claim) {
+			return claim
+		}
+	}
+	return nil
+}
+
+func unreadMark(e *evidence) bool { return e.unreadMark() != nil }
+
+func unreadLock(e *evidence) bool { return e.unread }
+
 func backInRange(e *evidence) bool { return e.inRange }
 
 func noClaims(e *evidence) bool { return len(e.claims) == 0 }
@@ -272,7 +291,14 @@ func misfit(e *evidence) bool {
 	if e.lock != nil {
 		return LockLacks(e.lock, e.Policy.UID) != "" && (e.lock.UID == e.Made || !orphaned(e.lock)) && e.job == nil && e.last.Number == 0 && e.lock.Annotations[drainv1alpha1.JobAnnotation] == ""
 	}
-	return e.namesake != nil && (e.namesake.UID == e.Made || controls(e.Policy.UID, e.namesake))
+	return e.namesake != nil && (e.namesake.UID == e.Made || controls(e.Policy.UID, e.namesake) && !ofLaterFormat(e.namesake))
+}
+
+// ofLaterFormat reports whether a pod has a role that is not known. It may be a lock of another version of the operator, and what runs
+// under it may not be known either. So it stands until something else removes it.
+func ofLaterFormat(pod *corev1.Pod) bool {
+	role, has := pod.Labels[drainv1alpha1.RoleLabel]
+	return has && role != drainv1alpha1.RoleLock && role != drainv1alpha1.RoleDrain
 }
 
 // stillBusy returns what runs, or may come to run, under a lock whose policy is gone, or "".

@@ -305,6 +305,10 @@ func TestALockWhosePolicyIsGoneIsReleased(t *testing.T) {
 			given:    all(func(w *world) { w.claim("data", 2, markedUnder(2)) }, lock),
 			wantRule: "abandoned", wantStep: "ReleaseMark",
 		},
+		"a mark that can't be read is replaced first": {
+			given:    all(func(w *world) { w.claim("data", 2, markedByAnother) }, lock),
+			wantRule: "abandoned", wantStep: "ReleaseMark",
+		},
 		"a claim without a mark does not matter": {given: lockedOrphan, wantRule: "abandoned", wantStep: "DeleteLock"},
 		"the mark of a claim that is being deleted does not matter": {
 			given:    all(func(w *world) { w.claim("data", 2, markedUnder(2), claimTerminating) }, lock),

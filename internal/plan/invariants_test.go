@@ -191,6 +191,7 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 		markedBy(claims.Mark{LockUID: "past-lock", Absent: true, StatefulSetUID: setUID}),
 		markedBy(claims.Mark{LockUID: "past-lock", Absent: true, StatefulSetUID: setUID, UnusedSince: &noon}),
 		markedBy(claims.Mark{LockUID: "past-lock", Absent: true, StatefulSetUID: "another", UnusedSince: &noon}),
+		markedByAnother,
 	}
 	mark := marks[r.IntN(len(marks))]
 	for i := range w.StatefulSet.Spec.VolumeClaimTemplates {
@@ -210,6 +211,7 @@ func (w *world) randomOrdinal(r *rand.Rand, ordinal int32) {
 			some(r, change[corev1.Pod]{10, podTerminating},
 				change[corev1.Pod]{2, func(p *corev1.Pod) { p.UID = "new" }},
 				change[corev1.Pod]{2, func(p *corev1.Pod) { p.OwnerReferences = nil }},
+				change[corev1.Pod]{1, notedByAnother}, change[corev1.Pod]{1, deletionNotedByAnother},
 				change[corev1.Pod]{20, attempted(failedAttempt(1+r.Int32N(3), time.Minute))},
 				change[corev1.Pod]{5, attempted(Attempt{Number: 1 + r.Int32N(3), Asked: noon})},
 				change[corev1.Pod]{10, ungatedJob}, change[corev1.Pod]{45, deletionNoted})...)
@@ -444,6 +446,8 @@ func (c *checker) released(d *Drain) {
 		mark := claims.ParseMark(&d.Claims[i])
 		c.require(mark == nil || mark.ReleasedUID == d.Lock.UID || d.Claims[i].DeletionTimestamp != nil,
 			d, "every kept claim was written to under the lock")
+		c.require(!claims.Unreadable(&d.Claims[i]) || d.Claims[i].DeletionTimestamp != nil,
+			d, "a claim whose mark can't be read was written to under the lock")
 	}
 }
 
@@ -453,6 +457,12 @@ func (c *checker) mark(d *Drain, m WriteMark) {
 	switch m.Purpose {
 	case MarkClaim, RenewMark:
 		c.quiet(d)
+		c.require(!claims.Unreadable(&m.Claim), d, "a mark that can't be read may say that the Job proves nothing")
+		if d.Lock != nil {
+			_, attempts := attemptUnder(d.Lock)
+			_, deletions := readDeletionNote(d.Lock)
+			c.require(attempts && deletions, d, "what the lock remembers can be read: it may say that the attempt failed")
+		}
 		c.marks(d, m)
 	case VoidMark:
 		lock := types.UID("")

@@ -101,6 +101,14 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainFailed, tell: (*evidence).tellFailure,
 	},
 
+	{
+		id: "void-unread", upholds: "I6", in: underway | locked, when: unreadMark, then: voidUnread,
+		rare:  "needs a manager of another version",
+		idle:  "the managers of the simulation are of one version",
+		given: "A claim's mark can't be read: it may say that the drain under this lock proves nothing",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonMarkingClaims, say: (*evidence).sayUnreadMark,
+	},
+
 	// What must not run is stopped.
 	{
 		id: "keep-policy", upholds: "I2", in: anywhere, when: noFinalizerBusy, then: addFinalizer,
@@ -152,6 +160,13 @@ var protocol = Protocol{
 	},
 
 	// A Job is under way.
+	{
+		id: "stop-unread", upholds: "I6", in: underway, when: unreadLock, then: deleteJob,
+		rare:  "needs a manager of another version",
+		idle:  "the managers of the simulation are of one version",
+		given: "What the lock remembers can't be read",
+		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: stopping("What the lock remembers can't be read"),
+	},
 	{
 		id: "stop-rerun", upholds: "I7", in: underway, when: rerunNotStarted, then: deleteJob,
 		rare:  "needs the creation of a Job to hang until another manager's Job of the same name has succeeded and is gone; story late-job-after-mark",
@@ -240,6 +255,15 @@ var protocol = Protocol{
 		given: "Otherwise",
 		idle:  "no rule of the phase follows and no step is lost, but the status lacks the ordinal",
 		state: drainv1alpha1.DrainDraining, tell: progress,
+	},
+
+	// What the lock remembers of its drain is lost, so the drain is given up.
+	{
+		id: "release-unread", upholds: "I6", in: locked, when: unreadLock, releases: true,
+		rare:  "needs a manager of another version",
+		idle:  "the managers of the simulation are of one version",
+		given: "What the lock remembers can't be read: it may say that the attempt failed",
+		say:   says("What the lock remembers can't be read, so its drain proves nothing; another lock is taken"),
 	},
 
 	// A drain that has succeeded: its claims are marked, then deleted or kept.

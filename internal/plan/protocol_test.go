@@ -200,7 +200,8 @@ func corpus(t *testing.T) []found {
 		"running Job": TestDecideAboutARunningJob,
 		"failed Job":  TestDecideAboutAFailedJob, "complete Job": TestDecideAboutACompleteJob,
 		"late report": TestDecideAboutALateReport, "attempts": TestAttemptsOutliveTheirJobs, "proof": TestWhatASuccessMustProve,
-		"endless Jobs": TestJobsThatWouldNeverEndAreStopped,
+		"endless Jobs":    TestJobsThatWouldNeverEndAreStopped,
+		"another version": TestDecideAboutWhatAnotherVersionWrote,
 	} {
 		t.Run(name, table)
 	}
@@ -386,6 +387,41 @@ var rareWorlds = []func(*world){
 		w.lock(2, attempted(Attempt{Number: 1, Asked: metav1.NewTime(now)}))
 		w.pod("debug", "data-web-2")
 	},
+	// void-used, void-unread
+	func(w *world) {
+		w.templates("data", "logs")
+		w.claim("data", 2, markedUnder(2))
+		w.claim("logs", 2, markedByAnother)
+		w.lock(2)
+		w.job(2, 1)
+		w.pod("debug", "data-web-2")
+	},
+	// doubt-used, void-unread
+	func(w *world) {
+		w.claim("data", 2, markedByAnother)
+		w.lock(2)
+		w.through(2, 1)
+		w.pod("debug", "data-web-2")
+	},
+	// void-unread, keep-policy
+	all(unheldPolicy, func(w *world) { w.claim("data", 2, markedByAnother); w.lock(2) }),
+	// free-claim-of-pod, stop-unread
+	func(w *world) {
+		w.claim("data", 2, claimTerminating)
+		w.lock(2, notedByAnother)
+		w.job(2, 1)
+		w.drainPod(2, ended(0, ""), ownerlessPod)
+	},
+	// stop-unread, stop-rerun
+	func(w *world) {
+		w.claim("data", 2, markedUnder(2))
+		w.lock(2, notedByAnother)
+		w.job(2, 1)
+	},
+	// discard-lock, release-unread
+	func(w *world) { w.claim("data", 2); w.lock(2, withoutGate, notedByAnother) },
+	// release-unread, claims-gone
+	func(w *world) { w.lock(2, notedByAnother) },
 	// abandoned-job, abandoned-pod
 	func(w *world) {
 		w.claim("data", 2)

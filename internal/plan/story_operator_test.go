@@ -248,7 +248,7 @@ func (s *story) refutes(step WriteMark) bool {
 	if lock == nil {
 		return false
 	}
-	last := attemptUnder(&corev1.Pod{ObjectMeta: *lock})
+	last, _ := attemptUnder(&corev1.Pod{ObjectMeta: *lock})
 	return last.Failed != nil && step.Mark.Attempts <= last.Number
 }
 

@@ -214,7 +214,7 @@ func (t *teller) nameWord(ordinal int32) string {
 
 // noteWord says what a lock remembers, the latest of it.
 func (t *teller) noteWord(lock *corev1.Pod) string {
-	attempt := attemptUnder(lock)
+	attempt, _ := attemptUnder(lock)
 	switch job := types.UID(lock.Annotations[drainv1alpha1.JobAnnotation]); {
 	case lock.Annotations[drainv1alpha1.DeletingAnnotation] != "":
 		return " (deletion)"
@@ -344,7 +344,7 @@ func (t *teller) claimWord(claim *corev1.PersistentVolumeClaim, ordinal int32) s
 		switch {
 		case lock != nil && mark.HoldsUnder(lock.UID):
 			word = "marked"
-			if last := attemptUnder(lock); mark.Attempts < last.Number || mark.Attempts == last.Number && last.Failed != nil {
+			if last, _ := attemptUnder(lock); mark.Attempts < last.Number || mark.Attempts == last.Number && last.Failed != nil {
 				word = "refuted"
 			}
 		case mark.LockUID != "":

@@ -56,6 +56,10 @@ func (e *evidence) sayUsed() string {
 	return fmt.Sprintf("Drained, but pod %q uses a claim of the ordinal; draining it again when that pod has terminated", e.user.Name)
 }
 
+func (e *evidence) sayUnreadMark() string {
+	return fmt.Sprintf("The mark of claim %q can't be read; another version of the operator may have written it, so a drain that ended before proves nothing", e.unreadMark().Name)
+}
+
 func (e *evidence) sayRerun() string {
 	return fmt.Sprintf("Drained, but Job %q runs on the claims again; they are drained when it has succeeded", e.job.Name)
 }
