@@ -93,6 +93,8 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+build_images() { make image sample-image-datastore >"$work/images" 2>&1; }
+
 k() { kubectl --namespace "$namespace" "$@"; }
 # krun shows a command as a person types it who has set the namespace for good, as the end of the demo tells.
 krun() {
@@ -137,13 +139,20 @@ watch_drain() {
 }
 
 say 'A cluster with the operator in it, from this tree'
+# The images are built while the cluster starts.
+show make image sample-image-datastore
+in_background build_images
 run make cluster-up
-run make images
-run make cluster-load IMAGE=dist/images/datastore.tar
+wait "${background[0]}" || {
+	cat "$work/images" >&2
+	fail 'the images could not be built'
+}
+background=()
+run make cluster-load IMAGE='dist/images/drain-operator.tar dist/images/datastore.tar'
 KUBECONFIG=$PWD/.cluster/kubeconfig
 export KUBECONFIG
 PATH=$(go run -C test/infrastructure ./cluster binaries kubectl):$PATH
-run make deploy
+run make apply
 cluster_ready=yes
 if kubectl get namespace "$namespace" >/dev/null 2>&1; then
 	say 'Removing what an earlier demo left'
