@@ -102,7 +102,9 @@ func (e *evidence) voidUnread() Step {
 }
 
 // unread returns a mark that says nothing of a claim whose mark can't be read.
-func unread(claim *corev1.PersistentVolumeClaim) *claims.Mark { return &claims.Mark{ClaimUID: claim.UID} }
+func unread(claim *corev1.PersistentVolumeClaim) *claims.Mark {
+	return &claims.Mark{ClaimUID: claim.UID}
+}
 
 // voided returns a mark that is void, and names the Job whose success the same use makes void: that of the present lock, if
 // there is one, which may be another than the one that the mark was written for.

@@ -1087,6 +1087,15 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			completed, deleted).next("MarkClaim"),
 		"the claims are marked also in a suspended policy": draining(drainv1alpha1.ReasonMarkingClaims,
 			completed, suspended).next("MarkClaim"),
+		"a lock whose claims were written to is released without a word about a failure": draining(drainv1alpha1.ReasonReleasingLock,
+			completed, func(w *world) {
+				markedBy(claims.Mark{JobUID: w.Jobs[0].UID, ReleasedUID: lockUID(2), StatefulSetUID: setUID, Generation: 4, Attempts: 3})(&w.Claims[0])
+			}).next("DeleteLock").checked(func(t *testing.T, _ *world, d *Drain) {
+			t.Helper()
+			if strings.Contains(d.Message, "failed") {
+				t.Errorf("the message is %q, and no attempt failed", d.Message)
+			}
+		}),
 		"the mark waits for the StatefulSet controller": draining(drainv1alpha1.ReasonStatefulSetNotObserved,
 			completed, notObserved).says("generation 4"),
 		"the mark waits for no StatefulSet controller while the policy is being deleted": draining(

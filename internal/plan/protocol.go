@@ -652,7 +652,7 @@ func (r *rule) apply(e *evidence) Drain {
 	if r.releases && e.lock != nil {
 		then = release
 		d.State, d.Reason, d.RetryAfter = drainv1alpha1.DrainDraining, drainv1alpha1.ReasonReleasingLock, 0
-		if e.failure != nil {
+		if e.failure != nil && !released(e) {
 			d.Message = fmt.Sprintf("%s; attempt %d had failed: %s", d.Message, e.failure.Number, e.failure.Why)
 		}
 	}
