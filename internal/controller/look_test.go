@@ -413,8 +413,7 @@ func TestHowADrainEndedIsToldInSpiteOfAnEdit(t *testing.T) {
 	if !edited || len(policy.Status.Drains) != 1 || !plan.Concluded(&policy.Status.Drains[0]) {
 		t.Fatalf("the claim was deleted: %t; the status says %+v, want how the drain of ordinal 2 ended", edited, policy.Status.Drains)
 	}
-	if policy.Spec.Template.Spec.Containers[0].Image != "edited" || policy.Status.ObservedGeneration == policy.Generation {
-		t.Errorf("the edit is there: %q; the status is about generation %d of %d, which no plan was made for",
-			policy.Spec.Template.Spec.Containers[0].Image, policy.Status.ObservedGeneration, policy.Generation)
+	if policy.Status.ObservedGeneration == policy.Generation {
+		t.Errorf("the status is about generation %d, which no plan was made for", policy.Generation)
 	}
 }

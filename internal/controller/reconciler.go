@@ -104,14 +104,14 @@ func (r *Reconciler) report(ctx context.Context, policy *drainv1alpha1.DrainPoli
 	if !apierrors.IsConflict(err) || !concludes(policy.Status, status) {
 		return 0, err
 	}
-	// A person edits the policy at this moment. The next plan can't tell how the drain ended once its claims are gone, so this one
-	// is shown on the policy as it is now, as what was known of the generation that was planned for.
+	// A person edits the policy at this moment. The next plan can't tell how the drain ended once its claims are gone, so this one is
+	// shown on the policy as it is now, as what was known of the generation that was planned for. Another manager's status is left alone.
 	var latest drainv1alpha1.DrainPolicy
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(policy), &latest); err != nil || latest.UID != policy.UID {
-		return 0, client.IgnoreNotFound(err)
+	if live := r.Live.Get(ctx, client.ObjectKeyFromObject(policy), &latest); live != nil || latest.UID != policy.UID || !equality.Semantic.DeepEqual(latest.Status, policy.Status) {
+		return 0, err
 	}
 	latest.Generation = policy.Generation
-	return 0, r.writeStatus(ctx, &latest, set, p.Status(&latest, r.now()))
+	return 0, r.writeStatus(ctx, &latest, set, status)
 }
 
 // reportBlind says in the status that a read failed. The other conditions stay as they are: they are what was known last.
