@@ -23,6 +23,11 @@ limitations under the License.
 //
 //	go run -C test/infrastructure ./image --name localhost/redis:dev --deb redis-server --user 65532:65532 --output redis.tar
 //
-// docker load, kind load image-archive and ctr images import take the archive. Relative paths on this machine are
+// With --oci, it writes one image for several architectures, as the archive of an OCI image layout:
+//
+//	go run -C test/infrastructure ./image --oci --arch amd64,arm64 --name localhost/drain-operator:v1 \
+//	    --binary bin/{arch}/manager=/manager --entrypoint /manager --output drain-operator.tar
+//
+// The image's time is that of SOURCE_DATE_EPOCH. docker load, kind load image-archive and ctr images import take the archive. Relative paths on this machine are
 // read from the top of the repository, where the Makefile runs it.
 package main

@@ -37,8 +37,10 @@ func TestRunRefuses(t *testing.T) {
 		"no output":          {[]string{"--name", "localhost/a:dev"}, "--output"},
 		"a stray argument":   {[]string{"--name", "localhost/a:dev", "--output", output, "more"}, `"more"`},
 		"half a pair":        {[]string{"--name", "localhost/a:dev", "--output", output, "--file", text}, "<file>=<path"},
+		"half a label":       {[]string{"--name", "localhost/a:dev", "--output", output, "--file", text + "=/a", "--label", "a"}, "NAME=value"},
 		"text as a program":  {[]string{"--name", "localhost/a:dev", "--output", output, "--binary", text + "=/a"}, "not a Linux program"},
 		"nothing to put in":  {[]string{"--name", "localhost/a:dev", "--output", output}, "no files"},
+		"oci without a file": {[]string{"--name", "localhost/a:dev", "--output", output, "--oci", "--arch", "amd64,arm64"}, "no files"},
 		"a relative in-path": {[]string{"--name", "localhost/a:dev", "--output", output, "--file", text + "=a"}, "absolute"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -60,5 +62,13 @@ func TestRun(t *testing.T) {
 	}
 	if info, err := os.Stat(output); err != nil || info.Size() == 0 {
 		t.Errorf("got %v, %v", info, err)
+	}
+}
+
+func TestRunRefusesABadSourceDate(t *testing.T) {
+	t.Setenv("SOURCE_DATE_EPOCH", "yesterday")
+	err := run(t.Context(), []string{"--name", "localhost/a:dev", "--output", filepath.Join(t.TempDir(), "out.tar")})
+	if err == nil || !strings.Contains(err.Error(), "SOURCE_DATE_EPOCH") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -19,6 +19,7 @@ package archive
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"fmt"
 	"io"
 	"os"
@@ -33,9 +34,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// epoch is the time that every file and the image itself carry, for the archive to depend on nothing but its content.
+// epoch is the time that every file carries, and the image itself unless it has a time of its own, for the archive to depend on nothing but
+// its content.
 var epoch = time.Unix(0, 0).UTC()
 
 // File is one file of the image.
@@ -62,6 +65,10 @@ type Options struct {
 	User string
 	// Env are NAME=value pairs beside PATH.
 	Env []string
+	// Labels describe the image.
+	Labels map[string]string
+	// Created is the time of the image. Defaults to the start of 1970.
+	Created time.Time
 }
 
 // Write makes the image and writes its archive to output, whole or not at all.
@@ -70,10 +77,19 @@ func Write(output string, opts Options) error {
 	if err != nil {
 		return fmt.Errorf("image name %q: %w", opts.Name, err)
 	}
-	image, err := build(opts)
+	image, err := build(opts, dockerFormat)
 	if err != nil {
 		return fmt.Errorf("image %s: %w", opts.Name, err)
 	}
+	err = writeWhole(output, func(w io.Writer) error { return tarball.Write(tag, image, w) })
+	if err != nil {
+		return fmt.Errorf("write image %s to %s: %w", opts.Name, output, err)
+	}
+	return nil
+}
+
+// writeWhole writes a file whole or not at all.
+func writeWhole(output string, write func(io.Writer) error) error {
 	if err := os.MkdirAll(filepath.Dir(output), 0o755); err != nil {
 		return err
 	}
@@ -82,9 +98,9 @@ func Write(output string, opts Options) error {
 		return err
 	}
 	defer os.Remove(temp.Name())
-	if err := tarball.Write(tag, image, temp); err != nil {
+	if err := write(temp); err != nil {
 		temp.Close()
-		return fmt.Errorf("write image %s to %s: %w", opts.Name, output, err)
+		return err
 	}
 	if err := temp.Chmod(0o644); err != nil {
 		temp.Close()
@@ -96,7 +112,19 @@ func Write(output string, opts Options) error {
 	return os.Rename(temp.Name(), output)
 }
 
-func build(opts Options) (v1.Image, error) {
+// format is what an image is encoded as.
+type format struct {
+	manifest, config, layer types.MediaType
+	compression             int
+}
+
+var (
+	// dockerFormat is for loads on this machine only, where time matters more than size.
+	dockerFormat = format{types.DockerManifestSchema2, types.DockerConfigJSON, types.DockerLayer, gzip.BestSpeed}
+	ociFormat    = format{types.OCIManifestSchema1, types.OCIConfigJSON, types.OCILayer, gzip.BestCompression}
+)
+
+func build(opts Options, format format) (v1.Image, error) {
 	if opts.Architecture == "" {
 		return nil, fmt.Errorf("no architecture given: containerd skips an image that names none")
 	}
@@ -118,18 +146,22 @@ func build(opts Options) (v1.Image, error) {
 		}
 		layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
 			return io.NopCloser(bytes.NewReader(content)), nil
-		}, tarball.WithCompressionLevel(1)) // local loads only: time matters more than size
+		}, tarball.WithCompressionLevel(format.compression), tarball.WithMediaType(format.layer))
 		if err != nil {
 			return nil, err
 		}
 		layers = append(layers, layer)
 	}
-	image := empty.Image
+	created := opts.Created.UTC()
+	if opts.Created.IsZero() {
+		created = epoch
+	}
+	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, format.manifest), format.config)
 	for _, layer := range layers {
 		var err error
 		image, err = mutate.Append(image, mutate.Addendum{
 			Layer:   layer,
-			History: v1.History{CreatedBy: "drain-operator test/infrastructure/image", Created: v1.Time{Time: epoch}},
+			History: v1.History{CreatedBy: "drain-operator test/infrastructure/image", Created: v1.Time{Time: created}},
 		})
 		if err != nil {
 			return nil, err
@@ -142,9 +174,10 @@ func build(opts Options) (v1.Image, error) {
 	config = config.DeepCopy()
 	config.OS = "linux"
 	config.Architecture = opts.Architecture
-	config.Created = v1.Time{Time: epoch}
+	config.Created = v1.Time{Time: created}
 	config.Config.Entrypoint = opts.Entrypoint
 	config.Config.User = opts.User
+	config.Config.Labels = opts.Labels
 	config.Config.WorkingDir = "/"
 	config.Config.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, opts.Env...)
 	return mutate.ConfigFile(image, config)
