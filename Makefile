@@ -20,9 +20,10 @@ CONTAINER_TOOL ?= docker
 # The images of the recipes. What an image is made of is in its recipe's folder, config/samples/<recipe>/image: a program of ours, or the
 # names of Debian's packages in a Dockerfile.
 SAMPLE_IMAGES := datastore kubia spool
-DEBIAN_IMAGES := zookeeper redis
+DEBIAN_IMAGES := zookeeper redis busybox
 # The recipe of an image, where it has another name.
 RECIPE_redis := redis-cluster-primaries
+RECIPE_busybox := notes
 image_folder = config/samples/$(or $(RECIPE_$1),$1)/image
 # Nodes of the local cluster.
 NODES ?= 2
@@ -195,10 +196,13 @@ $(DEBIAN_IMAGES:%=debian-image-%): debian-image-%:
 	@mkdir -p dist/images
 	@if grep -qs '^ID=debian' /etc/os-release; then \
 		$(IMAGE_BUILDER) --name localhost/$*:dev $(addprefix --deb ,$(shell sed -n 's/^ARG PACKAGES="\(.*\)"$$/\1/p' $(call image_folder,$*)/Dockerfile)) \
-			--user 65532:65532 --output $(CURDIR)/dist/images/$*.tar; \
+			$(DEBIAN_LINKS_$*) --user 65532:65532 --output $(CURDIR)/dist/images/$*.tar; \
 	else \
 		$(CONTAINER_TOOL) build -t localhost/$*:dev $(call image_folder,$*) && $(CONTAINER_TOOL) save -o dist/images/$*.tar localhost/$*:dev; \
 	fi
+
+# A shell that finds all of busybox's programs in itself.
+DEBIAN_LINKS_busybox := --link busybox=/bin/sh
 
 .PHONY: docker-build
 docker-build: ## Build the image IMG with Docker.

@@ -51,7 +51,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	var programs, files, packages, entrypoint, env, labels list
+	var programs, files, links, packages, entrypoint, env, labels list
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	imageName := flags.String("name", "", "name and tag of the image, for example localhost/drain-operator:dev")
 	output := flags.String("output", "", "file that the archive is written to")
@@ -60,6 +60,7 @@ func run(ctx context.Context, args []string) error {
 	oci := flags.Bool("oci", false, "write the archive of an OCI image layout, with an image for each architecture")
 	flags.Var(&programs, "binary", "static program as <file>=<path in the image>; {arch} in it is the architecture; may be given several times")
 	flags.Var(&files, "file", "any other file as <file>=<path in the image>; may be given several times")
+	flags.Var(&links, "link", "symbolic link as <path that it leads to>=<path in the image>; may be given several times")
 	flags.Var(&labels, "label", "label of the image as NAME=value; may be given several times")
 	flags.Var(&packages, "deb", "Debian package that the image has, with all that it depends on; may be given several times")
 	flags.Var(&entrypoint, "entrypoint", "program that the image starts; given several times, the rest are its arguments")
@@ -93,6 +94,13 @@ func run(ctx context.Context, args []string) error {
 			return fmt.Errorf("--file %w", err)
 		}
 		opts.Files = append(opts.Files, file)
+	}
+	for _, pair := range links {
+		to, link, found := strings.Cut(pair, "=")
+		if !found || to == "" {
+			return fmt.Errorf("--link %q must be <path that it leads to>=<path in the image>", pair)
+		}
+		opts.Files = append(opts.Files, archive.File{Target: link, Link: to})
 	}
 	target := repo.Path(top, *output)
 	if !*oci {

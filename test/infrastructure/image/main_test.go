@@ -41,6 +41,7 @@ func TestRunRefuses(t *testing.T) {
 		"text as a program":  {[]string{"--name", "localhost/a:dev", "--output", output, "--binary", text + "=/a"}, "not a Linux program"},
 		"nothing to put in":  {[]string{"--name", "localhost/a:dev", "--output", output}, "no files"},
 		"oci without a file": {[]string{"--name", "localhost/a:dev", "--output", output, "--oci", "--arch", "amd64,arm64"}, "no files"},
+		"half a link":        {[]string{"--name", "localhost/a:dev", "--output", output, "--file", text + "=/a", "--link", "/a"}, "--link"},
 		"a relative in-path": {[]string{"--name", "localhost/a:dev", "--output", output, "--file", text + "=a"}, "absolute"},
 	} {
 		t.Run(name, func(t *testing.T) {

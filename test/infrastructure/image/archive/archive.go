@@ -49,6 +49,8 @@ type File struct {
 	Target string
 	// Executable lets every user run it.
 	Executable bool
+	// Link makes it a symbolic link to this path in the image, without a Source.
+	Link string
 }
 
 // Options say what the image holds and how it starts.
@@ -228,6 +230,15 @@ func addFolders(writer *tar.Writer, done map[string]bool, folder string) error {
 }
 
 func addFile(writer *tar.Writer, file File) error {
+	if file.Link != "" {
+		return writer.WriteHeader(&tar.Header{
+			Typeflag: tar.TypeSymlink,
+			Name:     strings.TrimPrefix(file.Target, "/"),
+			Linkname: file.Link,
+			Mode:     0o777,
+			ModTime:  epoch,
+		})
+	}
 	source, err := os.Open(file.Source)
 	if err != nil {
 		return err

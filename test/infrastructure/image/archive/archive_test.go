@@ -53,6 +53,7 @@ func options(t *testing.T) Options {
 		Files: []File{
 			{Source: write(t, folder, "thing", "program"), Target: "/bin/thing", Executable: true},
 			{Source: write(t, folder, "certs", "certificates"), Target: "/etc/ssl/certs.pem"},
+			{Link: "thing", Target: "/bin/other"},
 		},
 	}
 }
@@ -61,6 +62,7 @@ func options(t *testing.T) Options {
 type entry struct {
 	mode    int64
 	content string
+	link    string
 }
 
 // entries returns the files of an image by their names.
@@ -79,7 +81,7 @@ func entries(t *testing.T, image v1.Image) map[string]entry {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got[header.Name] = entry{header.Mode, string(content)}
+		got[header.Name] = entry{header.Mode, string(content), header.Linkname}
 	}
 }
 
@@ -107,8 +109,8 @@ func TestWrite(t *testing.T) {
 
 	got := entries(t, image)
 	want := map[string]entry{
-		"bin": {0o755, ""}, "bin/thing": {0o755, "program"},
-		"etc": {0o755, ""}, "etc/ssl": {0o755, ""}, "etc/ssl/certs.pem": {0o644, "certificates"},
+		"bin": {mode: 0o755, content: ""}, "bin/thing": {mode: 0o755, content: "program"}, "bin/other": {mode: 0o777, link: "thing"},
+		"etc": {mode: 0o755, content: ""}, "etc/ssl": {mode: 0o755, content: ""}, "etc/ssl/certs.pem": {mode: 0o644, content: "certificates"},
 	}
 	for name, wanted := range want {
 		if got[name] != wanted {
