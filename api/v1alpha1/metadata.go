@@ -70,7 +70,7 @@ const (
 	ManagedByOperator = "drain-operator"
 )
 
-// DescriptionAnnotation is, on such a DrainPolicy, a sentence about its origin.
+// DescriptionAnnotation is, on a DrainPolicy that the operator created, a sentence about its origin.
 const DescriptionAnnotation = "kubernetes.io/description"
 
 // Values of RoleLabel.

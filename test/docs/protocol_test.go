@@ -31,15 +31,16 @@ import (
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 )
 
-var update = flag.Bool("update", false, "write the tables that are generated from the protocol into the docs")
+var update = flag.Bool("update", false, "write the tables that are generated from code into the docs")
 
-// TestTheDocsHaveTheProtocolAsItIs compares the tables that are generated from internal/plan/protocol.go with the docs, or
-// writes them there, which is what `make generate` does.
+// TestTheDocsHaveTheProtocolAsItIs compares the tables that are generated from internal/plan/protocol.go and from the API's labels with
+// the docs, or writes them there, which is what `make generate` does.
 func TestTheDocsHaveTheProtocolAsItIs(t *testing.T) {
 	rows := plan.Rules().Rows()
 	for _, table := range []struct{ page, marker, want string }{
 		{"design.md", "protocol", protocolTable(rows)},
 		{"safety.md", "invariants", invariantsTable(t, rows)},
+		{"labels.md", "labels", labelsTables(t)},
 	} {
 		path := filepath.Join(top, "docs", table.page)
 		data, err := os.ReadFile(path)
