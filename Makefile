@@ -27,6 +27,10 @@ RECIPE_busybox := notes
 image_folder = config/samples/$(or $(RECIPE_$1),$1)/image
 # Nodes of the local cluster.
 NODES ?= 2
+# The minor release of Kubernetes that tests and the local cluster run, such as 1.36, and feature gates of the cluster's control plane. Empty:
+# the newest, or what the local cluster runs already.
+KUBERNETES ?=
+FEATURE_GATES ?=
 # Where coverage of the whole test run is written.
 COVER ?= cover.out
 # Which end-to-end tests run, as a label filter of Ginkgo's.
@@ -111,7 +115,7 @@ verify: $(GOLANGCI_LINT) ## Check that generated code, manifests, format, lint a
 
 .PHONY: test
 test: ## Run the unit and envtest suites with the race detector.
-	COVER='$(COVER)' GOTESTFLAGS='$(GOTESTFLAGS)' hack/test.sh
+	KUBERNETES='$(KUBERNETES)' COVER='$(COVER)' GOTESTFLAGS='$(GOTESTFLAGS)' hack/test.sh
 
 # Without the race detector: a history's steps come one at a time, and it is several times faster so.
 .PHONY: sim
@@ -122,14 +126,26 @@ sim: ## Simulate SEEDS histories with faults, always the same ones, and FRESH ot
 mutants: ## Take the operator's guards away one by one, and write into docs/simulation.md how soon the simulation misses each.
 	$(GO) run ./test/simulation/mutate -write docs/simulation.md
 
-E2E_IMAGES := drain-operator $(SAMPLE_IMAGES) $(DEBIAN_IMAGES)
+# The images that the end-to-end tests need.
+E2E_IMAGES ?= drain-operator $(SAMPLE_IMAGES) $(DEBIAN_IMAGES)
+BUILD_E2E_IMAGES = $(patsubst %,sample-image-%,$(filter $(SAMPLE_IMAGES),$(E2E_IMAGES))) \
+	$(patsubst %,debian-image-%,$(filter $(DEBIAN_IMAGES),$(E2E_IMAGES)))
 
 .PHONY: test-e2e
-test-e2e: cluster-up images debian-images ## Run the end-to-end suite on the local cluster, and leave the cluster up.
+test-e2e: cluster-up image $(BUILD_E2E_IMAGES) ## Run the end-to-end suite on the local cluster, and leave the cluster up.
 	$(MAKE) cluster-load IMAGE='$(E2E_IMAGES:%=$(CURDIR)/dist/images/%.tar)'
 	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig $(MAKE) apply IMG=$(LOCAL_IMG)
 	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig PATH="$$($(CLUSTER) binaries kubectl):$$PATH" \
 		$(GO) test ./test/e2e/... -tags e2e -v -timeout 50m -count=1 $(GOTESTFLAGS) -args -ginkgo.label-filter='$(LABELS)'
+
+# Another cluster is taken down first, and this one at the end.
+.PHONY: test-version
+test-version: ## Run the integration suite, and drains on the local cluster, with one minor release of Kubernetes: KUBERNETES, else the oldest.
+	FEATURE_GATES='$(FEATURE_GATES)' hack/test-version.sh $(KUBERNETES)
+
+.PHONY: test-versions
+test-versions: ## The same with every minor release of Kubernetes that is supported, and with what is alpha in one of them.
+	hack/test-version.sh all
 
 # FOCUS=<regular expression> runs some of them.
 .PHONY: test-faults
@@ -220,8 +236,8 @@ build-installer: manifests ## Write everything that installs IMG into dist/insta
 ##@ Local cluster
 
 .PHONY: cluster-up
-cluster-up: ## Start the local cluster with NODES nodes; its kubeconfig is .cluster/kubeconfig.
-	$(CLUSTER) up --nodes $(NODES)
+cluster-up: ## Start the local cluster with NODES nodes and Kubernetes KUBERNETES; its kubeconfig is .cluster/kubeconfig.
+	$(CLUSTER) up --nodes $(NODES) $(if $(KUBERNETES),--kubernetes '$(KUBERNETES)') $(if $(FEATURE_GATES),--feature-gates '$(FEATURE_GATES)')
 
 .PHONY: cluster-down
 cluster-down: ## Stop the local cluster and remove all of it.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the unit and envtest suites of every module, with the race detector, and writes the coverage of the operator's module to $COVER.
+# Runs the unit and envtest suites of every module, with the race detector, and writes the coverage of the operator's module to $COVER. The
+# API server is of the minor release KUBERNETES, else of the one that go.mod builds against.
 # Every suite runs, even after one failed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -15,7 +16,7 @@ suite() { # NAME COMMAND…
 	"$@" || failed+=("$name")
 }
 
-KUBEBUILDER_ASSETS=$(hack/envtest.sh)
+KUBEBUILDER_ASSETS=$(hack/envtest.sh ${KUBERNETES:+"$KUBERNETES"})
 export KUBEBUILDER_ASSETS
 echo "envtest: $("$KUBEBUILDER_ASSETS/kube-apiserver" --version) in $KUBEBUILDER_ASSETS"
 

@@ -88,7 +88,7 @@ type Cluster struct {
 
 // Start starts a cluster and waits until its nodes are registered. A cluster that does not start is stopped.
 func Start(ctx context.Context, options Options) (*Cluster, error) {
-	store, err := binaries.NewStore(options.Source, options.Report)
+	store, err := binaries.NewStore(options.Source, binaries.Newest(), options.Report)
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/statefulset-dev/drain-operator/test/infrastructure/cluster/binaries"
 	"github.com/statefulset-dev/drain-operator/test/infrastructure/cluster/host"
 	"github.com/statefulset-dev/drain-operator/test/infrastructure/cluster/layout"
 	"github.com/statefulset-dev/drain-operator/test/infrastructure/cluster/local"
@@ -89,7 +90,7 @@ func TestDownLeavesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := local.New(filepath.Join(t.TempDir(), ".cluster"), modules, t.Logf)
 			before := look(t)
-			if err := p.Up(t.Context(), 2); err != nil {
+			if err := p.Up(t.Context(), 2, binaries.Newest()); err != nil {
 				t.Fatal(err)
 			}
 			during := look(t)

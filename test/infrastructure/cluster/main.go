@@ -40,7 +40,8 @@ import (
 
 const usage = `cluster runs a real Kubernetes cluster on this machine.
 
-  up [--nodes 2] [--provider auto|kind|local]   start it; says so when it runs already
+  up [--nodes 2] [--kubernetes 1.37] [--feature-gates A=true,B=false] [--provider auto|kind|local]
+                                                start it; says so when it runs already
   down                                          stop it and leave nothing of it
   load IMAGE.tar...                             put image archives onto every node
   node N crash|partition|heal                   power node N off, cut it off, or put it right again
@@ -48,12 +49,15 @@ const usage = `cluster runs a real Kubernetes cluster on this machine.
   node N restart-kubelet                        kill its kubelet and start it again
   controlplane crash|heal                       kill etcd and the API server, or start them again
   status                                        nodes and processes
-  binaries NAME...                              make sure that programs are there, print the folder that holds them
+  binaries [--kubernetes 1.37] NAME...          make sure that programs are there, print the folder that holds them
+  releases [1.37]                               the minor releases of Kubernetes that there are, or the patch release of one
+
+Without --kubernetes it is what runs here, else the newest.
 `
 
 // provider is what both kinds of cluster can do.
 type provider interface {
-	Up(ctx context.Context, nodes int) error
+	Up(ctx context.Context, nodes int, kubernetes binaries.Kubernetes) error
 	Down(ctx context.Context) error
 	Load(ctx context.Context, archives []string) error
 	Node(ctx context.Context, number int, action string) error
@@ -102,30 +106,81 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	modules := filepath.Join(top, "test", "infrastructure", "cluster", "binaries")
-	if command == "binaries" {
-		return printBinaries(ctx, modules, args)
+	if command == "releases" {
+		return printReleases(args)
 	}
 
 	flags := flag.NewFlagSet(command, flag.ContinueOnError)
-	nodes, choice := 2, "auto"
+	nodes, choice, minor, gates := 2, "auto", "", ""
 	if command == "up" {
 		flags.IntVar(&nodes, "nodes", nodes, "how many nodes, besides the control plane")
+		flags.StringVar(&gates, "feature-gates", gates, "feature gates of the control plane")
+	}
+	if command == "up" || command == "binaries" {
+		flags.StringVar(&minor, "kubernetes", minor, "which minor release of Kubernetes: "+strings.Join(binaries.Minors(), ", "))
 	}
 	flags.StringVar(&choice, "provider", choice, "what makes the cluster: kind, local, or auto for kind where Docker and kind are there")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	args = flags.Args()
-	cluster, err := choose(ctx, filepath.Join(top, ".cluster"), modules, choice)
+	state := filepath.Join(top, ".cluster")
+	var kubernetes binaries.Kubernetes
+	if command == "up" || command == "binaries" {
+		if kubernetes, err = chooseKubernetes(state, minor, gates); err != nil {
+			return err
+		}
+	}
+	if command == "binaries" {
+		return printBinaries(ctx, modules, kubernetes, args)
+	}
+	cluster, err := choose(ctx, state, modules, choice)
 	if err != nil {
 		return err
 	}
 
-	return dispatch(ctx, cluster, top, command, nodes, args)
+	return dispatch(ctx, cluster, top, command, nodes, kubernetes, args)
+}
+
+// chooseKubernetes returns the release that is asked for. With nothing asked for it is what runs, else the newest.
+func chooseKubernetes(state, minor, gates string) (binaries.Kubernetes, error) {
+	if minor != "" {
+		kubernetes, err := binaries.FindKubernetes(minor)
+		kubernetes.Gates = gates
+		return kubernetes, err
+	}
+	running, found, err := binaries.Saved(layout.Layout{State: state}.Kubernetes())
+	if err != nil {
+		return running, err
+	}
+	if !found {
+		running = binaries.Newest()
+		running.KindImage = "" // kind has a choice of its own, which its release was tested with
+	}
+	if gates != "" {
+		running.Gates = gates
+	}
+	return running, nil
+}
+
+// printReleases prints every minor release of Kubernetes, or the patch release of one.
+func printReleases(args []string) error {
+	switch len(args) {
+	case 0:
+		fmt.Println(strings.Join(binaries.Minors(), "\n"))
+		return nil
+	case 1:
+		kubernetes, err := binaries.FindKubernetes(args[0])
+		if err == nil {
+			fmt.Println(kubernetes.Version)
+		}
+		return err
+	}
+	return errors.New("releases takes one minor release of Kubernetes at most")
 }
 
 // dispatch runs a command on the cluster.
-func dispatch(ctx context.Context, cluster provider, top, command string, nodes int, args []string) error {
+func dispatch(ctx context.Context, cluster provider, top, command string, nodes int, kubernetes binaries.Kubernetes, args []string) error {
 	switch command {
 	case "up":
 		if nodes < 1 || nodes > layout.MaxNodes {
@@ -134,7 +189,7 @@ func dispatch(ctx context.Context, cluster provider, top, command string, nodes 
 		if err := noMore(args); err != nil {
 			return err
 		}
-		return cluster.Up(ctx, nodes)
+		return cluster.Up(ctx, nodes, kubernetes)
 	case "down":
 		if err := noMore(args); err != nil {
 			return err
@@ -215,11 +270,11 @@ func injectFault(ctx context.Context, cluster provider, args []string) error {
 	return fmt.Errorf("a node can be given crash, partition, shutdown, halt, restart-kubelet or heal, not %q", args[1])
 }
 
-func printBinaries(ctx context.Context, modules string, names []string) error {
+func printBinaries(ctx context.Context, modules string, kubernetes binaries.Kubernetes, names []string) error {
 	if len(names) == 0 {
 		return fmt.Errorf("binaries needs the names of programs: %s", strings.Join(binaries.Names(), ", "))
 	}
-	store, err := binaries.NewStore(modules, func(format string, args ...any) {
+	store, err := binaries.NewStore(modules, kubernetes, func(format string, args ...any) {
 		fmt.Fprintf(os.Stderr, format+"\n", args...) // the folder alone goes to standard output
 	})
 	if err != nil {

@@ -182,7 +182,7 @@ func newStore(t *testing.T) (*Store, *atomic.Int32) {
 	downloads := newDownloader()
 	downloads.client.Transport = roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no network") })
 	return &Store{
-		folder: t.TempDir(), modules: ".", goos: "linux", goarch: "amd64", downloads: downloads, report: t.Logf,
+		folder: t.TempDir(), modules: ".", goos: "linux", goarch: "amd64", kubernetes: Newest(), downloads: downloads, report: t.Logf,
 		build: func(_ context.Context, _, target string, p Program) error {
 			builds.Add(1)
 			return os.WriteFile(target, []byte(p.Name), 0o755)
@@ -295,11 +295,17 @@ func TestSourceVersionIsThatOfTheSource(t *testing.T) {
 
 func TestCatalogueMatchesModules(t *testing.T) {
 	required := map[string]string{
-		"kubernetes": "k8s.io/kubernetes " + KubernetesVersion,
 		"etcd":       "go.etcd.io/etcd/server/v3 " + EtcdVersion,
 		"containerd": "github.com/containerd/containerd/v2 " + ContainerdVersion,
 		"coredns":    "github.com/coredns/coredns " + CoreDNSVersion,
 		"kwok":       "sigs.k8s.io/kwok " + KwokVersion,
+	}
+	catalogue := others
+	for _, k := range minors {
+		required["kubernetes/"+k.Minor] = "k8s.io/kubernetes " + k.Version
+		for _, name := range kubernetesPrograms {
+			catalogue = append(catalogue, k.program(name))
+		}
 	}
 	for _, program := range catalogue {
 		goMod, err := os.ReadFile(filepath.Join(program.module, "go.mod"))
@@ -316,5 +322,60 @@ func TestCatalogueMatchesModules(t *testing.T) {
 		if !strings.Contains(string(goMod), program.importPath+"\n") {
 			t.Errorf("%s: %s/go.mod has no tool %s", program.Name, program.module, program.importPath)
 		}
+	}
+}
+
+func TestFindKubernetes(t *testing.T) {
+	for name, want := range map[string]string{
+		"1.33": minors[0].Version, "v1.33": minors[0].Version, "1.33.x": minors[0].Version, minors[0].Version: minors[0].Version,
+		Newest().Minor: KubernetesVersion,
+	} {
+		if got, err := FindKubernetes(name); err != nil || got.Version != want {
+			t.Errorf("FindKubernetes(%q) = %q, %v, want %s", name, got.Version, err, want)
+		}
+	}
+	for _, name := range []string{"", "1.3", "1.32", "1.333", "2.33", "1.33.999", "latest"} {
+		if got, err := FindKubernetes(name); err == nil || !strings.Contains(err.Error(), "1.33") {
+			t.Errorf("FindKubernetes(%q) = %q, %v, want an error that says what there is", name, got.Version, err)
+		}
+	}
+}
+
+func TestSavedKubernetes(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kubernetes")
+	if _, found, err := Saved(file); found || err != nil {
+		t.Fatalf("got %t, %v without a file", found, err)
+	}
+	for _, gates := range []string{"", "A=true,B=false"} {
+		k := minors[0]
+		k.Gates = gates
+		if err := k.Save(file); err != nil {
+			t.Fatal(err)
+		}
+		if got, found, err := Saved(file); !found || err != nil || got != k {
+			t.Errorf("got %v, %t, %v, want %v", got, found, err, k)
+		}
+	}
+	if other := Newest(); other.Is(minors[0]) || !other.Is(Newest()) {
+		t.Error("a minor is itself and no other")
+	}
+}
+
+func TestEachMinorHasPrograms(t *testing.T) {
+	s, _ := newStore(t)
+	folders := map[string]bool{}
+	for _, k := range minors {
+		s.kubernetes = k
+		folder, err := s.Ensure(t.Context(), "kubectl", "etcd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		folders[folder] = true
+	}
+	if len(folders) != len(minors) {
+		t.Errorf("%d minors have %d folders", len(minors), len(folders))
+	}
+	if etcd, err := filepath.Glob(filepath.Join(s.folder, "etcd-*")); err != nil || len(etcd) != 1 {
+		t.Errorf("etcd was built as %v, %v, want once for all minors", etcd, err)
 	}
 }

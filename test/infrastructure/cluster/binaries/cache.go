@@ -38,6 +38,7 @@ type Store struct {
 	// folder is the cache, modules the folder of this package's source, where the modules to build are.
 	folder, modules string
 	goos, goarch    string
+	kubernetes      Kubernetes
 	downloads       *downloader
 	build           func(ctx context.Context, module, target string, p Program) error
 	report          func(format string, args ...any)
@@ -45,16 +46,16 @@ type Store struct {
 	told string
 }
 
-// NewStore returns the user's store. modules is the folder that holds this package's source in the checkout; report
-// hears of what takes long.
-func NewStore(modules string, report func(format string, args ...any)) (*Store, error) {
+// NewStore returns the user's store, with the programs of one minor of Kubernetes. modules is the folder that holds this
+// package's source in the checkout; report hears of what takes long.
+func NewStore(modules string, kubernetes Kubernetes, report func(format string, args ...any)) (*Store, error) {
 	cache, err := CacheFolder()
 	if err != nil {
 		return nil, err
 	}
 	return &Store{
 		folder: filepath.Join(cache, "binaries"), modules: modules,
-		goos: runtime.GOOS, goarch: runtime.GOARCH,
+		goos: runtime.GOOS, goarch: runtime.GOARCH, kubernetes: kubernetes,
 		downloads: newDownloader(), build: goBuild, report: report,
 	}, nil
 }
@@ -119,7 +120,7 @@ func (s *Store) Ensure(ctx context.Context, names ...string) (string, error) {
 
 // ensure returns the file of one program, and gets it when it isn't there.
 func (s *Store) ensure(ctx context.Context, name string) (string, error) {
-	program, err := find(name)
+	program, err := s.kubernetes.find(name)
 	if err != nil {
 		return "", err
 	}

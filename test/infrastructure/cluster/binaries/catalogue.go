@@ -22,9 +22,8 @@ import (
 	"strings"
 )
 
-// Versions of the programs. Each is also in the go.mod of the module it is built in; a test compares the two.
+// Versions of the other programs. Each is also in the go.mod of the module it is built in; a test compares the two.
 const (
-	KubernetesVersion = "v1.37.0"
 	EtcdVersion       = "v3.7.3"
 	ContainerdVersion = "v2.4.2"
 	CoreDNSVersion    = "v1.14.7"
@@ -78,16 +77,6 @@ var (
 	}
 )
 
-func kubernetes(name string) Program {
-	return Program{
-		Name: name, Version: KubernetesVersion, release: kubernetesRelease,
-		module: "kubernetes", importPath: "k8s.io/kubernetes/cmd/" + name,
-		// Without it kubectl fails to parse the unset version, $Format.
-		ldflags: "-X k8s.io/component-base/version.gitVersion=" + KubernetesVersion +
-			" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37",
-	}
-}
-
 func containerd(name string) Program {
 	return Program{
 		Name: name, Version: ContainerdVersion, release: containerdRelease,
@@ -96,14 +85,11 @@ func containerd(name string) Program {
 	}
 }
 
-// catalogue lists every program, the first build of each module first.
-var catalogue = []Program{
-	kubernetes("kube-apiserver"),
-	kubernetes("kube-controller-manager"),
-	kubernetes("kube-scheduler"),
-	kubernetes("kubectl"),
-	kubernetes("kubelet"),
-	kubernetes("kube-proxy"),
+// kubernetesPrograms are the programs that each minor of Kubernetes has, the first build first.
+var kubernetesPrograms = []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kubelet", "kube-proxy"}
+
+// others lists the programs that are the same with every minor, the first build of each module first.
+var others = []Program{
 	{Name: "etcd", Version: EtcdVersion, release: etcdRelease, module: "etcd", importPath: "go.etcd.io/etcd/server/v3"},
 	containerd("containerd"),
 	containerd("containerd-shim-runc-v2"),
@@ -118,19 +104,23 @@ var catalogue = []Program{
 
 // Names of all programs.
 func Names() []string {
-	names := make([]string, 0, len(catalogue))
-	for _, program := range catalogue {
+	names := slices.Clone(kubernetesPrograms)
+	for _, program := range others {
 		names = append(names, program.Name)
 	}
 	return names
 }
 
-func find(name string) (Program, error) {
-	i := slices.IndexFunc(catalogue, func(p Program) bool { return p.Name == name })
+// find returns the program of a name, as it goes with a minor of Kubernetes.
+func (k Kubernetes) find(name string) (Program, error) {
+	if slices.Contains(kubernetesPrograms, name) {
+		return k.program(name), nil
+	}
+	i := slices.IndexFunc(others, func(p Program) bool { return p.Name == name })
 	if i < 0 {
 		return Program{}, fmt.Errorf("no program is called %q; there are %s", name, strings.Join(Names(), ", "))
 	}
-	return catalogue[i], nil
+	return others[i], nil
 }
 
 // fill replaces the placeholders of a release's template.

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/statefulset-dev/drain-operator/test/infrastructure/cluster/layout"
 	"github.com/statefulset-dev/drain-operator/test/infrastructure/cluster/pki"
@@ -43,6 +44,8 @@ type ControlPlane struct {
 	layout.Layout
 	// Programs is the folder of the programs.
 	Programs string
+	// Gates are the feature gates, as --feature-gates takes them.
+	Gates string
 }
 
 // Prepare makes the certificates and configuration files.
@@ -235,6 +238,9 @@ func (c ControlPlane) Healthy() bool {
 }
 
 func (c ControlPlane) start(name string, args ...string) error {
+	if c.Gates != "" && strings.HasPrefix(name, "kube-") {
+		args = append(args, "--feature-gates="+c.Gates)
+	}
 	_, err := process.Start(process.Spec{
 		Name: name, State: c.State, Records: c.Processes(), Log: c.log(name),
 		Args: append([]string{filepath.Join(c.Programs, name)}, args...),

@@ -29,6 +29,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/statefulset-dev/drain-operator/test/infrastructure/cluster/binaries"
 	"github.com/statefulset-dev/drain-operator/test/infrastructure/cluster/layout"
 )
 
@@ -67,13 +68,24 @@ func Available(ctx context.Context) bool {
 }
 
 // Up starts the cluster unless it runs.
-func (p *Provider) Up(ctx context.Context, nodes int) error {
+func (p *Provider) Up(ctx context.Context, nodes int, kubernetes binaries.Kubernetes) error {
 	l := layout.Layout{State: p.State}
+	running, known, err := binaries.Saved(l.Kubernetes())
+	if err != nil {
+		return err
+	}
 	clusters, err := p.run(ctx, "", "kind", "get", "clusters")
 	if err != nil {
 		return err
 	}
 	if slices.Contains(strings.Fields(clusters), cluster) {
+		if kubernetes.KindImage != "" && (!known || !running.Is(kubernetes)) {
+			what := "another Kubernetes"
+			if known {
+				what = "Kubernetes " + running.String()
+			}
+			return fmt.Errorf("the cluster runs %s: take it down first (make cluster-down) to have %s", what, kubernetes)
+		}
 		if _, err := p.run(ctx, "", "kubectl", "--kubeconfig="+l.Kubeconfig(), "wait", "--for=condition=Ready", "nodes", "--all", "--timeout=30s"); err == nil {
 			p.Report("cluster is up already: export KUBECONFIG=%s", l.Kubeconfig())
 			return nil
@@ -89,9 +101,18 @@ func (p *Provider) Up(ctx context.Context, nodes int) error {
 	if err := os.WriteFile(l.Provider(), []byte(Name+"\n"), 0o644); err != nil {
 		return err
 	}
-	p.Report("kind creates the cluster")
+	create := []string{"kind", "create", "cluster", "--name=" + cluster, "--kubeconfig=" + l.Kubeconfig(), "--config=-", "--wait=3m"}
+	if kubernetes.KindImage == "" {
+		p.Report("kind creates the cluster, with its own choice of Kubernetes")
+	} else {
+		p.Report("kind creates the cluster with Kubernetes %s", kubernetes)
+		create = append(create, "--image="+kubernetes.KindImage)
+		if err := kubernetes.Save(l.Kubernetes()); err != nil {
+			return err
+		}
+	}
 	start := time.Now()
-	if _, err := p.run(ctx, config(nodes), "kind", "create", "cluster", "--name="+cluster, "--kubeconfig="+l.Kubeconfig(), "--config=-", "--wait=3m"); err != nil {
+	if _, err := p.run(ctx, config(nodes, kubernetes.Gates), create...); err != nil {
 		return err
 	}
 	p.Report("cluster is up (%.0f s): export KUBECONFIG=%s", time.Since(start).Seconds(), l.Kubeconfig())
@@ -99,7 +120,7 @@ func (p *Provider) Up(ctx context.Context, nodes int) error {
 }
 
 // config is kind's: the control plane and the nodes, with the times of the local cluster.
-func config(nodes int) string {
+func config(nodes int, gates string) string {
 	var content strings.Builder
 	content.WriteString(`kind: Cluster
 apiVersion: kind.x-k8s.io/v1alpha4
@@ -119,6 +140,12 @@ nodes:
 `)
 	for range nodes {
 		content.WriteString("- role: worker\n")
+	}
+	if gates != "" {
+		content.WriteString("featureGates:\n")
+		for gate := range strings.SplitSeq(gates, ",") {
+			content.WriteString("  " + strings.Replace(gate, "=", ": ", 1) + "\n")
+		}
 	}
 	return content.String()
 }

@@ -25,6 +25,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/statefulset-dev/drain-operator/test/infrastructure/cluster/binaries"
 )
 
 // recorder notes the command lines and answers them.
@@ -60,7 +62,7 @@ func (r *recorder) want(t *testing.T, lines ...string) {
 
 func TestUp(t *testing.T) {
 	p, r := newProvider(t)
-	if err := p.Up(t.Context(), 2); err != nil {
+	if err := p.Up(t.Context(), 2, binaries.Kubernetes{}); err != nil {
 		t.Fatal(err)
 	}
 	r.want(t, "kind get clusters",
@@ -74,10 +76,39 @@ func TestUp(t *testing.T) {
 	}
 }
 
+func TestUpWithAMinor(t *testing.T) {
+	p, r := newProvider(t)
+	asked, err := binaries.FindKubernetes("1.36")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked.Gates = "A=true,B=false"
+	if err := p.Up(t.Context(), 1, asked); err != nil {
+		t.Fatal(err)
+	}
+	if line := r.lines[1]; !strings.HasSuffix(line, " --image="+asked.KindImage) {
+		t.Errorf("ran %s, want the image %s", line, asked.KindImage)
+	}
+	if config := r.inputs[1]; !strings.HasSuffix(config, "featureGates:\n  A: true\n  B: false\n") {
+		t.Errorf("got config\n%s", config)
+	}
+
+	r.answers["kind get clusters"] = "drain-operator\n"
+	if err := p.Up(t.Context(), 1, asked); err != nil {
+		t.Errorf("got %v for the same Kubernetes again", err)
+	}
+	if err := p.Up(t.Context(), 1, binaries.Kubernetes{}); err != nil {
+		t.Errorf("got %v for whatever runs", err)
+	}
+	if err := p.Up(t.Context(), 1, binaries.Newest()); err == nil || !strings.Contains(err.Error(), "1.36 with A=true,B=false: take it down first") {
+		t.Errorf("got %v for another Kubernetes, want what to do", err)
+	}
+}
+
 func TestUpAgain(t *testing.T) {
 	p, r := newProvider(t)
 	r.answers["kind get clusters"] = "other\ndrain-operator\n"
-	if err := p.Up(t.Context(), 2); err != nil {
+	if err := p.Up(t.Context(), 2, binaries.Kubernetes{}); err != nil {
 		t.Fatal(err)
 	}
 	r.want(t, "kind get clusters",
@@ -89,7 +120,7 @@ func TestUpReplacesABrokenCluster(t *testing.T) {
 	r.answers["kind get clusters"] = "drain-operator\n"
 	check := fmt.Sprintf("kubectl --kubeconfig=%s/kubeconfig wait --for=condition=Ready nodes --all --timeout=30s", p.State)
 	r.fails[check] = true
-	if err := p.Up(t.Context(), 1); err != nil {
+	if err := p.Up(t.Context(), 1, binaries.Kubernetes{}); err != nil {
 		t.Fatal(err)
 	}
 	r.want(t, "kind get clusters", check, "kind delete cluster --name=drain-operator",

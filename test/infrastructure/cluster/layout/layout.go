@@ -66,6 +66,9 @@ func (l Layout) Processes() string { return filepath.Join(l.State, "processes") 
 // Provider is the file that names the provider of the running cluster.
 func (l Layout) Provider() string { return filepath.Join(l.State, "provider") }
 
+// Kubernetes is the file that says which Kubernetes the cluster runs.
+func (l Layout) Kubernetes() string { return filepath.Join(l.State, "kubernetes") }
+
 // Name is what this cluster's devices, tables and cgroups on the machine are called by.
 func (l Layout) Name() string { return fmt.Sprintf("drain%d", l.Slot) }
 

@@ -63,13 +63,13 @@ func New(state, modules string, report func(format string, args ...any)) *Provid
 }
 
 // Up starts the cluster unless it runs.
-func (p *Provider) Up(ctx context.Context, nodes int) error {
+func (p *Provider) Up(ctx context.Context, nodes int, kubernetes binaries.Kubernetes) error {
 	if err := host.Preflight(ctx, p.Report); err != nil {
 		return err
 	}
 	// Before the lock is taken: a first build takes minutes, and other checkouts' clusters must
 	// not wait for it.
-	store, err := binaries.NewStore(p.Modules, p.Report)
+	store, err := binaries.NewStore(p.Modules, kubernetes, p.Report)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (p *Provider) Up(ctx context.Context, nodes int) error {
 	if err := p.removeOrphans(ctx); err != nil {
 		return err
 	}
-	if done, err := p.resume(ctx, nodes); done || err != nil {
+	if done, err := p.resume(ctx, nodes, kubernetes); done || err != nil {
 		return err
 	}
 	cache, err := binaries.CacheFolder()
@@ -105,7 +105,7 @@ func (p *Provider) Up(ctx context.Context, nodes int) error {
 	if err != nil {
 		return err
 	}
-	c := &cluster{Layout: layout.Layout{State: p.State, Slot: slot}, programs: folder, size: nodes}
+	c := &cluster{Layout: layout.Layout{State: p.State, Slot: slot}, programs: folder, kubernetes: kubernetes, size: nodes}
 	if err := p.start(ctx, c, images); err != nil {
 		p.Report("what was started is left for you to look at, with its logs in %s; up starts it again, down removes it", c.Logs())
 		return err
@@ -116,13 +116,14 @@ func (p *Provider) Up(ctx context.Context, nodes int) error {
 // cluster is the parts of a running cluster.
 type cluster struct {
 	layout.Layout
-	programs string
-	size     int
-	cgroups  host.Hierarchies
+	programs   string
+	kubernetes binaries.Kubernetes
+	size       int
+	cgroups    host.Hierarchies
 }
 
 func (c *cluster) controlPlane() controlplane.ControlPlane {
-	return controlplane.ControlPlane{Layout: c.Layout, Programs: c.programs}
+	return controlplane.ControlPlane{Layout: c.Layout, Programs: c.programs, Gates: c.kubernetes.Gates}
 }
 
 func (c *cluster) node(n int) node.Node {
@@ -237,7 +238,7 @@ func (p *Provider) start(ctx context.Context, c *cluster, images []string) error
 		return err
 	}
 	watch.lap("DNS answers, storage class \"standard\" in place")
-	p.Report("cluster is up: export KUBECONFIG=%s", c.Kubeconfig())
+	p.Report("cluster is up with Kubernetes %s: export KUBECONFIG=%s", c.kubernetes.Version, c.Kubeconfig())
 	return nil
 }
 
@@ -254,6 +255,9 @@ func (p *Provider) prepare(ctx context.Context, c *cluster) error {
 		if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
 			return err
 		}
+	}
+	if err := c.kubernetes.Save(c.Kubernetes()); err != nil {
+		return err
 	}
 	if err := c.controlPlane().Prepare(c.size); err != nil {
 		return err
@@ -348,7 +352,7 @@ func (p *Provider) wait(ctx context.Context, c *cluster, what string, done func(
 
 // resume reports true when the cluster runs already, after healing the nodes that were given a fault. It clears away a
 // cluster that runs only in part.
-func (p *Provider) resume(ctx context.Context, nodes int) (bool, error) {
+func (p *Provider) resume(ctx context.Context, nodes int, kubernetes binaries.Kubernetes) (bool, error) {
 	c, err := p.open()
 	if errors.Is(err, errNotRunning) {
 		if _, err := os.Stat(p.State); err == nil {
@@ -359,8 +363,12 @@ func (p *Provider) resume(ctx context.Context, nodes int) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if c.size == nodes && p.healthy(ctx, c) {
-		p.Report("cluster is up already: export KUBECONFIG=%s", c.Kubeconfig())
+	same := c.kubernetes.Is(kubernetes)
+	if !same && c.controlPlane().Healthy() {
+		return false, fmt.Errorf("the cluster runs Kubernetes %s: take it down first (make cluster-down) to have %s", c.kubernetes, kubernetes)
+	}
+	if same && c.size == nodes && p.healthy(ctx, c) {
+		p.Report("cluster is up already with Kubernetes %s: export KUBECONFIG=%s", c.kubernetes.Version, c.Kubeconfig())
 		return true, nil
 	}
 	if c.size != nodes && c.controlPlane().Healthy() {
@@ -416,6 +424,9 @@ func (p *Provider) open() (*cluster, error) {
 		return nil, errNotRunning
 	}
 	c.programs = strings.TrimSpace(string(folder))
+	if c.kubernetes, found, err = binaries.Saved(c.Kubernetes()); !found || err != nil {
+		return nil, errNotRunning
+	}
 	c.cgroups, err = host.Cgroups()
 	return c, err
 }
@@ -639,7 +650,7 @@ func (p *Provider) Status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.Report("kubeconfig %s, API server %s", c.Kubeconfig(), c.Server())
+	p.Report("Kubernetes %s, kubeconfig %s, API server %s", c.kubernetes.Version, c.Kubeconfig(), c.Server())
 	client, err := c.client()
 	if err != nil {
 		return err
