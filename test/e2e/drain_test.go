@@ -33,7 +33,7 @@ import (
 )
 
 var _ = Describe("A scale-down", func() {
-	It("moves every record, deletes the claim and gives a fresh volume on the way up", SpecTimeout(specTimeout), func(ctx SpecContext) {
+	It("moves every record, deletes the claim and gives a fresh volume on the way up", Label("versions"), SpecTimeout(specTimeout), func(ctx SpecContext) {
 		w.startStore(ctx, statefulSet(3, withOrderedPods()), drainPolicy(whenDrained(drainv1alpha1.WhenDrainedDelete)))
 		records := w.fillAll(ctx, 3, 12)
 		old := w.claimUID(ctx, claim("data", 2))
@@ -59,7 +59,7 @@ var _ = Describe("A scale-down", func() {
 		w.expectRecords(ctx, records, 0, 1, 2)
 	})
 
-	It("keeps the drained claim, with the old data on the way up, under whenDrained Retain", SpecTimeout(specTimeout), func(ctx SpecContext) {
+	It("keeps the drained claim, with the old data on the way up, under whenDrained Retain", Label("versions"), SpecTimeout(specTimeout), func(ctx SpecContext) {
 		w.startStore(ctx, statefulSet(2), drainPolicy(drainArgs("--keep")))
 		records := w.fillAll(ctx, 2, 6)
 		leaving, err := w.recordsOf(ctx, 1)
@@ -93,7 +93,7 @@ var _ = Describe("A scale-down", func() {
 		w.expectRecords(ctx, records, 0)
 	})
 
-	It("drains all the claims of an ordinal with two claim templates and another first ordinal", SpecTimeout(specTimeout), func(ctx SpecContext) {
+	It("drains all the claims of an ordinal with two claim templates and another first ordinal", Label("versions"), SpecTimeout(specTimeout), func(ctx SpecContext) {
 		w.startStore(ctx, statefulSet(2, withClaimTemplates("data", "index"), withOrdinalsFrom(5)),
 			drainPolicy(draining("data", "index"), whenDrained(drainv1alpha1.WhenDrainedDelete)))
 		records := w.fill(ctx, 5, 8)
@@ -207,7 +207,7 @@ var _ = Describe("A drain that fails", func() {
 		Expect(entry.Attempts).To(BeEquivalentTo(1))
 	})
 
-	It("is attempted again with another Job when its Job has failed", SpecTimeout(specTimeout), func(ctx SpecContext) {
+	It("is attempted again with another Job when its Job has failed", Label("versions"), SpecTimeout(specTimeout), func(ctx SpecContext) {
 		brief := func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyNever
 			p.Spec.Job.BackoffLimit = new(int32(0))
@@ -229,7 +229,7 @@ var _ = Describe("A drain that fails", func() {
 	})
 })
 
-var _ = Describe("A scale-up during a drain", func() {
+var _ = Describe("A scale-up during a drain", Label("versions"), func() {
 	const each = 8
 
 	It("waits for the drain's end under whenScaledUp Wait", SpecTimeout(specTimeout), func(ctx SpecContext) {
@@ -313,7 +313,7 @@ var _ = Describe("The operator", func() {
 		Expect(w.recorder.drainPods()).To(HaveLen(1))
 	})
 
-	It("stops what runs and releases its locks when the policy is deleted", SpecTimeout(specTimeout), func(ctx SpecContext) {
+	It("stops what runs and releases its locks when the policy is deleted", Label("versions"), SpecTimeout(specTimeout), func(ctx SpecContext) {
 		const each = 8
 		w.startStore(ctx, statefulSet(2), drainPolicy(held(), whenDrained(drainv1alpha1.WhenDrainedDelete)))
 		records := w.fillAll(ctx, 2, each)

@@ -318,6 +318,12 @@ func scaleOperator(ctx context.Context, replicas int32) {
 	}).Should(Succeed())
 	Eventually(ctx, func(g Gomega) {
 		g.Expect(operatorPods(ctx)).To(HaveLen(int(replicas)))
+		if replicas == 0 {
+			var pods corev1.PodList
+			g.Expect(cluster.List(ctx, &pods, client.InNamespace(operatorNamespace))).To(Succeed())
+			g.Expect(pods.Items).To(BeEmpty(), "one that terminates still acts")
+			return
+		}
 		operatorIsReady(ctx)(g)
 	}).Should(Succeed(), "%d managers must be ready", replicas)
 }

@@ -204,7 +204,7 @@ var _ = Describe("A claim", func() {
 		Expect(w.onlyDrainPod().Spec.Subdomain).To(Equal(storeName))
 	})
 
-	It("that a stranger's Pod mounts is drained when that is gone, and once more when one has mounted it since", SpecTimeout(specTimeout), func(ctx SpecContext) {
+	It("that a stranger's Pod mounts is drained when that is gone, and once more when one has mounted it since", Label("versions"), SpecTimeout(specTimeout), func(ctx SpecContext) {
 		w.startStore(ctx, statefulSet(2), drainPolicy(drainArgs("--keep")))
 		records := w.fillAll(ctx, 2, 6)
 		stranger := func() *corev1.Pod {
@@ -255,7 +255,7 @@ var _ = Describe("A claim", func() {
 })
 
 var _ = Describe("A change of the StatefulSet", func() {
-	It("of spec.ordinals.start drains at the low end, and gives the ordinal back", SpecTimeout(specTimeout), func(ctx SpecContext) {
+	It("of spec.ordinals.start drains at the low end, and gives the ordinal back", Label("versions"), SpecTimeout(specTimeout), func(ctx SpecContext) {
 		start := func(first, n int32) func(*appsv1.StatefulSet) {
 			return func(set *appsv1.StatefulSet) {
 				withOrdinalsFrom(first)(set)
