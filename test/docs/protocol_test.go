@@ -29,11 +29,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/statefulset-dev/drain-operator/internal/plan"
+	"github.com/statefulset-dev/drain-operator/test/versions"
 )
 
 var update = flag.Bool("update", false, "write the tables that are generated from code into the docs")
 
-// TestTheDocsHaveTheProtocolAsItIs compares the tables that are generated from internal/plan/protocol.go and from the API's labels with
+// TestTheDocsHaveTheProtocolAsItIs compares the tables that are generated from internal/plan/protocol.go, the API's labels and test/versions with
 // the docs, or writes them there, which is what `make generate` does.
 func TestTheDocsHaveTheProtocolAsItIs(t *testing.T) {
 	rows := plan.Rules().Rows()
@@ -41,6 +42,7 @@ func TestTheDocsHaveTheProtocolAsItIs(t *testing.T) {
 		{"design.md", "protocol", protocolTable(rows)},
 		{"safety.md", "invariants", invariantsTable(t, rows)},
 		{"labels.md", "labels", labelsTables(t)},
+		{"compatibility.md", "features", featuresTable()},
 	} {
 		path := filepath.Join(top, "docs", table.page)
 		data, err := os.ReadFile(path)
@@ -64,6 +66,24 @@ func TestTheDocsHaveTheProtocolAsItIs(t *testing.T) {
 			t.Errorf("%s is not what `make generate` writes (-want +got):\n%s", path, diff)
 		}
 	}
+}
+
+// featuresTable has a row for each feature of Kubernetes and a column for each minor release.
+func featuresTable() string {
+	var table strings.Builder
+	table.WriteString("| what Kubernetes does | feature gate |")
+	for minor := versions.Oldest; minor <= versions.Newest; minor++ {
+		fmt.Fprintf(&table, " 1.%d |", minor)
+	}
+	table.WriteString(" what the operator does without it |\n|---|---|" + strings.Repeat("---|", versions.Newest-versions.Oldest+1) + "---|\n")
+	for _, feature := range versions.Features {
+		fmt.Fprintf(&table, "| %s | `%s` |", feature.Name, feature.Gate)
+		for minor := versions.Oldest; minor <= versions.Newest; minor++ {
+			fmt.Fprintf(&table, " %s |", feature.In(minor))
+		}
+		fmt.Fprintf(&table, " %s |\n", feature.Without)
+	}
+	return table.String()
 }
 
 // protocolTable has a row for each rule, in their order.

@@ -22,11 +22,15 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/statefulset-dev/drain-operator/internal/claims"
+	"github.com/statefulset-dev/drain-operator/internal/proof"
 	"github.com/statefulset-dev/drain-operator/test/versions"
 )
 
@@ -34,16 +38,13 @@ var _ = Describe("The API server", func() {
 	It("has the features that docs/compatibility.md says its version has", func(ctx SpecContext) {
 		clientset, err := kubernetes.NewForConfig(restConfig)
 		Expect(err).NotTo(HaveOccurred())
-		version, err := clientset.Discovery().ServerVersion()
-		Expect(err).NotTo(HaveOccurred())
-		minor, err := versions.Minor(version.Minor)
-		Expect(err).NotTo(HaveOccurred())
+		minor, name := serverVersion(clientset)
 		metrics, err := clientset.RESTClient().Get().AbsPath("/metrics").DoRaw(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		gates, err := versions.Gates(string(metrics))
 		Expect(err).NotTo(HaveOccurred())
 		for _, feature := range versions.Features {
-			what := fmt.Sprintf("%s, which is %s in %s", feature.Gate, feature.In(minor), version.GitVersion)
+			what := fmt.Sprintf("%s, which is %s in %s", feature.Gate, feature.In(minor), name)
 			on, known := gates[feature.Gate]
 			switch feature.In(minor) {
 			case versions.Absent:
@@ -57,7 +58,39 @@ var _ = Describe("The API server", func() {
 			}
 		}
 	}, NodeTimeout(time.Minute))
+
+	It("drops podReplacementPolicy from a Job if the gate is off, and the operator's preflight sees that", func(ctx SpecContext) {
+		clientset, err := kubernetes.NewForConfig(restConfig)
+		Expect(err).NotTo(HaveOccurred())
+		if minor, name := serverVersion(clientset); versions.JobPodReplacement.In(minor) == versions.GA {
+			Skip("the gate can't be switched off in " + name)
+		}
+		environment := &envtest.Environment{}
+		environment.ControlPlane.GetAPIServer().Configure().Append("feature-gates", versions.JobPodReplacement.Gate+"=false")
+		config, err := environment.Start()
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(func() { Expect(environment.Stop()).To(Succeed()) })
+		without, err := client.New(config, client.Options{Scheme: scheme})
+		Expect(err).NotTo(HaveOccurred())
+
+		job := newWorld().draining()
+		fresh := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: job.Name}, Spec: *job.Spec.DeepCopy()}
+		fresh.Spec.Selector = nil
+		Expect(proof.Job(fresh)).To(BeEmpty(), "what the operator asks for")
+		Expect(without.Create(ctx, fresh, client.DryRunAll)).To(Succeed())
+		Expect(proof.Job(fresh)).To(ConsistOf(HaveField("Field", "podReplacementPolicy")))
+	}, NodeTimeout(time.Minute))
 })
+
+// serverVersion returns the minor number of the API server, and its version in words.
+func serverVersion(clientset kubernetes.Interface) (minor int, name string) {
+	GinkgoHelper()
+	version, err := clientset.Discovery().ServerVersion()
+	Expect(err).NotTo(HaveOccurred())
+	minor, err = versions.Minor(version.Minor)
+	Expect(err).NotTo(HaveOccurred())
+	return minor, version.GitVersion
+}
 
 // reportUnused sets the claim's condition Unused, as the kube-controller-manager does.
 func (w *world) reportUnused(name string, status corev1.ConditionStatus, since time.Time) {

@@ -23,6 +23,12 @@ import (
 	"strings"
 )
 
+// Oldest and Newest are the minor releases that are supported, 1.<Oldest> to 1.<Newest>.
+const (
+	Oldest = 33
+	Newest = 37
+)
+
 // Stage is how far a feature is in a minor release.
 type Stage string
 
@@ -53,22 +59,25 @@ var Unused = Feature{
 	Without: "It sees other pods on a claim only when it looks. It never deletes a claim that it has not drained under the lock that still stands",
 }
 
+// JobPodReplacement lets a Job create a pod only when the last one has terminated.
+var JobPodReplacement = Feature{
+	Name: "A Job creates a pod only when the last one has terminated (`podReplacementPolicy: Failed`)", Gate: "JobPodReplacementPolicy",
+	Alpha: 28, Beta: 29, GA: 34,
+	Without: "It drains nothing: the API server drops the field, and the preflight sees that (`InvalidTemplate`)",
+}
+
 // Features lists what the promises rest on. The stages are those of pkg/features and apiserver/pkg/features in Kubernetes' source.
 var Features = []Feature{
 	Unused,
+	JobPodReplacement,
 	{
-		Name: "A Job creates a pod only when the last one has terminated (`podReplacementPolicy: Failed`)", Gate: "JobPodReplacementPolicy",
-		Alpha: 28, Beta: 29, GA: 34,
-		Without: "It accepts no template: the API server drops the field, and the preflight sees that (`InvalidTemplate`)",
-	},
-	{
-		Name: "A Job is complete only when all of its pods have terminated (from 1.31 on, with this gate or the one above)", Gate: "JobManagedBy",
+		Name: "A Job is complete only when all of its pods have terminated (with this gate or with the one above, from 1.31 on)", Gate: "JobManagedBy",
 		Alpha: 30, Beta: 32, GA: 35,
-		Without: "It runs no drain: only the gate above says whether it can rely on this, see there",
+		Without: "It drains nothing if the gate above is off as well, and needs no other if that one is on",
 	},
 	{
 		Name: "A pod with a scheduling gate is on no node", Gate: "PodSchedulingReadiness", Alpha: 26, Beta: 27, GA: 30,
-		Without: "It can't work",
+		Without: "It drains nothing: the gate is missing from the API server's answer to the preflight (`InvalidTemplate`)",
 	},
 	{
 		Name: "A pod that Kubernetes disrupts has the condition `DisruptionTarget`", Gate: "PodDisruptionConditions", Alpha: 25, Beta: 26, GA: 31,
@@ -80,7 +89,7 @@ var Features = []Feature{
 	},
 	{
 		Name: "A container can have a restart policy and rules of its own", Gate: "ContainerRestartRules", Alpha: 34, Beta: 35,
-		Without: "There is nothing to do: it refuses templates that use them, since a drain has an end",
+		Without: "Nothing changes: it refuses templates that use them, because a drain has an end",
 	},
 	{
 		Name: "`spec.ordinals.start` of a StatefulSet", Gate: "StatefulSetStartOrdinal", Alpha: 26, Beta: 27, GA: 31,
@@ -88,7 +97,7 @@ var Features = []Feature{
 	},
 	{
 		Name: "Lists are answered from the API server's cache, as current as from etcd", Gate: "ConsistentListFromCache", Alpha: 28, Beta: 31, GA: 34,
-		Without: "There is nothing to do: lists come from etcd",
+		Without: "Nothing changes: lists come from etcd",
 	},
 }
 
@@ -105,7 +114,7 @@ func (f Feature) In(minor int) Stage {
 	return Absent
 }
 
-// On reports whether the feature is on in Kubernetes 1.<minor>, if nobody has set its gate.
+// On reports whether the feature is on in Kubernetes 1.<minor>, unless someone sets its gate.
 func (f Feature) On(minor int) bool {
 	stage := f.In(minor)
 	return stage == Beta || stage == GA

@@ -16,7 +16,40 @@ limitations under the License.
 
 package versions
 
-import "testing"
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestTheMinorsAreThoseOfTheCluster compares what is supported with what the local cluster can run, and with what CI runs.
+func TestTheMinorsAreThoseOfTheCluster(t *testing.T) {
+	var want []string
+	for minor := Oldest; minor <= Newest; minor++ {
+		want = append(want, fmt.Sprintf("1.%d", minor))
+	}
+	modules, err := filepath.Glob("../infrastructure/cluster/binaries/kubernetes/1.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range modules {
+		modules[i] = filepath.Base(modules[i])
+	}
+	if diff := cmp.Diff(want, modules); diff != "" {
+		t.Errorf("the local cluster runs other minors (-want +got):\n%s", diff)
+	}
+	targets, err := os.ReadFile("../../.ci/targets")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if oldest := fmt.Sprintf(" test-version KUBERNETES=1.%d\n", Oldest); !strings.Contains(string(targets), oldest) {
+		t.Errorf(".ci/targets doesn't have%s", oldest)
+	}
+}
 
 func TestIn(t *testing.T) {
 	for minor, want := range map[int]Stage{33: Absent, 35: Absent, 36: Alpha, 37: Beta, 38: Beta} {

@@ -16,12 +16,13 @@ limitations under the License.
 
 // Cluster starts and stops a real Kubernetes cluster on this machine and does to its nodes what happens to real ones:
 //
-//	go run -C test/infrastructure ./cluster up [--nodes 2] [--provider auto|kind|local]
+//	go run -C test/infrastructure ./cluster up [--nodes 2] [--kubernetes 1.37] [--provider auto|kind|local]
 //	go run -C test/infrastructure ./cluster down
 //	go run -C test/infrastructure ./cluster load IMAGE.tar...
 //	go run -C test/infrastructure ./cluster node N crash|partition|heal
 //	go run -C test/infrastructure ./cluster status
-//	go run -C test/infrastructure ./cluster binaries NAME...
+//	go run -C test/infrastructure ./cluster binaries [--kubernetes 1.37] NAME...
+//	go run -C test/infrastructure ./cluster releases
 //
 // README.md beside this file says what it starts and what it needs.
 package main
