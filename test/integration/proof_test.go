@@ -50,52 +50,6 @@ var (
 	}
 )
 
-// mutate has the API server change every object of a kind that is created in the namespace, as a webhook would, and
-// waits until it does.
-func (w *world) mutate(rule admissionregistrationv1.Rule, jsonPatch string) {
-	GinkgoHelper()
-	name := w.namespace + "-" + rule.Resources[0]
-	policy := &admissionregistrationv1.MutatingAdmissionPolicy{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
-			MatchConstraints: &admissionregistrationv1.MatchResources{
-				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: w.namespace}},
-				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
-					RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-						Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create}, Rule: rule,
-					},
-				}},
-			},
-			ReinvocationPolicy: admissionregistrationv1.NeverReinvocationPolicy,
-			Mutations: []admissionregistrationv1.Mutation{
-				{
-					PatchType: admissionregistrationv1.PatchTypeJSONPatch,
-					JSONPatch: &admissionregistrationv1.JSONPatch{Expression: jsonPatch},
-				},
-				{PatchType: admissionregistrationv1.PatchTypeJSONPatch, JSONPatch: &admissionregistrationv1.JSONPatch{
-					Expression: `[has(object.metadata.labels) ? JSONPatch{op: "add", path: "/metadata/labels/mutated", value: "yes"} : ` +
-						`JSONPatch{op: "add", path: "/metadata/labels", value: {"mutated": "yes"}}]`,
-				}},
-			},
-		},
-	}
-	Expect(k8s.Create(w.ctx, policy)).To(Succeed())
-	binding := &admissionregistrationv1.MutatingAdmissionPolicyBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec:       admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{PolicyName: name},
-	}
-	Expect(k8s.Create(w.ctx, binding)).To(Succeed())
-	DeferCleanup(func() {
-		Expect(client.IgnoreNotFound(k8s.Delete(w.ctx, binding))).To(Succeed())
-		Expect(client.IgnoreNotFound(k8s.Delete(w.ctx, policy))).To(Succeed())
-	})
-	Eventually(func() map[string]string {
-		sample := w.sample(rule)
-		Expect(k8s.Create(w.ctx, sample, client.DryRunAll)).To(Succeed())
-		return sample.GetLabels()
-	}).Should(HaveKeyWithValue("mutated", "yes"), "the API server has heard of the mutation")
-}
-
 // sample returns an object of a kind that has all that the mutations change.
 func (w *world) sample(rule admissionregistrationv1.Rule) client.Object {
 	pod := corev1.PodSpec{
@@ -153,9 +107,9 @@ var _ = Describe("A policy whose drains could not be believed", func() {
 	BeforeEach(func() { w = newWorld() })
 
 	DescribeTable("is not ready when the API server's answer to a dry run is another than what was asked for",
-		func(rule admissionregistrationv1.Rule, patch, says string) {
+		func(rule admissionregistrationv1.Rule, patch patchOperation, says string) {
 			w.statefulSet(2)
-			w.mutate(rule, patch)
+			w.mutate(rule, patch, nil)
 			w.policy()
 			Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/InvalidTemplate"))
 			Expect(w.message(drainv1alpha1.ConditionReady)()).To(ContainSubstring(says))
@@ -164,26 +118,26 @@ var _ = Describe("A policy whose drains could not be believed", func() {
 			Eventually(w.drain(1)).Should(Equal("Waiting/InvalidTemplate"))
 			Expect(w.lock(1)).To(BeNil())
 		},
-		Entry("a Job with a TTL", ofJobs, `[JSONPatch{op: "add", path: "/spec/ttlSecondsAfterFinished", value: 100}]`,
+		Entry("a Job with a TTL", ofJobs, add("/spec/ttlSecondsAfterFinished", 100),
 			"spec.ttlSecondsAfterFinished is set"),
 		Entry("a Job of another controller", ofJobs,
-			`[JSONPatch{op: "add", path: "/spec/managedBy", value: "example.com/queue"}]`, "spec.managedBy is set"),
+			add("/spec/managedBy", "example.com/queue"), "spec.managedBy is set"),
 		Entry("a Job that replaces its pods early", ofJobs,
-			`[JSONPatch{op: "add", path: "/spec/podReplacementPolicy", value: "TerminatingOrFailed"}]`,
+			add("/spec/podReplacementPolicy", "TerminatingOrFailed"),
 			"spec.podReplacementPolicy is not Failed"),
 		Entry("a Job without the gate", ofJobs,
-			`[JSONPatch{op: "remove", path: "/spec/template/spec/schedulingGates"}]`,
+			remove("/spec/template/spec/schedulingGates"),
 			"whose Pods have its scheduling gate"), // The admission policy's words, which come first.
-		Entry("a pod without the gate", ofPods, `[JSONPatch{op: "remove", path: "/spec/schedulingGates"}]`,
+		Entry("a pod without the gate", ofPods, remove("/spec/schedulingGates"),
 			"spec.schedulingGates lack "+drainv1alpha1.DrainSchedulingGate),
 		Entry("a pod with a sidecar that is not native", ofPods,
-			`[JSONPatch{op: "add", path: "/spec/containers/-", value: Object.spec.containers{name: "proxy", image: "proxy"}}]`,
+			add("/spec/containers/-", corev1.Container{Name: "proxy", Image: "proxy"}),
 			`spec.containers[1] ("proxy") is not in the template`),
 		Entry("a pod without a grace period", ofPods,
-			`[JSONPatch{op: "add", path: "/spec/terminationGracePeriodSeconds", value: 0}]`,
+			add("/spec/terminationGracePeriodSeconds", 0),
 			"spec.terminationGracePeriodSeconds is 0"),
 		Entry("a pod that mounts nothing", ofPods,
-			`[JSONPatch{op: "remove", path: "/spec/containers/0/volumeMounts"}]`, "is mounted by no container"),
+			remove("/spec/containers/0/volumeMounts"), "is mounted by no container"),
 	)
 
 	DescribeTable("is not ready when its own template could not be believed",
@@ -342,7 +296,7 @@ var _ = Describe("A drain that does not prove its success", func() {
 		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
 		w.scale(1)
 		job := w.runningJob(1)
-		w.mutate(ofPods, `[JSONPatch{op: "add", path: "/spec/terminationGracePeriodSeconds", value: 0}]`)
+		w.mutate(ofPods, add("/spec/terminationGracePeriodSeconds", 0), nil)
 		pod := w.createPod(job)
 		Eventually(w.drain(1)).Should(Equal("Failed/PodChanged"))
 		Expect(w.drainMessage(1)()).To(ContainSubstring("spec.terminationGracePeriodSeconds is 0"))
@@ -389,12 +343,12 @@ var _ = Describe("A lock that is not the policy's", func() {
 })
 
 var _ = Describe("A lock that a webhook changes", func() {
-	DescribeTable("is not left behind", func(patch string) {
+	DescribeTable("is not left behind", func(patch patchOperation) {
 		w := newWorld()
 		w.statefulSet(2)
 		w.policy()
 		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
-		w.mutate(ofPods, `object.metadata.?labels["`+drainv1alpha1.RoleLabel+`"].orValue("") == "lock" ? `+patch+` : []`)
+		w.mutate(ofPods, patch, map[string]string{drainv1alpha1.RoleLabel: drainv1alpha1.RoleLock})
 		w.scale(1)
 		Eventually(w.drain(1)).Should(Equal("Blocked/LockRefused"))
 		Expect(w.condition(drainv1alpha1.ConditionStalled)()).To(Equal("True/LockRefused"))
@@ -403,9 +357,9 @@ var _ = Describe("A lock that a webhook changes", func() {
 		Expect(apierrors.IsNotFound(k8s.Get(w.ctx, w.key("store-1"), &corev1.Pod{}))).
 			To(BeTrue(), "the StatefulSet's pod can come back")
 	},
-		Entry("without its finalizer", `[JSONPatch{op: "remove", path: "/metadata/finalizers"}]`),
-		Entry("without its label", `[JSONPatch{op: "remove", path: "/metadata/labels/drain.statefulset.dev~1policy-uid"}]`),
-		Entry("without its owner", `[JSONPatch{op: "remove", path: "/metadata/ownerReferences"}]`),
+		Entry("without its finalizer", remove("/metadata/finalizers")),
+		Entry("without its label", remove("/metadata/labels/drain.statefulset.dev~1policy-uid")),
+		Entry("without its owner", remove("/metadata/ownerReferences")),
 	)
 })
 
