@@ -61,13 +61,13 @@ func Minors() []string {
 // Newest returns the newest minor.
 func Newest() Kubernetes { return minors[len(minors)-1] }
 
-var isMinor = regexp.MustCompile(`^v?(1\.[0-9]+)(\.([0-9]+|x))?$`)
+var isMinor = regexp.MustCompile(`^v?(1\.\d+)(\.(\d+|x))?$`)
 
 // FindKubernetes returns the minor that a person asks for, by its name or by its patch release.
 func FindKubernetes(name string) (Kubernetes, error) {
 	match := isMinor.FindStringSubmatch(name)
 	for _, k := range minors {
-		if match == nil || match[1] != k.Minor {
+		if len(match) == 0 || match[1] != k.Minor {
 			continue
 		}
 		if patch := match[3]; patch != "" && patch != "x" && "v"+strings.TrimPrefix(name, "v") != k.Version {
