@@ -67,6 +67,12 @@ func (p *Provider) Up(ctx context.Context, nodes int, kubernetes binaries.Kubern
 	if err := host.Preflight(ctx, p.Report); err != nil {
 		return err
 	}
+	// Before another release is built, which takes minutes. Resume looks again, under the lock.
+	if running, err := p.open(); err == nil {
+		if err := running.refuse(kubernetes); err != nil {
+			return err
+		}
+	}
 	// Before the lock is taken: a first build takes minutes, and other checkouts' clusters must
 	// not wait for it.
 	store, err := binaries.NewStore(p.Modules, kubernetes, p.Report)
@@ -159,6 +165,14 @@ func (c *cluster) check() error {
 		}
 	}
 	return nil
+}
+
+// refuse returns an error when the cluster runs, and with another Kubernetes.
+func (c *cluster) refuse(asked binaries.Kubernetes) error {
+	if c.kubernetes.Is(asked) || !c.controlPlane().Healthy() {
+		return nil
+	}
+	return fmt.Errorf("the cluster runs Kubernetes %s: take it down first (make cluster-down) to have %s", c.kubernetes, asked)
 }
 
 // start starts everything; the slot is taken already.
@@ -363,11 +377,10 @@ func (p *Provider) resume(ctx context.Context, nodes int, kubernetes binaries.Ku
 	if err != nil {
 		return false, err
 	}
-	same := c.kubernetes.Is(kubernetes)
-	if !same && c.controlPlane().Healthy() {
-		return false, fmt.Errorf("the cluster runs Kubernetes %s: take it down first (make cluster-down) to have %s", c.kubernetes, kubernetes)
+	if err := c.refuse(kubernetes); err != nil {
+		return false, err
 	}
-	if same && c.size == nodes && p.healthy(ctx, c) {
+	if c.kubernetes.Is(kubernetes) && c.size == nodes && p.healthy(ctx, c) {
 		p.Report("cluster is up already with Kubernetes %s: export KUBECONFIG=%s", c.kubernetes.Version, c.Kubeconfig())
 		return true, nil
 	}
