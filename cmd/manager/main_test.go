@@ -25,6 +25,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -32,6 +33,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
@@ -43,10 +45,18 @@ const asManager = "DRAIN_OPERATOR_TEST_AS_MANAGER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asManager) != "" {
+		namespaceDelay = time.Second
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	ctrl.SetLogger(logr.Discard())
+	code := m.Run()
+	if sharedStarted {
+		if environment, err := startShared(); err == nil && environment.Stop() != nil {
+			code = 1
+		}
+	}
+	os.Exit(code)
 }
 
 // TestStatefulSetAnnotationsFlag starts the manager as a process of its own, with its flags, on a real API server.

@@ -1,0 +1,168 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/controller"
+)
+
+// leaseName is the name of the Lease that a manager holds while it works.
+const leaseName = "manager.drain.statefulset.dev"
+
+// errStopped ends what runs beside the manager when the manager has stopped.
+var errStopped = errors.New("the manager has stopped")
+
+// run serves the probes, waits until the cluster has what the operator needs, and then works until the context ends.
+func run(ctx context.Context, o *options) error {
+	ctrl.Log.Info("Starting drain-operator", "build", buildLine())
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("finding the cluster: %w", err)
+	}
+	config.QPS, config.Burst = float32(o.qps), o.burst
+	config.UserAgent = "drain-operator/" + version
+
+	cluster, err := newCluster(config, o)
+	if err != nil {
+		return err
+	}
+
+	group, ctx := errgroup.WithContext(ctx)
+	ready := newReadiness()
+	if o.probeAddress != "0" {
+		probes, err := listenForProbes(ctx, o.probeAddress, ready)
+		if err != nil {
+			return err
+		}
+		group.Go(func() error { return probes.Start(ctx) })
+	}
+	group.Go(func() error {
+		if err := ready.await(ctx, cluster.requirements()); err != nil {
+			return err
+		}
+		group.Go(func() error { return cluster.awaitNamespaces(ctx) })
+		if err := operate(ctx, config, o, cluster.namespaces, ready); err != nil {
+			return err
+		}
+		return errStopped
+	})
+	if err := group.Wait(); !errors.Is(err, errStopped) && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// operate runs the controllers. The cluster has what they need.
+func operate(ctx context.Context, config *rest.Config, o *options, namespaces []string, ready *readiness) error {
+	watches := &watches{}
+	mgr, err := ctrl.NewManager(config, managerOptions(o, namespaces, watches))
+	if err != nil {
+		return fmt.Errorf("setting up the manager: %w", err)
+	}
+	reconciler := &controller.Reconciler{
+		Client:   mgr.GetClient(),
+		Live:     mgr.GetAPIReader(),
+		Recorder: mgr.GetEventRecorder("drain-operator"),
+		Clock:    clock.RealClock{},
+	}
+	if err := reconciler.SetupWithManager(ctx, mgr, o.concurrency); err != nil {
+		return fmt.Errorf("setting up the controller: %w", err)
+	}
+	annotations := &controller.AnnotationReconciler{
+		Client:   mgr.GetClient(),
+		Live:     mgr.GetAPIReader(),
+		Recorder: mgr.GetEventRecorder("drain-operator"),
+		Ignore:   !o.annotations,
+	}
+	if err := annotations.SetupWithManager(mgr, o.concurrency); err != nil {
+		return fmt.Errorf("setting up the controller of annotations: %w", err)
+	}
+	if err := watches.start(ctx, mgr.GetCache()); err != nil {
+		return fmt.Errorf("setting up the caches: %w", err)
+	}
+	ready.follow(cachesCheck, watches.check)
+	return start(ctx, mgr, watches)
+}
+
+// start runs the manager until the context ends. The manager doesn't return when it is stopped while its caches fill, which can take
+// forever without the right to read them. Nothing else has started then, so there is nothing to wait for.
+func start(ctx context.Context, mgr manager.Manager, watches *watches) error {
+	ended := make(chan error, 1)
+	go func() { ended <- mgr.Start(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		if !watches.synced() {
+			return nil
+		}
+		return <-ended
+	}
+}
+
+func managerOptions(o *options, namespaces []string, watches *watches) manager.Options {
+	metrics := metricsserver.Options{
+		BindAddress:   o.metricsAddress,
+		SecureServing: o.metricsSecure,
+		// HTTP/2 has let clients exhaust servers before (CVE-2023-44487); metrics need none of it.
+		TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }},
+	}
+	if o.metricsSecure {
+		metrics.FilterProvider = filters.WithAuthenticationAndAuthorization
+	}
+	caches := controller.CacheOptions(namespaces...)
+	caches.DefaultWatchErrorHandler = watches.failed
+	return manager.Options{
+		Scheme:  scheme(),
+		Cache:   caches,
+		Metrics: metrics,
+		// The probes are served from the start, before there is a manager.
+		HealthProbeBindAddress:  "0",
+		PprofBindAddress:        o.pprofAddress,
+		LeaderElection:          o.leaderElect,
+		LeaderElectionID:        leaseName,
+		LeaderElectionNamespace: o.electionNamespace,
+		// The manager does nothing after it has given the lease back.
+		LeaderElectionReleaseOnCancel: true,
+	}
+}
+
+func scheme() *runtime.Scheme {
+	s := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, drainv1alpha1.AddToScheme} {
+		if err := add(s); err != nil {
+			panic(err) // Two types of one name: a mistake in this program.
+		}
+	}
+	return s
+}
