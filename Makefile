@@ -75,9 +75,10 @@ demo: ## Start a local cluster and show a StatefulSet shrink, its data move and 
 ##@ Development
 
 .PHONY: generate
-generate: ## Generate DeepCopy methods, and the tables of the docs that come from the protocol.
+generate: ## Generate DeepCopy methods, and the tables of the docs that come from the code.
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths="./api/..."
 	$(GO) test ./test/docs -run TestTheDocsHaveTheProtocolAsItIs -count=1 -update
+	$(GO) test ./cmd/manager -run TestTheDocsHaveTheFlags -count=1 -update
 
 .PHONY: manifests
 manifests: ## Generate the CRD and the manager's role from the Go types and markers.

@@ -77,7 +77,9 @@ func (o *options) flags() *flag.FlagSet {
 	flags.IntVar(&o.burst, "kube-api-burst", 400, "Maximum burst of requests to the API server. Applies when --kube-api-qps sets a limit.")
 	flags.BoolVar(&o.version, "version", false, "Print the version, commit, Go version and platform, and exit.")
 	o.zap.BindFlags(flags)
-	ctrl.RegisterFlags(flags) // --kubeconfig
+	ctrl.RegisterFlags(flags)
+	flags.Lookup("kubeconfig").Usage =
+		"Path of a kubeconfig. Defaults to $KUBECONFIG, then to the ServiceAccount of the manager's Pod, then to $HOME/.kube/config."
 	return flags
 }
 
