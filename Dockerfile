@@ -9,6 +9,7 @@ FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26 AS build
 ARG TARGETOS
 ARG TARGETARCH
 ARG VERSION=unknown
+ARG COMMIT=
 WORKDIR /workspace
 
 # A layer of its own, so that modules are only downloaded again when they change.
@@ -19,7 +20,7 @@ COPY api/ api/
 COPY cmd/ cmd/
 COPY internal/ internal/
 RUN CGO_ENABLED=0 GOOS=${TARGETOS:-linux} GOARCH=${TARGETARCH} \
-    go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o manager ./cmd/manager
+    go build -trimpath -ldflags "-s -w -X main.version=${VERSION} -X main.commit=${COMMIT}" -o manager ./cmd/manager
 
 FROM ${BASE_IMAGE}
 COPY --from=build /workspace/manager /manager

@@ -15,6 +15,8 @@ OVERLAY ?= config/default
 # Not empty: deploy may make the operator follow annotations of StatefulSets that it hasn't followed so far (docs/migrating.md).
 FOLLOW_ANNOTATIONS ?=
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# Given to the linker too, because a build in a container or with -buildvcs=false doesn't know it.
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 PLATFORMS ?= linux/amd64,linux/arm64
 CONTAINER_TOOL ?= docker
 # The images of the recipes. What an image is made of is in its recipe's folder, config/samples/<recipe>/image: a program of ours, or the
@@ -56,7 +58,7 @@ MODULES := . hack/tools hack/tools/golangci-lint test/infrastructure test/bench
 LINTED_MODULES := . hack/tools test/infrastructure test/bench
 
 # Programs for images: static, reproducible, for Linux whatever this machine runs.
-LINUX_BUILD = CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+LINUX_BUILD = CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)'
 
 ##@ General
 
@@ -177,7 +179,7 @@ ci: ## Run what CI runs, the parts of .ci/targets, until one fails.
 
 .PHONY: build
 build: ## Build the manager for this machine into bin/.
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/manager ./cmd/manager
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/manager ./cmd/manager
 
 .PHONY: run
 run: ## Run the manager on this machine against the current cluster, with metrics and probes off.
@@ -223,11 +225,11 @@ DEBIAN_LINKS_busybox := --link busybox=/bin/sh
 
 .PHONY: docker-build
 docker-build: ## Build the image IMG with Docker.
-	$(CONTAINER_TOOL) build --build-arg VERSION=$(VERSION) -t $(IMG) .
+	$(CONTAINER_TOOL) build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t $(IMG) .
 
 .PHONY: docker-buildx
 docker-buildx: ## Build and push the image IMG for PLATFORMS with Docker buildx.
-	$(CONTAINER_TOOL) buildx build --push --platform=$(PLATFORMS) --build-arg VERSION=$(VERSION) -t $(IMG) .
+	$(CONTAINER_TOOL) buildx build --push --platform=$(PLATFORMS) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t $(IMG) .
 
 .PHONY: build-installer
 build-installer: manifests ## Write everything that installs IMG into dist/install.yaml.
