@@ -51,14 +51,21 @@ IMAGE_BUILDER := $(GO) run -C test/infrastructure ./image
 KUBECTL ?= hack/kubectl.sh
 
 # The modules of this repository that hold code of ours. Those under test/infrastructure/cluster/binaries/ only pin what the local cluster
-# builds, and config/samples/spool/image/rclone what an image has; every such build checks them (-mod=readonly), and tidying them would
-# download all test dependencies of Kubernetes and rclone.
-MODULES := . hack/tools hack/tools/golangci-lint test/infrastructure test/bench
+# builds, config/samples/spool/image/rclone what an image has, and hack/release/syft what scans a release; every such build checks them
+# (-mod=readonly), and tidying them would download all test dependencies of Kubernetes, rclone and syft.
+MODULES := . hack/tools hack/tools/golangci-lint hack/release test/infrastructure test/bench
 # Linting the linter's own main would type-check golangci-lint and everything it imports, for minutes.
-LINTED_MODULES := . hack/tools test/infrastructure test/bench
+LINTED_MODULES := . hack/tools hack/release test/infrastructure test/bench
+
+# What every program says about itself. No other place sets it: the Dockerfile and hack/release/release.sh take it from here. Go could read
+# the commit itself (-buildvcs), but not in an image build, which has no .git, and its version would depend on which tags a clone has.
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+COMMIT_DATE ?= $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || echo unknown)
+VERSION_FLAGS = -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(COMMIT_DATE)
+GO_BUILD = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
 
 # Programs for images: static, reproducible, for Linux whatever this machine runs.
-LINUX_BUILD = CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)'
+LINUX_BUILD = GOOS=linux $(GO_BUILD) -ldflags '-s -w $(VERSION_FLAGS)'
 
 ##@ General
 
@@ -113,6 +120,15 @@ tidy: ## Tidy the go.mod of every module.
 .PHONY: verify
 verify: $(GOLANGCI_LINT) ## Check that generated code, manifests, format, lint and go.mod files are as they should be, and leave no diff.
 	hack/verify.sh
+
+# VULNCHECK_REQUIRED=1 fails where the database can't be reached, as CI does.
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities in the code that the programs of this repository call.
+	hack/vulncheck.sh $(MODULES)
+
+.PHONY: workflows
+workflows: ## Check the workflows of GitHub, and with shellcheck the commands in them.
+	$(TOOL) actionlint
 
 ##@ Test
 
@@ -179,7 +195,7 @@ ci: ## Run what CI runs, the parts of .ci/targets, until one fails.
 
 .PHONY: build
 build: ## Build the manager for this machine into bin/.
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/manager ./cmd/manager
+	$(GO_BUILD) -ldflags '$(VERSION_FLAGS)' -o bin/manager ./cmd/manager
 
 .PHONY: run
 run: ## Run the manager on this machine against the current cluster, with metrics and probes off.
@@ -225,16 +241,35 @@ DEBIAN_LINKS_busybox := --link busybox=/bin/sh
 
 .PHONY: docker-build
 docker-build: ## Build the image IMG with Docker.
-	$(CONTAINER_TOOL) build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t $(IMG) .
+	$(CONTAINER_TOOL) build --build-arg VERSION_FLAGS='$(VERSION_FLAGS)' -t $(IMG) .
 
 .PHONY: docker-buildx
 docker-buildx: ## Build and push the image IMG for PLATFORMS with Docker buildx.
-	$(CONTAINER_TOOL) buildx build --push --platform=$(PLATFORMS) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t $(IMG) .
+	$(CONTAINER_TOOL) buildx build --push --platform=$(PLATFORMS) --build-arg VERSION_FLAGS='$(VERSION_FLAGS)' -t $(IMG) .
 
 .PHONY: build-installer
 build-installer: manifests ## Write everything that installs IMG into dist/install.yaml.
 	@mkdir -p dist
 	hack/render.sh $(OVERLAY) $(IMG) >dist/install.yaml
+
+##@ Release
+
+# REPOSITORY=example.com/drain-operator pins the image there by its digest in install.yaml and the chart. docs/release.md has the rest.
+.PHONY: release
+release: export VERSION_FLAGS := $(VERSION_FLAGS)
+release: export REPOSITORY := $(REPOSITORY)
+release: bin/syft ## Build all that a release page holds into dist/release: make release VERSION=v0.1.0.
+	VERSION='$(VERSION)' hack/release/release.sh
+
+# It takes minutes to build, so only when its own files changed.
+bin/syft: hack/release/syft/go.mod hack/release/syft/go.sum
+	@echo "Building syft (some minutes, once)"
+	@v="$$($(GO) list -C hack/release/syft -m -f '{{.Version}}' github.com/anchore/syft)" && \
+		CGO_ENABLED=0 $(GO) build -C hack/release/syft -trimpath -ldflags "-s -w -X main.version=$${v#v}" -o $(CURDIR)/$@ github.com/anchore/syft/cmd/syft
+
+.PHONY: test-release
+test-release: ## Build the release VERSION of the last commit twice, in two folders, and compare the bytes.
+	VERSION='$(VERSION)' REPOSITORY='$(REPOSITORY)' hack/release/twice.sh
 
 ##@ Local cluster
 

@@ -41,7 +41,7 @@ if ((${#integration[@]})); then
 		-coverpkg=./api/...,./cmd/...,./internal/... "${flags[@]}" "${integration[@]}" -ginkgo.randomize-all
 	profiles+=(cover.integration.out)
 fi
-for module in hack/tools test/infrastructure test/bench; do
+for module in hack/tools hack/release test/infrastructure test/bench; do
 	suite "$module" go test -C "$module" -timeout 10m ./...
 done
 

@@ -65,6 +65,7 @@ step tidy "${make[@]}" tidy
 step lint "${make[@]}" lint
 step docs go test ./test/docs
 step shellcheck shell_scripts
+step workflows "${make[@]}" workflows
 step kustomize kustomizations
 
 if ((${#failed[@]})); then
