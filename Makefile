@@ -60,8 +60,7 @@ LINTED_MODULES := . hack/tools hack/release test/infrastructure test/bench
 # What every program says about itself. No other place sets it: the Dockerfile and hack/release/release.sh take it from here. Go could read
 # the commit itself (-buildvcs), but not in an image build, which has no .git, and its version would depend on which tags a clone has.
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
-COMMIT_DATE ?= $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || echo unknown)
-VERSION_FLAGS = -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(COMMIT_DATE)
+VERSION_FLAGS = -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 GO_BUILD = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
 
 # Programs for images: static, reproducible, for Linux whatever this machine runs.

@@ -91,7 +91,7 @@ func TestDependabotUpdatesEveryModuleActionAndImage(t *testing.T) {
 var (
 	uses   = regexp.MustCompile(`^\s*(?:- )?uses:\s*(.*)$`)
 	pinned = regexp.MustCompile(`^[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*$`)
-	// untrusted matches what whoever starts a workflow can write, put into a script as code. In the environment it is only a value.
+	// untrusted matches what the person who starts a workflow can write, put into a script as code. In the environment it is only a value.
 	untrusted = regexp.MustCompile(`\$\{\{[^}]*\b(github|inputs|secrets|steps)\.`)
 	from      = regexp.MustCompile(`(?m)^FROM (?:--platform=\S+ )?(\S+)`)
 )
