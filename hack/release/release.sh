@@ -104,8 +104,7 @@ chart=false
 if [[ -d charts/drain-operator ]]; then
 	step "the Helm chart"
 	chart=true
-	hack/release/chart.sh "$VERSION" "$pinned" "$work/chart.tgz"
-	release archive -repack "$work/chart.tgz" -output "$out/drain-operator-${VERSION#v}.tgz"
+	hack/release/chart.sh "$VERSION" "$pinned" "$out/drain-operator-${VERSION#v}.tgz"
 fi
 
 for arch in "${architectures[@]}"; do
