@@ -22,6 +22,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -154,7 +155,7 @@ func unpack(source io.Reader, folder string) ([]entry, error) {
 	var entries []entry
 	for reader := tar.NewReader(source); ; {
 		header, err := reader.Next()
-		if err == io.EOF { //nolint:errorlint // tar returns it as it is
+		if errors.Is(err, io.EOF) {
 			return entries, nil
 		}
 		if err != nil {

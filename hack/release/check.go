@@ -126,8 +126,12 @@ func (w wanted) checkFiles() error {
 	got := map[string]bool{}
 	for _, e := range entries {
 		got[e.Name()] = true
-		if info, err := e.Info(); err != nil || info.Size() == 0 {
-			errs = append(errs, fmt.Errorf("%s is empty: %v", e.Name(), err))
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		if info.Size() == 0 {
+			errs = append(errs, fmt.Errorf("%s is empty", e.Name()))
 		}
 		if !slices.Contains(want, e.Name()) {
 			errs = append(errs, fmt.Errorf("%s is no part of a release", e.Name()))
@@ -212,7 +216,10 @@ func (w wanted) checkImage(ctx context.Context, temp string) (digest v1.Hash, er
 	}
 	var got []string
 	for _, m := range manifest.Manifests {
-		got = append(got, fmt.Sprint(m.Platform))
+		if m.Platform == nil {
+			return digest, fmt.Errorf("the index doesn't say what platform %s is for", m.Digest)
+		}
+		got = append(got, m.Platform.String())
 	}
 	slices.Sort(got)
 	if want := []string{"linux/amd64", "linux/arm64"}; !slices.Equal(got, want) {

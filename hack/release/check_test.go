@@ -17,6 +17,7 @@ limitations under the License.
 package main
 
 import (
+	"bytes"
 	"context"
 	"debug/buildinfo"
 	"encoding/json"
@@ -322,7 +323,7 @@ func TestSettle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(first) != string(second) {
+	if !bytes.Equal(first, second) {
 		t.Errorf("two scans of one program give\n%s and\n%s", first, second)
 	}
 	for _, want := range []string{testDate, "/releases/v0.1.0/spdx/sum", `"Tool: scanner"`, `"versionInfo": "v0.1.0"`, `"versionInfo": "v1"`} {

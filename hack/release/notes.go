@@ -29,6 +29,8 @@ var (
 	sectionHeading = regexp.MustCompile(`^## \[([^\]]+)\](?: - (.+))?$`)
 	isoDate        = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`)
 	linkDefinition = regexp.MustCompile(`^\[[^\]]+\]: `)
+	// relativeLink is a link that isn't a URL: on the page of a release, it would lead nowhere.
+	relativeLink = regexp.MustCompile(`\]\(([^):#]+)(#[^)]*)?\)`)
 )
 
 func runNotes(_ context.Context, args []string) error {
@@ -59,7 +61,7 @@ func notesOf(changelog, version string, dated bool) (string, error) {
 	for line := range strings.Lines(changelog) {
 		match := sectionHeading.FindStringSubmatch(strings.TrimSpace(line))
 		switch {
-		case match != nil && match[1] == want:
+		case len(match) > 1 && match[1] == want:
 			if dated && !isoDate.MatchString(match[2]) {
 				return "", fmt.Errorf("the section of %s has no date: write \"## [%s] - YYYY-MM-DD\"", version, want)
 			}
@@ -77,5 +79,5 @@ func notesOf(changelog, version string, dated bool) (string, error) {
 	case notes == "":
 		return "", fmt.Errorf("the section of %s is empty", version)
 	}
-	return notes + "\n", nil
+	return relativeLink.ReplaceAllString(notes, "]("+homepage+"/blob/"+version+"/$1$2)") + "\n", nil
 }

@@ -31,7 +31,7 @@ const changelog = `# Changelog
 
 ### Added
 
-- A field.
+- A [field](docs/a.md#b), as [asked](https://example.com/1) ([more](c.md)).
 
 ## [0.1.0] - Unreleased
 
@@ -49,7 +49,8 @@ func TestNotesOf(t *testing.T) {
 		want    string
 		wantErr string
 	}{
-		"a section with headings":          {version: "v0.2.0", dated: true, want: "### Added\n\n- A field.\n"},
+		"a section with headings": {version: "v0.2.0", dated: true, want: "### Added\n\n- A [field](" + homepage + "/blob/v0.2.0/docs/a.md#b), as [asked](https://example.com/1) ([more](" +
+			homepage + "/blob/v0.2.0/c.md)).\n"},
 		"a draft":                          {version: "v0.1.0", want: "First.\n"},
 		"a draft where a date is needed":   {version: "v0.1.0", dated: true, wantErr: "no date"},
 		"an empty section before a link":   {version: "v0.0.1", wantErr: "empty"},
