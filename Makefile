@@ -15,8 +15,6 @@ OVERLAY ?= config/default
 # Not empty: deploy may make the operator follow annotations of StatefulSets that it hasn't followed so far (docs/migrating.md).
 FOLLOW_ANNOTATIONS ?=
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-# Given to the linker too, because a build in a container or with -buildvcs=false doesn't know it.
-COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 PLATFORMS ?= linux/amd64,linux/arm64
 CONTAINER_TOOL ?= docker
 # The images of the recipes. What an image is made of is in its recipe's folder, config/samples/<recipe>/image: a program of ours, or the
