@@ -84,6 +84,7 @@ demo: ## Start a local cluster and show a StatefulSet shrink, its data move and 
 generate: ## Generate DeepCopy methods, and the tables of the docs that come from the code.
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths="./api/..."
 	$(GO) test ./test/docs -run TestTheDocsHaveTheProtocolAsItIs -count=1 -update
+	$(TOOL) crd-ref-docs --log-level=ERROR --source-path=api --config=hack/crd-ref-docs.yaml --renderer=markdown --output-path=docs/api.md
 	$(GO) test ./cmd/manager -run TestTheDocsHaveTheFlags -count=1 -update
 
 .PHONY: manifests
