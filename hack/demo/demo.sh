@@ -13,7 +13,7 @@ orphan=2   # the ordinal that goes
 patience=180s
 
 bold='' dim='' red='' green='' reset=''
-if [[ -t 1 && -z "${NO_COLOR:-}" ]]; then
+if [[ (-t 1 || -n "${FORCE_COLOR:-}") && -z "${NO_COLOR:-}" ]]; then
 	bold=$'\e[1m' dim=$'\e[2m' red=$'\e[31m' green=$'\e[32m' reset=$'\e[0m'
 fi
 
