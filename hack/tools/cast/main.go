@@ -14,7 +14,6 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-
 // Command cast writes what it reads as a recording of a terminal, in version 2 of asciicast (docs.asciinema.org/manual/asciicast/v2), with the
 // time at which each line came. hack/demo/record.sh makes the README's picture with it.
 //
