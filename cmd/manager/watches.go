@@ -109,7 +109,7 @@ func (w *watches) failed(ctx context.Context, r *toolscache.Reflector, err error
 	}
 	refused := w.refused[r]
 	refused.err, refused.seen = err, r.LastSyncResourceVersion()
-	if refused.log.due(err.Error()) {
+	if refused.log.due(what) {
 		ctrl.Log.Info(what+kind(r), "why", err.Error(), "fix", advice)
 	}
 }
