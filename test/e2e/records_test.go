@@ -32,6 +32,8 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
 
 // record is what the store says about a record.
@@ -155,6 +157,12 @@ func (w *world) expectHalfWay(ctx context.Context, leaver int32, n int, to ...in
 			}
 		}
 		g.Expect(moved).To(Equal(n/2), "records moved so far")
+		// A busy kubelet says so only later. Until then the operator stops the drain of an ordinal that is back in range.
+		var pods corev1.PodList
+		g.Expect(cluster.List(ctx, &pods, client.InNamespace(w.namespace), client.MatchingLabels{
+			drainv1alpha1.RoleLabel: drainv1alpha1.RoleDrain, drainv1alpha1.OrdinalLabel: fmt.Sprint(leaver),
+		})).To(Succeed())
+		g.Expect(pods.Items).To(ContainElement(HaveField("Status.Phase", corev1.PodRunning)), "the drain Pod must be known to run")
 	}).Should(Succeed(), "the drain of ordinal %d must be half-way", leaver)
 }
 
