@@ -32,6 +32,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/test/versions"
 )
 
 func whenDeleted(what drainv1alpha1.WhenDeleted) func(*drainv1alpha1.DrainPolicy) {
@@ -246,10 +247,18 @@ var _ = Describe("A claim", func() {
 		By("mounting the drained claim")
 		w.create(ctx, stranger())
 		running()
+		if !isOn(ctx, versions.Unused) {
+			// No event tells the operator. It looks when it has something to do there, and before it deletes the claim.
+			w.changePolicy(ctx, storeName, whenDrained(drainv1alpha1.WhenDrainedDelete))
+		}
 		w.expectDrain(ctx, 1, drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonClaimInUse)
 		end()
 		Eventually(ctx, w.recorder.drainJobs).Should(HaveLen(2), "it may hold new data")
-		w.expectDrain(ctx, 1, drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsKept)
+		if isOn(ctx, versions.Unused) {
+			w.expectDrain(ctx, 1, drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsKept)
+		} else {
+			w.expectNoClaim(ctx, claim("data", 1))
+		}
 		w.expectRecords(ctx, records, 0)
 	})
 })
