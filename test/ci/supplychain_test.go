@@ -65,10 +65,11 @@ func TestDependabotUpdatesEveryModuleActionAndImage(t *testing.T) {
 	}
 	got := map[string][]string{}
 	for _, update := range config.Updates {
-		got[update.Ecosystem] = update.Directories
+		got[update.Ecosystem] = append(got[update.Ecosystem], update.Directories...)
 		if update.Directory != "" {
 			got[update.Ecosystem] = append(got[update.Ecosystem], update.Directory)
 		}
+		slices.Sort(got[update.Ecosystem])
 	}
 	folders := func(patterns ...string) []string {
 		var all []string
