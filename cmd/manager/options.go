@@ -17,12 +17,14 @@ limitations under the License.
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math"
 	"net"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,6 +37,7 @@ import (
 type options struct {
 	metricsAddress    string
 	metricsSecure     bool
+	metricsCert       string
 	probeAddress      string
 	pprofAddress      string
 	leaderElect       bool
@@ -58,6 +61,8 @@ func (o *options) flags() *flag.FlagSet {
 		"Address that serves metrics, for example :8443. Set to 0 to serve none.")
 	flags.BoolVar(&o.metricsSecure, "metrics-secure", true,
 		"Serve metrics over HTTPS, to clients that RBAC allows to get /metrics. Set to false for HTTP without authentication.")
+	flags.StringVar(&o.metricsCert, "metrics-cert-path", "",
+		"Folder of the certificate that metrics are served with, in the files tls.crt and tls.key. Defaults to a certificate that the manager signs itself.")
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address that serves /healthz and /readyz. Set to 0 to serve none.")
 	flags.StringVar(&o.pprofAddress, "pprof-bind-address", "0",
 		"Address that serves profiles, without authentication, for example 127.0.0.1:6060. Set to 0 to serve none.")
@@ -123,6 +128,12 @@ func (o *options) validate() error {
 			if sameAddress(a.value, b.value) {
 				refuse("%s=%s and %s=%s: two servers can't use one address", b.flag, b.value, a.flag, a.value)
 			}
+		}
+	}
+	if o.metricsCert != "" {
+		// The metrics server would sign one itself, which no client trusts.
+		if _, err := tls.LoadX509KeyPair(filepath.Join(o.metricsCert, "tls.crt"), filepath.Join(o.metricsCert, "tls.key")); err != nil {
+			refuse("--metrics-cert-path=%s: %w", o.metricsCert, err)
 		}
 	}
 	if o.concurrency < 1 {

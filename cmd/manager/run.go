@@ -134,6 +134,7 @@ func managerOptions(o *options, namespaces []string, watches *watches) manager.O
 	metrics := metricsserver.Options{
 		BindAddress:   o.metricsAddress,
 		SecureServing: o.metricsSecure,
+		CertDir:       o.metricsCert,
 		// HTTP/2 has let clients exhaust servers before (CVE-2023-44487); metrics need none of it.
 		TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }},
 	}
