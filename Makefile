@@ -42,6 +42,11 @@ GO := go
 TOOL := $(GO) tool -modfile=$(CURDIR)/hack/tools/go.mod
 CONTROLLER_GEN := $(TOOL) controller-gen
 KUSTOMIZE := $(TOOL) kustomize
+# helm and helm-unittest come from their modules; they take minutes to build, once. HELM=helm takes the one on PATH.
+CHART := charts/drain-operator
+HELM ?= $(CURDIR)/bin/helm
+HELM_UNITTEST := $(CURDIR)/bin/helm-unittest
+BUILT_HELM := $(filter $(CURDIR)/bin/helm,$(HELM))
 GOLANGCI_LINT := $(CURDIR)/bin/golangci-lint
 CLUSTER := $(GO) run -C test/infrastructure ./cluster
 IMAGE_BUILDER := $(GO) run -C test/infrastructure ./image
@@ -51,7 +56,7 @@ KUBECTL ?= hack/kubectl.sh
 # The modules of this repository that hold code of ours. Those under test/infrastructure/cluster/binaries/ only pin what the local cluster
 # builds, config/samples/spool/image/rclone what an image has, and hack/release/syft what scans a release; every such build checks them
 # (-mod=readonly), and tidying them would download all test dependencies of Kubernetes, rclone and syft.
-MODULES := . hack/tools hack/tools/golangci-lint hack/release test/infrastructure test/bench
+MODULES := . hack/tools hack/tools/golangci-lint hack/tools/helm hack/release test/infrastructure test/bench
 # Linting the linter's own main would type-check golangci-lint and everything it imports, for minutes.
 LINTED_MODULES := . hack/tools hack/release test/infrastructure test/bench
 
@@ -96,6 +101,10 @@ manifests: ## Generate the CRD and the manager's role from the Go types and mark
 	$(GO) run -C hack/tools ./crdtrim $(CURDIR)/dist/crd/*.yaml
 	mkdir -p config/crd/bases && cp dist/crd/*.yaml config/crd/bases/
 
+.PHONY: chart
+chart: ## Generate the templates of the Helm chart that repeat what kustomize builds.
+	hack/chart.sh
+
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## Format the Go code of every module, and add the license header where it is missing.
 	@hack/headers.sh
@@ -116,8 +125,8 @@ tidy: ## Tidy the go.mod of every module.
 	@for m in $(MODULES); do echo "go mod tidy ($$m)"; $(GO) mod tidy -C $$m; done
 
 .PHONY: verify
-verify: $(GOLANGCI_LINT) ## Check that generated code, manifests, format, lint and go.mod files are as they should be, and leave no diff.
-	hack/verify.sh
+verify: $(GOLANGCI_LINT) $(BUILT_HELM) $(HELM_UNITTEST) ## Check that generated code, manifests, format, lint and go.mod files are as they should be, and leave no diff.
+	HELM='$(HELM)' HELM_UNITTEST='$(HELM_UNITTEST)' hack/verify.sh
 
 # VULNCHECK_REQUIRED=1 fails where the database can't be reached, as CI does.
 .PHONY: vulncheck
@@ -143,16 +152,22 @@ sim: ## Simulate SEEDS histories with faults, always the same ones, and FRESH ot
 mutants: ## Take the operator's guards away one by one, and write into docs/simulation.md how soon the simulation misses each.
 	$(GO) run ./test/simulation/mutate -write docs/simulation.md
 
+.PHONY: test-chart
+test-chart: $(BUILT_HELM) $(HELM_UNITTEST) ## Lint the Helm chart, run its unit tests, and compare it with kustomize's output.
+	$(HELM) lint --strict $(CHART)
+	$(HELM_UNITTEST) $(CHART)
+	$(GO) test ./test/chart -count=1
+
 # The images that the end-to-end tests need.
 E2E_IMAGES ?= drain-operator $(SAMPLE_IMAGES) $(DEBIAN_IMAGES)
 BUILD_E2E_IMAGES = $(patsubst %,sample-image-%,$(filter $(SAMPLE_IMAGES),$(E2E_IMAGES))) \
 	$(patsubst %,debian-image-%,$(filter $(DEBIAN_IMAGES),$(E2E_IMAGES)))
 
 .PHONY: test-e2e
-test-e2e: cluster-up image $(BUILD_E2E_IMAGES) ## Run the end-to-end suite on the local cluster, and leave the cluster up.
+test-e2e: $(BUILT_HELM) cluster-up image $(BUILD_E2E_IMAGES) ## Run the end-to-end suite on the local cluster, and leave the cluster up.
 	$(MAKE) cluster-load IMAGE='$(E2E_IMAGES:%=$(CURDIR)/dist/images/%.tar)'
 	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig $(MAKE) apply IMG=$(LOCAL_IMG)
-	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig PATH="$$($(CLUSTER) binaries kubectl):$$PATH" \
+	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig PATH="$$($(CLUSTER) binaries kubectl):$$PATH" HELM='$(HELM)' \
 		$(GO) test ./test/e2e/... -tags e2e -v -timeout 50m -count=1 $(GOTESTFLAGS) -args -ginkgo.label-filter='$(LABELS)'
 
 # Another cluster is taken down first, and this one at the end.
@@ -169,6 +184,10 @@ test-versions: ## The same with every minor release of Kubernetes that is suppor
 test-faults: export FAULTS_SOAK ?= 5m
 test-faults: ## Break nodes, managers, the control plane and objects of the local cluster during drains; FAULTS_SOAK is the time of the soak.
 	$(MAKE) test-e2e LABELS=faults GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v $(if $(FOCUS),-ginkgo.focus="$(FOCUS)")'
+
+.PHONY: test-overlays
+test-overlays: ## Install every overlay and the Helm chart on the local cluster, and drain under each.
+	$(MAKE) test-e2e LABELS=overlays E2E_IMAGES='drain-operator datastore' GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v'
 
 # BENCH has further flags: make bench BENCH='-scenarios burst,one -sizes 10,50'. BENCH='-help' lists them.
 BENCH_RESULTS := test/bench/results
@@ -335,3 +354,13 @@ $(GOLANGCI_LINT): hack/tools/golangci-lint/go.mod hack/tools/golangci-lint/go.su
 	@echo "Building golangci-lint with the Kubernetes linters (a few minutes, once)"
 	@v="$$($(GO) list -C hack/tools/golangci-lint -m -f '{{.Version}}' github.com/golangci/golangci-lint/v2)" && \
 		CGO_ENABLED=0 $(GO) build -C hack/tools/golangci-lint -trimpath -ldflags "-s -w -X main.version=$${v#v}" -o $@ .
+
+# With the flags of "go tool", with which test/chart runs helm, so that Go's cache serves both.
+$(CURDIR)/bin/helm: hack/tools/helm/go.mod hack/tools/helm/go.sum
+	@echo "Building helm and helm-unittest (a few minutes, once)"
+	@v="$$($(GO) list -C hack/tools/helm -m -f '{{.Version}}' helm.sh/helm/v4)" && mkdir -p bin && \
+		$(GO) build -C hack/tools/helm -ldflags "-s -w -X helm.sh/helm/v4/internal/version.version=$$v" -o $(CURDIR)/bin/ \
+			helm.sh/helm/v4/cmd/helm github.com/helm-unittest/helm-unittest/cmd/helm-unittest
+	@touch $@
+$(HELM_UNITTEST): $(CURDIR)/bin/helm
+	@touch $@

@@ -4,6 +4,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# make verify builds them first.
+export HELM=${HELM:-$PWD/bin/helm} HELM_UNITTEST=${HELM_UNITTEST:-$PWD/bin/helm-unittest}
+
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 failed=()
@@ -56,10 +59,17 @@ kustomizations() {
 	done < <(git ls-files -z --cached --others --exclude-standard -- '*/kustomization.yaml')
 }
 
+chart() {
+	"$HELM" lint --strict charts/drain-operator
+	"$HELM_UNITTEST" charts/drain-operator
+	go test ./test/chart
+}
+
 exec 3>&2
 make=(make --no-print-directory)
 step generate "${make[@]}" generate
 step manifests "${make[@]}" manifests
+step "chart templates" "${make[@]}" chart
 step fmt "${make[@]}" fmt
 step tidy "${make[@]}" tidy
 step lint "${make[@]}" lint
@@ -67,6 +77,7 @@ step docs go test ./test/docs
 step shellcheck shell_scripts
 step workflows "${make[@]}" workflows
 step kustomize kustomizations
+step chart chart
 
 if ((${#failed[@]})); then
 	printf 'verify: %s\n' "${failed[@]}" >&2

@@ -57,7 +57,7 @@ var banned = []struct{ pattern, instead string }{
 var exempt = []string{
 	"go.sum", "LICENSE", "*/go.sum",
 	// Generated from the API types and from Kubernetes' own; the former are checked in api/.
-	"config/crd/bases",
+	"config/crd/bases", "charts/drain-operator/templates/crd.yaml",
 	// The list above.
 	"test/docs/words_test.go",
 	// To be rewritten; remove this when that is done.

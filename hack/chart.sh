@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Writes those templates of the Helm chart that only repeat what kustomize builds: the CRD, the roles, the operator's rights and the admission
+# policies. What people configure is written by hand; a test compares all of it with kustomize's output.
+#
+# kubebuilder's plugin (helm/v2-alpha) is no alternative: it names files after objects, so that the binding of an admission policy
+# overwrites the policy of the same name.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+chart=charts/drain-operator
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+go tool -modfile=hack/tools/go.mod kustomize build config/default --output "$tmp"
+
+if grep -n '{{' "$tmp"/*.yaml; then
+	echo "hack/chart.sh: Helm would take these braces for its own" >&2
+	exit 1
+fi
+header='{{- /* Written by "make chart" from config/. Do not edit. */ -}}'
+
+# objects prints objects with the labels and the namespace of the release.
+objects() { # FILE…
+	local file
+	for file in "$@"; do
+		echo "---"
+		awk '
+			/^    app\.kubernetes\.io\/(name: drain-operator|managed-by: kustomize)$/ { next }
+			{ gsub(/drain-operator-system/, "{{ .Release.Namespace }}"); print }
+			/^  labels:$/ { print "    {{- include \"drain-operator.labels\" . | nindent 4 }}" }
+		' "$file"
+	done
+}
+
+# template FILE CONDITION writes a template of what it reads; an empty condition is always true.
+template() {
+	{
+		echo "$header"
+		[[ -z "$2" ]] || echo "{{- if $2 }}"
+		cat
+		[[ -z "$2" ]] || echo "{{- end }}"
+	} >"$chart/templates/$1"
+}
+
+objects "$tmp"/apiextensions*_customresourcedefinition_*.yaml | awk '
+	{ print }
+	/^  annotations:$/ { print "    # Without the CRD, all policies would be deleted.\n    helm.sh/resource-policy: keep" }
+' | template crd.yaml .Values.crds.install
+grep -q 'helm.sh/resource-policy: keep' $chart/templates/crd.yaml
+
+objects "$tmp"/admissionregistration*.yaml | template admission.yaml .Values.admissionPolicies.enabled
+
+roles=("$tmp"/rbac*.yaml)
+for i in "${!roles[@]}"; do
+	[[ "${roles[i]}" != *_drain-operator-manager-* ]] || unset "roles[i]"
+done
+objects "${roles[@]}" | template roles.yaml ''
+
+{
+	echo "$header"
+	echo '{{- define "drain-operator.managerRules" -}}'
+	sed -n '/^rules:$/,$p' "$tmp"/rbac*_clusterrole_drain-operator-manager-role.yaml
+	echo '{{- end -}}'
+} >$chart/templates/_rules.tpl

@@ -1,0 +1,204 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Package chart compares the Helm chart with what kustomize builds, so that the two can't drift apart.
+package chart
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
+)
+
+const (
+	top       = "../.."
+	namespace = "drain-operator-system"
+)
+
+// TestTheChartIsWhatKustomizeBuilds compares config/default with the default values, and each overlay with the values that docs/install.md gives for it.
+func TestTheChartIsWhatKustomizeBuilds(t *testing.T) {
+	t.Parallel()
+	cases := overlaysOfThePage(t)
+	folders, err := filepath.Glob(filepath.Join(top, "config", "overlays", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range folders {
+		// The overlay "local" only sets the image.
+		if name := filepath.Base(folder); name != "local" && cases["config/overlays/"+name] == nil {
+			t.Errorf("docs/install.md has no values for the overlay %s", name)
+		}
+	}
+	cases["config/default"] = []string{}
+	for folder, values := range cases {
+		t.Run(folder, func(t *testing.T) {
+			t.Parallel()
+			built, rendered := kustomize(t, folder), helm(t, values...)
+			// Helm makes the namespace itself, with --create-namespace.
+			delete(built, "Namespace /"+namespace)
+			if len(built) < 25 {
+				t.Fatalf("kustomize builds %d objects, which can't be all", len(built))
+			}
+			if diff := cmp.Diff(built, rendered); diff != "" {
+				t.Errorf("with %q, the chart differs (-kustomize +helm):\n%s", values, diff)
+			}
+		})
+	}
+}
+
+// TestOnlyTheCRDIsKept looks which objects Helm never deletes.
+func TestOnlyTheCRDIsKept(t *testing.T) {
+	t.Parallel()
+	var kept []string
+	for _, object := range parse(t, template(t)) {
+		annotations, _ := object["metadata"].(map[string]any)["annotations"].(map[string]any)
+		if annotations["helm.sh/resource-policy"] == "keep" {
+			kept = append(kept, key(object))
+		}
+	}
+	if diff := cmp.Diff([]string{"CustomResourceDefinition /drainpolicies.drain.statefulset.dev"}, kept); diff != "" {
+		t.Errorf("objects that are kept (-want +got):\n%s", diff)
+	}
+}
+
+// TestTheAdmissionPoliciesFollowTheNamespace looks for the namespace that kustomize gives the operator in a chart that has another one.
+func TestTheAdmissionPoliciesFollowTheNamespace(t *testing.T) {
+	t.Parallel()
+	text := template(t, "--namespace=elsewhere")
+	if strings.Contains(text, namespace) {
+		t.Errorf("the chart names %s in another namespace", namespace)
+	}
+	if got := strings.Count(text, "'system:serviceaccount:' + 'elsewhere'"); got != 3 {
+		t.Errorf("%d admission policies name the operator's account, want 3", got)
+	}
+}
+
+var (
+	overlayRow = regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| (`[^|]*: [^|]*`) \\|$")
+	quoted     = regexp.MustCompile("`([^`]+): ([^`]+)`")
+)
+
+// overlaysOfThePage are the overlays and their values in docs/install.md, in the form of --set.
+func overlaysOfThePage(t *testing.T) map[string][]string {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join(top, "docs", "install.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlays := map[string][]string{}
+	// The overlay is for one namespace, the page's example for two; in --set, a list is in braces.
+	change := strings.NewReplacer("team-a, team-b", "default", "[", "{", "]", "}")
+	for _, row := range overlayRow.FindAllStringSubmatch(string(page), -1) {
+		values := []string{}
+		for _, value := range quoted.FindAllStringSubmatch(row[2], -1) {
+			values = append(values, "--set="+value[1]+"="+change.Replace(value[2]))
+		}
+		overlays["config/overlays/"+row[1]] = values
+	}
+	return overlays
+}
+
+func kustomize(t *testing.T, folder string) map[string]map[string]any {
+	t.Helper()
+	return index(t, run(t, "hack/tools/go.mod", "kustomize", "build", folder))
+}
+
+func helm(t *testing.T, args ...string) map[string]map[string]any {
+	t.Helper()
+	return index(t, template(t, args...))
+}
+
+func template(t *testing.T, args ...string) string {
+	t.Helper()
+	return run(t, "hack/tools/helm/go.mod", append([]string{
+		"helm", "template", "drain-operator", "charts/drain-operator", "--namespace=" + namespace, "--skip-tests",
+		"--set=image.repository=controller,image.tag=latest",
+	}, args...)...)
+}
+
+// run runs a tool of a module at the top of the repository, and returns what it prints.
+func run(t *testing.T, module string, args ...string) string {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "go", append([]string{"tool", "-modfile=" + module}, args...)...)
+	command.Dir = top
+	var problems bytes.Buffer
+	command.Stderr = &problems
+	output, err := command.Output()
+	if err != nil {
+		t.Fatalf("%q: %v\n%s", args, err, &problems)
+	}
+	return string(output)
+}
+
+func parse(t *testing.T, manifests string) []map[string]any {
+	t.Helper()
+	var objects []map[string]any
+	for document := range strings.SplitSeq("\n"+manifests, "\n---\n") {
+		var object map[string]any
+		if err := yaml.Unmarshal([]byte(document), &object); err != nil {
+			t.Fatalf("%v:\n%s", err, document)
+		}
+		if len(object) > 0 {
+			objects = append(objects, object)
+		}
+	}
+	return objects
+}
+
+func key(object map[string]any) string {
+	metadata := object["metadata"].(map[string]any) //nolint:forcetypeassert // Every object has metadata.
+	where, _ := metadata["namespace"].(string)
+	return fmt.Sprintf("%s %s/%s", object["kind"], where, metadata["name"])
+}
+
+// index returns the objects by kind, namespace and name, without what says by whom and from what they were installed.
+func index(t *testing.T, manifests string) map[string]map[string]any {
+	t.Helper()
+	all := map[string]map[string]any{}
+	for _, object := range parse(t, manifests) {
+		metadata := object["metadata"].(map[string]any) //nolint:forcetypeassert // Every object has metadata.
+		drop(metadata, "labels", "app.kubernetes.io/", "helm.sh/")
+		drop(metadata, "annotations", "helm.sh/resource-policy")
+		if all[key(object)] != nil {
+			t.Errorf("there are two objects %s", key(object))
+		}
+		all[key(object)] = object
+	}
+	return all
+}
+
+// drop deletes the keys with these prefixes from a map of the metadata, and the map if nothing is left.
+func drop(metadata map[string]any, field string, prefixes ...string) {
+	values, _ := metadata[field].(map[string]any)
+	for name := range values {
+		for _, prefix := range prefixes {
+			if strings.HasPrefix(name, prefix) {
+				delete(values, name)
+			}
+		}
+	}
+	if len(values) == 0 {
+		delete(metadata, field)
+	}
+}
