@@ -194,7 +194,7 @@ func pageFiles(page string) map[string]string {
 	text, err := os.ReadFile(filepath.Join(top, "docs", page))
 	Expect(err).NotTo(HaveOccurred())
 	files := map[string]string{}
-	for _, block := range regexp.MustCompile("(?ms)^```yaml\n# (\\S+)\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+	for _, block := range regexp.MustCompile("(?m)^```yaml\n# (\\S+)\n((?:.*\n)*?)```$").FindAllStringSubmatch(string(text), -1) {
 		files[block[1]] = block[2]
 	}
 	return files
@@ -341,6 +341,7 @@ var _ = Describe("The operator installed with", Label("overlays"), Serial, Order
 		second.drainUnder(ctx, nil)
 		Expect(third.policy(ctx, storeName).Status).To(Equal(drainv1alpha1.DrainPolicyStatus{}))
 		third.expectUntouched()
+		second.checkHistory(ctx)
 		for namespace, want := range map[string]bool{w.namespace: true, second.namespace: true, third.namespace: false, operatorNamespace: false} {
 			for _, what := range []authorizationv1.ResourceAttributes{
 				{Verb: "create", Resource: "pods"}, {Verb: "list", Resource: "pods"},
