@@ -48,6 +48,9 @@ func TestArchiveIsReproducible(t *testing.T) {
 		folder := t.TempDir()
 		program := write(t, filepath.Join(folder, "program"), "program", 0o700|group)
 		text := write(t, filepath.Join(folder, "text"), "text", 0o600|group&0o066)
+		if err := os.Chtimes(text, time.Time{}, time.Unix(int64(i)*1000, 0)); err != nil {
+			t.Fatal(err)
+		}
 		entries := []entry{{text, "b/text"}, {program, "a"}}
 		if i > 0 {
 			entries[0], entries[1] = entries[1], entries[0]

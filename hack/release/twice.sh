@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds a release of the last commit twice, in two clones in folders of different lengths, under different settings of the machine, and
-# compares all files. The second build compiles the shipped programs without the compiler's cache, which would hand out the first one's.
+# compares all files. If they are the same, dist/release has them. The second build compiles the shipped programs without the compiler's cache, which would hand out the first one's.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -27,4 +27,7 @@ if ! diff --recursive "$first/release/dist/release" "$second/dist/release"; then
 	echo "release: two builds of one commit differ, see above" >&2
 	exit 1
 fi
+rm -rf dist/release
+mkdir -p dist
+mv "$first/release/dist/release" dist/release
 echo "release: two builds of $(git rev-parse HEAD) are the same, byte for byte"

@@ -77,6 +77,9 @@ func entries(t *testing.T, image v1.Image) map[string]entry {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if !header.ModTime.Equal(epoch) {
+			t.Errorf("%s has the time %s, which makes each build another image", header.Name, header.ModTime)
+		}
 		content, err := io.ReadAll(reader)
 		if err != nil {
 			t.Fatal(err)
