@@ -27,6 +27,8 @@ import (
 
 var (
 	sectionHeading = regexp.MustCompile(`^## \[([^\]]+)\](?: - (.+))?$`)
+	// block starts a line that doesn't continue the line before it.
+	block          = regexp.MustCompile(`^\s*(- |\d+\. |#|\||\x60{3}|$)`)
 	isoDate        = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`)
 	linkDefinition = regexp.MustCompile(`^\[[^\]]+\]: `)
 	// relativeLink is a link that isn't a URL: on the page of a release, it would lead nowhere.
@@ -79,5 +81,24 @@ func notesOf(changelog, version string, dated bool) (string, error) {
 	case notes == "":
 		return "", fmt.Errorf("the section of %s is empty", version)
 	}
-	return relativeLink.ReplaceAllString(notes, "]("+homepage+"/blob/"+version+"/$1$2)") + "\n", nil
+	return relativeLink.ReplaceAllString(unwrap(notes), "]("+homepage+"/blob/"+version+"/$1$2)") + "\n", nil
+}
+
+// unwrap puts each paragraph on one line: on the page of a release, every end of a line is one in the text.
+func unwrap(text string) string {
+	var lines []string
+	code := false
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		last := len(lines) - 1
+		fence := strings.HasPrefix(strings.TrimSpace(line), "```")
+		if code || fence || last < 0 || block.MatchString(line) || lines[last] == "" || strings.HasPrefix(strings.TrimSpace(lines[last]), "#") ||
+			strings.HasPrefix(strings.TrimSpace(lines[last]), "```") {
+			lines = append(lines, line)
+		} else {
+			lines[last] += " " + strings.TrimSpace(line)
+		}
+		code = code != fence
+	}
+	return strings.Join(lines, "\n")
 }

@@ -68,3 +68,11 @@ func TestNotesOf(t *testing.T) {
 		})
 	}
 }
+
+func TestUnwrap(t *testing.T) {
+	got := unwrap("One\ntwo.\n\n- three\n  four\n- five\n### Six\nseven\n```sh\neight\nnine\n```\nten\n\n| a |\n|---|\n1. b\n   c")
+	want := "One two.\n\n- three four\n- five\n### Six\nseven\n```sh\neight\nnine\n```\nten\n\n| a |\n|---|\n1. b c"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
