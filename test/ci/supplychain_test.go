@@ -71,9 +71,20 @@ func TestDependabotUpdatesEveryModuleActionAndImage(t *testing.T) {
 		}
 		slices.Sort(got[update.Ecosystem])
 	}
+	for _, directories := range got {
+		slices.Sort(directories)
+	}
 	folders := func(patterns ...string) []string {
 		var all []string
 		for _, file := range tracked(t, patterns...) {
+			text, err := os.ReadFile(filepath.Join(top, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Their versions belong to one release of Kubernetes, in replace directives that Dependabot doesn't move.
+			if bytes.Contains(text, []byte("pin.sh writes this file")) {
+				continue
+			}
 			all = append(all, path.Join("/", path.Dir(file)))
 		}
 		slices.Sort(all)
@@ -94,7 +105,9 @@ var (
 	pinned = regexp.MustCompile(`^[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*$`)
 	// untrusted matches what the person who starts a workflow can write, put into a script as code. In the environment it is only a value.
 	untrusted = regexp.MustCompile(`\$\{\{[^}]*\b(github|inputs|secrets|steps)\.`)
-	from      = regexp.MustCompile(`(?m)^FROM (?:--platform=\S+ )?(\S+)`)
+	// from is the image of a stage, and the stage's name if it has one.
+	from   = regexp.MustCompile(`(?mi)^FROM (?:--platform=\S+ )?(\S+)(?: AS (\S+))?$`)
+	digest = regexp.MustCompile(`:[^@]+@sha256:[0-9a-f]{64}$`)
 )
 
 func TestWorkflowsPinActionsAndLimitTheirToken(t *testing.T) {
@@ -156,10 +169,13 @@ func TestDockerfilesPinTheirImages(t *testing.T) {
 		if len(images) == 0 {
 			t.Errorf("%s has no FROM", file)
 		}
+		// An earlier stage, nothing at all, and what only the person who builds knows need no digest.
+		known := map[string]bool{"scratch": true, "${BASE_IMAGE}": true}
 		for _, match := range images {
-			if image := string(match[1]); !strings.HasPrefix(image, "${") && !regexp.MustCompile(`:[^@]+@sha256:[0-9a-f]{64}$`).MatchString(image) {
+			if image := string(match[1]); !known[image] && !digest.MatchString(image) {
 				t.Errorf("%s: %s must be pinned as <name>:<tag>@sha256:<digest>", file, image)
 			}
+			known[string(match[2])] = true
 		}
 	}
 }
