@@ -34,7 +34,7 @@ FEATURE_GATES ?=
 # Where coverage of the whole test run is written.
 COVER ?= cover.out
 # Which end-to-end tests run, as a label filter of Ginkgo's.
-LABELS ?= !faults
+LABELS ?= !faults && !upgrade && !(removal && slow)
 # Extra flags for every `go test` of the operator's module, e.g. GOTESTFLAGS='-run TestPlan -count=1'.
 GOTESTFLAGS ?=
 
@@ -188,6 +188,21 @@ test-faults: ## Break nodes, managers, the control plane and objects of the loca
 .PHONY: test-overlays
 test-overlays: ## Install every overlay and the Helm chart on the local cluster, and drain under each.
 	$(MAKE) test-e2e LABELS=overlays E2E_IMAGES='drain-operator datastore' GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v'
+
+# Both need the datastore's image only.
+E2E_DATASTORE := SAMPLE_IMAGES=datastore DEBIAN_IMAGES=
+
+.PHONY: test-removal
+test-removal: ## Remove the operator during drains in every order, and free what is left, on the local cluster.
+	$(MAKE) test-e2e LABELS=removal $(E2E_DATASTORE) GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v $(if $(FOCUS),-ginkgo.focus="$(FOCUS)")'
+
+# RECORD=<folder> also writes what the old version has in the cluster, for internal/objects/testdata.
+FROM ?= $(shell git describe --tags --abbrev=0 2>/dev/null || git rev-parse --short HEAD~1)
+.PHONY: test-upgrade
+test-upgrade: ## Upgrade from the commit FROM (the last tag, or else the previous commit) and back during drains, on the local cluster.
+	hack/build-from.sh '$(FROM)'
+	UPGRADE_FROM=$(CURDIR)/dist/from.yaml RECORD='$(abspath $(RECORD))' $(MAKE) test-e2e LABELS=upgrade $(E2E_DATASTORE) \
+		E2E_IMAGES='drain-operator datastore drain-operator-from' GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v'
 
 # BENCH has further flags: make bench BENCH='-scenarios burst,one -sizes 10,50'. BENCH='-help' lists them.
 BENCH_RESULTS := test/bench/results

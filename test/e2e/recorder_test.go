@@ -108,7 +108,8 @@ func (r *recorder) follow(ctx context.Context, list client.ObjectList) error {
 				from = at
 			}
 		}
-		if err != nil && time.Since(lost) > patience {
+		// A kind whose CRD was removed may come back later than that.
+		if err != nil && !apierrors.IsNotFound(err) && time.Since(lost) > patience {
 			return err
 		}
 		select {
