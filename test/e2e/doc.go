@@ -24,5 +24,6 @@ limitations under the License.
 // A drain is looked at half-way without racing against it: the datastore's drain stops there for as long as a replica has the record "hold".
 //
 // The tests with the label "faults" break the cluster itself: nodes, managers, the control plane. They are for the local cluster alone, and
-// `make test-faults` runs them; `make test-e2e` leaves them out.
+// `make test-faults` runs them; `make test-e2e` leaves them out. It also leaves out the test with the label "upgrade", which needs another
+// version of the operator (`make test-upgrade`), and of those with the label "removal" all that are "slow" (`make test-removal`).
 package e2e

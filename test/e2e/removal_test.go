@@ -294,7 +294,7 @@ var _ = Describe("Removal", Label("removal"), Serial, func() {
 		seen("left of cluster scope:\n%s", rest)
 		Expect(w.locks(ctx)).To(ConsistOf(replica(1), replica(2)))
 		freed(ctx)
-		Expect(w.policy(ctx, storeName).DeletionTimestamp).To(BeNil(), "a policy that nobody deleted must stay")
+		Expect(w.policy(ctx, storeName).DeletionTimestamp).To(BeNil(), "a policy that was not deleted must stay")
 		nothingIsLost(ctx)
 		do(ctx, append(deletePolicies, "--timeout=1m")...)
 		do(ctx, "delete", "-f", installManifest(), "--ignore-not-found", "--timeout=1m")

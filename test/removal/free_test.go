@@ -264,7 +264,7 @@ remove the finalizer of DrainPolicy NS/web, which is being deleted
 		Entry("running", SpecTimeout(time.Minute), true),
 	)
 
-	It("lets go of a policy that nobody deleted, which stays", func(ctx SpecContext) {
+	It("lets go of a policy that was not deleted, which stays", func(ctx SpecContext) {
 		l := leave(ctx)
 		Expect(k8s.Delete(ctx, l.job, client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
 		said, err := free(ctx, kubeconfig, "--yes")
