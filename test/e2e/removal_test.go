@@ -241,7 +241,7 @@ var _ = Describe("Removal", Label("removal"), Serial, func() {
 
 	It("of everything at once, `kubectl delete -f install.yaml`, hangs until it is freed, and then ends by itself", SpecTimeout(specTimeout), func(ctx SpecContext) {
 		start(ctx)
-		output, err := try(ctx, "kubectl", "delete", "-f", installManifest(), "--timeout=30s")
+		output, err := try(ctx, "kubectl", "delete", "-f", installManifest(), "--timeout=15s")
 		// Whether the operator still gets to release its locks is a race with the end of its namespace.
 		seen("kubectl delete -f install.yaml, hangs: %t, locks left: %v", err != nil, w.locks(ctx))
 		if err != nil {

@@ -30,7 +30,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -53,27 +53,27 @@ const (
 )
 
 // refuse makes the API server refuse writes to a kind in the test's namespace, dry runs excepted, until allow is called.
-func refuse(ctx context.Context, name, group, version, resource string, operation admissionv1.OperationType, condition string) (allow func(context.Context)) {
+func refuse(ctx context.Context, name, group, version, resource string, operation admissionregistrationv1.OperationType, condition string) (allow func(context.Context)) {
 	GinkgoHelper()
 	name = w.namespace + "-" + name
-	policy := &admissionv1.ValidatingAdmissionPolicy{
+	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: admissionv1.ValidatingAdmissionPolicySpec{
-			FailurePolicy: new(admissionv1.Fail),
-			MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
-				RuleWithOperations: admissionv1.RuleWithOperations{
-					Operations: []admissionv1.OperationType{operation},
-					Rule:       admissionv1.Rule{APIGroups: []string{group}, APIVersions: []string{version}, Resources: []string{resource}},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+			FailurePolicy: new(admissionregistrationv1.Fail),
+			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+				RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+					Operations: []admissionregistrationv1.OperationType{operation},
+					Rule:       admissionregistrationv1.Rule{APIGroups: []string{group}, APIVersions: []string{version}, Resources: []string{resource}},
 				},
 			}}},
-			Validations: []admissionv1.Validation{{Expression: "!(" + condition + ")", Message: "the test refuses it"}},
+			Validations: []admissionregistrationv1.Validation{{Expression: "!(" + condition + ")", Message: "the test refuses it"}},
 		},
 	}
-	binding := &admissionv1.ValidatingAdmissionPolicyBinding{
+	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
-			PolicyName: name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
-			MatchResources: &admissionv1.MatchResources{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: w.namespace}}},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+			MatchResources: &admissionregistrationv1.MatchResources{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: w.namespace}}},
 		},
 	}
 	allow = func(ctx context.Context) {
@@ -173,10 +173,10 @@ var _ = Describe("An upgrade", Label("upgrade"), Serial, func() {
 		Expect(cluster.Patch(ctx, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
 			Namespace: w.namespace, Name: claim("data", 5), Labels: map[string]string{testHold: "mark"},
 		}}, unmarkable)).To(Succeed())
-		allowMark := refuse(ctx, "mark", "", "v1", "persistentvolumeclaims", admissionv1.Update,
+		allowMark := refuse(ctx, "mark", "", "v1", "persistentvolumeclaims", admissionregistrationv1.Update,
 			fmt.Sprintf("object.metadata.?labels[?'%s'].orValue('') == 'mark' && object.metadata.?annotations[?'%s'].orValue('') != oldObject.metadata.?annotations[?'%s'].orValue('')",
 				testHold, drainv1alpha1.DrainedAnnotation, drainv1alpha1.DrainedAnnotation))
-		allowJob := refuse(ctx, "job", "batch", "v1", "jobs", admissionv1.Create,
+		allowJob := refuse(ctx, "job", "batch", "v1", "jobs", admissionregistrationv1.Create,
 			fmt.Sprintf("!(has(request.dryRun) && request.dryRun) && object.metadata.?labels[?'%s'].orValue('') == '3'", drainv1alpha1.OrdinalLabel))
 		Eventually(ctx, func() error {
 			pvc := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
