@@ -322,6 +322,23 @@ var _ = Describe("Removal", Label("removal"), Serial, func() {
 		Expect(w.recorder.drainJobs()).To(HaveLen(2), "the Jobs must be found again")
 	})
 
+	It("of everything at once, installed again, is ended by the operator", Label("slow"), SpecTimeout(specTimeout), func(ctx SpecContext) {
+		start(ctx)
+		output, err := try(ctx, "kubectl", "delete", "-f", installManifest(), "--timeout=15s")
+		if err == nil {
+			Skip("the operator was quick enough to release its locks: " + output)
+		}
+		var said []byte
+		Eventually(ctx, func() (err error) {
+			said, err = exec.CommandContext(ctx, "kubectl", "apply", "-f", installManifest()).CombinedOutput()
+			return err
+		}).WithPolling(time.Second).Should(Succeed(), "the operator's namespace must go before it can be created again")
+		seen("%s", said)
+		expectNoCRD(ctx)
+		nothingIsLost(ctx)
+		do(ctx, "delete", "-f", installManifest(), "--ignore-not-found", "--timeout=2m")
+	})
+
 	It("of the policies' namespace without an operator hangs until it is freed", Label("slow"), SpecTimeout(specTimeout), func(ctx SpecContext) {
 		start(ctx)
 		removeDeployment(ctx)
