@@ -110,7 +110,7 @@ func (w wanted) inFile(name string, check func(text []byte) error) error {
 }
 
 func (w wanted) checkFiles() error {
-	want := []string{checksumsFile, "RELEASE_NOTES.md", "THIRD_PARTY_NOTICES.txt", "install.yaml", w.imageFile()}
+	want := []string{checksumsFile, "RELEASE_NOTES.md", "THIRD_PARTY_NOTICES.txt", "install.yaml", "free.sh", w.imageFile()}
 	for arch := range architectures {
 		want = append(want, w.sbomFile(arch))
 	}

@@ -200,6 +200,7 @@ func (p *parts) release(t *testing.T) wanted {
 	}
 	fmt.Fprintf(&install, "kind: Deployment\nspec: {template: {spec: {containers: [{image: %q}]}}}\n", p.install)
 	put("install.yaml", install.String())
+	put("free.sh", "#!/usr/bin/env bash\n")
 
 	for arch, program := range p.programs {
 		info, err := buildinfo.ReadFile(program)

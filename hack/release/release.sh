@@ -99,6 +99,7 @@ pinned=$name
 
 step "install.yaml"
 hack/render.sh config/default "$pinned" >"$out/install.yaml"
+install -m 0644 hack/free.sh "$out/free.sh"
 
 chart=false
 if [[ -d charts/drain-operator ]]; then
