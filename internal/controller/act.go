@@ -162,6 +162,8 @@ type liveLook struct {
 	unsettled []int32
 	// taken is when it began.
 	taken time.Time
+	// wrote says that a write has followed on it already, which may have hung.
+	wrote bool
 }
 
 // maxLookAge is how old a look may be for a write to follow on it. A write can hang in a webhook, and what the look showed is
@@ -222,6 +224,7 @@ func (r *Reconciler) hold(ctx context.Context, seen *liveLook, ordinals []int32,
 		if answer != nil {
 			seen.live = seen.live.Seen(answer)
 			seen.plan = r.protocol().Make(seen.live, r.Clock.Now())
+			seen.wrote = true
 		}
 		return i, nil
 	}
@@ -247,7 +250,7 @@ func (r *Reconciler) follow(ctx context.Context, seen liveLook, ordinal int32, l
 		case writes == 0 && r.Clock.Since(seen.taken) > maxLookAge && mustBeFresh(decision.Next):
 			return errOldLook
 		case writes > 0 && (!plan.FollowsOn(decision.Next) || r.Clock.Since(seen.taken) > maxLookAge),
-			writes > 0 && r.Clock.Since(seen.taken) > maxFreshAge && mustBeFresh(decision.Next):
+			(writes > 0 || seen.wrote) && r.Clock.Since(seen.taken) > maxFreshAge && mustBeFresh(decision.Next):
 			return nil
 		}
 		// Why a lock is released is what its deletion said.

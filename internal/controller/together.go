@@ -18,6 +18,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -53,6 +54,9 @@ func (r *Reconciler) together(all ...func() error) error {
 	return r.each(len(all), func(i int) error { return all[i]() })
 }
 
+// errListEnded is what those get who wait for a list that ends without an answer, in a panic.
+var errListEnded = errors.New("the list of pods did not end")
+
 // listTimeout ends a list that hangs. It is no reconcile's own: others wait for it too.
 const listTimeout = 30 * time.Second
 
@@ -84,7 +88,7 @@ func (l *podLists) list(ctx context.Context, reader client.Reader, namespace str
 		l.mu.Unlock()
 		return mine.wait(ctx)
 	}
-	mine = &podList{done: make(chan struct{})}
+	mine = &podList{done: make(chan struct{}), err: errListEnded}
 	l.next[namespace] = mine
 	l.mu.Unlock()
 	if before != nil {

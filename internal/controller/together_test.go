@@ -132,3 +132,32 @@ func TestEachBoundsWhatRunsSideBySide(t *testing.T) {
 		}
 	})
 }
+
+// panickingLister panics at its second list.
+type panickingLister struct{ slowLister }
+
+func (l *panickingLister) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	if err := l.slowLister.List(ctx, list, options...); err != nil || len(list.(*corev1.PodList).Items) == 1 {
+		return err
+	}
+	panic("the list panics")
+}
+
+func TestAPodListThatPanicsIsNoEmptyOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lister, lists := &panickingLister{}, &podLists{}
+		look := func(after time.Duration, wantErr bool) {
+			<-time.After(after)
+			defer func() { _ = recover() }() // As controller-runtime does for a reconcile.
+			pods, err := lists.list(t.Context(), lister, "ns")
+			if (err != nil) != wantErr {
+				t.Errorf("the look after %s has %d pods and error %v", after, len(pods), err)
+			}
+		}
+		go look(0, false)
+		go look(100*time.Millisecond, true)
+		go look(200*time.Millisecond, true)
+		<-time.After(time.Minute)
+		synctest.Wait()
+	})
+}

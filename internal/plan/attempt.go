@@ -58,8 +58,10 @@ type Attempt struct {
 	// Late counts the attempts under this lock that were not believed only because Kubernetes reported their claims as
 	// unused too late. Each of them allows the report twice as long.
 	Late int32 `json:"late,omitempty"`
-	// SeenUnused is when the operator last saw that no pod used the claims, while Kubernetes was late to report that. Each such
-	// look came at most unusedLag after the one before, and the first one after the end of the Job. Nil if there was none.
+	// UnusedFrom and SeenUnused are when the operator first and last saw that no pod used the claims, while Kubernetes was late to
+	// report that. Each such look came at most unusedLag after the one before, and the first one after the end of the Job. Nil if
+	// there was none. Only their difference counts: the end of the Job is by another clock.
+	UnusedFrom *metav1.Time `json:"unusedFrom,omitempty"`
 	SeenUnused *metav1.Time `json:"seenUnused,omitempty"`
 	// Looks counts these looks.
 	Looks int32 `json:"looks,omitempty"`

@@ -463,20 +463,24 @@ func TestDecideAboutALateReport(t *testing.T) {
 	reported := func(ago time.Duration) func(*world) {
 		return func(w *world) { unusedSince(corev1.ConditionTrue, metav1.NewTime(now.Add(-ago)))(&w.Claims[0]) }
 	}
-	seen := func(ago time.Duration, looks int32) func(*world) {
+	// seen makes the lock remember looks that showed the claims unused from some time on and until some time ago.
+	seen := func(from, ago time.Duration, looks int32) func(*world) {
 		return func(w *world) {
-			w.note(2, Attempt{Number: 1, Asked: noon, TemplateHash: hash, SeenUnused: ptr.To(metav1.NewTime(now.Add(-ago))), Looks: looks})
+			w.note(2, Attempt{
+				Number: 1, Asked: noon, TemplateHash: hash, Looks: looks,
+				UnusedFrom: ptr.To(metav1.NewTime(now.Add(-from))), SeenUnused: ptr.To(metav1.NewTime(now.Add(-ago))),
+			})
 		}
 	}
 	begun := func(ago time.Duration) func(*world) {
 		return func(w *world) { w.Taken = metav1.NewTime(now.Add(-ago)) }
 	}
-	notes := func(ago time.Duration, looks int32) func(*testing.T, *world, *Drain) {
+	notes := func(from, ago time.Duration, looks int32) func(*testing.T, *world, *Drain) {
 		return func(t *testing.T, _ *world, d *Drain) {
 			t.Helper()
 			note := as[NoteUnused](d.Next).Attempt
-			if want := now.Add(-ago).Truncate(time.Second); note.Number != 1 || note.Failed != nil || !note.SeenUnused.Time.Equal(want) || note.Looks != looks {
-				t.Errorf("the lock is to remember %s, want look %d of attempt 1 at %s", note, looks, want)
+			if note.Number != 1 || note.Failed != nil || !note.UnusedFrom.Time.Equal(now.Add(-from)) || !note.SeenUnused.Time.Equal(now.Add(-ago)) || note.Looks != looks {
+				t.Errorf("the lock is to remember %s, want look %d of attempt 1, from %s ago until %s ago", note, looks, from, ago)
 			}
 		}
 	}
@@ -485,31 +489,40 @@ func TestDecideAboutALateReport(t *testing.T) {
 	draining := func(reason string, build ...func(*world)) decision {
 		return wants(drainv1alpha1.DrainDraining, reason, build...)
 	}
+	const sec = time.Second
+	unproven := func(build ...func(*world)) decision {
+		return wants(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonNotProven, build...).next("NoteAttempt")
+	}
 	decide(t, map[string]decision{
-		"a look soon after the Job is not worth a note": draining(marking, completed, used, over(lookAgain-time.Second)).after(time.Second),
-		"a look is noted": draining(marking, completed, used, over(lookAgain)).next("NoteUnused").checked(notes(0, 1)),
-		"the time of a look is that at which it began": draining(marking, completed, used, over(9*time.Second), begun(2*time.Second)).next("NoteUnused").checked(notes(2*time.Second, 1)),
-		"a look that began too early is not noted":     draining(marking, completed, used, over(9*time.Second), begun(4*time.Second)).after(recheck),
-		"a look that comes too late proves nothing":    draining(marking, completed, used, over(unusedLag+time.Second)).after(recheck),
-		"a further look is noted":                      draining(marking, completed, used, over(20*time.Second), seen(7*time.Second, 2)).next("NoteUnused").checked(notes(0, 3)),
-		"a further look waits":                         draining(marking, completed, used, over(20*time.Second), seen(4*time.Second, 2)).after(2 * time.Second),
-		"a further look that comes too late proves nothing": draining(marking, completed, used, over(20*time.Second), seen(unusedLag+time.Second, 2)).
+		"a look soon after the Job is not worth a note": draining(marking, completed, used, over(lookFirst-sec)).after(sec),
+		"a look is noted": draining(marking, completed, used, over(lookFirst)).next("NoteUnused").checked(notes(0, 0, 1)),
+		"the time of a look is that at which it began": draining(marking, completed, used, over(9*sec), begun(2*sec)).
+			next("NoteUnused").checked(notes(2*sec, 2*sec, 1)),
+		"the first look is remembered as no earlier than it was": draining(marking, completed, used, over(9*sec), begun(2*sec+sec/2)).
+			next("NoteUnused").checked(notes(2*sec, 2*sec, 1)),
+		"a look that began too early is not noted":  draining(marking, completed, used, over(9*sec), begun(8*sec)).after(recheck),
+		"a look that comes too late proves nothing": draining(marking, completed, used, over(unusedLag+sec)).after(recheck),
+		"a further look is noted":                   draining(marking, completed, used, over(20*sec), seen(18*sec, 7*sec, 2)).next("NoteUnused").checked(notes(18*sec, 0, 3)),
+		"a further look is remembered as no later than it was": draining(marking, completed, used, over(20*sec), seen(18*sec, 9*sec, 2), begun(sec/2)).
+			next("NoteUnused").checked(notes(18*sec, sec, 3)),
+		"a further look waits": draining(marking, completed, used, over(20*sec), seen(18*sec, 4*sec, 2)).after(2 * sec),
+		"a further look that comes too late proves nothing": draining(marking, completed, used, over(20*sec), seen(18*sec, unusedLag+sec, 2)).
 			after(recheck),
-		"so many looks are enough": draining(marking, completed, used, over(time.Minute), seen(7*time.Second, maxLooks)).after(recheck),
-		"the claims are marked if the report comes soon after a look": draining(marking, completed, over(20*time.Second), seen(8*time.Second, 2), reported(time.Second)).
+		"so many looks are enough": draining(marking, completed, used, over(time.Minute), seen(58*sec, 7*sec, maxLooks)).after(recheck),
+		"the claims are marked if the report comes soon after a look": draining(marking, completed, over(20*sec), seen(18*sec, 8*sec, 2), reported(sec)).
 			next("MarkClaim"),
-		"a report that comes long after the last look is not believed": wants(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonNotProven,
-			completed, over(40*time.Second), seen(20*time.Second, 2), reported(time.Second)).next("NoteAttempt").says("late to report"),
-		"a report that comes long after the Job is not believed without a look": wants(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonNotProven,
-			completed, over(20*time.Second), reported(time.Second)).next("NoteAttempt").says("late to report"),
-		"a look at a time that is yet to come proves nothing": wants(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonNotProven,
-			completed, over(20*time.Second), seen(-time.Hour, 1), reported(time.Second)).next("NoteAttempt"),
-		"a look during an earlier attempt proves nothing": wants(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonNotProven,
-			lockedOrphan, func(w *world) { w.through(2, 2) }, over(20*time.Second), seen(8*time.Second, 1), reported(time.Second)).next("NoteAttempt"),
+		"a report that comes long after the last look is not believed": unproven(
+			completed, over(40*sec), seen(38*sec, 20*sec, 2), reported(sec)).says("late to report"),
+		"a first look alone gives a report no more time": unproven(completed, over(20*sec), seen(8*sec, 8*sec, 1), reported(sec)),
+		"the clock of the operator does not give a report more time": unproven(
+			completed, over(12*sec), seen(8*sec, 8*sec, 1), reported(sec)),
+		"a report that comes long after the Job is not believed without a look": unproven(completed, over(20*sec), reported(sec)).says("late to report"),
+		"looks that end before they begin prove nothing":                        unproven(completed, over(20*sec), seen(8*sec, 18*sec, 2), reported(sec)),
+		"a look during an earlier attempt proves nothing": unproven(
+			lockedOrphan, func(w *world) { w.through(2, 2) }, over(20*sec), seen(18*sec, 8*sec, 2), reported(sec)),
 		"the lock of an ordinal back in range is released instead": wants(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonReleasingLock,
-			completed, scaledUp, used, over(lookAgain)).next("DeleteLock"),
-		"a pod that uses a claim is a doubt": wants(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonNotProven,
-			completed, used, over(lookAgain), func(w *world) { w.pod("debug", "data-web-2") }).next("NoteAttempt"),
+			completed, scaledUp, used, over(lookFirst)).next("DeleteLock"),
+		"a pod that uses a claim is a doubt": unproven(completed, used, over(lookFirst), func(w *world) { w.pod("debug", "data-web-2") }),
 	})
 }
 
@@ -1111,7 +1124,7 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 				w.claim("logs", 2, unusedSince(corev1.ConditionFalse, noon))
 			},
 			completed, justNow, func(w *world) { unusedSince(corev1.ConditionTrue, justBefore)(&w.Claims[1]) }).
-			says(`"logs-web-2" as unused`).after(lookAgain - 2*time.Second),
+			says(`"logs-web-2" as unused`).next("NoteUnused"),
 		"a report of the drain's own use that does not come is not waited for": draining(
 			drainv1alpha1.ReasonMarkingClaims, completed, unnoticed).next("MarkClaim"),
 		"a report of the drain's own use is not waited for in range": draining(

@@ -238,7 +238,7 @@ func noFinalizerBusy(e *evidence) bool { return noFinalizer(e) && (e.lock != nil
 func going(e *evidence) bool { return e.going != nil }
 
 func drainedJobGoing(e *evidence) bool {
-	return e.going != nil && finished(e.going) != nil && e.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete && kept(e)
+	return e.going != nil && finished(e.going) != nil && e.Policy.Spec.WhenDrained == drainv1alpha1.WhenDrainedDelete && len(e.claims) > 0 && kept(e)
 }
 
 // unprovenByUse reports whether a use of the claims that this look shows makes a success prove nothing, and the lock does not
@@ -275,6 +275,16 @@ func (e *evidence) unreadMark() *corev1.PersistentVolumeClaim {
 func unreadMark(e *evidence) bool { return e.unreadMark() != nil }
 
 func unreadLock(e *evidence) bool { return e.unread }
+
+// unreadLockYoung reports whether such a lock would be released and taken again in haste by something that changes each one.
+func unreadLockYoung(e *evidence) bool {
+	return e.unread && !e.inRange && !policyDeleted(e) && !lockGoing(e) && e.untilUnreadRelease() > 0
+}
+
+// untilUnreadRelease returns the time after which a lock is released whose memory can't be read.
+func (e *evidence) untilUnreadRelease() time.Duration {
+	return e.lock.CreationTimestamp.Add(Backoff(e.Policy.Spec.Retry, 1)).Sub(e.now)
+}
 
 func backInRange(e *evidence) bool { return e.inRange }
 
@@ -417,13 +427,13 @@ func unmarkedBehind(e *evidence) bool {
 func unmarkedInUse(e *evidence) bool { return unmarked(e) && e.unreported() != nil }
 
 // unmarkedSeenUnused reports whether a look at this time extends the chain of those that show the claims unused since the Job
-// ended. A pod that uses one is a doubt, and the attempt has failed then.
+// ended, or begins it. A pod that uses one is a doubt, and the attempt has failed then.
 func unmarkedSeenUnused(e *evidence) bool {
 	if !unmarkedInUse(e) || e.looks() >= maxLooks {
 		return false
 	}
-	passed := e.lookedAt().Sub(e.knownUnused())
-	return passed >= lookAgain && passed <= unusedLag
+	passed := e.lookedAt().Sub(e.lastLook())
+	return passed >= e.lookEvery() && passed <= unusedLag
 }
 
 // lookedAt returns when the look began that the evidence is from. What the caches show asks for a look now.
@@ -434,33 +444,56 @@ func (e *evidence) lookedAt() time.Time {
 	return e.Taken.Time
 }
 
-// knownUnused returns the latest time at which it is known that no pod used the claims: the end of the Job, or of a later look.
-func (e *evidence) knownUnused() time.Time {
-	ended := finished(e.job).LastTransitionTime.Time
-	if seen := e.last.SeenUnused; e.last.Number == e.attempt && seen != nil && seen.After(ended) && !seen.After(e.now) {
-		return seen.Time
+// lastLook returns when a look last showed the claims unused. Before the first one, it is the end of the Job. That is by the
+// kube-controller-manager's clock, so it only decides when a look is worth a write.
+func (e *evidence) lastLook() time.Time {
+	if e.looks() > 0 {
+		return e.last.SeenUnused.Time
 	}
-	return ended
+	return finished(e.job).LastTransitionTime.Time
 }
 
-// looks returns how many looks have shown the claims unused since the Job ended.
+// lookEvery returns how long after that the next look follows.
+func (e *evidence) lookEvery() time.Duration {
+	if e.looks() > 0 {
+		return lookAgain
+	}
+	return lookFirst
+}
+
+// looks returns how many looks have shown the claims unused since the Job ended, in a chain.
 func (e *evidence) looks() int32 {
-	if e.last.Number != e.attempt {
+	from, seen := e.last.UnusedFrom, e.last.SeenUnused
+	if e.last.Number != e.attempt || from == nil || seen == nil || seen.Before(from) {
 		return 0
 	}
 	return e.last.Looks
 }
 
-// seenUnused returns the attempt as the lock is to remember it, with a look that showed the claims unused.
+// watched returns for how long looks have shown the claims unused, by the operator's clock.
+func (e *evidence) watched() time.Duration {
+	if e.looks() == 0 {
+		return 0
+	}
+	return e.last.SeenUnused.Sub(e.last.UnusedFrom.Time)
+}
+
+// seenUnused returns the attempt as the lock is to remember it, with a look that showed the claims unused. Times are in whole
+// seconds there: the first look is not remembered as earlier than it was, and the last not as later.
 func (e *evidence) seenUnused() Attempt {
 	this := e.open()
-	this.SeenUnused, this.Looks = ptr.To(metav1.NewTime(e.lookedAt().UTC().Truncate(time.Second))), e.looks()+1
+	this.Looks = e.looks() + 1
+	this.SeenUnused = ptr.To(metav1.NewTime(e.lookedAt().UTC().Truncate(time.Second)))
+	if this.UnusedFrom = e.last.UnusedFrom; this.Looks == 1 {
+		this.UnusedFrom = ptr.To(metav1.NewTime(e.lookedAt().UTC().Add(time.Second - 1).Truncate(time.Second)))
+		this.SeenUnused = this.UnusedFrom
+	}
 	return this
 }
 
 // untilLook returns the time after which to look again at claims that Kubernetes does not report as unused.
 func (e *evidence) untilLook() time.Duration {
-	if due := e.knownUnused().Add(lookAgain).Sub(e.now); due > 0 && e.looks() < maxLooks {
+	if due := e.lastLook().Add(e.lookEvery()).Sub(e.now); due > 0 && due <= lookAgain && e.looks() < maxLooks {
 		return due
 	}
 	return soon(e)

@@ -148,15 +148,14 @@ func (e *evidence) usedAfterMark() string {
 }
 
 // usedLate returns which claim a pod may have used after the Job had ended, in words, or "": it became unused long after the
-// last pod of the Job did, and long after the last look that showed it unused. The first two times are the
-// kube-controller-manager's. Where that is late each time, each attempt allows it twice as long, so that no drain is repeated
-// forever.
+// last pod of the Job did. Both times are the kube-controller-manager's. It may take as much longer as looks have shown the claim
+// unused meanwhile. Where it is late each time, each attempt allows it twice as long, so that no drain is repeated forever.
 func (e *evidence) usedLate() string {
 	lag := unusedLag
 	for i := int32(0); i < e.last.Late && lag < maxUnusedLag; i++ {
 		lag *= 2
 	}
-	latest := e.knownUnused().Add(min(lag, maxUnusedLag))
+	latest := finished(e.job).LastTransitionTime.Add(min(lag, maxUnusedLag) + e.watched())
 	for i := range e.claims {
 		claim := &e.claims[i]
 		if since, known := claims.UnusedSince(claim); awaitsMark(e, claim) && known && since != nil && since.After(latest) {

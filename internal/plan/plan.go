@@ -46,8 +46,10 @@ const (
 	// unusedLag is how long the kube-controller-manager may take to report a claim as unused
 	// after the last pod that used it has ended. Too short a time costs a second drain.
 	unusedLag = 10 * time.Second
-	// lookAgain is how soon a further look follows one that showed the claims unused while Kubernetes is late to report that,
-	// and maxLooks how many follow one another. They cost a write each, on a control plane that has too much to do.
+	// lookFirst is how soon after the end of a Job the operator looks whether a pod uses the claims, because Kubernetes is late to
+	// report that none does. lookAgain is how soon a further look follows, and maxLooks how many do. They cost a write each, on a
+	// control plane that has too much to do.
+	lookFirst = 2 * time.Second
 	lookAgain = 6 * time.Second
 	maxLooks  = 6
 	// noticeLag is how long a mark waits for the kube-controller-manager to report the drain's own use of a claim. Of 100 drains

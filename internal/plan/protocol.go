@@ -259,6 +259,13 @@ var protocol = Protocol{
 
 	// What the lock remembers of its drain is lost, so the drain is given up.
 	{
+		id: "await-unread", upholds: "I8", in: locked, when: unreadLockYoung, again: (*evidence).untilUnreadRelease,
+		rare:  "needs a manager of another version",
+		idle:  "the managers of the simulation are of one version",
+		given: "What the lock remembers can't be read, the ordinal is out of range, and the delay of a first retry is not over since the lock was created",
+		state: drainv1alpha1.DrainBlocked, reason: drainv1alpha1.ReasonLockRefused, say: (*evidence).sayUnreadLock,
+	},
+	{
 		id: "release-unread", upholds: "I6", in: locked, when: unreadLock, releases: true,
 		rare:  "needs a manager of another version",
 		idle:  "the managers of the simulation are of one version",
@@ -668,7 +675,7 @@ func (r *rule) apply(e *evidence) Drain {
 
 // entry returns what is known of an ordinal, whichever rule applies.
 func (e *evidence) entry() Drain {
-	d := Drain{Ordinal: e.number, InRange: e.inRange, Claims: e.claims, Lock: e.lock, Job: e.job, Outcome: e.outcome}
+	d := Drain{Ordinal: e.number, InRange: e.inRange, Claims: e.claims, Lock: e.lock, Job: e.job, Outcome: e.outcome, Succeeded: e.succeeded}
 	d.Attempts = max(e.attempt, e.last.Number)
 	if e.failure != nil {
 		d.Attempts = max(d.Attempts, e.failure.Number)

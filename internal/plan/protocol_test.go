@@ -24,6 +24,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -339,12 +340,28 @@ var rareWorlds = []func(*world){
 		w.drainPod(2, ended(0, ""))
 		w.pod("debug", "data-web-2")
 	}),
+	// discard-lock, await-unread
+	func(w *world) {
+		w.claim("data", 2)
+		w.lock(2, notedByAnother, bornJustNow, func(pod *corev1.Pod) { pod.Finalizers = nil })
+	},
+	// await-unread, release-unread
+	func(w *world) { w.claim("data", 2); w.lock(2, notedByAnother, bornJustNow) },
+	// mark-awaits-unused, mark-awaits-report
+	func(w *world) {
+		w.templates("data", "logs")
+		w.claim("data", 2, unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(-time.Second))))
+		w.claim("logs", 2, unusedSince(corev1.ConditionFalse, noon))
+		w.lock(2)
+		w.through(2, 1)
+		w.Jobs[0].Status.Conditions[0].LastTransitionTime = metav1.NewTime(now.Add(-time.Second))
+	},
 	// give-up-mark, note-unused
 	all(scaledUp, deleteClaims, func(w *world) {
 		w.claim("data", 2, unusedSince(corev1.ConditionFalse, noon))
 		w.lock(2)
 		w.through(2, 1)
-		w.Jobs[0].Status.Conditions[0].LastTransitionTime = metav1.NewTime(now.Add(-lookAgain))
+		w.Jobs[0].Status.Conditions[0].LastTransitionTime = metav1.NewTime(now.Add(-lookFirst))
 	}),
 	// claim-in-use, await-lock
 	all(lockRefusedJustNow, func(w *world) { w.claim("data", 2); w.pod("debug", "data-web-2") }),

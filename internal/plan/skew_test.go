@@ -18,6 +18,7 @@ package plan
 
 import (
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -79,6 +80,10 @@ func TestDecideAboutWhatAnotherVersionWrote(t *testing.T) {
 			func(w *world) { w.claim("data", 2, markedByAnother, claimTerminating); w.lock(2) }).next("DeleteLock"),
 		"a lock whose note can't be read is given up although its Job succeeded: the note may say that it failed": draining(
 			drainv1alpha1.ReasonReleasingLock, noted(notedByAnother), through).says("can't be read").next("DeleteLock"),
+		"a lock whose note can't be read from the start is not taken again in haste": wants(drainv1alpha1.DrainBlocked, drainv1alpha1.ReasonLockRefused,
+			noted(notedByAnother, bornJustNow)).says("can't be read").after(29 * time.Second),
+		"a young lock whose note can't be read is released when the ordinal is back in range": draining(drainv1alpha1.ReasonReleasingLock,
+			noted(notedByAnother, bornJustNow), scaledUp).next("DeleteLock"),
 		"a lock whose note of deletions can't be read is given up": draining(drainv1alpha1.ReasonReleasingLock,
 			noted(deletionNotedByAnother), through, deleteClaims).says("can't be read").next("DeleteLock"),
 		"a Job under a lock whose note can't be read is stopped first": draining(drainv1alpha1.ReasonStoppingJob,

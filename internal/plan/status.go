@@ -334,7 +334,10 @@ func (d *Drain) status(previous *drainv1alpha1.DrainStatus) drainv1alpha1.DrainS
 		entry = *previous.DeepCopy()
 	case d.Job != nil:
 		entry.JobName, entry.Attempts = d.Job.Name, d.Attempts
-		entry.StartTime, entry.CompletionTime = d.Job.Status.StartTime, d.Job.Status.CompletionTime
+		entry.StartTime = d.Job.Status.StartTime
+		if d.Succeeded {
+			entry.CompletionTime = d.Job.Status.CompletionTime
+		}
 	case d.Mark != nil:
 		entry.JobName, entry.Attempts = d.Mark.Job, d.Mark.Attempts
 		if previous != nil && previous.JobName == entry.JobName {

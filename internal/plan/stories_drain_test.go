@@ -558,19 +558,21 @@ var talesOfUse = []tale{
 	}},
 	{"report-late", `
 		Kubernetes has much to do, and reports 17 seconds after the drain has succeeded that the claim is unused. The operator
-		looks twice meanwhile, and notes on the lock that no pod used the claim. So the report is believed, and the drain is
-		not repeated.
+		looks three times meanwhile, and notes on the lock that no pod used the claim. So the report is believed, and the drain
+		is not repeated.
 	`, func() *story {
 		s := orphanedOrdinals(deleteClaims, 2)
 		s.reportsUnused = true
 		s.until("is Complete")
 		s.reportsUnused = false
 		s.goOn()
+		s.passes(time.Second)
+		s.operator()
 		for range 2 {
 			s.passes(7 * time.Second)
 			s.operator()
 		}
-		s.passes(3 * time.Second)
+		s.passes(2 * time.Second)
 		s.reportsUnused = true
 		s.goOn()
 		return s

@@ -188,6 +188,8 @@ type Drain struct {
 	StallsAfter time.Duration
 	// Mark is one of the ordinal's marks that hold, or nil.
 	Mark *claims.Mark
+	// Succeeded says that the Job is the latest attempt, complete, and believed.
+	Succeeded bool
 	// Outcome is what the drain said at its end, its termination message.
 	Outcome string
 	// Next is the step to take now, or nil.

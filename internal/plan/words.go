@@ -60,6 +60,10 @@ func (e *evidence) sayUnreadMark() string {
 	return fmt.Sprintf("The mark of claim %q can't be read; another version of the operator may have written it, so a drain that ended before proves nothing", e.unreadMark().Name)
 }
 
+func (e *evidence) sayUnreadLock() string {
+	return fmt.Sprintf("The annotations of lock %q can't be read, so its drain proves nothing; another version of the operator, a webhook or a person changed them; another lock is taken after the delay of a retry", e.lock.Name)
+}
+
 func (e *evidence) sayRerun() string {
 	return fmt.Sprintf("Drained, but Job %q runs on the claims again; they are drained when it has succeeded", e.job.Name)
 }

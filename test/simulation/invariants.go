@@ -284,9 +284,11 @@ func (w *world) afterOperatorPatches(r *run, before, after client.Object) {
 	v := w.volumes[claim.UID]
 	m := markOf(claim)
 	if v != nil && m.LockUID == "" && m.StatefulSetUID == "" && !m.Absent {
-		// It is void: the use that made it so is on record.
+		// It is void: the use that made it so is on record. A write that hung knows nothing of those who came since its look.
 		for _, user := range v.users {
-			v.observed[user.uid] = true
+			if user.created <= r.looked {
+				v.observed[user.uid] = true
+			}
 		}
 	}
 	if conditions := claim.Status.Conditions; m.LockUID != "" && len(conditions) > 0 && conditions[0].Status != corev1.ConditionTrue {
@@ -395,8 +397,8 @@ const (
 
 // remembered is what a lock says of the latest attempt, as far as it decides which report comes too late.
 type remembered struct {
-	Number, Late int
-	SeenUnused   metav1.Time
+	Number, Late           int
+	UnusedFrom, SeenUnused metav1.Time
 }
 
 func rememberedOn(lock client.Object) (attempt remembered) {
@@ -407,21 +409,21 @@ func rememberedOn(lock client.Object) (attempt remembered) {
 }
 
 // latestReport is until when a claim that a Job drained may be reported as unused and still count as not used by another pod.
-// A look since the end of the Job that showed no pod to use it starts that time again.
+// It may take as much longer as looks have shown meanwhile that no pod uses it.
 func (w *world) latestReport(claim *corev1.PersistentVolumeClaim, job *batchv1.Job) time.Time {
 	_, ordinal, _ := cutOrdinal(claim.Name)
 	var attempt remembered
 	if lock := get[*corev1.Pod](w.store, lockName(ordinal)); lock != nil {
 		attempt = rememberedOn(lock)
 	}
-	lag, unused := unusedLag, job.Status.CompletionTime.Time
-	if number := strconv.Itoa(attempt.Number); attempt.SeenUnused.After(unused) && job.Labels[drainv1alpha1.AttemptLabel] == number {
-		unused = attempt.SeenUnused.Time
+	lag, watched := unusedLag, time.Duration(0)
+	if number := strconv.Itoa(attempt.Number); job.Labels[drainv1alpha1.AttemptLabel] == number {
+		watched = max(0, attempt.SeenUnused.Sub(attempt.UnusedFrom.Time))
 	}
 	for ; attempt.Late > 0 && lag < maxUnusedLag; attempt.Late-- {
 		lag *= 2
 	}
-	return unused.Add(min(lag, maxUnusedLag))
+	return job.Status.CompletionTime.Add(min(lag, maxUnusedLag) + watched)
 }
 
 // checkSeenUnused asserts that what a lock says a look has shown is what there was to see, and that the looks before it were
@@ -443,17 +445,9 @@ func (w *world) checkSeenUnused(r *run, before, lock *corev1.Pod) {
 			}
 		}
 	}
-	for _, job := range list[*batchv1.Job](w.store) {
-		if job.Annotations[drainv1alpha1.LockAnnotation] != string(lock.UID) || job.Labels[drainv1alpha1.AttemptLabel] != strconv.Itoa(is.Number) || !hasCondition(job, batchv1.JobComplete) {
-			continue
-		}
-		last := job.Status.CompletionTime.Time
-		if was.Number == is.Number && was.SeenUnused.After(last) {
-			last = was.SeenUnused.Time
-		}
-		if is.SeenUnused.After(last.Add(unusedLag)) {
-			w.violate(invariantMark, "lock %s says that no pod has used its claims until %s, and the look before was at %s", lock.Name, is.SeenUnused.Format(time.TimeOnly), last.Format(time.TimeOnly))
-		}
+	if was.Number == is.Number && !was.SeenUnused.IsZero() && (is.SeenUnused.After(was.SeenUnused.Add(unusedLag)) || !is.UnusedFrom.Equal(&was.UnusedFrom)) {
+		w.violate(invariantMark, "lock %s says that no pod has used its claims from %s until %s, and the look before was at %s",
+			lock.Name, is.UnusedFrom.Format(time.TimeOnly), is.SeenUnused.Format(time.TimeOnly), was.SeenUnused.Format(time.TimeOnly))
 	}
 }
 
