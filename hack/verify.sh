@@ -65,6 +65,14 @@ chart() {
 	go test ./test/chart
 }
 
+# What needs Linux builds elsewhere too, and says so when it is run.
+macos() {
+	local module
+	for module in . hack/tools hack/release test/infrastructure test/bench; do
+		(cd "$module" && GOOS=darwin CGO_ENABLED=0 go vet ./...)
+	done
+}
+
 exec 3>&2
 make=(make --no-print-directory)
 step generate "${make[@]}" generate
@@ -78,6 +86,7 @@ step shellcheck shell_scripts
 step workflows "${make[@]}" workflows
 step kustomize kustomizations
 step chart chart
+step macOS macos
 
 if ((${#failed[@]})); then
 	printf 'verify: %s\n' "${failed[@]}" >&2

@@ -151,9 +151,8 @@ func (c *Cluster) Check() error {
 func (c *Cluster) Run(name, kubeconfig string, env []string, args ...string) (process.Record, error) {
 	record, err := process.Start(process.Spec{
 		Name: name, State: c.Folder, Records: c.file("processes"), Log: c.Log(name), Args: args,
-		Env: append([]string{"KUBECONFIG=" + kubeconfig}, env...),
-		// A benchmark that is killed takes its processes with it.
-		Attr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+		Env:  append([]string{"KUBECONFIG=" + kubeconfig}, env...),
+		Attr: endsWithParent(),
 	})
 	if err == nil {
 		c.started = append(c.started, record)

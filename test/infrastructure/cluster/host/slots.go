@@ -25,7 +25,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -297,21 +296,6 @@ func (m *Machine) removeMountPoints() error {
 		}
 	}
 	return err
-}
-
-// Unmount takes down every mount at or below a folder, the newest first.
-func Unmount(folder string) error {
-	content, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return err
-	}
-	points := MountsBelow(string(content), folder)
-	for _, point := range slices.Backward(points) {
-		if err := syscall.Unmount(point, syscall.MNT_DETACH); err != nil && !errors.Is(err, syscall.EINVAL) {
-			return fmt.Errorf("unmount %s: %w", point, err)
-		}
-	}
-	return nil
 }
 
 // MountsBelow lists the mount points at or below a folder, in the order they were made.

@@ -36,6 +36,12 @@ import (
 	"github.com/statefulset-dev/drain-operator/test/infrastructure/cluster/process"
 )
 
+// MountPoints are the folders, on this machine, that a node has its own of.
+var MountPoints = []string{"/var/lib/kubelet", "/var/lib/containerd", "/var/lib/cni", "/var/log/pods", "/var/log/containers"}
+
+// ready is the descriptor that Init tells its parent on that the node can be used.
+const ready = 3
+
 // Faults that a node can be given.
 const (
 	// Crash powers the node off.
@@ -334,9 +340,7 @@ func (n Node) startInit(ctx context.Context) error {
 		Name: n.ProcessName("init"), State: n.State, Records: n.Processes(), Log: n.log("init"),
 		Args:  []string{self, "node-init", n.NodeName(), n.Disk(), n.ResolvConf},
 		Extra: []*os.File{writer},
-		Attr: &syscall.SysProcAttr{
-			Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
-		},
+		Attr:  isolated(),
 	})
 	writer.Close()
 	if err != nil {

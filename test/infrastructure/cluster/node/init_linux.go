@@ -27,11 +27,12 @@ import (
 	"syscall"
 )
 
-// MountPoints are the folders, on this machine, that a node has its own of.
-var MountPoints = []string{"/var/lib/kubelet", "/var/lib/containerd", "/var/lib/cni", "/var/log/pods", "/var/log/containers"}
-
-// ready is the descriptor that Init tells its parent on that the node can be used.
-const ready = 3
+// isolated has a process run in namespaces of its own.
+func isolated() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
+	}
+}
 
 // Init is the first process of a node. It runs in the node's namespaces, gives the node its own file systems, and stays
 // to reap orphans until it is killed.
