@@ -279,7 +279,7 @@ func texts() map[string]string {
 		"mark, no StatefulSet":   absent.String(),
 		"attempt, open":          plan.Attempt{Number: 1, Asked: noon, TemplateHash: "hash"}.String(),
 		"attempt, failed":        plan.Attempt{Number: 2, Asked: noon, TemplateHash: "hash", Failed: &noon, Late: 1, Reason: "NotProven", Why: "why"}.String(),
-		"attempt, seen unused":   plan.Attempt{Number: 1, Asked: noon, TemplateHash: "hash", SeenUnused: &noon, Looks: 3}.String(),
+		"attempt, seen unused":   plan.Attempt{Number: 1, Asked: noon, TemplateHash: "hash", UnusedFrom: &noon, SeenUnused: &noon, Looks: 3}.String(),
 		"deletions":              plan.DeletionNote{"data-web-2": "7", "logs-web-2": "8"}.String(),
 		"name of a Job":          plan.JobName("web", "policy", 2, "lock", []types.UID{"b", "a"}, 3),
 		"name of a Job, cut":     plan.JobName(strings.Repeat("web", 20), "policy", 2, "lock", []types.UID{"a"}, 1),
