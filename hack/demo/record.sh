@@ -7,5 +7,5 @@ cast=$(mktemp)
 trap 'rm -f "$cast"' EXIT
 go build -C hack/tools -o "$PWD/bin/cast" ./cast
 FORCE_COLOR=1 hack/demo/demo.sh | tee /dev/stderr |
-	bin/cast -from 'Each replica gets records' -to 'Go on playing' -width 118 -height 34 >"$cast"
+	bin/cast -from 'Each replica gets records' -to 'Go on playing' -width 140 -height 34 >"$cast"
 npx --yes svg-term-cli@2.1.1 --in "$cast" --out docs/images/demo.svg --window --no-cursor --padding 8
