@@ -268,8 +268,8 @@ $(DEBIAN_IMAGES:%=debian-image-%): debian-image-%:
 		$(CONTAINER_TOOL) build -t localhost/$*:dev $(call image_folder,$*) && $(CONTAINER_TOOL) save -o dist/images/$*.tar localhost/$*:dev; \
 	fi
 
-# A shell that finds all of busybox's programs in itself.
-DEBIAN_LINKS_busybox := --link busybox=/bin/sh
+# A shell that finds all of busybox's programs in itself. Debian's /bin is a link to /usr/bin.
+DEBIAN_LINKS_busybox := --link busybox=/usr/bin/sh
 
 .PHONY: docker-build
 docker-build: ## Build the image IMG with Docker.
