@@ -42,7 +42,7 @@ func checkedClient(t *testing.T, a answers, lease *coordinationv1.Lease) client.
 	t.Helper()
 	builder := fake.NewClientBuilder().WithScheme(scheme())
 	if lease != nil {
-		builder.WithObjects(lease)
+		builder.WithObjects(lease.DeepCopy())
 	}
 	return builder.WithInterceptorFuncs(interceptor.Funcs{
 		Create: func(_ context.Context, _ client.WithWatch, object client.Object, options ...client.CreateOption) error {
@@ -93,7 +93,7 @@ func TestCheck(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
 			err := checkWith(ctx, checkedClient(t, test.answers, test.lease), "here", test.admission)
 			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
