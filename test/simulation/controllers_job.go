@@ -163,6 +163,7 @@ func (j *jobController) writeStatus(job *batchv1.Job, succeeded, failed int32, f
 			if ended {
 				live.Status.CompletionTime = ptr.To(w.store.timestamp())
 				say(batchv1.JobComplete)
+				w.complete[live.UID] = live.DeepCopy()
 			}
 		case failing:
 			say(batchv1.JobFailureTarget)

@@ -398,6 +398,7 @@ const (
 // remembered is what a lock says of the latest attempt, as far as it decides which report comes too late.
 type remembered struct {
 	Number, Late           int
+	Failed                 *metav1.Time
 	UnusedFrom, SeenUnused metav1.Time
 }
 
@@ -457,8 +458,9 @@ func (w *world) tolerate(claim *corev1.PersistentVolumeClaim, v *volume) {
 		return
 	}
 	since := claim.Status.Conditions[0].LastTransitionTime
-	for _, job := range list[*batchv1.Job](w.store) {
-		if !slices.Contains(claimNames(&job.Spec.Template.Spec), claim.Name) || !hasCondition(job, batchv1.JobComplete) || since.After(w.latestReport(claim, job)) {
+	// One that is gone was there when the mark was decided.
+	for _, job := range w.complete {
+		if !slices.Contains(claimNames(&job.Spec.Template.Spec), claim.Name) || since.After(w.latestReport(claim, job)) {
 			continue
 		}
 		for _, user := range v.users {
@@ -474,6 +476,7 @@ func (w *world) tolerate(claim *corev1.PersistentVolumeClaim, v *volume) {
 type mark struct {
 	ClaimUID, LockUID, StatefulSetUID types.UID
 	Generation                        int64
+	Attempts                          int
 	Absent                            bool
 	UnusedSince                       *metav1.Time
 }
@@ -493,7 +496,9 @@ func (w *world) holds(claim *corev1.PersistentVolumeClaim) bool {
 		return false
 	}
 	if lock := get[*corev1.Pod](w.store, lockName(ordinal)); lock != nil && isLock(lock) && lock.UID == m.LockUID {
-		return true
+		// A mark that hung comes after the lock was told that its attempt has failed.
+		last := rememberedOn(lock)
+		return m.Attempts > last.Number || m.Attempts == last.Number && last.Failed == nil
 	}
 	set := get[*appsv1.StatefulSet](w.store, setName)
 	if set == nil {

@@ -22,6 +22,7 @@ import (
 	"strings"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -91,8 +92,10 @@ type world struct {
 	// webhooks change Jobs and pods when they are created.
 	webhooks []webhook
 	// attempts are the latest Jobs of the operator, by the lock that they are for, and made is how many there were.
-	attempts   map[types.UID]*attempt
-	made       map[types.UID]int
+	attempts map[types.UID]*attempt
+	made     map[types.UID]int
+	// complete are the Jobs that have completed, also those that are gone.
+	complete   map[types.UID]*batchv1.Job
 	containers map[types.UID]*container
 	volumes    map[types.UID]*volume
 	records    int
@@ -155,6 +158,7 @@ func newWorld(cache *managerCache, trace *strings.Builder) *world {
 		unregistered: map[string]time.Time{},
 		attempts:     map[types.UID]*attempt{},
 		made:         map[types.UID]int{},
+		complete:     map[types.UID]*batchv1.Job{},
 		containers:   map[types.UID]*container{},
 		volumes:      map[types.UID]*volume{},
 		sabotaged:    map[string]int64{},
