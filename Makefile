@@ -34,7 +34,7 @@ FEATURE_GATES ?=
 # Where coverage of the whole test run is written.
 COVER ?= cover.out
 # Which end-to-end tests run, as a label filter of Ginkgo's.
-LABELS ?= !faults && !upgrade && !(removal && slow)
+LABELS ?= !faults && !upgrade && !slow
 # Extra flags for every `go test` of the operator's module, e.g. GOTESTFLAGS='-run TestPlan -count=1'.
 GOTESTFLAGS ?=
 

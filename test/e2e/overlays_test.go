@@ -228,13 +228,13 @@ var _ = Describe("The operator installed with", Label("overlays"), Serial, Order
 
 	AfterAll(func(ctx SpecContext) { change(ctx, base) }, NodeTimeout(2*time.Minute))
 
-	It("config/overlays/critical drains with the priority of the cluster's components", SpecTimeout(installTimeout), func(ctx SpecContext) {
+	It("config/overlays/critical drains with the priority of the cluster's components", Label("slow"), SpecTimeout(installTimeout), func(ctx SpecContext) {
 		installed(ctx, "config/overlays/critical")
 		Expect(operatorPods(ctx)).To(HaveEach(HaveField("Spec.Priority", HaveValue(BeEquivalentTo(2000000000)))))
 		w.drainUnder(ctx, nil)
 	})
 
-	It("config/overlays/ignore-annotations drains for policies, and not for annotations", SpecTimeout(installTimeout), func(ctx SpecContext) {
+	It("config/overlays/ignore-annotations drains for policies, and not for annotations", Label("slow"), SpecTimeout(installTimeout), func(ctx SpecContext) {
 		installed(ctx, "config/overlays/ignore-annotations")
 		other := newWorld(ctx)
 		other.create(ctx, service(), statefulSet(1, annotated(podTemplate())))
@@ -293,7 +293,7 @@ var _ = Describe("The operator installed with", Label("overlays"), Serial, Order
 	})
 
 	// The local cluster's network does not enforce the policies.
-	It("config/overlays/restricted drains, has network policies that allow what the manager uses, and refuses other Pods", SpecTimeout(installTimeout), func(ctx SpecContext) {
+	It("config/overlays/restricted drains, has network policies that allow what the manager uses, and refuses other Pods", Label("slow"), SpecTimeout(installTimeout), func(ctx SpecContext) {
 		installed(ctx, "config/overlays/restricted")
 		w.drainUnder(ctx, nil)
 
