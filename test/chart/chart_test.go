@@ -29,6 +29,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
+
+	"github.com/statefulset-dev/drain-operator/test/versions"
 )
 
 const (
@@ -200,5 +202,16 @@ func drop(metadata map[string]any, field string, prefixes ...string) {
 	}
 	if len(values) == 0 {
 		delete(metadata, field)
+	}
+}
+
+// TestTheChartRefusesWhatTheOperatorRefuses holds the chart's oldest release of Kubernetes to the one that is supported.
+func TestTheChartRefusesWhatTheOperatorRefuses(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(top, "charts", "drain-operator", "Chart.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("kubeVersion: \">=1.%d.0-0\"\n", versions.Oldest); !strings.Contains(string(text), want) {
+		t.Errorf("Chart.yaml must have %q", want)
 	}
 }
