@@ -646,6 +646,10 @@ func TestDecideAboutStrays(t *testing.T) {
 		}
 	}
 	tests := map[string]decision{
+		"a gated pod that lost its Job is deleted beside a Job under way: each would wait for the other": stops(lockedOrphan,
+			func(w *world) { w.job(2, 1); w.drainPod(2, gated, ownerlessPod); w.drainPod(2, gated) }).next("DeletePod"),
+		"a running pod that lost its Job is a user beside a Job under way": wants(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonClaimInUse,
+			lockedOrphan, func(w *world) { w.job(2, 1); w.drainPod(2, running, ownerlessPod); w.drainPod(2, gated) }).after(recheck),
 		"a Job without its lock is deleted": stops(orphan, func(w *world) { w.job(2, 1) }).
 			says("without the lock").next("DeleteJob"),
 		"a Job without its lock is deleted also when its ordinal is back in range": stops(orphan,

@@ -164,8 +164,11 @@ func (e *evidence) findStrays() {
 			continue
 		}
 		// A pod that only bears the labels beside a Job under way is a user of the claims, and is seen as one when the Job
-		// has ended: no Job is started beside a drain pod.
-		if open := e.job != nil && finished(e.job) == nil; open && (metav1.IsControlledBy(pod, e.job) || !e.controls(pod)) {
+		// has ended: no Job is started beside a drain pod. One that has its gate still would never end, and the Job's pod would
+		// wait for it.
+		stuck := orphaned(pod) && awaitsLock(pod)
+		user := !e.controls(pod) && !stuck
+		if open := e.job != nil && finished(e.job) == nil; open && (metav1.IsControlledBy(pod, e.job) || user) {
 			continue
 		}
 		if e.strayPod == nil {
