@@ -473,7 +473,8 @@ func (e *evidence) looks() int32 {
 	return e.last.Looks
 }
 
-// watched returns for how long looks have shown the claims unused, by the operator's clock.
+// watched returns for how long looks have shown the claims unused, by the operator's clock. If a manager with another clock took over in
+// between, it is wrong by the difference.
 func (e *evidence) watched() time.Duration {
 	if e.looks() == 0 {
 		return 0
