@@ -19,6 +19,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +27,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -136,6 +138,7 @@ func ownProblems(t trial) string {
 func (r *Reconciler) ask(ctx context.Context, snapshot plan.Snapshot) (refusal, unanswered string) {
 	t := newTrial(snapshot)
 	job, want := t.job, t.want
+	asked := job.DeepCopy()
 	if err := r.Create(ctx, job, client.DryRunAll); err != nil {
 		return unaccepted(err)
 	}
@@ -145,9 +148,16 @@ func (r *Reconciler) ask(ctx context.Context, snapshot plan.Snapshot) (refusal, 
 	if problems := append(proof.Job(job), in("template.spec.", proof.Pod(&job.Spec.Template.Spec, want))...); len(problems) > 0 {
 		return "A webhook changes the drain's Job: " + list("", problems), ""
 	}
+	if lost := lostKey(asked, job); lost != "" {
+		return "A webhook changes the drain's Job: " + lost, ""
+	}
 	pod := objects.Pod(job)
+	asked.ObjectMeta = *pod.ObjectMeta.DeepCopy()
 	if err := r.Create(ctx, pod, client.DryRunAll); err != nil {
 		return unaccepted(err)
+	}
+	if lost := lostKey(asked, pod); lost != "" {
+		return "A webhook changes the drain pod: " + lost, ""
 	}
 	if problems := append(proof.Gate(&pod.Spec), proof.Pod(&pod.Spec, want)...); len(problems) > 0 {
 		return "A webhook or a LimitRange changes the drain pod: " + list("", problems), ""
@@ -161,6 +171,22 @@ func unaccepted(err error) (refusal, unanswered string) {
 		return "The API server refuses the drain that the template would become: " + err.Error(), ""
 	}
 	return "", err.Error()
+}
+
+// lostKey says which of the operator's own labels and annotations the API server's answer lacks, or "". Its caches hold only objects
+// that have the labels, so it would create a Job without them, never see it, and create it again.
+func lostKey(asked, got metav1.Object) string {
+	for _, keys := range []struct {
+		field      string
+		asked, got map[string]string
+	}{{"labels", asked.GetLabels(), got.GetLabels()}, {"annotations", asked.GetAnnotations(), got.GetAnnotations()}} {
+		for _, key := range slices.Sorted(maps.Keys(keys.asked)) {
+			if strings.HasPrefix(key, drainv1alpha1.GroupVersion.Group+"/") && keys.got[key] != keys.asked[key] {
+				return fmt.Sprintf("metadata.%s[%s] is %q and not %q; the operator would not find it: exempt the drain from what changes it", keys.field, key, keys.got[key], keys.asked[key])
+			}
+		}
+	}
+	return ""
 }
 
 // maxProblems bounds how many problems one message names.

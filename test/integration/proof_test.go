@@ -128,6 +128,12 @@ var _ = Describe("A policy whose drains could not be believed", func() {
 		Entry("a Job without the gate", ofJobs,
 			remove("/spec/template/spec/schedulingGates"),
 			"whose Pods have its scheduling gate"), // The admission policy's words, which come first.
+		Entry("a Job with another label than the operator's", ofJobs,
+			add("/metadata/labels/drain.statefulset.dev~1ordinal", "other"),
+			`metadata.labels[drain.statefulset.dev/ordinal] is "other" and not "2"`),
+		Entry("a pod with another label than the operator's", ofPods,
+			add("/metadata/labels/drain.statefulset.dev~1role", "other"),
+			`metadata.labels[drain.statefulset.dev/role] is "other" and not "drain"`),
 		Entry("a pod without the gate", ofPods, remove("/spec/schedulingGates"),
 			"spec.schedulingGates lack "+drainv1alpha1.DrainSchedulingGate),
 		Entry("a pod with a sidecar that is not native", ofPods,
