@@ -107,7 +107,7 @@ const (
 	// ReasonWaitingForMinOrphanedSeconds means that the ordinal has not been outside the range for spec.minOrphanedSeconds yet.
 	ReasonWaitingForMinOrphanedSeconds = "WaitingForMinOrphanedSeconds"
 	// ReasonDrainedBefore means that the ordinal was drained a moment ago, and that the StatefulSet has changed too often since
-	// to prove that the ordinal stayed outside the range.
+	// to prove that the ordinal stayed outside the range, or that Kubernetes has reported a use of the claims since.
 	ReasonDrainedBefore = "DrainedBefore"
 	// ReasonWaitingForSlot means that spec.maxConcurrentDrains drains are under way.
 	ReasonWaitingForSlot = "WaitingForSlot"

@@ -63,6 +63,10 @@ type Mark struct {
 
 	// Attempts is the number of the attempt. A mark of one that the lock remembers as failed is worth nothing.
 	Attempts int32 `json:"attempts,omitempty"`
+	// Repeats counts the drains of the claim, one after the other, whose marks were void because Kubernetes reported a use of the
+	// claim when the lock had been released already: the drain's own, where the report is late. Each of them gives the report
+	// more time.
+	Repeats int32 `json:"repeats,omitempty"`
 
 	// The rest is for people; nothing is decided by it.
 

@@ -70,7 +70,8 @@ func (e *evidence) mark() Step {
 	since, _ := claims.UnusedSince(&claim)
 	mark := claims.Mark{
 		ClaimUID: claim.UID, LockUID: e.lock.UID, JobUID: e.job.UID, UnusedSince: since,
-		Job: e.job.Name, Attempts: e.attempt, Time: metav1.NewTime(e.now), Outcome: e.outcome,
+		Job: e.job.Name, Attempts: e.attempt, Repeats: e.repeats(&claim),
+		Time: metav1.NewTime(e.now), Outcome: e.outcome,
 	}
 	switch {
 	case !e.Target.Exists():

@@ -186,6 +186,16 @@ func markedAt(generation int64) func(*corev1.PersistentVolumeClaim) {
 	})
 }
 
+// usedSinceRelease gives a claim a mark that its lock's release has kept, and a use that was reported since; there were some before.
+func usedSinceRelease(repeats int32) func(*corev1.PersistentVolumeClaim) {
+	return func(claim *corev1.PersistentVolumeClaim) {
+		markedBy(claims.Mark{
+			ReleasedUID: "past-lock", StatefulSetUID: setUID, Generation: 4, Job: "past-job", Attempts: 1, Repeats: repeats,
+		})(claim)
+		unusedSince(corev1.ConditionTrue, noon)(claim)
+	}
+}
+
 // markedUnder marks a claim under the lock of an ordinal.
 func markedUnder(ordinal int32) func(*corev1.PersistentVolumeClaim) {
 	return markedBy(claims.Mark{LockUID: lockUID(ordinal), Job: "past-job", Attempts: 1})

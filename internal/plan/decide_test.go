@@ -322,8 +322,15 @@ func TestDecideWithoutLock(t *testing.T) {
 			w.claim("data", 2, markedAt(2))
 			w.Policy.Spec.Retry.InitialDelaySeconds = ptr.To[int32](300)
 		}).says("12:05:00").after(4 * time.Minute),
-		"a recent mark of a claim that was used since delays nothing": starting.when(func(w *world) {
-			w.claim("data", 2, markedAt(2), unusedSince(corev1.ConditionTrue, noon))
+		"a use that was reported since a recent mark delays the next drain": waits(drainv1alpha1.ReasonDrainedBefore, func(w *world) {
+			w.claim("data", 2, markedAt(4), unusedSince(corev1.ConditionTrue, noon))
+			w.Policy.Spec.Retry.InitialDelaySeconds = ptr.To[int32](300)
+		}).says("12:05:00").after(4 * time.Minute),
+		"each such use in a row doubles the delay": waits(drainv1alpha1.ReasonDrainedBefore, func(w *world) {
+			w.claim("data", 2, usedSinceRelease(2))
+		}).says("12:02:00").after(time.Minute),
+		"a recent mark under a lock that is void by use delays nothing": starting.when(func(w *world) {
+			w.claim("data", 2, markedBy(claims.Mark{JobUID: "past-job"}), unusedSince(corev1.ConditionTrue, noon))
 			w.Policy.Spec.Retry.InitialDelaySeconds = ptr.To[int32](300)
 		}),
 		"a mark under a lock that is gone does not hold": starting.when(func(w *world) {
@@ -1122,6 +1129,22 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			says(`"data-web-2" as unused`).after(recheck),
 		"the mark waits for the report of the drain's own use": draining(drainv1alpha1.ReasonMarkingClaims,
 			completed, justNow, unnoticed).says(`that it used claim "data-web-2"`).after(noticeLag - 2*time.Second),
+		"the mark waits twice as long after a report that came too late under the lock": draining(drainv1alpha1.ReasonMarkingClaims,
+			completed, late(1), unnoticed, func(w *world) {
+				w.Jobs[0].Status.Conditions[0].LastTransitionTime = metav1.NewTime(now.Add(-4 * time.Second))
+			}).says(`that it used claim "data-web-2"`).after(2*noticeLag - 4*time.Second),
+		"the mark waits four times as long after two that came when the lock was released": draining(drainv1alpha1.ReasonMarkingClaims,
+			completed, justNow, func(w *world) { usedSinceRelease(1)(&w.Claims[0]); unnoticed(w) }).
+			says(`that it used claim "data-web-2"`).after(4*noticeLag - 2*time.Second),
+		"the mark counts the reports that came when the lock was released": draining(drainv1alpha1.ReasonMarkingClaims,
+			completed, func(w *world) { usedSinceRelease(1)(&w.Claims[0]) }).next("MarkClaim").
+			checked(marks(claims.Mark{StatefulSetUID: setUID, Generation: 4, UnusedSince: &noon, Repeats: 2})),
+		"the mark of an ordinal that may have been in range counts none": draining(drainv1alpha1.ReasonMarkingClaims,
+			completed, func(w *world) {
+				usedSinceRelease(1)(&w.Claims[0])
+				w.StatefulSet.Generation, w.StatefulSet.Status.ObservedGeneration = 6, 6
+			}).next("MarkClaim").
+			checked(marks(claims.Mark{StatefulSetUID: setUID, Generation: 6, UnusedSince: &noon})),
 		"the mark waits for a claim in use before it waits for a report": draining(drainv1alpha1.ReasonMarkingClaims,
 			func(w *world) {
 				w.templates("data", "logs")

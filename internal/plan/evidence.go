@@ -539,9 +539,14 @@ func (e *evidence) unnoticed() *corev1.PersistentVolumeClaim {
 	return nil
 }
 
-// noticedBy returns the time until which a report of the drain's own use is waited for.
+// noticedBy returns the time until which a report of the drain's own use is waited for: twice as long after each one that came
+// too late.
 func (e *evidence) noticedBy() time.Time {
-	return finished(e.job).LastTransitionTime.Add(noticeLag)
+	late := e.last.Late
+	for i := range e.claims {
+		late = max(late, e.repeats(&e.claims[i]))
+	}
+	return finished(e.job).LastTransitionTime.Add(doubled(noticeLag, late))
 }
 
 func undrainedClaimGoing(e *evidence) bool {

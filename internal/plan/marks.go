@@ -151,11 +151,7 @@ func (e *evidence) usedAfterMark() string {
 // last pod of the Job did. Both times are the kube-controller-manager's. It may take as much longer as looks have shown the claim
 // unused meanwhile. Where it is late each time, each attempt allows it twice as long, so that no drain is repeated forever.
 func (e *evidence) usedLate() string {
-	lag := unusedLag
-	for i := int32(0); i < e.last.Late && lag < maxUnusedLag; i++ {
-		lag *= 2
-	}
-	latest := finished(e.job).LastTransitionTime.Add(min(lag, maxUnusedLag) + e.watched())
+	latest := finished(e.job).LastTransitionTime.Add(doubled(unusedLag, e.last.Late) + e.watched())
 	for i := range e.claims {
 		claim := &e.claims[i]
 		if since, known := claims.UnusedSince(claim); awaitsMark(e, claim) && known && since != nil && since.After(latest) {
@@ -163,6 +159,14 @@ func (e *evidence) usedLate() string {
 		}
 	}
 	return ""
+}
+
+// doubled returns what is allowed for a report that came too late some times in a row: twice as long after each, up to maxUnusedLag.
+func doubled(lag time.Duration, late int32) time.Duration {
+	for i := int32(0); i < late && lag < maxUnusedLag; i++ {
+		lag *= 2
+	}
+	return min(lag, maxUnusedLag)
 }
 
 // whyUsed returns what may keep Kubernetes from reporting a claim as unused.
@@ -173,21 +177,44 @@ func whyUsed(claim *corev1.PersistentVolumeClaim) string {
 	return "if that takes minutes, the kube-controller-manager is down, or its feature gate PersistentVolumeClaimUnusedSinceTime was switched off; the claim's condition Unused is stale then, and must be removed"
 }
 
-// voidSince returns the mark of an ordinal that was drained, and which only the StatefulSet's generation makes void, or nil.
+// voidSince returns the mark of an ordinal that was drained, and which only the StatefulSet's generation makes void, or a use that
+// Kubernetes has reported since; nil if there is none, or if its delay is over.
 func (e *evidence) voidSince() *claims.Mark {
 	for i := range e.claims {
-		mark := e.markOn(&e.claims[i])
-		if mark != nil && e.Target.Exists() && mark.StatefulSetUID == e.Target.UID && mark.Generation != 0 && !holds(e, &e.claims[i]) && e.now.Before(e.drainedAgainAt(mark)) {
+		claim := &e.claims[i]
+		mark := claims.ParseMark(claim)
+		if mark == nil || holds(e, claim) || mark.StatefulSetUID != e.Target.UID {
+			continue
+		}
+		fits := e.Target.Exists() && mark.Generation != 0 || !e.Target.Exists() && mark.Absent
+		if fits && e.now.Before(e.drainedAgainAt(mark)) {
 			return mark
 		}
 	}
 	return nil
 }
 
+// maxRepeats bounds Mark.Repeats: the delays that it stands for have reached their limits long before.
+const maxRepeats = 20
+
+// repeats returns what the next mark on a claim is to say of the drains before: one more, if the present mark would hold, had
+// Kubernetes not reported a use of the claim since the lock was released.
+func (e *evidence) repeats(claim *corev1.PersistentVolumeClaim) int32 {
+	mark := claims.ParseMark(claim)
+	if mark == nil || mark.ReleasedUID == "" || e.markOn(claim) != nil {
+		return 0
+	}
+	if holding := mark.HoldsAt(e.Target.UID, e.Target.Generation) || !e.Target.Exists() && mark.HoldsAbsent(e.Target.UID); !holding {
+		// It may have been in range since, and used by its own pod.
+		return 0
+	}
+	return min(mark.Repeats, maxRepeats-1) + 1
+}
+
 // drainedAgainAt returns when an ordinal with such a mark is drained again. It must be, because it may have been in range in between;
 // something that changes the StatefulSet again and again must not drain it again and again.
 func (e *evidence) drainedAgainAt(mark *claims.Mark) time.Time {
-	return mark.Time.Add(Backoff(e.Policy.Spec.Retry, 1))
+	return mark.Time.Add(Backoff(e.Policy.Spec.Retry, max(0, min(mark.Repeats, maxRepeats))+1))
 }
 
 // staying returns the claims that are not being deleted.

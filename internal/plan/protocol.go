@@ -502,7 +502,7 @@ var protocol = Protocol{
 	},
 	{
 		id: "drained-before", in: unlocked, when: drainedBefore, again: func(e *evidence) time.Duration { return e.drainedAgainAt(e.voidSince()).Sub(e.now) },
-		given: "The ordinal was drained a moment ago, and only the StatefulSet's generation makes its marks void",
+		given: "The ordinal was drained a moment ago, and only the StatefulSet's generation, or a use reported since, makes its marks void",
 		idle:  "the drain is repeated sooner",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonDrainedBefore, say: (*evidence).sayDrainedBefore,
 	},

@@ -577,6 +577,28 @@ var talesOfUse = []tale{
 		s.goOn()
 		return s
 	}},
+	{"use-reported-late", `
+		Kubernetes reports the drain's own use of a claim five seconds after the drain, when the claim is marked and the lock
+		released. That could be another pod's use, so the mark is void, and the ordinal is drained again after the delay of a
+		retry. The next mark waits twice as long for the report, and holds.
+	`, func() *story {
+		s := orphanedOrdinals(nil, 2)
+		s.reportsUnusedNow("data-web-2")
+		s.passes(time.Minute)
+		s.goOn()
+		s.passes(noticeLag)
+		s.goOn()
+		s.passes(2 * time.Second)
+		s.reportsUnusedNow("data-web-2")
+		s.goOn()
+		s.passes(30 * time.Second)
+		s.goOn()
+		s.passes(5 * time.Second)
+		s.reportsUnusedNow("data-web-2")
+		s.passes(time.Second)
+		s.goOn()
+		return s
+	}},
 	{"kept-claim-deleted", `
 		A user deletes a claim that is drained and kept. The finished Job's pod still refers to it, which would keep the
 		claim forever. The operator deletes the Job.

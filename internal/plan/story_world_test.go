@@ -537,6 +537,11 @@ func (s *story) drainEnds(how string, changes ...func(*corev1.Pod)) {
 	for _, change := range changes {
 		change(pod)
 	}
+	for i := range pod.Status.ContainerStatuses {
+		if end := pod.Status.ContainerStatuses[i].State.Terminated; end != nil {
+			end.FinishedAt = s.stamp()
+		}
+	}
 	if strings.Contains(how, "with its receipt") {
 		for _, claim := range s.claims {
 			if uses(pod, claim.Name) {
@@ -583,6 +588,15 @@ func (s *story) reportUnused() (changed string) {
 		return fmt.Sprintf("reports claim %s as %s", claim.Name, word)
 	}
 	return ""
+}
+
+// reportsUnusedNow lets claim protection report a claim as unused from now on, be it after a use that it has noticed only now: the
+// kube-controller-manager has much to do.
+func (s *story) reportsUnusedNow(name string) {
+	claim := s.claimNamed(name)
+	unusedSince(corev1.ConditionTrue, s.stamp())(claim)
+	s.touch(claim)
+	s.tell(byClaims, "reports claim %s as unused since now", name)
 }
 
 // collector is the garbage collector.

@@ -201,6 +201,9 @@ func (e *evidence) sayYoung() string {
 
 func (e *evidence) sayDrainedBefore() string {
 	mark := e.voidSince()
+	if e.Target.Exists() && mark.HoldsAt(e.Target.UID, e.Target.Generation) || !e.Target.Exists() {
+		return fmt.Sprintf("Kubernetes has reported a use of the claims since the ordinal was drained at %s, perhaps the drain's own, too late; draining it again at %s", mark.Time.UTC().Format(time.RFC3339), e.drainedAgainAt(mark).UTC().Format(time.RFC3339))
+	}
 	return fmt.Sprintf("The StatefulSet has changed too often since the ordinal was drained at %s to tell that it stayed out of range; draining it again at %s", mark.Time.UTC().Format(time.RFC3339), e.drainedAgainAt(mark).UTC().Format(time.RFC3339))
 }
 
