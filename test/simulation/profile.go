@@ -222,6 +222,13 @@ var profiles = []profile{
 		unused: 6, twoTemplates: 7, retain: 5, wait: 5, prompt: true, most: 1, fickle: 5, sloth: 60,
 	},
 	{
+		name: "strangers while drains are called off", often: 2, steps: 40,
+		takes:  but(brisk, takeUser, 24, takeLate, 8),
+		users:  [actions]int{doScale: 40, doDebug: 50, doWhenDrained: 30, doSuspend: 20, doSkip: 8},
+		late:   []string{"create jobs", "create pods", "patch pods"},
+		unused: 2, twoTemplates: 1, retain: 7, wait: 5, prompt: true, most: 1, fickle: 10, sloth: 60,
+	},
+	{
 		name: "StatefulSets that come again", often: 2, steps: 60,
 		takes:  but(brisk, takeUser, 18),
 		users:  [actions]int{doScale: 40, doDeleteSet: 15, doCreateSet: 12, doEditSet: 12, doSetStart: 10, doWhenDeleted: 6, doWhenDrained: 8},

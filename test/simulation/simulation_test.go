@@ -55,6 +55,9 @@ func TestMain(m *testing.M) {
 			}
 		}
 	}
+	if *onlyProfile != "" && !slices.ContainsFunc(profiles, func(p profile) bool { return p.often > 0 }) {
+		panic("there is no profile " + *onlyProfile)
+	}
 	if *drop != "" {
 		for name := range strings.SplitSeq(*drop, ",") {
 			if !slices.Contains(rules.Names(), name) {

@@ -122,7 +122,7 @@ var guards = []guard{
 	{name: "a release writes to the claims that a deletion was noted of", unneeded: "needs a StatefulSet that changes its selector while a deletion hangs; stories deletion-lands-after-rename and -discard hold it", edits: []edit{{actions, "kept := slices.Concat(e.claims, e.notedElsewhere(lock))", "kept := slices.Clone(e.claims)"}}},
 	{name: "a mark that is void makes its Job void", edits: []edit{{marks, "mark != nil && mark.JobUID == e.job.UID {", "mark == nil && e == nil {"}}},
 	{name: "a void mark names the Job of the present lock", edits: []edit{{actions, "	if e.job != nil {\n		void.Job", "	if e == nil {\n		void.Job"}}},
-	{name: "a mark is void when the lock is released while another pod uses the claim", edits: []edit{{actions, "return e.release(e.lock, e.user != nil || e.unread)", "return e.release(e.lock, e.unread)"}}},
+	{name: "a mark is void when the lock is released while another pod uses the claim", about: "strangers while drains are called off", edits: []edit{{actions, "return e.release(e.lock, e.user != nil || e.unread)", "return e.release(e.lock, e.unread)"}}},
 	{name: "a mark is void when an abandoned lock is released", edits: []edit{{actions, "return e.release(e.lock, true)", "return e.release(e.lock, false)"}}},
 	{name: "writing to kept claims before a release", edits: []edit{{actions, "if mark == nil || mark.ReleasedUID == lock.UID ||", "if mark != nil ||"}, {actions, "			*mark = e.voided(mark)", "			_ = mark"}}},
 	{name: "a claim is deleted only under the lock that it was drained under", edits: []edit{{marks, "	if e.mayDelete {\n		return false", "	if e == nil {\n		return false"}}},
@@ -169,7 +169,7 @@ var guards = []guard{
 	{name: "attempts outlive their Jobs", edits: []edit{{attempts, "	if !ok {\n		return Attempt{}, true", "	if ok || !ok {\n		return Attempt{}, true"}}},
 	{name: "a Job that is gone after its pod was ungated has failed", edits: []edit{{attempts, `case e.lock.Annotations[drainv1alpha1.JobAnnotation] != "" && len(e.held) < len(e.claims):`, `case e.lock.Annotations[drainv1alpha1.JobAnnotation] == "never":`}}},
 	{name: "looks at unused claims follow one another closely", edits: []edit{{evidence, "passed >= e.lookEvery() && passed <= unusedLag", "passed >= e.lookEvery()"}}},
-	{name: "each attempt allows the reports of Unused more time", liveness: true, edits: []edit{{marks, "i < e.last.Late && lag < maxUnusedLag", "i < 0 && lag < maxUnusedLag"}}},
+	{name: "each attempt allows the reports of Unused more time", liveness: true, edits: []edit{{marks, "i < late && lag < maxUnusedLag", "i < 0 && lag < maxUnusedLag"}}},
 	{name: "a drain that fails three times in a row stalls", liveness: true, edits: []edit{{status, "d.pending() && d.Failures >= stalledAttempts && !settling[d.Reason]", "d == nil"}}},
 	{name: "a drain that waits for too long stalls", liveness: true, edits: []edit{{status, "	case !due.IsZero():\n", "	case d == nil:\n"}}},
 
