@@ -513,6 +513,8 @@ func TestDecideAboutALateReport(t *testing.T) {
 		"a further look is remembered as no later than it was": draining(marking, completed, used, over(20*sec), seen(18*sec, 9*sec, 2), begun(sec/2)).
 			next("NoteUnused").checked(notes(18*sec, sec, 3)),
 		"a further look waits": draining(marking, completed, used, over(20*sec), seen(18*sec, 4*sec, 2)).after(2 * sec),
+		"a further look waits no longer for a first one that is remembered as later than it was": draining(marking, completed, used, over(2*sec), seen(-sec, -sec, 1)).
+			after(7 * sec),
 		"a further look that comes too late proves nothing": draining(marking, completed, used, over(20*sec), seen(18*sec, unusedLag+sec, 2)).
 			after(recheck),
 		"so many looks are enough": draining(marking, completed, used, over(time.Minute), seen(58*sec, 7*sec, maxLooks)).after(recheck),

@@ -497,7 +497,8 @@ func (e *evidence) seenUnused() Attempt {
 
 // untilLook returns the time after which to look again at claims that Kubernetes does not report as unused.
 func (e *evidence) untilLook() time.Duration {
-	if due := e.lastLook().Add(e.lookEvery()).Sub(e.now); due > 0 && due <= lookAgain && e.looks() < maxLooks {
+	// The first look is remembered as up to a second later than it was.
+	if due := e.lastLook().Add(e.lookEvery()).Sub(e.now); due > 0 && due <= lookAgain+time.Second && e.looks() < maxLooks {
 		return due
 	}
 	return soon(e)

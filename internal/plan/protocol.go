@@ -342,7 +342,7 @@ var protocol = Protocol{
 	},
 	{
 		id: "release-drained", in: locked, when: through, releases: true,
-		given: "The claims are drained and kept, or the ordinal is back in range: a mark would hold no longer than the lock",
+		given: "The claims are drained and none may be deleted under this lock (Retain, or the lock or the policy is being deleted), or the ordinal is back in range: a mark would hold no longer than the lock",
 		say:   (*evidence).sayKept,
 	},
 
@@ -462,7 +462,7 @@ var protocol = Protocol{
 	},
 	{
 		id: "attempts-exhausted", upholds: "I8", in: locked, when: exhausted,
-		given: "As many attempts failed as spec.retry.maxAttempts allows, with the template of today",
+		given: "spec.retry.maxAttempts or more attempts failed under the lock, and the last one with the template of today: each edit of the template allows one more",
 		state: drainv1alpha1.DrainFailed, reason: drainv1alpha1.ReasonAttemptsExhausted, say: (*evidence).sayExhausted,
 	},
 	{
