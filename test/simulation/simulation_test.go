@@ -71,6 +71,9 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
+// progressEvery is the number of histories after which a long run tells how far it is.
+const progressEvery = 10_000
+
 // TestPromisesHold simulates histories and expects every invariant to hold at every step.
 func TestPromisesHold(t *testing.T) {
 	cache, err := newManagerCache()
@@ -90,6 +93,9 @@ func TestPromisesHold(t *testing.T) {
 		group.Go(func() {
 			for !t.Failed() {
 				n := next.Add(1) - 1
+				if n > 0 && n%progressEvery == 0 {
+					t.Logf("%d histories in %.0f s, and none breaks an invariant", n, time.Since(start).Seconds())
+				}
 				switch {
 				case n < int64(*seedCount):
 					simulateSeed(t, cache, uint64(n), false)
