@@ -48,6 +48,9 @@ const (
 	// ReasonGracePeriodZero means that the StatefulSet's pod template has terminationGracePeriodSeconds: 0. Such pods can
 	// disappear while their containers run, so a drain could run at the same time.
 	ReasonGracePeriodZero = "GracePeriodZero"
+	// ReasonNoMatchLabels means that the StatefulSet's selector has no matchLabels. Its controller gives these to the claims that it
+	// makes, and only they tell the claims from those of another workload.
+	ReasonNoMatchLabels = "NoMatchLabels"
 	// ReasonTooManyClaimTemplates means that the StatefulSet has more than 100 volumeClaimTemplates.
 	ReasonTooManyClaimTemplates = "TooManyClaimTemplates"
 	// ReasonPolicyConflict means that an older DrainPolicy names the same StatefulSet.

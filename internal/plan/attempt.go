@@ -112,8 +112,12 @@ func failure(e *evidence) *Attempt {
 		case last.Failed != nil:
 			return &last
 		case e.lock.Annotations[drainv1alpha1.JobAnnotation] != "" && len(e.held) < len(e.claims):
-			if claim := e.usedAfterMark(); claim != "" {
-				last.fail(e.now, drainv1alpha1.ReasonNotProven, fmt.Sprintf("a pod used claim %q after it was marked as drained", claim))
+			if claim := e.usedAfterMark(); claim != nil {
+				why := fmt.Sprintf("a pod used claim %q after it was marked as drained", claim.Name)
+				if outlived(e, claim) {
+					why = e.sayOutlived(claim)
+				}
+				last.fail(e.now, drainv1alpha1.ReasonNotProven, why)
 				return &last
 			}
 			// Its pod was ungated, and there is no telling how it ended.
@@ -175,7 +179,7 @@ func failedBefore(e *evidence) *Attempt {
 		return nil
 	}
 	end, number := finished(newest), attemptOf(newest)
-	if !e.now.Before(end.LastTransitionTime.Add(Backoff(e.Policy.Spec.Retry, number) + askAgain)) {
+	if e.planner.ahead(end.LastTransitionTime.Time) || !e.now.Before(end.LastTransitionTime.Add(Backoff(e.Policy.Spec.Retry, number)+askAgain)) {
 		return nil
 	}
 	failure := Attempt{Number: number, Asked: newest.CreationTimestamp, TemplateHash: newest.Annotations[drainv1alpha1.TemplateHashAnnotation]}
@@ -198,6 +202,9 @@ func (e *evidence) next() int32 {
 
 // due returns when the attempt after one that failed may start.
 func (e *evidence) due() time.Time {
+	if e.planner.ahead(e.failure.Failed.Time) {
+		return e.now
+	}
 	return e.failure.Failed.Add(Backoff(e.Policy.Spec.Retry, e.failure.Number))
 }
 

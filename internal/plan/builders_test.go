@@ -98,6 +98,7 @@ func given(build ...func(*world)) *world {
 		TemplateHash: hash,
 	}
 	w.templates("data")
+	w.selector("web")
 	for _, b := range build {
 		if b != nil {
 			b(w)
@@ -141,6 +142,13 @@ func (w *world) selector(value string) {
 	w.StatefulSet.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": value}}
 }
 
+// expressionsOnly gives the StatefulSet a selector that selects its pods and leaves no labels on its claims.
+func expressionsOnly(w *world) {
+	w.StatefulSet.Spec.Selector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+		{Key: "app", Operator: metav1.LabelSelectorOpIn, Values: []string{"web"}},
+	}}
+}
+
 func ordinals(start int32) *appsv1.StatefulSetOrdinals {
 	return &appsv1.StatefulSetOrdinals{Start: start}
 }
@@ -150,7 +158,7 @@ func (w *world) claim(template string, ordinal int32, change ...func(*corev1.Per
 	name := claims.Name(template, "web", ordinal)
 	claim := corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: name, Namespace: "shop", UID: types.UID("uid-of-" + name), ResourceVersion: "1",
+			Name: name, Namespace: "shop", UID: types.UID("uid-of-" + name), ResourceVersion: "1", Labels: map[string]string{"app": "web"},
 			CreationTimestamp: metav1.NewTime(noon.Add(-time.Hour)),
 		},
 		Spec: corev1.PersistentVolumeClaimSpec{VolumeName: "volume-of-" + name},
@@ -201,9 +209,20 @@ func markedUnder(ordinal int32) func(*corev1.PersistentVolumeClaim) {
 	return markedBy(claims.Mark{LockUID: lockUID(ordinal), Job: "past-job", Attempts: 1})
 }
 
+// markedAgo changes when the mark on a claim was written.
+func markedAgo(ago time.Duration) func(*corev1.PersistentVolumeClaim) {
+	return func(claim *corev1.PersistentVolumeClaim) {
+		mark := claims.ParseMark(claim)
+		mark.Time = metav1.NewTime(now.Add(-ago))
+		metav1.SetMetaDataAnnotation(&claim.ObjectMeta, drainv1alpha1.DrainedAnnotation, mark.String())
+	}
+}
+
 func withLabel(value string) func(*corev1.PersistentVolumeClaim) {
 	return func(claim *corev1.PersistentVolumeClaim) { claim.Labels = map[string]string{"app": value} }
 }
+
+func unlabeled(claim *corev1.PersistentVolumeClaim) { claim.Labels = nil }
 
 func skip(claim *corev1.PersistentVolumeClaim) {
 	metav1.SetMetaDataAnnotation(&claim.ObjectMeta, drainv1alpha1.SkipAnnotation, "true")

@@ -300,7 +300,7 @@ func TestDecideWithoutLock(t *testing.T) {
 			w.templates("data", "data-x")
 			w.claim("data", 2)
 			w.claim("data-x", 2)
-			w.Others = []claims.Identity{{Name: "x-web", Templates: []string{"data"}}}
+			w.Others = []claims.Identity{{Name: "x-web", Templates: []string{"data"}, MatchLabels: map[string]string{"app": "web"}}}
 		}).says(`"data-x-web-2"`),
 
 		// Drained before.
@@ -618,6 +618,8 @@ func TestDecideAboutAStatefulSetThatIsGone(t *testing.T) {
 			drainv1alpha1.ReasonClaimsKept, gone(deleteClaims, marked(nil))).next("TakeLock"),
 		"an ordinal whose pods had no grace period waits": wants(waiting, drainv1alpha1.ReasonGracePeriodZero,
 			all(whenDeleted, noneReady, noGrace, orphan, setGone)).says("containers of its pods may still run"),
+		"an ordinal whose claims bear no labels waits": wants(waiting, drainv1alpha1.ReasonNoMatchLabels,
+			all(whenDeleted, noneReady, expressionsOnly, orphan, setGone)).says("tell them from another workload's"),
 		"claims drained under an earlier lock are drained again before they are deleted": wants(draining,
 			drainv1alpha1.ReasonLocked, gone(deleteClaims, marked(&noon), func(w *world) { w.lock(2) })).next("StartJob"),
 		"the lock of drained claims that are kept is released": wants(draining,
@@ -1193,6 +1195,29 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			completed, func(w *world) {
 				unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag+time.Second)))(&w.Claims[0])
 			}),
+		"a claim is deleted while its mark is young": draining(drainv1alpha1.ReasonDeletingClaims, completed, deleteClaims, func(w *world) {
+			markedUnder(2)(&w.Claims[0])
+			markedAgo(markLasts)(&w.Claims[0])
+			w.Jobs[0].Labels[drainv1alpha1.AttemptLabel] = "1"
+		}).next("NoteDeletion"),
+		"a claim that could not be deleted for long is drained again": unproven("could not be deleted within 60 s", completed, deleteClaims, func(w *world) {
+			markedBy(claims.Mark{LockUID: lockUID(2), JobUID: w.Jobs[0].UID, Attempts: 3})(&w.Claims[0])
+			markedAgo(markLasts + time.Second)(&w.Claims[0])
+		}),
+		"a mark of a clock that is far ahead is not young": unproven("could not be deleted within 60 s", completed, deleteClaims, func(w *world) {
+			markedBy(claims.Mark{LockUID: lockUID(2), JobUID: w.Jobs[0].UID, Attempts: 3})(&w.Claims[0])
+			markedAgo(-markLasts - time.Second)(&w.Claims[0])
+		}),
+		"a claim that could not be deleted for long is drained again when its Job is gone": unproven("could not be deleted within 60 s", lockedOrphan, deleteClaims, func(w *world) {
+			markedBy(claims.Mark{LockUID: lockUID(2), JobUID: "past", Attempts: 1})(&w.Claims[0])
+			markedAgo(2 * markLasts)(&w.Claims[0])
+			w.note(2, Attempt{Number: 1, Asked: noon, TemplateHash: hash})
+			w.Pods[0].Annotations[drainv1alpha1.JobAnnotation] = "past"
+		}),
+		"a mark of long ago keeps a claim that is not to be deleted": draining(drainv1alpha1.ReasonReleasingLock, completed, func(w *world) {
+			markedBy(claims.Mark{LockUID: lockUID(2), JobUID: w.Jobs[0].UID, Attempts: 3})(&w.Claims[0])
+			markedAgo(2 * markLasts)(&w.Claims[0])
+		}).next("ReleaseMark"),
 		"a pod that was deleted and exited with 0 proves nothing": unproven("was deleted before it ended",
 			completed, func(w *world) { podTerminating(&w.Pods[1]) }),
 		"the lock of an ordinal back in range is released after a pod that proves nothing": draining(

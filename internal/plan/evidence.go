@@ -678,7 +678,7 @@ func inUse(e *evidence) bool { return e.user != nil }
 
 // vanished reports whether the Job was created a moment ago and is gone.
 func vanished(e *evidence) bool {
-	return e.last.Number == e.next() && e.last.Failed == nil && e.now.Before(e.last.Asked.Add(askAgain))
+	return e.last.Number == e.next() && e.last.Failed == nil && !e.planner.ahead(e.last.Asked.Time) && e.now.Before(e.last.Asked.Add(askAgain))
 }
 
 // Before the lock is taken.

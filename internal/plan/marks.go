@@ -36,7 +36,7 @@ import (
 func holds(e *evidence, claim *corev1.PersistentVolumeClaim) bool {
 	mark := e.markOn(claim)
 	if e.lock != nil && mark.HoldsUnder(e.lock.UID) {
-		return !refuted(e, mark)
+		return !refuted(e, mark) && !outlived(e, claim)
 	}
 	if e.mayDelete {
 		return false
@@ -51,6 +51,13 @@ func holds(e *evidence, claim *corev1.PersistentVolumeClaim) bool {
 // hung, lands after that.
 func refuted(e *evidence, mark *claims.Mark) bool {
 	return mark.Attempts < e.last.Number || mark.Attempts == e.last.Number && e.last.Failed != nil
+}
+
+// outlived reports whether a claim that is to be deleted has waited for so long since it was marked under the lock that a pod may have
+// come and gone without a trace.
+func outlived(e *evidence, claim *corev1.PersistentVolumeClaim) bool {
+	mark := e.markOn(claim)
+	return e.mayDelete && claim.DeletionTimestamp == nil && mark.HoldsUnder(e.lock.UID) && !refuted(e, mark) && e.now.Sub(mark.Time.Time).Abs() > markLasts
 }
 
 // awaitsMark reports whether a claim has no mark that holds under the lock.
@@ -129,6 +136,9 @@ func (e *evidence) doubt() string {
 	}
 	for i := range e.claims {
 		claim := &e.claims[i]
+		if outlived(e, claim) {
+			return e.sayOutlived(claim)
+		}
 		if mark := claims.ParseMark(claim); awaitsMark(e, claim) && mark != nil && mark.JobUID == e.job.UID {
 			return fmt.Sprintf("a pod used claim %q after it was marked as drained by Job %q", claim.Name, e.job.Name)
 		}
@@ -136,15 +146,16 @@ func (e *evidence) doubt() string {
 	return ""
 }
 
-// usedAfterMark returns a claim that the attempt in the lock's memory drained, and that a pod used after it was marked, or "".
-func (e *evidence) usedAfterMark() string {
+// usedAfterMark returns a claim that the attempt in the lock's memory drained, and that a pod used after it was marked, or may have;
+// nil if there is none.
+func (e *evidence) usedAfterMark() *corev1.PersistentVolumeClaim {
 	for i := range e.claims {
 		mark := claims.ParseMark(&e.claims[i])
 		if mark != nil && string(mark.JobUID) == e.lock.Annotations[drainv1alpha1.JobAnnotation] && mark.Attempts == e.last.Number && !holds(e, &e.claims[i]) {
-			return e.claims[i].Name
+			return &e.claims[i]
 		}
 	}
-	return ""
+	return nil
 }
 
 // usedLate returns which claim a pod may have used after the Job had ended, in words, or "": it became unused long after the
@@ -187,7 +198,7 @@ func (e *evidence) voidSince() *claims.Mark {
 			continue
 		}
 		fits := e.Target.Exists() && mark.Generation != 0 || !e.Target.Exists() && mark.Absent
-		if fits && e.now.Before(e.drainedAgainAt(mark)) {
+		if fits && !e.planner.ahead(mark.Time.Time) && e.now.Before(e.drainedAgainAt(mark)) {
 			return mark
 		}
 	}

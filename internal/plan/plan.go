@@ -55,6 +55,12 @@ const (
 	// noticeLag is how long a mark waits for the kube-controller-manager to report the drain's own use of a claim. Of 100 drains
 	// at once on a busy machine, those that it reported after the Job's end came within a second, and some never did.
 	noticeLag = 3 * time.Second
+	// markLasts is how long after a mark its claim may be deleted. That follows within a second, unless the operator is away or the
+	// deletion is refused. A pod that uses the claim meanwhile is noticed by the kube-controller-manager, unless that is away too.
+	markLasts = time.Minute
+	// clockSkew is how far the clocks of managers and of Kubernetes may be apart. What is said to have happened later than that from
+	// now was written by a clock that was wrong, and delays nothing.
+	clockSkew = time.Minute
 	// maxUnusedLag is the longest time that a later attempt allows it.
 	maxUnusedLag = 10 * time.Minute
 )
@@ -106,7 +112,7 @@ func (protocol Protocol) Make(snapshot Snapshot, now time.Time) Plan {
 		if takes {
 			slots = append(slots, e.number)
 		}
-		plan.Finalizer = plan.Finalizer || e.lock != nil || takes || e.busy()
+		plan.Finalizer = plan.Finalizer || e.lock != nil || takes || e.busy() || drain.Rule == "discard-lock"
 		if drain.State != "" {
 			plan.Drains = append(plan.Drains, drain)
 		}
@@ -178,6 +184,10 @@ func (p *planner) gather() (ordinals []*evidence, ambiguous []string) {
 		pod := &p.Pods[i]
 		number, ok := ordinalOf(pod.Labels)
 		if !ok || pod.Labels[drainv1alpha1.PolicyUIDLabel] != string(p.Policy.UID) {
+			if number, named := p.Target.Ordinal(pod.Name); named && controls(p.Policy.UID, pod) {
+				// A lock that lacks its labels holds up the ordinal's pod, also of an ordinal without claims.
+				at(number)
+			}
 			continue
 		}
 		switch {
@@ -342,7 +352,7 @@ func (p *planner) observed() *drainv1alpha1.ObservedStatefulSet {
 	observed := p.Target.Observed()
 	observed.IgnoredAnnotations = p.Target.IgnoredBy(p.Policy)
 	observed.LastScaleDownTime = &now
-	if p.unbroken() && last.LastScaleDownTime != nil && !shrunk(last, observed) {
+	if p.unbroken() && last.LastScaleDownTime != nil && !p.ahead(last.LastScaleDownTime.Time) && !shrunk(last, observed) {
 		observed.LastScaleDownTime = last.LastScaleDownTime
 	}
 	return observed
@@ -419,6 +429,9 @@ func (p *planner) readiness() Condition {
 		return refuse(drainv1alpha1.ReasonNoClaimTemplates, "StatefulSet %q has no volumeClaimTemplates, so a scale-down leaves no claims behind; delete the policy", name)
 	case len(p.Target.ClaimTemplates) > statefulset.MaxClaimTemplates:
 		return refuse(drainv1alpha1.ReasonTooManyClaimTemplates, "StatefulSet %q has %d volumeClaimTemplates; a policy can drain at most %d", name, len(p.Target.ClaimTemplates), statefulset.MaxClaimTemplates)
+	case len(p.Target.MatchLabels) == 0:
+		return refuse(drainv1alpha1.ReasonNoMatchLabels,
+			"StatefulSet %q has no spec.selector.matchLabels, so its claims bear no labels that tell them from another workload's; create it again with matchLabels", name)
 	case p.Target.ZeroGracePeriod():
 		return refuse(drainv1alpha1.ReasonGracePeriodZero,
 			"StatefulSet %q has spec.template.spec.terminationGracePeriodSeconds: 0, so its pod objects disappear while their containers still run, and a drain could start beside them; set it to 1 or more", name)

@@ -52,7 +52,7 @@ func TestReadyTellsWhetherAScaleDownWouldBeDrained(t *testing.T) {
 	refused := func(w *world) { w.Preflight.Refusal = "pods \"web\" is forbidden" }
 	ambiguous := func(w *world) {
 		w.templates("data-x")
-		w.Others = []claims.Identity{{Name: "x-web", Templates: []string{"data"}}}
+		w.Others = []claims.Identity{{Name: "x-web", Templates: []string{"data"}, MatchLabels: map[string]string{"app": "web"}}}
 		w.claim("data-x", 1)
 		w.claim("data-x", 0)
 	}
@@ -136,6 +136,11 @@ func TestReadyTellsWhetherAScaleDownWouldBeDrained(t *testing.T) {
 			given:      func(w *world) { w.claim("data", 0); w.claim("logs", 0); w.StatefulSet = nil },
 			wantStatus: "False", wantReason: drainv1alpha1.ReasonStatefulSetNotFound,
 			wantSays: "2 claims named like its own are there",
+		},
+		"a StatefulSet without matchLabels stalls": {
+			given:      expressionsOnly,
+			wantStatus: "False", wantReason: drainv1alpha1.ReasonNoMatchLabels,
+			wantSays: "spec.selector.matchLabels", wantStalled: true,
 		},
 		"a StatefulSet whose pods have no grace period stalls": {
 			given:      noGrace,
@@ -313,10 +318,7 @@ func TestAStatefulSetWithTooManyClaimTemplatesFitsTheStatus(t *testing.T) {
 
 func TestAClaimThatTheStatefulSetDidNotMakeIsLeftAlone(t *testing.T) {
 	// A Deployment's, for example.
-	w := given(deleteClaims, func(w *world) {
-		w.selector("web")
-		w.claim("data", 15)
-	})
+	w := given(deleteClaims, func(w *world) { w.claim("data", 15, unlabeled) })
 	plan := Make(w.snapshot(), now)
 	if len(plan.Drains) != 0 || len(plan.Stranded) != 1 {
 		t.Errorf("the drains are %+v and the stranded claims %+v, want one of the latter", plan.Drains, plan.Stranded)
@@ -329,11 +331,27 @@ func TestAClaimThatTheStatefulSetDidNotMakeIsLeftAlone(t *testing.T) {
 	}
 }
 
+func TestAClaimThatOnlyItsNameTellsIsNotDrained(t *testing.T) {
+	w := given(deleteClaims, expressionsOnly, func(w *world) { w.claim("data", 15, withLabel("reports")) })
+	if d := new(Make(w.snapshot(), now)).Drain(15); d == nil || d.Next != nil || d.Reason != drainv1alpha1.ReasonNoMatchLabels {
+		t.Errorf("the drain is %+v, want one that waits", d)
+	}
+}
+
+func TestALockWithoutItsOrdinalIsDiscardedAlsoWithoutClaims(t *testing.T) {
+	plan := Make(given(func(w *world) {
+		w.lock(2, func(lock *corev1.Pod) { delete(lock.Labels, drainv1alpha1.OrdinalLabel) })
+	}).snapshot(), now)
+	if d := plan.Drain(2); d == nil || d.Rule != "discard-lock" || StepName(d.Next) != "DeleteLock" || !plan.Finalizer || plan.Policy.Next != nil {
+		t.Errorf("the drain is %+v and the policy's step %+v, want the lock deleted while the policy stays", d, plan.Policy.Next)
+	}
+}
+
 func TestStrandedClaimsAreNamedAndLeftAlone(t *testing.T) {
 	w := given(stranded, deleteClaims, func(w *world) {
 		w.claim("data", 2, withLabel("web"))
 		w.claim("data", 0, withLabel("another")) // Its pod may well use it.
-		w.claim("logs", 2)                       // Nothing but the name says that it was the StatefulSet's.
+		w.claim("logs", 2, unlabeled)            // Nothing but the name says that it was the StatefulSet's.
 		w.claim("old", 2, withLabel("web"))
 	})
 	plan := Make(w.snapshot(), now)
@@ -509,7 +527,7 @@ func TestObservedIsTheStatefulSetAsItIs(t *testing.T) {
 	w := given(func(w *world) { w.templates("data", "logs"); w.StatefulSet.Spec.Ordinals = ordinals(3) })
 	want := &drainv1alpha1.ObservedStatefulSet{
 		UID: "set", Generation: ptr.To[int64](4), StartOrdinal: ptr.To[int32](3),
-		Replicas: ptr.To[int32](2), ClaimTemplates: []string{"data", "logs"},
+		Replicas: ptr.To[int32](2), ClaimTemplates: []string{"data", "logs"}, MatchLabels: map[string]string{"app": "web"},
 		PodDefaults: &drainv1alpha1.PodDefaults{}, LastScaleDownTime: ptr.To(metav1.NewTime(now)),
 	}
 	if diff := cmp.Diff(want, Make(w.snapshot(), now).Observed); diff != "" {

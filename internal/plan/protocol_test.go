@@ -322,7 +322,7 @@ var rareWorlds = []func(*world){
 	// never-bound, ambiguous
 	func(w *world) {
 		w.templates("data", "data-x")
-		w.Others = []claims.Identity{{Name: "x-web", Templates: []string{"data"}}}
+		w.Others = []claims.Identity{{Name: "x-web", Templates: []string{"data"}, MatchLabels: map[string]string{"app": "web"}}}
 		w.claim("data-x", 2)
 		w.claim("data", 2, withoutVolume)
 	},

@@ -107,3 +107,49 @@ func TestDecideAboutWhatAnotherVersionWrote(t *testing.T) {
 		"a lock of another kind stands also when its policy is being deleted": {given: all(deleted, noted(ofAnotherRole)), wantSilent: true},
 	})
 }
+
+// TestAWrongClockDelaysNothing holds that what a manager wrote whose clock was ten years ahead is put right by those whose clock is right.
+func TestAWrongClockDelaysNothing(t *testing.T) {
+	const wrong = 10 * 365 * 24 * time.Hour
+	ahead := metav1.NewTime(now.Add(wrong))
+	writtenAhead := func(w *world) { w.Policy.Status = new(Make(w.snapshot(), now.Add(wrong))).Status(w.Policy, ahead) }
+	for name, c := range map[string]struct {
+		given *world
+		want  string
+	}{
+		"a failed attempt": {given(func(w *world) {
+			w.claim("data", 2)
+			w.lock(2, attempted(failedAttempt(1, -wrong)), ungatedJob)
+		}), "StartJob"},
+		"an attempt whose Job vanished": {given(func(w *world) {
+			w.claim("data", 2)
+			w.lock(2, attempted(Attempt{Number: 1, Asked: ahead, TemplateHash: hash}))
+		}), "StartJob"},
+		"a mark that is void by the generation": {given(func(w *world) {
+			w.claim("data", 2, markedBy(claims.Mark{ReleasedUID: "past-lock", StatefulSetUID: setUID, Generation: 1}), markedAgo(-wrong))
+		}), "TakeLock"},
+		"since when the ordinal is out of range": {given(orphan, writtenAhead, func(w *world) {
+			if w.Policy.Status.Drains[0].OrphanedTime.Time != now.Add(wrong) {
+				panic("the status is not of the wrong clock")
+			}
+		}), "TakeLock"},
+		"when the StatefulSet shrank": {given(orphan, writtenAhead, func(w *world) { w.Policy.Status.Drains = nil }), "TakeLock"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan := Make(c.given.snapshot(), now)
+			d := plan.Drain(2)
+			if StepName(d.Next) != c.want {
+				t.Errorf("rule %s, step %q: %s; want %s", d.Rule, StepName(d.Next), d.Message, c.want)
+			}
+			if last := plan.Observed.LastScaleDownTime; last.After(now) {
+				t.Errorf("the status is to say that the StatefulSet shrank at %s", last)
+			}
+		})
+	}
+	t.Run("since when it waits", func(t *testing.T) {
+		w := given(orphan, func(w *world) { w.StatefulSet.Status.ReadyReplicas = 0 }, writtenAhead)
+		if plan := Make(w.snapshot(), now); plan.Drain(2).Since.Time != now {
+			t.Errorf("the ordinal waits since %s, want %s", plan.Drain(2).Since, now)
+		}
+	})
+}

@@ -103,7 +103,7 @@ func (d *Drain) undrained() bool {
 func (p *planner) stalledCondition(drains []Drain) Condition {
 	switch p.ready.Reason {
 	case drainv1alpha1.ReasonNoClaimTemplates, drainv1alpha1.ReasonClaimsDeletedOnScaleDown, drainv1alpha1.ReasonClaimsDeletedWithStatefulSet,
-		drainv1alpha1.ReasonTooManyClaimTemplates, drainv1alpha1.ReasonGracePeriodZero,
+		drainv1alpha1.ReasonTooManyClaimTemplates, drainv1alpha1.ReasonGracePeriodZero, drainv1alpha1.ReasonNoMatchLabels,
 		drainv1alpha1.ReasonPolicyConflict, drainv1alpha1.ReasonInvalidTemplate, drainv1alpha1.ReasonAmbiguousClaims:
 		return Condition{Status: metav1.ConditionTrue, Reason: p.ready.Reason, Message: p.ready.Message}
 	}
@@ -158,7 +158,7 @@ func (p *planner) aged(d Drain, e *evidence) Drain {
 	d.Since = metav1.NewTime(p.now.UTC().Truncate(time.Second))
 	// A lock that was refused once more, which is learned after the plan was made, is asked for after the same time again.
 	refused := e == nil && d.Reason == drainv1alpha1.ReasonLockRefused
-	if old := find(p.Policy.Status.Drains, d.Ordinal); !refused && old != nil && old.State == d.State && old.Reason == d.Reason && old.LastTransitionTime != nil {
+	if old := find(p.Policy.Status.Drains, d.Ordinal); !refused && old != nil && old.State == d.State && old.Reason == d.Reason && old.LastTransitionTime != nil && !p.ahead(old.LastTransitionTime.Time) {
 		d.Since = *old.LastTransitionTime
 	}
 	if d.RetryAfter == recheck {

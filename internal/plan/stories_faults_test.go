@@ -244,6 +244,21 @@ var talesOfFaults = []tale{
 		s.goOn()
 		return s
 	}},
+	{"used-while-away", `
+		The operator and the kube-controller-manager are away when the claim is marked. A pod uses the claim and ends, and
+		nothing tells of that. When the operator is back, the mark is too old to delete the claim on it.
+		Nothing is lost: the ordinal is drained once more.
+	`, func() *story {
+		s := orphanedOrdinals(deleteClaims, 2)
+		s.until("mark: MarkClaim")
+		s.debug("data-web-2")
+		s.debugEnds()
+		s.passes(2 * time.Minute)
+		s.goOn()
+		s.passes(30 * time.Second)
+		s.goOn()
+		return s
+	}},
 	{"controller-deletes-lock", `
 		The StatefulSet controller deletes pod web-2 by name, by a cache in which that is still its own. It is the lock
 		by now. The finalizer keeps it while the drain runs. Under a lock that is going nothing is deleted,

@@ -494,7 +494,7 @@ var readyReasons = []string{
 	drainv1alpha1.ReasonPolicyDeleted, drainv1alpha1.ReasonManagedPolicyYielding,
 	drainv1alpha1.ReasonPolicyConflict, drainv1alpha1.ReasonStatefulSetNotFound,
 	drainv1alpha1.ReasonNoClaimTemplates, drainv1alpha1.ReasonTooManyClaimTemplates,
-	drainv1alpha1.ReasonGracePeriodZero, drainv1alpha1.ReasonClaimsDeletedOnScaleDown,
+	drainv1alpha1.ReasonGracePeriodZero, drainv1alpha1.ReasonNoMatchLabels, drainv1alpha1.ReasonClaimsDeletedOnScaleDown,
 	drainv1alpha1.ReasonClaimsDeletedWithStatefulSet, drainv1alpha1.ReasonInvalidTemplate,
 	drainv1alpha1.ReasonPreflightFailed, drainv1alpha1.ReasonAmbiguousClaims, drainv1alpha1.ReasonSuspended,
 }

@@ -23,6 +23,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -132,7 +133,7 @@ func (e *evidence) sayDisposing() string {
 // untilLock returns the time until the lock is created again after it was refused; 0 if it wasn't.
 func (e *evidence) untilLock() time.Duration {
 	entry := find(e.Policy.Status.Drains, e.number)
-	if entry == nil || entry.Reason != drainv1alpha1.ReasonLockRefused || entry.LastTransitionTime == nil {
+	if entry == nil || entry.Reason != drainv1alpha1.ReasonLockRefused || entry.LastTransitionTime == nil || e.planner.ahead(entry.LastTransitionTime.Time) {
 		return 0
 	}
 	return max(0, entry.LastTransitionTime.Add(RefusalRecheck).Sub(e.now))
@@ -235,16 +236,28 @@ func (e *evidence) sayVanished() string {
 	return fmt.Sprintf("Job %q was created and is gone; creating it again", e.jobName(e, e.next()))
 }
 
+func (e *evidence) sayOutlived(claim *corev1.PersistentVolumeClaim) string {
+	return fmt.Sprintf("claim %q was marked as drained at %s and could not be deleted within %.0f s, so a pod may have used it since; find what refuses the deletion, or what kept the operator from it",
+		claim.Name, e.markOn(claim).Time.UTC().Format(time.RFC3339), markLasts.Seconds())
+}
+
 func (e *evidence) sayStillBusy() string {
 	return fmt.Sprintf("Waiting to release the lock of a policy that is gone: %s is not over", e.stillBusy())
 }
 
 // What the words and the times are made from.
 
+// ahead reports whether a time can't have come from a clock that was right.
+func (p *planner) ahead(when time.Time) bool { return when.After(p.now.Add(clockSkew)) }
+
 // accepted returns whether the policy can start a drain: it is ready, or its StatefulSet is gone, which is what asks for the
 // drain, and all else is well.
 func (p *planner) accepted() Condition {
 	if p.drainsDeleted() && p.ready.Reason == drainv1alpha1.ReasonStatefulSetNotFound {
+		if len(p.Target.MatchLabels) == 0 {
+			return refuse(drainv1alpha1.ReasonNoMatchLabels,
+				"StatefulSet %q had no spec.selector.matchLabels, so its claims bear no labels that tell them from another workload's; the claims are retained without draining", p.Policy.Spec.StatefulSetRef.Name)
+		}
 		if p.Target.ZeroGracePeriod() {
 			return refuse(drainv1alpha1.ReasonGracePeriodZero,
 				"StatefulSet %q had terminationGracePeriodSeconds: 0, so containers of its pods may still run; the claims are retained without draining", p.Policy.Spec.StatefulSetRef.Name)
@@ -263,9 +276,9 @@ func (e *evidence) orphanedSince() metav1.Time {
 	if !e.Target.Exists() || e.unbroken() {
 		entry := find(e.Policy.Status.Drains, e.number)
 		switch {
-		case entry != nil && entry.OrphanedTime != nil:
+		case entry != nil && entry.OrphanedTime != nil && !e.planner.ahead(entry.OrphanedTime.Time):
 			since = *entry.OrphanedTime
-		case last != nil && last.LastScaleDownTime != nil && !inRange(last, e.number):
+		case last != nil && last.LastScaleDownTime != nil && !e.planner.ahead(last.LastScaleDownTime.Time) && !inRange(last, e.number):
 			// It was out of range before, and the status had no room for it.
 			since = *last.LastScaleDownTime
 			for i := range e.claims {
@@ -279,7 +292,7 @@ func (e *evidence) orphanedSince() metav1.Time {
 		return since
 	}
 	for i := range e.claims {
-		if unused, known := claims.UnusedSince(&e.claims[i]); known && unused != nil && unused.After(since.Time) {
+		if unused, known := claims.UnusedSince(&e.claims[i]); known && unused != nil && unused.After(since.Time) && !e.planner.ahead(unused.Time) {
 			since = *unused
 		}
 	}

@@ -19,6 +19,8 @@ package statefulset
 import (
 	"fmt"
 	"maps"
+	"strconv"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -175,6 +177,13 @@ func (t Target) Identity() claims.Identity {
 
 // PodName returns the name of an ordinal's pod, which is also that of its lock.
 func (t Target) PodName(ordinal int32) string { return fmt.Sprintf("%s-%d", t.Name, ordinal) }
+
+// Ordinal returns the ordinal whose pod has this name, and whether it is one's.
+func (t Target) Ordinal(pod string) (ordinal int32, ok bool) {
+	number, found := strings.CutPrefix(pod, t.Name+"-")
+	n, err := strconv.ParseInt(number, 10, 32)
+	return int32(n), found && err == nil && n >= 0 && t.PodName(int32(n)) == pod
+}
 
 // ClaimName returns the name of the claim that one claim template makes for an ordinal.
 func (t Target) ClaimName(template string, ordinal int32) string {

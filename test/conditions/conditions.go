@@ -38,7 +38,7 @@ var pending = []drainv1alpha1.DrainState{drainv1alpha1.DrainWaiting, drainv1alph
 
 // forPersons are the reasons of Ready that only a person can remove.
 var forPersons = []string{
-	drainv1alpha1.ReasonNoClaimTemplates, drainv1alpha1.ReasonTooManyClaimTemplates, drainv1alpha1.ReasonGracePeriodZero,
+	drainv1alpha1.ReasonNoClaimTemplates, drainv1alpha1.ReasonTooManyClaimTemplates, drainv1alpha1.ReasonGracePeriodZero, drainv1alpha1.ReasonNoMatchLabels,
 	drainv1alpha1.ReasonClaimsDeletedOnScaleDown, drainv1alpha1.ReasonClaimsDeletedWithStatefulSet,
 	drainv1alpha1.ReasonPolicyConflict, drainv1alpha1.ReasonInvalidTemplate, drainv1alpha1.ReasonAmbiguousClaims,
 }
