@@ -167,11 +167,12 @@ func (c *apiClient) Delete(ctx context.Context, object client.Object, options ..
 		}
 	}
 	w, k, name, run := c.manager.world, kindOf(object), object.GetName(), c.asItIs()
+	decided := w.clock.now
 	return c.call(ctx, nil, &call{remote: true, write: true, key: "delete " + k.String(), do: func() (client.Object, error) {
 		before := w.store.objects[k][name]
 		err := w.store.delete(k, name, asked)
 		if err == nil {
-			w.afterOperatorDeletes(run, before)
+			w.afterOperatorDeletes(run, before, decided)
 		}
 		return nil, err
 	}}, "delete %s %s %s", k, name, asked.propagation)

@@ -225,7 +225,7 @@ func (w *world) checkBackoff(r *run, job *batchv1.Job, decided time.Time) {
 }
 
 // afterOperatorDeletes asserts what must hold when the operator has deleted something.
-func (w *world) afterOperatorDeletes(r *run, object client.Object) {
+func (w *world) afterOperatorDeletes(r *run, object client.Object, decided time.Time) {
 	if standing, read := r.standing[object.GetUID()]; !read || !standing {
 		w.violate(invariantRead, "%s (%s) is deleted; read before: %t, not going yet: %t", object.GetName(), object.GetUID(), read, standing)
 	}
@@ -248,8 +248,12 @@ func (w *world) afterOperatorDeletes(r *run, object client.Object) {
 	if claim.Annotations[drainv1alpha1.SkipAnnotation] == "true" {
 		w.violate(invariantDelete, "claim %s is annotated to be left alone", claim.Name)
 	}
-	if markOf(claim).ClaimUID != claim.UID {
+	mark := markOf(claim)
+	if mark.ClaimUID != claim.UID {
 		w.violate(invariantDelete, "claim %s bears no mark of its own", claim.Name)
+	}
+	if age := decided.Sub(mark.Time.Time); age > markLasts+time.Second {
+		w.violate(invariantDelete, "claim %s was marked %s before its deletion was decided", claim.Name, age)
 	}
 	v := w.volumes[claim.UID]
 	if v == nil {
@@ -395,6 +399,9 @@ const (
 	maxUnusedLag = 10 * time.Minute
 )
 
+// markLasts is how long after its mark a claim may be deleted. (Times in marks are in whole seconds.)
+const markLasts = time.Minute
+
 // remembered is what a lock says of the latest attempt, as far as it decides which report comes too late.
 type remembered struct {
 	Number, Late           int
@@ -479,6 +486,7 @@ type mark struct {
 	Attempts                          int
 	Absent                            bool
 	UnusedSince                       *metav1.Time
+	Time                              metav1.Time
 }
 
 // holds reports whether the mark on a claim can be taken to hold now.
