@@ -28,7 +28,7 @@ const (
 	ConditionStalled = "Stalled"
 )
 
-// Reasons of the Ready condition. With Accepted and RetainsClaims its status is True, with PreflightFailed it is Unknown, and
+// Reasons of the Ready condition. With Accepted, RetainsClaims and Suspended its status is True, with PreflightFailed it is Unknown, and
 // with all others it is False.
 const (
 	// ReasonAccepted means that the operator drains the ordinals that a scale-down orphans.
@@ -70,7 +70,7 @@ const (
 	ReasonLookFailed = "LookFailed"
 	// ReasonAmbiguousClaims means that a claim can belong to more than one StatefulSet.
 	ReasonAmbiguousClaims = "AmbiguousClaims"
-	// ReasonSuspended means that spec.suspend is true. A drain with this reason waits for the policy to be resumed.
+	// ReasonSuspended means that the policy is accepted and that spec.suspend is true, so no drain starts. A drain with this reason waits for the policy to be resumed.
 	ReasonSuspended = "Suspended"
 	// ReasonPolicyDeleted means that the policy is being deleted, and that the operator stops its drains and releases its
 	// locks.

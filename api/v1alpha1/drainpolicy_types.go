@@ -345,9 +345,10 @@ const (
 
 // DrainPolicyStatus is the state of the StatefulSet's ordinals and claims that the operator last observed.
 type DrainPolicyStatus struct {
-	// observedGeneration is the generation of the policy that this status describes.
+	// observedGeneration is the generation of the policy that this status describes. It is -1 until the operator has observed
+	// the policy, so that tools do not read a new policy as accepted.
 	// +optional
-	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Minimum=-1
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
 	// statefulSet is the StatefulSet as the operator last observed it. It remains after the StatefulSet is deleted, because
@@ -382,6 +383,11 @@ type DrainPolicyStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Failed *int32 `json:"failed,omitempty"`
+
+	// oldestPendingTime is the time since when the oldest drain is pending that is waiting, under way, failed or blocked.
+	// Unset when no drain is pending.
+	// +optional
+	OldestPendingTime *metav1.Time `json:"oldestPendingTime,omitempty"`
 
 	// orphanedCapacity is the total capacity of all claims of orphaned ordinals, including drained claims.
 	// +optional
@@ -620,10 +626,11 @@ type ClaimReference struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,description="Reason of the Ready condition",priority=1
 // +kubebuilder:printcolumn:name="Undrained",type=integer,JSONPath=`.status.undrained`,description="Number of orphaned ordinals that hold undrained data"
 // +kubebuilder:printcolumn:name="Draining",type=integer,JSONPath=`.status.draining`,description="Number of ordinals that are locked for a drain"
-// +kubebuilder:printcolumn:name="Failed",type=integer,JSONPath=`.status.failed`,description="Number of ordinals whose latest attempt has failed",priority=1
+// +kubebuilder:printcolumn:name="Failed",type=integer,JSONPath=`.status.failed`,description="Number of ordinals whose latest attempt has failed"
 // +kubebuilder:printcolumn:name="Kept",type=integer,JSONPath=`.status.kept`,description="Number of orphaned ordinals whose claims are drained and kept",priority=1
 // +kubebuilder:printcolumn:name="Drained",type=string,JSONPath=`.status.conditions[?(@.type=="Drained")].status`,description="Whether no orphaned ordinal holds undrained data"
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Drained")].reason`,description="Reason of the Drained condition"
+// +kubebuilder:printcolumn:name="Oldest",type=date,JSONPath=`.status.oldestPendingTime`,description="Time since when the oldest pending drain is pending"
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Drained")].message`,description="Message of the Drained condition",priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type DrainPolicy struct {
@@ -639,6 +646,7 @@ type DrainPolicy struct {
 
 	// status is the state that the operator last observed. Only the operator writes it.
 	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
 	Status DrainPolicyStatus `json:"status,omitzero"`
 }
 

@@ -169,6 +169,10 @@ func (in *DrainPolicyStatus) DeepCopyInto(out *DrainPolicyStatus) {
 		*out = new(int32)
 		**out = **in
 	}
+	if in.OldestPendingTime != nil {
+		in, out := &in.OldestPendingTime, &out.OldestPendingTime
+		*out = (*in).DeepCopy()
+	}
 	if in.OrphanedCapacity != nil {
 		in, out := &in.OrphanedCapacity, &out.OrphanedCapacity
 		x := (*in).DeepCopy()

@@ -96,7 +96,7 @@ func (protocol Protocol) Make(snapshot Snapshot, now time.Time) Plan {
 	p.template = p.templateCondition(ambiguous)
 	p.ready = p.readiness()
 
-	plan := Plan{Ready: p.ready, Observed: p.observed(), TemplateHash: p.TemplateHash, Target: p.Target, Stranded: p.stranded, PreflightAfter: p.Preflight.Again}
+	plan := Plan{Ready: shownReady(p.ready), Observed: p.observed(), TemplateHash: p.TemplateHash, Target: p.Target, Stranded: p.stranded, PreflightAfter: p.Preflight.Again}
 	var slots []int32
 	for _, e := range ordinals {
 		if e.lock != nil {
@@ -450,6 +450,15 @@ func (p *planner) readiness() Condition {
 		reason = drainv1alpha1.ReasonRetainsClaims
 	}
 	return Condition{Status: metav1.ConditionTrue, Reason: reason, Message: p.readyMessage()}
+}
+
+// shownReady returns the Ready condition that a status shows. A suspended policy starts no drain, as its author asked: it is accepted, and
+// tools that wait for True must not wait for a person's decision.
+func shownReady(ready Condition) Condition {
+	if ready.Reason == drainv1alpha1.ReasonSuspended {
+		ready.Status = metav1.ConditionTrue
+	}
+	return ready
 }
 
 // readyMessage says what a scale-down of the StatefulSet brings, and what its author should know.

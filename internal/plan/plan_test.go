@@ -214,7 +214,7 @@ func TestReadyTellsWhetherAScaleDownWouldBeDrained(t *testing.T) {
 			wantStatus: "False", wantReason: drainv1alpha1.ReasonAmbiguousClaims,
 			wantSays: `"data-x-web-0" belongs to (2 such claims)`, wantStalled: true,
 		},
-		"a suspended policy is not ready": {given: suspended, wantStatus: "False", wantReason: drainv1alpha1.ReasonSuspended},
+		"a suspended policy is accepted": {given: suspended, wantStatus: "True", wantReason: drainv1alpha1.ReasonSuspended},
 		"a policy with suspend: false is accepted": {
 			given:      func(w *world) { w.Policy.Spec.Suspend = ptr.To(false) },
 			wantStatus: "True", wantReason: drainv1alpha1.ReasonAccepted,

@@ -19,7 +19,9 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -62,12 +64,11 @@ func (d *Drain) pending() bool {
 
 func (p *planner) drainedCondition(drains []Drain) Condition {
 	var head *Drain
-	pending, retained, kept := 0, 0, 0
+	retained, kept := 0, 0
 	for i := range drains {
 		d := &drains[i]
 		switch {
 		case d.pending():
-			pending++
 			if head == nil || urgency[d.State] < urgency[head.State] {
 				head = d
 			}
@@ -78,10 +79,9 @@ func (p *planner) drainedCondition(drains []Drain) Condition {
 		}
 	}
 	switch {
-	case pending == 1:
-		return Condition{Status: metav1.ConditionFalse, Reason: head.Reason, Message: fmt.Sprintf("Ordinal %d: %s", head.Ordinal, head.Message)}
-	case pending > 1:
-		return Condition{Status: metav1.ConditionFalse, Reason: head.Reason, Message: fmt.Sprintf("Ordinal %d: %s (and %d more)", head.Ordinal, head.Message, pending-1)}
+	case head != nil:
+		others := others(drains, func(d *Drain) bool { return d != head && d.pending() })
+		return Condition{Status: metav1.ConditionFalse, Reason: head.Reason, Message: withOthers(fmt.Sprintf("Ordinal %d: %s", head.Ordinal, head.Message), others)}
 	case !p.Target.Exists() && !p.drainsDeleted() || p.Target.Deleting || p.Rival != "" || p.Policy.DeletionTimestamp != nil:
 		return Condition{Status: metav1.ConditionUnknown, Reason: p.ready.Reason, Message: p.ready.Message}
 	case retained > 0:
@@ -93,6 +93,41 @@ func (p *planner) drainedCondition(drains []Drain) Condition {
 	default:
 		return Condition{Status: metav1.ConditionTrue, Reason: drainv1alpha1.ReasonNoOrphans, Message: "No undrained data is outside the StatefulSet's range"}
 	}
+}
+
+// maxReasons bounds how many reasons a message counts.
+const maxReasons = 5
+
+// others says how many other drains there are, by their reasons: the most frequent ones first.
+func others(drains []Drain, counts func(*Drain) bool) string {
+	byReason, total := map[string]int{}, 0
+	for i := range drains {
+		if counts(&drains[i]) {
+			byReason[drains[i].Reason]++
+			total++
+		}
+	}
+	if total == 0 {
+		return ""
+	}
+	reasons := slices.SortedFunc(maps.Keys(byReason), func(a, b string) int {
+		return cmp.Or(cmp.Compare(byReason[b], byReason[a]), cmp.Compare(a, b))
+	})
+	var texts []string
+	rest := total
+	for _, reason := range reasons[:min(len(reasons), maxReasons)] {
+		texts = append(texts, fmt.Sprintf("%d %s", byReason[reason], reason))
+		rest -= byReason[reason]
+	}
+	if rest > 0 {
+		texts = append(texts, fmt.Sprintf("%d with other reasons", rest))
+	}
+	return fmt.Sprintf(" (and %d more: %s)", total, strings.Join(texts, ", "))
+}
+
+// withOthers returns a message that ends with what others said, however long it is.
+func withOthers(message, others string) string {
+	return truncateTo(message, maxMessage-utf8.RuneCountInString(others)) + others
 }
 
 // undrained reports whether claims of the ordinal may hold data that no drain has moved. Claims that never had a volume hold none.
@@ -107,14 +142,14 @@ func (p *planner) stalledCondition(drains []Drain) Condition {
 		drainv1alpha1.ReasonPolicyConflict, drainv1alpha1.ReasonInvalidTemplate, drainv1alpha1.ReasonAmbiguousClaims:
 		return Condition{Status: metav1.ConditionTrue, Reason: p.ready.Reason, Message: p.ready.Message}
 	}
-	for i := range drains {
-		if d := &drains[i]; d.Stalled {
-			message := fmt.Sprintf("Ordinal %d: %s", d.Ordinal, d.Message)
-			if d.State != drainv1alpha1.DrainFailed && d.Failures >= stalledAttempts {
-				message = fmt.Sprintf("Ordinal %d: %d attempts in a row have failed. %s", d.Ordinal, d.Failures, d.Message)
-			}
-			return Condition{Status: metav1.ConditionTrue, Reason: d.Reason, Message: message}
+	if first := slices.IndexFunc(drains, func(d Drain) bool { return d.Stalled }); first >= 0 {
+		d := &drains[first]
+		message := fmt.Sprintf("Ordinal %d: %s", d.Ordinal, d.Message)
+		if d.State != drainv1alpha1.DrainFailed && d.Failures >= stalledAttempts {
+			message = fmt.Sprintf("Ordinal %d: %d attempts in a row have failed. %s", d.Ordinal, d.Failures, d.Message)
 		}
+		others := others(drains, func(other *Drain) bool { return other != d && other.Stalled })
+		return Condition{Status: metav1.ConditionTrue, Reason: d.Reason, Message: withOthers(message, others)}
 	}
 	return Condition{Status: metav1.ConditionFalse, Reason: drainv1alpha1.ReasonProgressing, Message: "No action is required"}
 }
@@ -301,6 +336,7 @@ func (p *Plan) Status(policy *drainv1alpha1.DrainPolicy, now metav1.Time) drainv
 func (p *Plan) counts() drainv1alpha1.DrainPolicyStatus {
 	var undrained, draining, kept, failed int32
 	capacity := resource.Quantity{Format: resource.BinarySI}
+	var oldest *metav1.Time
 	for i := range p.Drains {
 		d := &p.Drains[i]
 		if d.State == drainv1alpha1.DrainFailed {
@@ -308,6 +344,9 @@ func (p *Plan) counts() drainv1alpha1.DrainPolicyStatus {
 		}
 		if d.Lock != nil {
 			draining++
+		}
+		if since := d.pendingSince(); d.pending() && (oldest == nil || since.Before(oldest)) {
+			oldest = &since
 		}
 		if d.InRange {
 			continue
@@ -322,7 +361,17 @@ func (p *Plan) counts() drainv1alpha1.DrainPolicyStatus {
 			capacity.Add(d.Claims[j].Status.Capacity[corev1.ResourceStorage])
 		}
 	}
-	return drainv1alpha1.DrainPolicyStatus{Undrained: &undrained, Draining: &draining, Kept: &kept, Failed: &failed, OrphanedCapacity: &capacity}
+	return drainv1alpha1.DrainPolicyStatus{
+		Undrained: &undrained, Draining: &draining, Kept: &kept, Failed: &failed, OrphanedCapacity: &capacity, OldestPendingTime: oldest,
+	}
+}
+
+// pendingSince returns since when the drain is asked for: since when the ordinal is out of range, or has been where it is.
+func (d *Drain) pendingSince() metav1.Time {
+	if !d.OrphanedSince.IsZero() && d.OrphanedSince.Before(&d.Since) {
+		return d.OrphanedSince
+	}
+	return d.Since
 }
 
 // status returns a drain's entry. Once the claims are gone, no evidence of the drain is
@@ -405,9 +454,11 @@ func find(drains []drainv1alpha1.DrainStatus, ordinal int32) *drainv1alpha1.Drai
 }
 
 // truncate cuts a message to what the schema takes, in whole characters.
-func truncate(message string) string {
-	if utf8.RuneCountInString(message) <= maxMessage {
+func truncate(message string) string { return truncateTo(message, maxMessage) }
+
+func truncateTo(message string, characters int) string {
+	if utf8.RuneCountInString(message) <= characters {
 		return message
 	}
-	return string([]rune(message)[:maxMessage-1]) + "…"
+	return string([]rune(message)[:max(0, characters-1)]) + "…"
 }

@@ -115,7 +115,17 @@ func TestDrainedCondition(t *testing.T) {
 			w.job(2, 1, jobReady)
 			w.claim("data", 3)
 			w.claim("data", 4)
-		}, wantStatus: "False", wantReason: drainv1alpha1.ReasonJobRunning, wantSays: "(and 2 more)"},
+		}, wantStatus: "False", wantReason: drainv1alpha1.ReasonJobRunning, wantSays: " (and 2 more: 2 WaitingForSlot)"},
+		"False with the counts of the other ordinals by reason, the most frequent first": {given: func(w *world) {
+			w.claim("data", 2, volumeLost)
+			w.claim("data", 3, skip)
+			w.claim("data", 4, volumeLost)
+			w.claim("data", 5, markedAt(4))
+			w.claim("data", 6)
+			w.claim("data", 7)
+			w.claim("data", 8)
+			w.claim("data", 9)
+		}, wantStatus: "False", wantReason: drainv1alpha1.ReasonClaimLost, wantSays: " (and 5 more: 3 WaitingForSlot, 1 ClaimLost, 1 Starting)"},
 		"False for a failed ordinal before a blocked one": {
 			given:      func(w *world) { w.claim("data", 2); w.lock(2); w.job(2, 1, failed); w.claim("data", 3, volumeLost) },
 			wantStatus: "False", wantReason: drainv1alpha1.ReasonJobFailed, wantSays: "Ordinal 2",
@@ -236,6 +246,77 @@ func TestStalledOnlyWhenAPersonMustAct(t *testing.T) {
 	}
 }
 
+// TestMessagesCountTheOtherOrdinalsHoweverLongTheyAre has a first ordinal that says more than a condition takes.
+func TestMessagesCountTheOtherOrdinalsHoweverLongTheyAre(t *testing.T) {
+	long := strings.Repeat("ß", 2000)
+	w := given(all(orphan, func(w *world) { w.claim("data", 3); w.claim("data", 4, volumeLost) }))
+	plan := Make(w.snapshot(), now)
+	plan.Replace(w.snapshot(), Drain{Ordinal: 5, State: drainv1alpha1.DrainBlocked, Reason: drainv1alpha1.ReasonJobRefused, Message: long}, now)
+	for want, got := range map[string]string{
+		"… (and 3 more: 1 ClaimLost, 1 Starting, 1 WaitingForSlot)": plan.Drained.Message,
+		"… (and 1 more: 1 ClaimLost)":                               plan.Stalled.Message,
+	} {
+		if n := utf8.RuneCountInString(got); n != maxMessage || !strings.HasSuffix(got, want) {
+			t.Errorf("a message of %d characters ends with %q, want one of %d that ends with %q", n, got[max(0, len(got)-60):], maxMessage, want)
+		}
+	}
+}
+
+// TestAMessageCountsFiveReasonsAtMost has drains of seven reasons.
+func TestAMessageCountsFiveReasonsAtMost(t *testing.T) {
+	var drains []Drain
+	for i, reason := range []string{"A", "B", "C", "D", "E", "F", "G"} {
+		for range 8 - i {
+			drains = append(drains, Drain{Reason: reason})
+		}
+	}
+	const want = " (and 35 more: 8 A, 7 B, 6 C, 5 D, 4 E, 5 with other reasons)"
+	if got := others(drains, func(*Drain) bool { return true }); got != want {
+		t.Errorf("others = %q, want %q", got, want)
+	}
+	if got := others(drains, func(*Drain) bool { return false }); got != "" {
+		t.Errorf("others = %q of no drain, want nothing", got)
+	}
+}
+
+func TestStatusTellsSinceWhenTheOldestDrainIsPending(t *testing.T) {
+	hourAgo, dayAgo := metav1.NewTime(now.Add(-time.Hour)), metav1.NewTime(now.Add(-24*time.Hour))
+	remembered := func(ordinal int32, since metav1.Time, reason string) func(*world) {
+		return func(w *world) {
+			w.Policy.Status.Drains = append(w.Policy.Status.Drains, drainv1alpha1.DrainStatus{
+				Ordinal: &ordinal, State: drainv1alpha1.DrainWaiting, Reason: reason, OrphanedTime: &since, LastTransitionTime: &since,
+			})
+			w.Policy.Status.StatefulSet = &drainv1alpha1.ObservedStatefulSet{
+				UID: "set", Generation: ptr.To(w.StatefulSet.Generation), StartOrdinal: ptr.To[int32](0), Replicas: ptr.To[int32](2),
+			}
+		}
+	}
+	tests := map[string]struct {
+		given func(*world)
+		want  *metav1.Time
+	}{
+		"nothing without an orphaned ordinal": {},
+		"nothing for drained and retained ordinals": {given: func(w *world) {
+			w.claim("data", 2, markedAt(4))
+			w.claim("data", 3, skip)
+			remembered(3, dayAgo, drainv1alpha1.ReasonSkipped)(w)
+		}},
+		"now for an ordinal that has just been orphaned": {given: orphan, want: ptr.To(metav1.NewTime(now))},
+		"the earliest of two": {given: all(orphan, func(w *world) { w.claim("data", 3) },
+			remembered(2, dayAgo, drainv1alpha1.ReasonStarting), remembered(3, hourAgo, drainv1alpha1.ReasonStarting)), want: &dayAgo},
+		"since when a pod of an ordinal in range waits": {
+			given: all(lockedOrphan, scaledUp, func(w *world) { w.job(2, 1, jobReady) }), want: ptr.To(metav1.NewTime(now)),
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := given(tc.given).status().OldestPendingTime; !got.Equal(tc.want) {
+				t.Errorf("oldestPendingTime = %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestWhatTheActorLearnsReplacesThePlan(t *testing.T) {
 	w := given(all(orphan, func(w *world) { w.claim("data", 4); w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](2) }))
 	plan := Make(w.snapshot(), now)
@@ -308,7 +389,7 @@ func TestStatusCountsWhatThereIs(t *testing.T) {
 }
 
 func TestStatusKeepsTheTimesOfWhatDidNotChange(t *testing.T) {
-	w := given(orphan, suspended)
+	w := given(orphan, rival)
 	w.turn()
 	before := meta.FindStatusCondition(w.Policy.Status.Conditions, drainv1alpha1.ConditionReady).LastTransitionTime
 	w.Policy.Generation = 8
@@ -320,7 +401,7 @@ func TestStatusKeepsTheTimesOfWhatDidNotChange(t *testing.T) {
 				c.Type, c.LastTransitionTime, c.ObservedGeneration, before)
 		}
 	}
-	w.Policy.Spec.Suspend = nil
+	w.Rival = ""
 	plan = Make(w.snapshot(), now)
 	after = plan.Status(w.Policy, metav1.NewTime(now.Add(time.Hour)))
 	if got := meta.FindStatusCondition(after.Conditions,

@@ -46,7 +46,7 @@ var forPersons = []string{
 // Check returns what is unsound about the status of a policy, or nil. It compares the status with an earlier one of the same
 // policy, unless that is nil or of another policy. A policy that the operator has not looked at yet is sound.
 func Check(before, after *drainv1alpha1.DrainPolicy) error {
-	if after.Status.ObservedGeneration == 0 && len(after.Status.Conditions) == 0 {
+	if after.Status.ObservedGeneration <= 0 && len(after.Status.Conditions) == 0 {
 		return nil
 	}
 	return errors.Join(append(checkContent(after), checkChange(before, after)...)...)
