@@ -298,20 +298,12 @@ func TestJobsThatWouldNeverEndAreStopped(t *testing.T) {
 		"a sidecar that outlives the drain is named also when back in range": draining(
 			drainv1alpha1.ReasonSidecarRunning, lockedWith(), scaledUp, func(w *world) {
 				w.job(2, 1)
-				w.drainPod(2, container(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}),
-					func(p *corev1.Pod) {
-						p.Status.ContainerStatuses = append(p.Status.ContainerStatuses,
-							corev1.ContainerStatus{Name: "proxy", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
-					})
+				w.drainPod(2, outlived)
 			}).says("back in range"),
 		"a sidecar that outlives the drain is named": draining(drainv1alpha1.ReasonSidecarRunning,
 			lockedWith(), func(w *world) {
 				w.job(2, 1)
-				w.drainPod(2, container(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}),
-					func(p *corev1.Pod) {
-						p.Status.ContainerStatuses = append(p.Status.ContainerStatuses,
-							corev1.ContainerStatus{Name: "proxy", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
-					})
+				w.drainPod(2, outlived)
 			}).says(`"proxy"`),
 		"a pod that starts no further container is named": draining(drainv1alpha1.ReasonPodNotStarted,
 			lockedWith(), func(w *world) {
@@ -415,6 +407,20 @@ func TestStalledAfterABoundedTime(t *testing.T) {
 				p.CreationTimestamp = metav1.NewTime(now.Add(-30 * time.Minute))
 			}), func(w *world) { w.job(2, 1) }),
 			want: drainv1alpha1.ReasonPodNotStarted,
+		},
+		"a pod that a sidecar keeps alive does not stall for some minutes": {
+			given: all(lockedWith(ungatedJob), since(draining, drainv1alpha1.ReasonSidecarRunning, 4*time.Minute), func(w *world) {
+				w.job(2, 1, jobReady)
+				w.drainPod(2, outlived)
+			}),
+			wantAfter: time.Minute,
+		},
+		"a pod that a sidecar keeps alive stalls after some minutes": {
+			given: all(lockedWith(ungatedJob), since(draining, drainv1alpha1.ReasonSidecarRunning, 5*time.Minute), func(w *world) {
+				w.job(2, 1, jobReady)
+				w.drainPod(2, outlived)
+			}),
+			want: drainv1alpha1.ReasonSidecarRunning,
 		},
 		"pods that fail ten times stall": {given: all(lockedWith(ungatedJob), func(w *world) {
 			w.job(2, 1)

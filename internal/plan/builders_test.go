@@ -509,6 +509,13 @@ func container(state corev1.ContainerState) func(*corev1.Pod) {
 
 var running = container(corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
 
+// outlived is a drain pod whose container of the template has ended, and whose other one runs.
+func outlived(pod *corev1.Pod) {
+	container(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}})(pod)
+	pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses,
+		corev1.ContainerStatus{Name: "proxy", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}})
+}
+
 func waiting(reason string) func(*corev1.Pod) {
 	return container(corev1.ContainerState{
 		Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: "words of the kubelet"},

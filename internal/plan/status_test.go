@@ -18,6 +18,9 @@ package plan
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"slices"
 	"strings"
 	"testing"
@@ -243,6 +246,41 @@ func TestStalledOnlyWhenAPersonMustAct(t *testing.T) {
 				t.Errorf("Stalled = %+v, want %t/%s", got, tc.wantTrue, tc.wantReason)
 			}
 		})
+	}
+}
+
+// endless are the reasons of a drain that waits or is under way for as long as it may, and why it may.
+var endless = map[string]string{
+	drainv1alpha1.ReasonWaitingForMinOrphanedSeconds: "the policy says how long",
+	drainv1alpha1.ReasonDrainedBefore:                "ends by time alone",
+	drainv1alpha1.ReasonWaitingForSlot:               "what holds the slot stalls",
+	drainv1alpha1.ReasonJobRunning:                   "a drain takes as long as its data; spec.job.activeDeadlineSeconds bounds it",
+	drainv1alpha1.ReasonBackInRange:                  "the same, by a person's or an autoscaler's decision",
+	drainv1alpha1.ReasonQueued:                       "another controller decides",
+}
+
+// TestEveryWaitIsBoundedOrSaysWhyNot reads the reasons of drains that wait or are under way from the API's own list.
+func TestEveryWaitIsBoundedOrSaysWhyNot(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "../../api/v1alpha1/conditions.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, declaration := range file.Decls {
+		block, ok := declaration.(*ast.GenDecl)
+		if !ok || !strings.HasPrefix(block.Doc.Text(), "Reasons of a drain that waits") && !strings.HasPrefix(block.Doc.Text(), "Reasons of a drain that is under way") {
+			continue
+		}
+		for _, spec := range block.Specs {
+			reason := strings.Trim(spec.(*ast.ValueSpec).Values[0].(*ast.BasicLit).Value, `"`)
+			found++
+			if _, bounded := patience[reason]; bounded == (endless[reason] != "") {
+				t.Errorf("%s must have a time in patience, or say in this test why it has none", reason)
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("conditions.go has %d reasons of drains that wait or are under way where they were", found)
 	}
 }
 

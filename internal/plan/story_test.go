@@ -18,6 +18,7 @@ package plan
 
 import (
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,16 +44,22 @@ type tale struct {
 
 // TestStories plays every story, and compares its lines with the golden file.
 func TestStories(t *testing.T) {
-	files := []string{"README.md"}
+	files, states, played := []string{"README.md", "states.txt"}, map[string]bool{}, 0
 	for _, tale := range tales {
 		t.Run(tale.file, func(t *testing.T) {
 			s := tale.play()
 			for _, broken := range s.broken {
 				t.Error(broken)
 			}
-			compareWithGolden(t, tale, s.text.String())
+			compareWithGolden(t, tale.file+".txt", wrapped(tale.shows)+"\n"+s.text.String())
+			maps.Copy(states, s.states)
+			played++
 		})
 		files = append(files, tale.file+".txt")
+	}
+	if played == len(tales) {
+		compareWithGolden(t, "states.txt", "# The states of policies in the stories, for test/health. Written like the stories.\n"+
+			strings.Join(slices.Sorted(maps.Keys(states)), "\n")+"\n")
 	}
 	entries, err := os.ReadDir("testdata")
 	if err != nil {
@@ -65,10 +72,9 @@ func TestStories(t *testing.T) {
 	}
 }
 
-func compareWithGolden(t *testing.T, tale tale, text string) {
+func compareWithGolden(t *testing.T, file, got string) {
 	t.Helper()
-	got := wrapped(tale.shows) + "\n" + text
-	golden := filepath.Join("testdata", tale.file+".txt")
+	golden := filepath.Join("testdata", file)
 	if *update {
 		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
 			t.Fatal(err)

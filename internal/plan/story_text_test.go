@@ -56,12 +56,14 @@ type teller struct {
 	// shown are the columns of each ordinal as a line last showed them, and conditions those of each policy.
 	shown      map[int32]string
 	conditions map[types.UID]string
+	// states are those that a policy was ever in, as test/health reads them.
+	states map[string]bool
 	// broken are the promises that did not hold, in words.
 	broken []string
 }
 
 func (t *teller) head() {
-	t.shown, t.conditions = map[int32]string{}, map[types.UID]string{}
+	t.shown, t.conditions, t.states = map[int32]string{}, map[types.UID]string{}, map[string]bool{}
 	name := "ordinal"
 	if len(t.ordinals) == 1 {
 		name = ordinalNamed(t.ordinals[0])
@@ -169,13 +171,20 @@ func (t *teller) tell(actor, format string, args ...any) {
 // tellConditions writes the conditions that have changed.
 func (t *teller) tellConditions() {
 	for _, policy := range t.policies {
-		var changed []string
+		var changed, state []string
+		if policy.DeletionTimestamp != nil {
+			state = append(state, "deleting")
+		}
 		for _, condition := range policy.Status.Conditions {
+			state = append(state, fmt.Sprintf("%s=%s/%s", condition.Type, condition.Status, condition.Reason))
 			key, value := types.UID(string(policy.UID)+condition.Type), string(condition.Status)+", "+condition.Reason
 			if t.conditions[key] != value {
 				changed = append(changed, condition.Type+": "+value)
 			}
 			t.conditions[key] = value
+		}
+		if len(policy.Status.Conditions) == 3 {
+			t.states[strings.Join(state, " ")] = true
 		}
 		if len(changed) == 0 {
 			continue
