@@ -27,7 +27,7 @@ var (
 	GroupVersion = schema.GroupVersion{Group: "drain.statefulset.dev", Version: "v1alpha1"}
 
 	schemeBuilder = runtime.NewSchemeBuilder(func(scheme *runtime.Scheme) error {
-		scheme.AddKnownTypes(GroupVersion, &DrainPolicy{}, &DrainPolicyList{})
+		scheme.AddKnownTypes(GroupVersion, &DrainPolicy{}, &DrainPolicyList{}, &DrainRecord{}, &DrainRecordList{})
 		metav1.AddToGroupVersion(scheme, GroupVersion)
 		return nil
 	})

@@ -34,6 +34,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 )
 
+// maxRecords bounds what one policy can have in etcd: a record takes up to 50 kB.
+const maxRecords = 200
+
 type options struct {
 	metricsAddress    string
 	metricsSecure     bool
@@ -44,6 +47,8 @@ type options struct {
 	electionNamespace string
 	namespaceList     string
 	annotations       bool
+	records           int
+	recordLogs        bool
 	concurrency       int
 	qps               float64
 	burst             int
@@ -75,6 +80,11 @@ func (o *options) flags() *flag.FlagSet {
 	flags.BoolVar(&o.annotations, "statefulset-annotations", true,
 		"Keep a DrainPolicy for every StatefulSet with an annotation of statefulset-scaledown-controller. "+
 			"Set to false to ignore the annotations and delete these policies.")
+	flags.IntVar(&o.records, "drain-records", 20,
+		"Number of DrainRecords to keep for each policy: how the latest attempts went. Set to 0 to keep none.")
+	flags.BoolVar(&o.recordLogs, "drain-logs", true,
+		"Read the logs of drain pods, for the end of the log in DrainRecords and for the progress of drains. "+
+			"Set to false to read none; the operator then needs no right to get pods/log.")
 	flags.IntVar(&o.concurrency, "max-concurrent-reconciles", 32, "Maximum number of policies that are reconciled at the same time.")
 	flags.Float64Var(&o.qps, "kube-api-qps", -1,
 		"Maximum average number of requests per second to the API server, for each kind of object. "+
@@ -138,6 +148,9 @@ func (o *options) validate() error {
 	}
 	if o.concurrency < 1 {
 		refuse("--max-concurrent-reconciles=%d: must be 1 or more", o.concurrency)
+	}
+	if o.records < 0 || o.records > maxRecords {
+		refuse("--drain-records=%d: must be between 0 and %d", o.records, maxRecords)
 	}
 	if o.qps != -1 && (!(o.qps > 0) || math.IsInf(o.qps, 0)) {
 		refuse("--kube-api-qps=%v: must be more than 0, or -1 for no limit", o.qps)

@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -34,6 +35,8 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/controller"
+	"github.com/statefulset-dev/drain-operator/internal/history"
+	"github.com/statefulset-dev/drain-operator/internal/podlog"
 )
 
 // leaseName is the name of the Lease that a manager holds while it works.
@@ -107,11 +110,34 @@ func operate(ctx context.Context, config *rest.Config, o *options, namespaces []
 	if err := annotations.SetupWithManager(mgr, o.concurrency); err != nil {
 		return fmt.Errorf("setting up the controller of annotations: %w", err)
 	}
+	if err := setUpRecords(mgr, o); err != nil {
+		return err
+	}
 	if err := watches.start(ctx, mgr.GetCache()); err != nil {
 		return fmt.Errorf("setting up the caches: %w", err)
 	}
 	ready.follow(cachesCheck, watches.check)
 	return start(ctx, mgr, watches)
+}
+
+// setUpRecords registers what is for people only: no drain waits for it.
+func setUpRecords(mgr manager.Manager, o *options) error {
+	var logs podlog.Reader
+	if o.recordLogs {
+		core, err := corev1client.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+		if err != nil {
+			return fmt.Errorf("setting up the client of logs: %w", err)
+		}
+		logs = &podlog.Client{Pods: core}
+	}
+	if o.records == 0 {
+		return nil
+	}
+	recorder := &history.Recorder{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Logs: logs, Keep: o.records}
+	if err := recorder.SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("setting up the controller of records: %w", err)
+	}
+	return nil
 }
 
 // start runs the manager until the context ends. The manager doesn't return when it is stopped while its caches fill, which can take

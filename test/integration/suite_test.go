@@ -27,6 +27,7 @@ import (
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -37,6 +38,8 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/controller"
+	"github.com/statefulset-dev/drain-operator/internal/history"
+	"github.com/statefulset-dev/drain-operator/internal/podlog"
 )
 
 var (
@@ -114,6 +117,10 @@ func startOperator(ctx context.Context, config *rest.Config) {
 		Client: reconciler.Client, Live: reconciler.Live, Recorder: reconciler.Recorder,
 	}
 	Expect(annotations.SetupWithManager(mgr, 4)).To(Succeed())
+	core, err := corev1client.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	Expect(err).NotTo(HaveOccurred())
+	recorder := &history.Recorder{Client: reconciler.Client, Live: reconciler.Live, Logs: &podlog.Client{Pods: core}, Keep: keptRecords}
+	Expect(recorder.SetupWithManager(mgr)).To(Succeed())
 	go func() {
 		defer GinkgoRecover()
 		Expect(mgr.Start(ctx)).To(Succeed())

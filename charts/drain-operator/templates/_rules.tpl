@@ -23,6 +23,12 @@ rules:
   - patch
   - watch
 - apiGroups:
+  - ""
+  resources:
+  - pods/log
+  verbs:
+  - get
+- apiGroups:
   - apps
   resources:
   - statefulsets
@@ -68,6 +74,16 @@ rules:
   - drainpolicies/status
   verbs:
   - patch
+- apiGroups:
+  - drain.statefulset.dev
+  resources:
+  - drainrecords
+  verbs:
+  - create
+  - delete
+  - get
+  - list
+  - update
 - apiGroups:
   - events.k8s.io
   resources:
