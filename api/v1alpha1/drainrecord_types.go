@@ -68,7 +68,7 @@ const (
 // +kubebuilder:printcolumn:name="Started",type=date,JSONPath=`.startTime`,description="Time since the attempt started"
 // +kubebuilder:printcolumn:name="Ended",type=date,JSONPath=`.completionTime`,description="Time since the attempt ended"
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.message`,description="How the attempt went, in words",priority=1
-// +kubebuilder:validation:XValidation:rule="self.policyName == oldSelf.policyName && self.ordinal == oldSelf.ordinal && self.attempt == oldSelf.attempt && self.jobName == oldSelf.jobName",message="policyName, ordinal, attempt and jobName are immutable: a record is about one attempt"
+// +kubebuilder:validation:XValidation:rule="self.policyName == oldSelf.policyName && self.ordinal == oldSelf.ordinal && self.attempt == oldSelf.attempt && self.jobName == oldSelf.jobName && self.jobUID == oldSelf.jobUID",message="policyName, ordinal, attempt, jobName and jobUID are immutable: a record is about one attempt"
 type DrainRecord struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -97,6 +97,12 @@ type DrainRecord struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	JobName string `json:"jobName,omitempty"`
+
+	// jobUID is the UID of the attempt's Job.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	JobUID string `json:"jobUID,omitempty"`
 
 	// claimNames are the names of the claims that the attempt mounts. At most 100 are listed.
 	// +optional

@@ -160,7 +160,7 @@ func newRecord(job *batchv1.Job) *drainv1alpha1.DrainRecord {
 			},
 			OwnerReferences: []metav1.OwnerReference{controller},
 		},
-		PolicyName: owner.Name, Ordinal: ptr.To(int32(ordinal)), Attempt: int32(attempt), JobName: job.Name,
+		PolicyName: owner.Name, Ordinal: ptr.To(int32(ordinal)), Attempt: int32(attempt), JobName: job.Name, JobUID: string(job.UID),
 		ClaimNames: claims[:min(len(claims), drainv1alpha1.MaxRecordedClaims)],
 	}
 }

@@ -40,6 +40,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
@@ -62,6 +63,8 @@ type Recorder struct {
 	Live client.Reader
 	// Logs reads logs; nil to record none.
 	Logs podlog.Reader
+	// Namespaces are those that the operator watches; none for all.
+	Namespaces []string
 	// Keep is how many records of a policy are kept.
 	Keep int
 
@@ -89,6 +92,17 @@ func (r *Recorder) SetupWithManager(mgr ctrl.Manager) error {
 				return nil
 			}
 			return []attempt{{types.NamespacedName{Namespace: object.GetNamespace(), Name: owner.Name}, owner.UID}}
+		})).
+		WatchesRawSource(source.TypedFunc[attempt](func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[attempt]) error {
+			attempts, err := r.resume(ctx)
+			if err != nil {
+				// Records that say Running are not worth a manager that does not start.
+				ctrl.LoggerFrom(ctx).Info("Cannot look for records of attempts that went on before", "why", err.Error())
+			}
+			for _, attempt := range attempts {
+				queue.Add(attempt)
+			}
+			return nil
 		})).
 		WithOptions(controller.TypedOptions[attempt]{
 			MaxConcurrentReconciles: workers, ReconciliationTimeout: timeout,
@@ -139,23 +153,23 @@ func (r *Recorder) record(ctx context.Context, attempt attempt) error {
 	if len(ended) == 0 && (probe.Result == drainv1alpha1.DrainResultRunning || probe.Result == drainv1alpha1.DrainResultStopped) {
 		return nil // Nothing ran that could have left a word.
 	}
-	signature := signatureOf(probe, ended)
-	if r.seen.has(attempt, signature) {
+	if r.seen.knows(attempt, probe.Result, ended) {
 		return nil
 	}
-	if err := r.write(ctx, draft, &job, pods, ended); err != nil {
+	result, err := r.write(ctx, draft, &job, pods, ended)
+	if err != nil {
 		return err
 	}
-	r.seen.note(attempt, signature)
+	r.seen.note(attempt, result, ended)
 	return nil
 }
 
 // write brings the record in line with what is known now. The logs of containers that it has already are not read again.
-func (r *Recorder) write(ctx context.Context, draft *drainv1alpha1.DrainRecord, job *batchv1.Job, pods []corev1.Pod, ended []ending) error {
+func (r *Recorder) write(ctx context.Context, draft *drainv1alpha1.DrainRecord, job *batchv1.Job, pods []corev1.Pod, ended []ending) (drainv1alpha1.DrainResult, error) {
 	var record drainv1alpha1.DrainRecord
 	err := r.Live.Get(ctx, client.ObjectKeyFromObject(draft), &record)
 	if client.IgnoreNotFound(err) != nil {
-		return err
+		return "", err
 	}
 	exists := err == nil
 	if !exists {
@@ -167,13 +181,13 @@ func (r *Recorder) write(ctx context.Context, draft *drainv1alpha1.DrainRecord, 
 	switch {
 	case !exists:
 		if err := r.Create(ctx, &record); err != nil {
-			return err
+			return "", err
 		}
-		return r.trim(ctx, &record)
+		return record.Result, r.trim(ctx, &record)
 	case equality.Semantic.DeepEqual(before, &record):
-		return nil
+		return record.Result, nil
 	}
-	return r.Update(ctx, &record)
+	return record.Result, r.Update(ctx, &record)
 }
 
 // containers returns the entries of containers that have ended, and of those whose pods are gone by now.
@@ -219,16 +233,43 @@ func (r *Recorder) log(ctx context.Context, e *ending, size int) (text, missing 
 
 // close ends the record of a Job that is gone.
 func (r *Recorder) close(ctx context.Context, attempt attempt) error {
-	defer r.seen.forget(attempt)
+	if r.seen.ended(attempt) {
+		r.seen.forget(attempt)
+		return nil
+	}
 	var record drainv1alpha1.DrainRecord
 	if err := r.Live.Get(ctx, types.NamespacedName{Namespace: attempt.Namespace, Name: recordName(attempt.Name, attempt.UID)}, &record); err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	if record.Result != drainv1alpha1.DrainResultRunning {
-		return nil
+	if record.Result == drainv1alpha1.DrainResultRunning {
+		stop(&record)
+		if err := r.Update(ctx, &record); err != nil {
+			return err
+		}
 	}
-	stop(&record)
-	return r.Update(ctx, &record)
+	r.seen.forget(attempt)
+	return nil
+}
+
+// resume returns the attempts that were recorded as running before a restart. Their Jobs may be gone by now, and then nothing tells of them.
+func (r *Recorder) resume(ctx context.Context) ([]attempt, error) {
+	namespaces := r.Namespaces
+	if len(namespaces) == 0 {
+		namespaces = []string{metav1.NamespaceAll}
+	}
+	var attempts []attempt
+	for _, namespace := range namespaces {
+		var list drainv1alpha1.DrainRecordList
+		running := client.MatchingFields{"result": string(drainv1alpha1.DrainResultRunning)}
+		if err := r.Live.List(ctx, &list, client.InNamespace(namespace), running); err != nil {
+			return attempts, err
+		}
+		for i := range list.Items {
+			record := &list.Items[i]
+			attempts = append(attempts, attempt{types.NamespacedName{Namespace: record.Namespace, Name: record.JobName}, types.UID(record.JobUID)})
+		}
+	}
+	return attempts, nil
 }
 
 // trim deletes the oldest records of a policy that has more than are kept. Their content is not read.
@@ -255,41 +296,64 @@ func (r *Recorder) trim(ctx context.Context, added *drainv1alpha1.DrainRecord) e
 	return errors.Join(failed...)
 }
 
-// signatureOf returns what a record is made from, but for the logs.
-func signatureOf(record *drainv1alpha1.DrainRecord, ended []ending) string {
-	ids := make([]string, 0, len(ended))
-	for i := range ended {
-		ids = append(ids, fmt.Sprintf("%s/%s/%s", ended[i].pod.Name, ended[i].container.Name, ended[i].id))
-	}
-	return string(record.Result) + " " + strings.Join(ids, " ")
-}
-
 // memory knows what was recorded, so that an event that says nothing new costs no request. It is lost with the process.
 type memory struct {
 	mu       sync.Mutex
-	recorded map[attempt]string
+	known    map[attempt]recorded
 	failures map[attempt]int
 }
 
-func (m *memory) has(attempt attempt, signature string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.recorded[attempt] == signature
+// recorded is the result in a record, and the containers that it has.
+type recorded struct {
+	result     drainv1alpha1.DrainResult
+	containers map[string]bool
 }
 
-func (m *memory) note(of attempt, signature string) {
+// key names a container that has ended.
+func (e *ending) key() string { return fmt.Sprintf("%s/%s/%s", e.pod.UID, e.container.Name, e.id) }
+
+// over reports whether a result is the last one of an attempt.
+func over(result drainv1alpha1.DrainResult) bool {
+	return result != "" && result != drainv1alpha1.DrainResultRunning
+}
+
+// knows reports whether the record has all of that.
+func (m *memory) knows(of attempt, result drainv1alpha1.DrainResult, ended []ending) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.recorded == nil {
-		m.recorded = map[attempt]string{}
+	known := m.known[of]
+	for i := range ended {
+		if !known.containers[ended[i].key()] {
+			return false
+		}
 	}
-	m.recorded[of] = signature
+	return known.result == result || over(known.result)
 }
 
-func (m *memory) forget(attempt attempt) {
+func (m *memory) note(of attempt, result drainv1alpha1.DrainResult, ended []ending) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.recorded, attempt)
+	if m.known == nil {
+		m.known = map[attempt]recorded{}
+	}
+	containers := map[string]bool{}
+	for i := range ended {
+		containers[ended[i].key()] = true
+	}
+	m.known[of] = recorded{result, containers}
+}
+
+// ended reports whether the record has how the attempt ended.
+func (m *memory) ended(of attempt) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return over(m.known[of].result)
+}
+
+func (m *memory) forget(of attempt) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.known, of)
 }
 
 // failed counts a failure, and returns how many there were in a row.
@@ -303,8 +367,8 @@ func (m *memory) failed(of attempt) int {
 	return m.failures[of]
 }
 
-func (m *memory) succeeded(attempt attempt) {
+func (m *memory) succeeded(of attempt) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.failures, attempt)
+	delete(m.failures, of)
 }

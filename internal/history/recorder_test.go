@@ -105,7 +105,10 @@ func newScene(t *testing.T) *scene {
 		}
 		return nil
 	}
-	s.client = fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&batchv1.Job{}, &corev1.Pod{}).WithInterceptorFuncs(interceptor.Funcs{
+	s.client = fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&batchv1.Job{}, &corev1.Pod{}).
+		WithIndex(&drainv1alpha1.DrainRecord{}, "result", func(object client.Object) []string {
+			return []string{string(object.(*drainv1alpha1.DrainRecord).Result)}
+		}).WithInterceptorFuncs(interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
 			return errors.Join(count("get", object), c.Get(ctx, key, object, options...))
 		},
@@ -270,7 +273,7 @@ func TestASuccessIsRecordedWithItsLog(t *testing.T) {
 				APIVersion: "drain.statefulset.dev/v1alpha1", Kind: "DrainPolicy", Name: "web", UID: "policy", Controller: ptr.To(true),
 			}},
 		},
-		PolicyName: "web", Ordinal: ptr.To[int32](2), Attempt: 1, JobName: jobName, ClaimNames: []string{"data-web-2"},
+		PolicyName: "web", Ordinal: ptr.To[int32](2), Attempt: 1, JobName: jobName, JobUID: string(jobUID), ClaimNames: []string{"data-web-2"},
 		Result: drainv1alpha1.DrainResultSucceeded, Message: "moved 17 records",
 		StartTime: &noon, CompletionTime: ptr.To(metav1.NewTime(noon.Add(2 * time.Minute))),
 		Containers: []drainv1alpha1.ContainerRecord{{
@@ -363,8 +366,9 @@ func TestWhatACompleteJobProvedStays(t *testing.T) {
 			s.recorder.seen = memory{}
 			s.reconcile()
 			check("while the Job is being deleted")
+			s.must(s.client.Get(t.Context(), client.ObjectKeyFromObject(s.job), s.job))
 			s.job.Finalizers = nil
-			s.must(client.IgnoreNotFound(s.client.Update(t.Context(), s.job)))
+			s.must(s.client.Update(t.Context(), s.job))
 			s.reconcile()
 			check("without the Job")
 		})
@@ -399,6 +403,30 @@ func TestAJobThatIsDeletedIsRecordedAsStopped(t *testing.T) {
 	s.reconcile()
 	if got := s.record(); got.Result != drainv1alpha1.DrainResultStopped || !strings.Contains(got.Message, "was deleted") || len(got.Containers) != 1 {
 		t.Errorf("the record is %+v", got)
+	}
+}
+
+// TestAnAttemptOfBeforeARestartIsClosed has a Job that was deleted while no operator ran.
+func TestAnAttemptOfBeforeARestartIsClosed(t *testing.T) {
+	s := newScene(t)
+	s.crashes(1, "failed once")
+	s.save()
+	s.reconcile()
+	s.must(s.client.Create(t.Context(), &drainv1alpha1.DrainRecord{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "ended"}, Result: drainv1alpha1.DrainResultFailed,
+	}))
+	s.losesPod()
+	s.must(s.client.Delete(t.Context(), s.job))
+	s.recorder.seen = memory{}
+	attempts, err := s.recorder.resume(t.Context())
+	if err != nil || len(attempts) != 1 || attempts[0] != (attempt{client.ObjectKeyFromObject(s.job), jobUID}) {
+		t.Fatalf("resumes %v, %v", attempts, err)
+	}
+	s.reconcile()
+	var got drainv1alpha1.DrainRecord
+	s.must(s.client.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: recordName(jobName, jobUID)}, &got))
+	if got.Result != drainv1alpha1.DrainResultStopped {
+		t.Errorf("the record is %s: %s", got.Result, got.Message)
 	}
 }
 
@@ -465,7 +493,21 @@ func TestWhatIsRecordedAlreadyCostsNoRequest(t *testing.T) {
 	if s.requests != 0 {
 		t.Errorf("%d requests were sent for what is recorded", s.requests)
 	}
-	s.recorder.seen = memory{} // A restart.
+	s.jobEnds(batchv1.JobFailed, "BackoffLimitExceeded")
+	s.save()
+	s.reconcile()
+	s.losesPod()
+	s.reconcile()
+	s.must(s.client.Delete(t.Context(), s.job))
+	s.reconcile()
+	if s.requests != 2 {
+		t.Errorf("the end of the attempt, and what follows, took %d requests, want 2: get, update", s.requests)
+	}
+	s = newScene(t)
+	s.ends(1, "disk on fire")
+	s.save()
+	s.reconcile()
+	s.requests, s.recorder.seen = 0, memory{} // A restart.
 	s.reconcile()
 	if s.requests != 1 || s.kubelet.asked != 1 {
 		t.Errorf("after a restart, %d requests were sent and the log was read %d times, want 1 and 1", s.requests, s.kubelet.asked)

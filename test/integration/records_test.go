@@ -103,7 +103,7 @@ var _ = Describe("A record", func() {
 	It("is what the schema says", func() {
 		record := func(change func(*drainv1alpha1.DrainRecord)) *drainv1alpha1.DrainRecord {
 			r := &drainv1alpha1.DrainRecord{
-				ObjectMeta: w.meta("record"), PolicyName: "store", Ordinal: ptr.To[int32](2), Attempt: 1, JobName: "job",
+				ObjectMeta: w.meta("record"), PolicyName: "store", Ordinal: ptr.To[int32](2), Attempt: 1, JobName: "job", JobUID: "uid",
 				Result: drainv1alpha1.DrainResultRunning,
 				Containers: []drainv1alpha1.ContainerRecord{{
 					Name: "drain", PodName: "pod", ExitCode: ptr.To[int32](0),
@@ -133,6 +133,7 @@ var _ = Describe("A record", func() {
 			"ordinal":    func(r *drainv1alpha1.DrainRecord) { r.Ordinal = ptr.To[int32](3) },
 			"attempt":    func(r *drainv1alpha1.DrainRecord) { r.Attempt = 2 },
 			"jobName":    func(r *drainv1alpha1.DrainRecord) { r.JobName = "other" },
+			"jobUID":     func(r *drainv1alpha1.DrainRecord) { r.JobUID = "other" },
 		} {
 			edited := created.DeepCopy()
 			change(edited)
