@@ -128,6 +128,8 @@ const (
 	ReasonLocked = "Locked"
 	// ReasonJobRunning means that the Job runs.
 	ReasonJobRunning = "JobRunning"
+	// ReasonProgressDeadlineExceeded means that the Job runs, and has reported no progress for spec.progressDeadlineSeconds.
+	ReasonProgressDeadlineExceeded = "ProgressDeadlineExceeded"
 	// ReasonPodNotStarted means that the drain pod is not scheduled or that its containers have not started yet.
 	ReasonPodNotStarted = "PodNotStarted"
 	// ReasonQueued means that the Job is suspended, or that its pod has scheduling gates of others, such as a queueing

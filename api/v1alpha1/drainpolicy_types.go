@@ -208,6 +208,15 @@ type DrainPolicySpec struct {
 	// +kubebuilder:validation:Maximum=31536000
 	MinOrphanedSeconds *int32 `json:"minOrphanedSeconds,omitempty"`
 
+	// progressDeadlineSeconds is the maximum time in seconds that a running drain may report no progress. After that, the policy
+	// is stalled, and the drain continues. A drain reports progress by lines in its log, such as "drain-progress: 40% moved 12 of
+	// 30 files", and the operator shows the latest one in status.drains. When unset, the operator does not read the logs of
+	// running drains. Must be between 60 and 31536000 (one year).
+	// +optional
+	// +kubebuilder:validation:Minimum=60
+	// +kubebuilder:validation:Maximum=31536000
+	ProgressDeadlineSeconds *int32 `json:"progressDeadlineSeconds,omitempty"`
+
 	// suspend prevents new drains and further attempts from starting when set to true. Running drains continue, and the
 	// status still reports orphaned ordinals. Defaults to false.
 	// +optional
@@ -560,7 +569,7 @@ type DrainStatus struct {
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
 
-	// claims are the claims of the ordinal. At most 100 are listed.
+	// claims are the claims of the ordinal. At most 100 are listed, and fewer where that would be more than 1000 in all entries.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -593,6 +602,33 @@ type DrainStatus struct {
 	// completionTime is the time when the drain succeeded.
 	// +optional
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
+
+	// progress is what the running drain last reported in its log. Unset when it has reported nothing, or when
+	// spec.progressDeadlineSeconds is unset.
+	// +optional
+	Progress *DrainProgress `json:"progress,omitzero"`
+}
+
+// MaxProgressMessage is the maximum length of the message of a DrainProgress. The schema has it too.
+const MaxProgressMessage = 256
+
+// DrainProgress is how far a drain is, as it says itself.
+type DrainProgress struct {
+	// time is the time when the drain reported it.
+	// +required
+	Time *metav1.Time `json:"time,omitempty"`
+
+	// percent is how much of the drain is done. Unset when the drain does not say.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	Percent *int32 `json:"percent,omitempty"`
+
+	// message is how far the drain is, in words. At most 256 characters.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	Message string `json:"message,omitempty"`
 }
 
 // ClaimReference identifies one PersistentVolumeClaim. A claim that is created later with the same name has another UID.
@@ -631,6 +667,7 @@ type ClaimReference struct {
 // +kubebuilder:printcolumn:name="Drained",type=string,JSONPath=`.status.conditions[?(@.type=="Drained")].status`,description="Whether no orphaned ordinal holds undrained data"
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Drained")].reason`,description="Reason of the Drained condition"
 // +kubebuilder:printcolumn:name="Oldest",type=date,JSONPath=`.status.oldestPendingTime`,description="Time since when the oldest pending drain is pending"
+// +kubebuilder:printcolumn:name="Progress",type=integer,JSONPath=`.status.drains[?(@.progress)].progress.percent`,description="Progress in percent that the highest ordinal reports",priority=1
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Drained")].message`,description="Message of the Drained condition",priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type DrainPolicy struct {

@@ -18,11 +18,11 @@ package v1alpha1
 
 // Labels and annotations of the objects that the operator creates or marks.
 const (
-	// PolicyUIDLabel is the UID of the DrainPolicy, on its locks, Jobs and drain pods.
+	// PolicyUIDLabel is the UID of the DrainPolicy, on its locks, Jobs, drain pods and DrainRecords.
 	PolicyUIDLabel = "drain.statefulset.dev/policy-uid"
-	// OrdinalLabel is the ordinal in decimal, on locks, Jobs and drain pods.
+	// OrdinalLabel is the ordinal in decimal, on locks, Jobs, drain pods and DrainRecords.
 	OrdinalLabel = "drain.statefulset.dev/ordinal"
-	// AttemptLabel is the number of the attempt, starting from 1, on Jobs and drain pods.
+	// AttemptLabel is the number of the attempt, starting from 1, on Jobs, drain pods and DrainRecords.
 	AttemptLabel = "drain.statefulset.dev/attempt"
 	// RoleLabel is RoleLock on locks, and RoleDrain on Jobs and drain pods.
 	RoleLabel = "drain.statefulset.dev/role"

@@ -48,7 +48,7 @@ type options struct {
 	namespaceList     string
 	annotations       bool
 	records           int
-	recordLogs        bool
+	drainLogs         bool
 	concurrency       int
 	qps               float64
 	burst             int
@@ -82,7 +82,7 @@ func (o *options) flags() *flag.FlagSet {
 			"Set to false to ignore the annotations and delete these policies.")
 	flags.IntVar(&o.records, "drain-records", 20,
 		"Number of DrainRecords to keep for each policy: how the latest attempts went. Set to 0 to keep none.")
-	flags.BoolVar(&o.recordLogs, "drain-logs", true,
+	flags.BoolVar(&o.drainLogs, "drain-logs", true,
 		"Read the logs of drain pods, for the end of the log in DrainRecords and for the progress of drains. "+
 			"Set to false to read none; the operator then needs no right to get pods/log.")
 	flags.IntVar(&o.concurrency, "max-concurrent-reconciles", 32, "Maximum number of policies that are reconciled at the same time.")

@@ -37,6 +37,7 @@ import (
 	"github.com/statefulset-dev/drain-operator/internal/controller"
 	"github.com/statefulset-dev/drain-operator/internal/history"
 	"github.com/statefulset-dev/drain-operator/internal/podlog"
+	"github.com/statefulset-dev/drain-operator/internal/progress"
 )
 
 // leaseName is the name of the Lease that a manager holds while it works.
@@ -98,6 +99,17 @@ func operate(ctx context.Context, config *rest.Config, o *options, namespaces []
 		Recorder: mgr.GetEventRecorder("drain-operator"),
 		Clock:    clock.RealClock{},
 	}
+	logs, err := logReader(mgr, o)
+	if err != nil {
+		return err
+	}
+	if logs != nil {
+		poller := progress.NewPoller(mgr.GetClient(), logs, clock.RealClock{})
+		if err := poller.SetupWithManager(mgr); err != nil {
+			return fmt.Errorf("setting up the controller of progress: %w", err)
+		}
+		reconciler.Progress = poller
+	}
 	if err := reconciler.SetupWithManager(ctx, mgr, o.concurrency); err != nil {
 		return fmt.Errorf("setting up the controller: %w", err)
 	}
@@ -110,7 +122,7 @@ func operate(ctx context.Context, config *rest.Config, o *options, namespaces []
 	if err := annotations.SetupWithManager(mgr, o.concurrency); err != nil {
 		return fmt.Errorf("setting up the controller of annotations: %w", err)
 	}
-	if err := setUpRecords(mgr, o); err != nil {
+	if err := setUpRecords(mgr, logs, namespaces, o); err != nil {
 		return err
 	}
 	if err := watches.start(ctx, mgr.GetCache()); err != nil {
@@ -120,20 +132,24 @@ func operate(ctx context.Context, config *rest.Config, o *options, namespaces []
 	return start(ctx, mgr, watches)
 }
 
-// setUpRecords registers what is for people only: no drain waits for it.
-func setUpRecords(mgr manager.Manager, o *options) error {
-	var logs podlog.Reader
-	if o.recordLogs {
-		core, err := corev1client.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
-		if err != nil {
-			return fmt.Errorf("setting up the client of logs: %w", err)
-		}
-		logs = &podlog.Client{Pods: core}
+// logReader returns what reads the logs of drain pods, or nil if none are to be read.
+func logReader(mgr manager.Manager, o *options) (podlog.Reader, error) {
+	if !o.drainLogs {
+		return nil, nil
 	}
+	core, err := corev1client.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("setting up the client of logs: %w", err)
+	}
+	return &podlog.Client{Pods: core}, nil
+}
+
+// setUpRecords registers what keeps the records, if any are to be kept.
+func setUpRecords(mgr manager.Manager, logs podlog.Reader, namespaces []string, o *options) error {
 	if o.records == 0 {
 		return nil
 	}
-	recorder := &history.Recorder{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Logs: logs, Keep: o.records}
+	recorder := &history.Recorder{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Logs: logs, Namespaces: namespaces, Keep: o.records}
 	if err := recorder.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("setting up the controller of records: %w", err)
 	}

@@ -135,7 +135,8 @@ func arrival(drain, old drainv1alpha1.DrainStatus) (notice, bool) {
 		return notice{corev1.EventTypeWarning, drain.Reason, "Drain", ""}, true
 	}
 	switch drain.Reason {
-	case drainv1alpha1.ReasonImagePullFailed, drainv1alpha1.ReasonContainerConfigError, drainv1alpha1.ReasonClaimInUse:
+	case drainv1alpha1.ReasonImagePullFailed, drainv1alpha1.ReasonContainerConfigError, drainv1alpha1.ReasonClaimInUse,
+		drainv1alpha1.ReasonProgressDeadlineExceeded:
 		return notice{corev1.EventTypeWarning, drain.Reason, "Drain", ""}, true
 	case drainv1alpha1.ReasonBackInRange, drainv1alpha1.ReasonWaitingForReadyReplicas, drainv1alpha1.ReasonStoppingJob:
 		return notice{corev1.EventTypeNormal, drain.Reason, "Drain", ""}, true

@@ -22,14 +22,17 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
@@ -47,6 +50,8 @@ type Reconciler struct {
 	Clock clock.PassiveClock
 	// Protocol is what decides; nil for the one that plan.Make goes by.
 	Protocol plan.Protocol
+	// Progress knows how far running drains are; nil for no one.
+	Progress Progress
 	// OneAtATime says that a reconcile makes no two requests at the same time, for tests that decide what comes first.
 	OneAtATime bool
 
@@ -54,6 +59,14 @@ type Reconciler struct {
 	pods       podLists
 	own        ownWrites
 	progress   progress
+}
+
+// Progress tells how far running drains are.
+type Progress interface {
+	// Of returns what is known of the pods, by their UIDs.
+	Of(pods []corev1.Pod) map[types.UID]plan.Progress
+	// Changed has the policies of which there is something new to tell.
+	Changed() <-chan event.TypedGenericEvent[*drainv1alpha1.DrainPolicy]
 }
 
 // +kubebuilder:rbac:groups=drain.statefulset.dev,resources=drainpolicies,verbs=get;list;watch;patch
@@ -87,6 +100,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return outcome(ctx, soonest(unseen, abandonedAfter), abandoned)
 	}
 	snapshot.Preflight = r.preflight(ctx, snapshot)
+	if r.Progress != nil {
+		snapshot.Progress = r.Progress.Of(snapshot.Pods)
+	}
 	next := r.protocol().Make(snapshot, r.Clock.Now())
 	policy, err = r.act(ctx, snapshot, &next)
 	showRefusals(&next, errors.Join(err, abandoned))

@@ -42,6 +42,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/annotation"
@@ -208,7 +209,14 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, con
 	if err := AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
-	return ctrl.NewControllerManagedBy(mgr).
+	watched := ctrl.NewControllerManagedBy(mgr)
+	if r.Progress != nil {
+		watched = watched.WatchesRawSource(source.TypedChannel(r.Progress.Changed(), handler.TypedEnqueueRequestsFromMapFunc(
+			func(_ context.Context, policy *drainv1alpha1.DrainPolicy) []reconcile.Request {
+				return []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(policy)}}
+			})))
+	}
+	return watched.
 		Named("drainpolicy").
 		For(&drainv1alpha1.DrainPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		// The next policy in line is reconciled when an older one is created or deleted.

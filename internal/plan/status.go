@@ -43,6 +43,9 @@ const (
 	keptDrains  = 10
 	// shownStranded bounds status.strandedClaims; the schema has it as maxItems.
 	shownStranded = 100
+	// shownClaims bounds the claims that all entries name together. A StatefulSet can have 100 claim templates, and an object in
+	// etcd 1.5 MiB.
+	shownClaims = 1000
 	// maxMessage is the schema's maxLength of a drain's message, in characters.
 	maxMessage = 1024
 )
@@ -177,6 +180,8 @@ var patience = map[string]time.Duration{
 	drainv1alpha1.ReasonPodStillExists:          30 * time.Minute,
 	drainv1alpha1.ReasonStoppingJob:             30 * time.Minute,
 	drainv1alpha1.ReasonPodsFailing:             0,
+	// The policy's own patience is over.
+	drainv1alpha1.ReasonProgressDeadlineExceeded: 0,
 }
 
 // lockPatience is how long a lock may stand before the operator ungates the first drain pod under it. Reasons that alternate start
@@ -190,6 +195,9 @@ const overduePatience = 5 * time.Minute
 // aged returns a drain with since when it has been where it is, whether a person should look, and when that may change.
 func (p *planner) aged(d Drain, e *evidence) Drain {
 	d.Stalled, d.StallsAfter = false, 0
+	if e != nil {
+		d = p.withProgress(d, e)
+	}
 	d.Since = metav1.NewTime(p.now.UTC().Truncate(time.Second))
 	// A lock that was refused once more, which is learned after the plan was made, is asked for after the same time again.
 	refused := e == nil && d.Reason == drainv1alpha1.ReasonLockRefused
@@ -216,7 +224,7 @@ func (p *planner) aged(d Drain, e *evidence) Drain {
 		due = overdue
 	}
 	switch {
-	case d.State == drainv1alpha1.DrainBlocked, d.pending() && d.Failures >= stalledAttempts && !settling[d.Reason]:
+	case d.Silent, d.State == drainv1alpha1.DrainBlocked, d.pending() && d.Failures >= stalledAttempts && !settling[d.Reason]:
 		d.Stalled = true
 	case !due.IsZero():
 		d.Stalled, d.StallsAfter = !p.now.Before(due), max(0, due.Sub(p.now))
@@ -315,6 +323,10 @@ func (p *Plan) Status(policy *drainv1alpha1.DrainPolicy, now metav1.Time) drainv
 	live = live[:min(len(live), shownDrains-len(ended))]
 	status.Drains = slices.Concat(live, ended)
 	slices.SortFunc(status.Drains, func(a, b drainv1alpha1.DrainStatus) int { return cmp.Compare(*b.Ordinal, *a.Ordinal) })
+	for i := range status.Drains {
+		entry := &status.Drains[i]
+		entry.Claims = entry.Claims[:min(len(entry.Claims), shownClaims/len(status.Drains))]
+	}
 
 	for _, c := range []struct {
 		conditionType string
@@ -396,6 +408,7 @@ func (d *Drain) status(previous *drainv1alpha1.DrainStatus) drainv1alpha1.DrainS
 	}
 	entry.State, entry.Reason = d.State, d.Reason
 	entry.LastTransitionTime = &d.Since
+	entry.Progress = shownProgress(d.Progress)
 	entry.Attempts = max(entry.Attempts, d.Attempts)
 	entry.OrphanedTime = nil
 	if !d.OrphanedSince.IsZero() {

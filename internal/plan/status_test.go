@@ -17,6 +17,7 @@ limitations under the License.
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -37,6 +38,7 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
 // status plans for a world and returns the status that comes of it.
@@ -254,7 +256,7 @@ var endless = map[string]string{
 	drainv1alpha1.ReasonWaitingForMinOrphanedSeconds: "the policy says how long",
 	drainv1alpha1.ReasonDrainedBefore:                "ends by time alone",
 	drainv1alpha1.ReasonWaitingForSlot:               "what holds the slot stalls",
-	drainv1alpha1.ReasonJobRunning:                   "a drain takes as long as its data; spec.job.activeDeadlineSeconds bounds it",
+	drainv1alpha1.ReasonJobRunning:                   "a drain takes as long as its data; spec.progressDeadlineSeconds and spec.job.activeDeadlineSeconds bound it",
 	drainv1alpha1.ReasonBackInRange:                  "the same, by a person's or an autoscaler's decision",
 	drainv1alpha1.ReasonQueued:                       "another controller decides",
 }
@@ -700,6 +702,43 @@ func TestStatusIsBounded(t *testing.T) {
 	if *s.Undrained != 120 || *s.Kept != 28 || *s.Draining != 5 {
 		t.Errorf("undrained, kept, draining = %d, %d, %d, want all of them counted: 120, 28, 5",
 			*s.Undrained, *s.Kept, *s.Draining)
+	}
+}
+
+// TestStatusFitsIntoEtcd has as many orphaned ordinals, claims and words as there may be, in characters of four bytes.
+func TestStatusFitsIntoEtcd(t *testing.T) {
+	const limit = 1_100_000 // etcd takes 1.5 MiB, and a policy has a template of 64 KiB and annotations of 256 KiB at most.
+	templates := make([]string, statefulset.MaxClaimTemplates)
+	for i := range templates {
+		templates[i] = fmt.Sprintf("%s%03d", strings.Repeat("t", 240), i)
+	}
+	w := given(func(w *world) {
+		w.templates(templates...)
+		w.Policy.Spec.MaxConcurrentDrains = ptr.To[int32](1000)
+		w.Policy.Spec.ProgressDeadlineSeconds = ptr.To[int32](60)
+		for ordinal := int32(2); ordinal < 302; ordinal++ {
+			for _, template := range templates {
+				w.claim(template, ordinal)
+			}
+		}
+	})
+	plan := Make(w.snapshot(), now)
+	for i := range plan.Drains {
+		plan.Drains[i].Message = strings.Repeat("🧺", 2000)
+		plan.Drains[i].Progress = report(50, strings.Repeat("🧺", drainv1alpha1.MaxProgressMessage), time.Second)
+	}
+	status := plan.Status(w.Policy, metav1.NewTime(now))
+	text, err := json.Marshal(status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for i := range status.Drains {
+		named += len(status.Drains[i].Claims)
+	}
+	t.Logf("%d entries that name %d claims take %d bytes", len(status.Drains), named, len(text))
+	if len(text) > limit || len(status.Drains) != shownDrains || named != shownClaims {
+		t.Errorf("%d entries that name %d claims take %d bytes, want %d and %d in at most %d", len(status.Drains), named, len(text), shownDrains, shownClaims, limit)
 	}
 }
 

@@ -63,6 +63,8 @@ type Snapshot struct {
 	Unreadable string
 	// Preflight is what the API server said about that pod. It counts only if it is about this snapshot's Subject.
 	Preflight Preflight
+	// Progress is what is known of running pods, by their UIDs. It is shown, and decides nothing.
+	Progress map[types.UID]Progress
 	// Taken is when a live look began; zero for what the caches show.
 	Taken metav1.Time
 	// Made is the UID of the pod that was created as a lock since the rest was read, or empty.
@@ -192,6 +194,9 @@ type Drain struct {
 	Succeeded bool
 	// Outcome is what the drain said at its end, its termination message.
 	Outcome string
+	// Progress is what the drain last reported of itself, or nil, and Silent says that it should have reported since.
+	Progress *drainv1alpha1.DrainProgress
+	Silent   bool
 	// Next is the step to take now, or nil.
 	Next Step
 	// Since is when the state or the reason last changed, to the second.

@@ -37,7 +37,9 @@ const (
 	// tailLines is how many lines the kubelet is asked for. A line of a container's log file has 16 KiB at most, so these are
 	// at most maxRead bytes, and the end is among them.
 	tailLines = 100
-	maxRead   = 2 << 20
+	// sinceLines is the same for a read from a time on, in which short lines are looked for.
+	sinceLines = 2000
+	maxRead    = 2 << 20
 	// timeout ends a read that hangs, because a node is down for example.
 	timeout = 5 * time.Second
 )
@@ -83,9 +85,9 @@ type Line struct {
 	Text string
 }
 
-// Since returns the lines of a container's log from a time on: the last hundred, or as many as there are.
+// Since returns the lines of a container's log from a time on: the last two thousand, or as many as there are.
 func Since(ctx context.Context, reader Reader, container Container, from time.Time) ([]Line, error) {
-	lines, limit := int64(tailLines), int64(maxRead)
+	lines, limit := int64(sinceLines), int64(maxRead)
 	options := &corev1.PodLogOptions{TailLines: &lines, LimitBytes: &limit, Timestamps: true}
 	if !from.IsZero() {
 		options.SinceTime = &metav1.Time{Time: from}

@@ -111,7 +111,7 @@ func TestSinceTellsTheTimeOfEachLine(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
-	if !reader.asked.Timestamps || !reader.asked.SinceTime.Time.Equal(from) {
+	if !reader.asked.Timestamps || *reader.asked.TailLines != 2000 || !reader.asked.SinceTime.Time.Equal(from) {
 		t.Errorf("asked for %+v", reader.asked)
 	}
 	if _, err := Since(t.Context(), reader, Container{}, time.Time{}); err != nil || reader.asked.SinceTime != nil {

@@ -174,7 +174,7 @@ var _ = Describe("A scale-down", func() {
 		policy := drainPolicy(suspended(), whenDrained(drainv1alpha1.WhenDrainedDelete))
 		w.create(ctx, service(), statefulSet(2), policy)
 		w.expectReplicas(ctx, 2)
-		w.expectCondition(ctx, storeName, drainv1alpha1.ConditionReady, "False "+drainv1alpha1.ReasonSuspended)
+		w.expectCondition(ctx, storeName, drainv1alpha1.ConditionReady, "True "+drainv1alpha1.ReasonSuspended)
 		records := w.fillAll(ctx, 2, 6)
 
 		w.scale(ctx, 1)

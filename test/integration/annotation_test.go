@@ -324,7 +324,7 @@ var _ = Describe("An annotated StatefulSet", func() {
 		Eventually(func() drainv1alpha1.DrainPolicySpec { return w.named(managed).Spec }).Should(Equal(want))
 		Expect(w.named(managed).OwnerReferences).To(HaveLen(1))
 		Expect(w.named(managed).Annotations).To(HaveKey("kubernetes.io/description"))
-		Eventually(w.ready(managed)).Should(HavePrefix("False/Suspended"))
+		Eventually(w.ready(managed)).Should(HavePrefix("True/Suspended"))
 		settled, writes := w.named(managed).Generation, w.writes("patch DrainPolicy")()
 		Expect(settled).To(BeEquivalentTo(3), "made, edited and put back")
 		Consistently(func() int64 { return w.named(managed).Generation }).Should(Equal(settled))

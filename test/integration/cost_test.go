@@ -17,11 +17,15 @@ limitations under the License.
 package integration
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/utils/ptr"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
@@ -49,6 +53,13 @@ var price = map[string]int{
 	"list drainpolicies":         3, // before the lock only
 	"list jobs":                  7,
 	"list pods":                  7,
+	// The record: the operator looks whether there is one, creates it when the container has ended, completes it when the Job has, and
+	// looks how many there are.
+	"get pods/log":        2, // one: the API server writes down when it starts and when it ends
+	"get drainrecords":    2,
+	"create drainrecords": 1,
+	"update drainrecords": 1, // not if it hears of both ends at once
+	"list drainrecords":   1,
 }
 
 var _ = Describe("The requests of the operator", func() {
@@ -79,7 +90,57 @@ var _ = Describe("The requests of the operator", func() {
 			Expect(n).To(BeNumerically("<=", price[what]), what)
 		}
 		for what := range price {
+			if what == "update drainrecords" {
+				continue
+			}
 			Expect(counts).To(HaveKey(what), "the price of what is not needed")
 		}
+	})
+
+	It("do not grow with the ordinals that wait, and the policy stays small with 1,000", Serial, func() {
+		const ordinals = 1000
+		w := newWorld()
+		w.statefulSet(ordinals)
+		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinReadyReplicas = ptr.To[int32](0) })
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
+
+		writes := func() int {
+			count := 0
+			for _, request := range operatorRequests(auditLog) {
+				if request.ObjectRef.Namespace == w.namespace && request.Verb+" "+request.resource() == "patch drainpolicies/status" {
+					count++
+				}
+			}
+			return count
+		}
+		size := func() int {
+			text, err := json.Marshal(w.get())
+			Expect(err).NotTo(HaveOccurred())
+			return len(text)
+		}
+		accepted := writes()
+		w.scale(0)
+		job := w.runningJob(ordinals - 1)
+		Eventually(w.drain(ordinals - 1)).Should(Equal("Draining/PodNotStarted"))
+		Eventually(func() string {
+			return meta.FindStatusCondition(w.get().Status.Conditions, drainv1alpha1.ConditionDrained).Message
+		}).
+			Should(HaveSuffix(" (and 999 more: 999 WaitingForSlot)"))
+		settled := writes()
+		Consistently(writes).WithTimeout(3*time.Second).Should(Equal(settled), "nothing is written while 1,000 ordinals wait")
+		status := w.get().Status
+		Expect(status.Undrained).To(HaveValue(BeEquivalentTo(ordinals)))
+		Expect(status.Drains).To(HaveLen(100))
+		waiting := size()
+
+		w.finish(job, "done")
+		next := w.runningJob(ordinals - 2)
+		Eventually(w.drain(ordinals - 2)).Should(Equal("Draining/PodNotStarted"))
+		drained := writes()
+		AddReportEntry("1,000 orphaned ordinals", fmt.Sprintf("the policy takes %d bytes of JSON; %d writes of the status from the scale-down to the first Job, %d for the drain of one ordinal; next: %s",
+			waiting, settled-accepted, drained-settled, next.Name), ReportEntryVisibilityAlways)
+		Expect(waiting).To(BeNumerically("<", 70_000))
+		Expect(settled - accepted).To(BeNumerically("<=", 6))
+		Expect(drained - settled).To(BeNumerically("<=", 6))
 	})
 })

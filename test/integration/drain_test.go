@@ -190,6 +190,15 @@ var _ = Describe("A drain", func() {
 		w.runningJob(1)
 	})
 
+	It("whose progress can't be read goes on, and says so where it is asked for", func() {
+		job := w.draining(func(p *drainv1alpha1.DrainPolicy) { p.Spec.ProgressDeadlineSeconds = ptr.To[int32](60) })
+		w.startPod(job)
+		Eventually(func() string { return w.get().Status.Drains[0].Message }).
+			Should(ContainSubstring("is running (attempt 1); its progress can't be read: "), "there is no kubelet here")
+		Expect(w.drain(1)()).To(Equal("Draining/JobRunning"))
+		Expect(w.condition(drainv1alpha1.ConditionStalled)()).To(Equal("False/Progressing"))
+	})
+
 	It("leaves time to undo a mistaken scale-down", func() {
 		w.statefulSet(2)
 		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinOrphanedSeconds = ptr.To[int32](3600) })

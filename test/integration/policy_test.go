@@ -17,6 +17,7 @@ limitations under the License.
 package integration
 
 import (
+	"encoding/json"
 	"path/filepath"
 	"strings"
 	"time"
@@ -29,6 +30,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -48,6 +51,29 @@ func failingOn(rules int32) func(*drainv1alpha1.DrainPolicy) {
 			})
 		}
 	}
+}
+
+// columns returns what "kubectl get" shows of an object, and what "-o wide" adds.
+func (w *world) columns(path string) (columns, wide map[string]any) {
+	GinkgoHelper()
+	config := rest.CopyConfig(restConfig)
+	config.NegotiatedSerializer = clientgoscheme.Codecs.WithoutConversion()
+	core, err := rest.UnversionedRESTClientFor(config)
+	Expect(err).NotTo(HaveOccurred())
+	text, err := core.Get().AbsPath(path).SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").Do(w.ctx).Raw()
+	Expect(err).NotTo(HaveOccurred())
+	var table metav1.Table
+	Expect(json.Unmarshal(text, &table)).To(Succeed())
+	Expect(table.Rows).To(HaveLen(1))
+	columns, wide = map[string]any{}, map[string]any{}
+	for i, column := range table.ColumnDefinitions {
+		if column.Priority > 0 {
+			wide[column.Name] = table.Rows[0].Cells[i]
+			continue
+		}
+		columns[column.Name] = table.Rows[0].Cells[i]
+	}
+	return columns, wide
 }
 
 var _ = Describe("The schema", func() {
@@ -70,6 +96,32 @@ var _ = Describe("The schema", func() {
 		Expect(spec.Retry.InitialDelaySeconds).To(HaveValue(BeEquivalentTo(30)))
 		Expect(spec.Retry.MaxDelaySeconds).To(HaveValue(BeEquivalentTo(1800)))
 		Expect(spec.Retry.MaxAttempts).To(BeNil())
+	})
+
+	It("marks a policy that no operator has observed, for tools that read its health", func() {
+		created := w.newPolicy("store")
+		Expect(k8s.Create(w.ctx, created)).To(Succeed())
+		Expect(created.Status.ObservedGeneration).To(BeEquivalentTo(-1))
+		Eventually(func() int64 { return w.get().Status.ObservedGeneration }).Should(Equal(created.Generation))
+	})
+
+	It("has what a person looks for first in the columns", func() {
+		w.statefulSet(3)
+		w.policy(func(p *drainv1alpha1.DrainPolicy) { p.Spec.ProgressDeadlineSeconds = ptr.To[int32](60) })
+		w.scale(2)
+		w.startPod(w.runningJob(2))
+		Eventually(w.drain(2)).Should(Equal("Draining/JobRunning"))
+		path := "/apis/drain.statefulset.dev/v1alpha1/namespaces/" + w.namespace + "/drainpolicies/store"
+		columns, wide := w.columns(path)
+		Expect(columns).To(HaveKeyWithValue("Failed", BeEquivalentTo(0)))
+		Expect(columns).To(HaveKeyWithValue("Oldest", MatchRegexp(`^\d+s$`)))
+		Expect(columns).To(HaveKeyWithValue("Status", "JobRunning"))
+		Expect(wide).To(HaveKeyWithValue("Progress", BeNil()), "nothing is reported")
+		policy := w.get()
+		policy.Status.Drains[0].Progress = &drainv1alpha1.DrainProgress{Time: ptr.To(metav1.Now()), Percent: ptr.To[int32](40)}
+		Expect(k8s.Status().Update(w.ctx, policy)).To(Succeed())
+		_, wide = w.columns(path)
+		Expect(wide).To(HaveKeyWithValue("Progress", BeEquivalentTo(40)))
 	})
 
 	DescribeTable("refuses", func(mutate func(*drainv1alpha1.DrainPolicy), want string) {
@@ -97,6 +149,8 @@ var _ = Describe("The schema", func() {
 		}, "use spec.job.activeDeadlineSeconds"),
 		Entry("an unknown whenDeleted", func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDeleted = "Delete" },
 			"spec.whenDeleted"),
+		Entry("a progressDeadlineSeconds of less than a minute",
+			func(p *drainv1alpha1.DrainPolicy) { p.Spec.ProgressDeadlineSeconds = ptr.To[int32](59) }, "spec.progressDeadlineSeconds"),
 		Entry("an unknown identity", func(p *drainv1alpha1.DrainPolicy) { p.Spec.Identity = "Pod" }, "spec.identity"),
 		Entry("a negative minOrphanedSeconds",
 			func(p *drainv1alpha1.DrainPolicy) { p.Spec.MinOrphanedSeconds = ptr.To[int32](-1) }, "spec.minOrphanedSeconds"),

@@ -216,7 +216,7 @@ var _ = Describe("A policy whose drains could not be believed", func() {
 			p.Spec.WhenDeleted, p.Spec.MinReadyReplicas = drainv1alpha1.WhenDeletedDrain, ptr.To[int32](0)
 			p.Spec.Suspend = ptr.To(true)
 		})
-		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("False/Suspended"))
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Suspended"))
 		Expect(k8s.Delete(w.ctx, w.set)).To(Succeed())
 		w.edit(func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.Suspend = ptr.To(false)

@@ -40,6 +40,7 @@ import (
 	"github.com/statefulset-dev/drain-operator/internal/controller"
 	"github.com/statefulset-dev/drain-operator/internal/history"
 	"github.com/statefulset-dev/drain-operator/internal/podlog"
+	"github.com/statefulset-dev/drain-operator/internal/progress"
 )
 
 var (
@@ -112,14 +113,18 @@ func startOperator(ctx context.Context, config *rest.Config) {
 		Recorder: mgr.GetEventRecorder("drain-operator"),
 		Clock:    clock.RealClock{},
 	}
+	core, err := corev1client.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	Expect(err).NotTo(HaveOccurred())
+	logs := &podlog.Client{Pods: core}
+	poller := progress.NewPoller(reconciler.Client, logs, reconciler.Clock)
+	Expect(poller.SetupWithManager(mgr)).To(Succeed())
+	reconciler.Progress = poller
 	Expect(reconciler.SetupWithManager(ctx, mgr, 4)).To(Succeed())
 	annotations := &controller.AnnotationReconciler{
 		Client: reconciler.Client, Live: reconciler.Live, Recorder: reconciler.Recorder,
 	}
 	Expect(annotations.SetupWithManager(mgr, 4)).To(Succeed())
-	core, err := corev1client.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
-	Expect(err).NotTo(HaveOccurred())
-	recorder := &history.Recorder{Client: reconciler.Client, Live: reconciler.Live, Logs: &podlog.Client{Pods: core}, Keep: keptRecords}
+	recorder := &history.Recorder{Client: reconciler.Client, Live: reconciler.Live, Logs: logs, Keep: keptRecords}
 	Expect(recorder.SetupWithManager(mgr)).To(Succeed())
 	go func() {
 		defer GinkgoRecover()
