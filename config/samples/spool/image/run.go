@@ -25,6 +25,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -69,7 +71,7 @@ func runOnce(ctx context.Context, args []string, out io.Writer) (err error) {
 		defer cancel()
 	}
 	var said tail
-	writers := []io.Writer{out, &said}
+	writers := []io.Writer{&reporter{out: out}, &said}
 	if *path != "" {
 		file, err := os.OpenFile(*path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
 		if err != nil {
@@ -118,6 +120,45 @@ func runShip(ctx context.Context, args []string, out io.Writer) error {
 	return program(bounded, flags.Args(), out).Run()
 }
 
+// stats is what rclone says of a transfer with --stats-one-line: what is done, what there is, the percentage, the speed and the time left.
+var stats = regexp.MustCompile(`(\S+ \S+) / (\S+ \S+), (\d{1,3})%, (.+)$`)
+
+// idle is the same before there is anything to transfer.
+var idle = regexp.MustCompile(`\S+ \S+ / \S+ \S+, -, .+$`)
+
+// reporter passes on what is written to it, and adds a line for the operator when the program has said how far it is.
+type reporter struct {
+	out  io.Writer
+	line []byte
+}
+
+func (r *reporter) Write(p []byte) (int, error) {
+	n, err := r.out.Write(p)
+	if err != nil {
+		return n, err
+	}
+	r.line = append(r.line, p...)
+	report := ""
+	for {
+		line, rest, whole := bytes.Cut(r.line, []byte("\n"))
+		if !whole {
+			break
+		}
+		r.line = rest
+		if found := stats.FindSubmatch(line); found != nil {
+			percent, _ := strconv.ParseInt(string(found[3]), 10, 64) // Digits, by the expression.
+			report = drains.Progress(percent, 100, fmt.Sprintf("%s of %s, %s", found[1], found[2], found[4]))
+		}
+	}
+	if over := len(r.line) - lastWords; over > 0 {
+		r.line = r.line[over:]
+	}
+	if report != "" && len(r.line) == 0 {
+		_, err = fmt.Fprintln(r.out, report)
+	}
+	return n, err
+}
+
 // tail keeps the end of what is written to it.
 type tail struct{ kept []byte }
 
@@ -133,4 +174,13 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (t *tail) lines() string { return string(bytes.TrimSpace(t.kept)) }
+// lines returns what was kept, without what was said of progress: it is over.
+func (t *tail) lines() string {
+	var kept []byte
+	for line := range bytes.Lines(t.kept) {
+		if line := bytes.TrimSpace(line); !stats.Match(line) && !idle.Match(line) {
+			kept = append(append(kept, line...), '\n')
+		}
+	}
+	return string(bytes.TrimSpace(kept))
+}

@@ -319,6 +319,56 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestRunTellsHowFarItIs has what rclone says with --stats-one-line, and what it doesn't say of progress.
+func TestRunTellsHowFarItIs(t *testing.T) {
+	message := filepath.Join(t.TempDir(), "message")
+	if err := os.WriteFile(message, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const (
+		first  = "2026/11/26 07:35:51 NOTICE:     5.984 MiB / 17.166 MiB, 35%, 5.982 MiB/s, ETA 1s (xfr#0/6)"
+		last   = "2026/11/26 07:35:56 NOTICE:    17.166 MiB / 17.166 MiB, 100%, 3.260 MiB/s, ETA 0s"
+		nought = "2026/11/26 07:35:56 NOTICE:          0 B / 0 B, -, 0 B/s, ETA -"
+		done   = "6 matching files"
+	)
+	var out bytes.Buffer
+	script := fmt.Sprintf("printf '%%s\\n' '%s'; printf '%%s\\n' '%s'; printf '%%s\\n' '%s' '%s'", nought, first, done, last)
+	err := run(t.Context(), []string{"run", "--termination-log=" + message, "--receipt=receipt-1", "sh", "-c", script}, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reports []string
+	for line := range strings.Lines(out.String()) {
+		if strings.HasPrefix(line, "drain-progress:") {
+			reports = append(reports, line)
+		}
+	}
+	// What comes in one piece may get one report.
+	expect(t, "the last report", reports[len(reports)-1], "drain-progress: 100% 17.166 MiB of 17.166 MiB, 3.260 MiB/s, ETA 0s\n")
+	for _, line := range []string{nought, first, done, last} {
+		if !strings.Contains(out.String(), line+"\n") {
+			t.Errorf("%q is missing in %q", line, out.String())
+		}
+	}
+	said, err := os.ReadFile(message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "message", string(said), done+"\nreceipt-1\n")
+}
+
+// TestAReportBreaksNoLine writes a line in two pieces after one that is a report.
+func TestAReportBreaksNoLine(t *testing.T) {
+	var out bytes.Buffer
+	r := &reporter{out: &out}
+	for _, piece := range []string{"1 MiB / 2 MiB, 50%, x\nhalf of", " a line\n", "2 MiB / 2 MiB, 100%, x", "\n"} {
+		if n, err := r.Write([]byte(piece)); n != len(piece) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	expect(t, "output", out.String(), "1 MiB / 2 MiB, 50%, x\nhalf of a line\n2 MiB / 2 MiB, 100%, x\ndrain-progress: 100% 2 MiB of 2 MiB, x\n")
+}
+
 // A program that takes SIGTERM for a good end must not make a success of it.
 func TestRunThatIsToldToEndHasNotSucceeded(t *testing.T) {
 	dir := t.TempDir()

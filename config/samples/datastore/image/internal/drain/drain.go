@@ -33,6 +33,7 @@ import (
 
 	"github.com/statefulset-dev/drain-operator/config/samples/datastore/image/internal/client"
 	"github.com/statefulset-dev/drain-operator/config/samples/datastore/image/internal/store"
+	"github.com/statefulset-dev/drain-operator/config/samples/internal/drains"
 )
 
 const (
@@ -157,8 +158,10 @@ type drain struct {
 	took      map[string]bool
 	// stopAfter is the number of records after which to fail on request; negative for never.
 	stopAfter int
-	run       int
-	result    Result
+	// reported is when the log last said how far the drain is.
+	reported time.Time
+	run      int
+	result   Result
 }
 
 func (d *drain) close() {
@@ -213,6 +216,7 @@ func (d *drain) volumes(ctx context.Context, s *store.Store) error {
 				return fmt.Errorf("after %d of %d records: %w", d.result.Records, len(all), err)
 			}
 			done++
+			d.report(done, len(all))
 		}
 	}
 	if n := len(d.conflicts); n > 0 {
@@ -221,6 +225,18 @@ func (d *drain) volumes(ctx context.Context, s *store.Store) error {
 			ErrConflict, n, len(all), strings.Join(named, ", "))
 	}
 	return d.verify(s, len(all))
+}
+
+// reportInterval is the time between two lines about progress. The operator reads them every ten seconds.
+const reportInterval = 2 * time.Second
+
+// report says in the log how far the drain is, now and then, and at its end.
+func (d *drain) report(done, all int) {
+	if time.Since(d.reported) < reportInterval && done < all {
+		return
+	}
+	d.reported = time.Now()
+	d.Log.Info(drains.Progress(int64(done), int64(all), fmt.Sprintf("handled %d of %d records", done, all)))
 }
 
 // verify looks at the volumes again: what this drain believes to have done is no evidence of what is there.

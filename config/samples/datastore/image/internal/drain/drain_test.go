@@ -168,9 +168,16 @@ func TestRunMovesEveryRecord(t *testing.T) {
 	o := options(dir, a, b)
 	o.Dirs = append(o.Dirs, second)
 
+	var log []string
+	o.Log = slog.New(slog.NewTextHandler(writerFunc(func(line []byte) { log = append(log, string(line)) }), nil))
 	result, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	progress := slices.DeleteFunc(log, func(line string) bool { return !strings.Contains(line, `msg="drain-progress: `) })
+	if n := len(progress); n < 2 || n > 10 || !strings.Contains(progress[0], `drain-progress: 2% handled 1 of 41 records"`) ||
+		!strings.Contains(progress[n-1], `drain-progress: 100% handled 41 of 41 records"`) {
+		t.Errorf("the log tells of progress by %q, want a few lines from the first record to the last", progress)
 	}
 	if want := fmt.Sprintf("moved 41 records, %s, to ", size(result.Bytes)); !strings.HasPrefix(result.String(), want) || len(result.Peers) != 2 {
 		t.Errorf("the summary is %q, want %q and two peers", result, want)
