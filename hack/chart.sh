@@ -58,6 +58,16 @@ objects "${roles[@]}" | template roles.yaml ''
 {
 	echo "$header"
 	echo '{{- define "drain-operator.managerRules" -}}'
-	sed -n '/^rules:$/,$p' "$tmp"/rbac*_clusterrole_drain-operator-manager-role.yaml
+	# The right to read logs is the only one that can be left out.
+	sed -n '/^rules:$/,$p' "$tmp"/rbac*_clusterrole_drain-operator-manager-role.yaml | awk '
+		function flush() {
+			if (rule ~ /\n  - pods\/log\n/) { rule = "{{- if .Values.drainLogs }}\n" rule "{{- end }}\n"; found = 1 }
+			printf "%s", rule
+			rule = ""
+		}
+		/^- / { flush() }
+		{ rule = rule $0 "\n" }
+		END { flush(); exit !found }
+	'
 	echo '{{- end -}}'
 } >$chart/templates/_rules.tpl

@@ -69,8 +69,8 @@ func TestTheChartIsWhatKustomizeBuilds(t *testing.T) {
 	}
 }
 
-// TestOnlyTheCRDIsKept looks which objects Helm never deletes.
-func TestOnlyTheCRDIsKept(t *testing.T) {
+// TestOnlyTheCRDsAreKept looks which objects Helm never deletes.
+func TestOnlyTheCRDsAreKept(t *testing.T) {
 	t.Parallel()
 	var kept []string
 	for _, object := range parse(t, template(t)) {
@@ -79,7 +79,8 @@ func TestOnlyTheCRDIsKept(t *testing.T) {
 			kept = append(kept, key(object))
 		}
 	}
-	if diff := cmp.Diff([]string{"CustomResourceDefinition /drainpolicies.drain.statefulset.dev"}, kept); diff != "" {
+	want := []string{"CustomResourceDefinition /drainpolicies.drain.statefulset.dev", "CustomResourceDefinition /drainrecords.drain.statefulset.dev"}
+	if diff := cmp.Diff(want, kept); diff != "" {
 		t.Errorf("objects that are kept (-want +got):\n%s", diff)
 	}
 }

@@ -244,6 +244,18 @@ var _ = Describe("The operator installed with", Label("overlays"), Serial, Order
 		Expect(policies.Items).To(BeEmpty(), "the annotation is older than the whole drain")
 	})
 
+	It("config/overlays/without-logs drains, and records what the termination message tells", Label("slow"), SpecTimeout(installTimeout), func(ctx SpecContext) {
+		installed(ctx, "config/overlays/without-logs")
+		w.drainUnder(ctx, nil)
+		var records drainv1alpha1.DrainRecordList
+		Eventually(ctx, func(g Gomega) {
+			g.Expect(cluster.List(ctx, &records, client.InNamespace(w.namespace))).To(Succeed())
+			g.Expect(records.Items).To(HaveLen(1))
+			g.Expect(records.Items[0].Result).To(Equal(drainv1alpha1.DrainResultSucceeded))
+		}).Should(Succeed())
+		Expect(records.Items[0].Containers).To(HaveExactElements(And(HaveField("Message", Not(BeEmpty())), HaveField("Log", BeEmpty()))))
+	})
+
 	It("config/overlays/ha drains on when the leader is killed half-way, and keeps one manager in a disruption", SpecTimeout(installTimeout), func(ctx SpecContext) {
 		installed(ctx, "config/overlays/ha")
 		managers := operatorPods(ctx)

@@ -22,12 +22,14 @@ rules:
   - list
   - patch
   - watch
+{{- if .Values.drainLogs }}
 - apiGroups:
   - ""
   resources:
   - pods/log
   verbs:
   - get
+{{- end }}
 - apiGroups:
   - apps
   resources:
