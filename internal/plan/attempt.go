@@ -114,7 +114,7 @@ func failure(e *evidence) *Attempt {
 		case e.lock.Annotations[drainv1alpha1.JobAnnotation] != "" && len(e.held) < len(e.claims):
 			if claim := e.usedAfterMark(); claim != nil {
 				why := fmt.Sprintf("a pod used claim %q after it was marked as drained", claim.Name)
-				if outlived(e, claim) {
+				if markExpired(e, claim) {
 					why = e.sayOutlived(claim)
 				}
 				last.fail(e.now, drainv1alpha1.ReasonNotProven, why)

@@ -36,7 +36,7 @@ import (
 func holds(e *evidence, claim *corev1.PersistentVolumeClaim) bool {
 	mark := e.markOn(claim)
 	if e.lock != nil && mark.HoldsUnder(e.lock.UID) {
-		return !refuted(e, mark) && !outlived(e, claim)
+		return !refuted(e, mark) && !markExpired(e, claim)
 	}
 	if e.mayDelete {
 		return false
@@ -53,9 +53,9 @@ func refuted(e *evidence, mark *claims.Mark) bool {
 	return mark.Attempts < e.last.Number || mark.Attempts == e.last.Number && e.last.Failed != nil
 }
 
-// outlived reports whether a claim that is to be deleted has waited for so long since it was marked under the lock that a pod may have
+// markExpired reports whether a claim that is to be deleted has waited for so long since it was marked under the lock that a pod may have
 // come and gone without a trace.
-func outlived(e *evidence, claim *corev1.PersistentVolumeClaim) bool {
+func markExpired(e *evidence, claim *corev1.PersistentVolumeClaim) bool {
 	mark := e.markOn(claim)
 	return e.mayDelete && claim.DeletionTimestamp == nil && mark.HoldsUnder(e.lock.UID) && !refuted(e, mark) && e.now.Sub(mark.Time.Time).Abs() > markLasts
 }
@@ -136,7 +136,7 @@ func (e *evidence) doubt() string {
 	}
 	for i := range e.claims {
 		claim := &e.claims[i]
-		if outlived(e, claim) {
+		if markExpired(e, claim) {
 			return e.sayOutlived(claim)
 		}
 		if mark := claims.ParseMark(claim); awaitsMark(e, claim) && mark != nil && mark.JobUID == e.job.UID {

@@ -26,9 +26,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/claims"
 	"github.com/statefulset-dev/drain-operator/internal/proof"
 	"github.com/statefulset-dev/drain-operator/test/versions"
@@ -111,7 +113,9 @@ var _ = Describe("A claim's mark", func() {
 	BeforeEach(func() { w = newWorld() })
 
 	It("names no time of use where Kubernetes reports none, and is made again when Kubernetes is upgraded to a version that does", func() {
-		job := w.draining()
+		job := w.draining(func(p *drainv1alpha1.DrainPolicy) {
+			p.Spec.Retry = drainv1alpha1.RetryOptions{InitialDelaySeconds: ptr.To[int32](1), MaxDelaySeconds: ptr.To[int32](1)}
+		})
 		w.finish(job, "")
 		Eventually(w.drain(1)).Should(Equal("Drained/ClaimsKept"))
 		Expect(claims.ParseMark(w.claim("data-store-1")).UnusedSince).To(BeNil())

@@ -127,7 +127,7 @@ var guards = []guard{
 	{name: "writing to kept claims before a release", edits: []edit{{actions, "if mark == nil || mark.ReleasedUID == lock.UID ||", "if mark != nil ||"}, {actions, "			*mark = e.voided(mark)", "			_ = mark"}}},
 	{name: "a claim is deleted only under the lock that it was drained under", edits: []edit{{marks, "	if e.mayDelete {\n		return false", "	if e == nil {\n		return false"}}},
 	{name: "a claim is deleted on a mark of the last minute only", edits: []edit{{marks, "e.now.Sub(mark.Time.Time).Abs() > markLasts", "e.now.Sub(mark.Time.Time).Abs() > 10000*markLasts"}}},
-	{name: "a mark of an attempt that failed is void", edits: []edit{{marks, "return !refuted(e, mark) && !outlived(e, claim)", "return !outlived(e, claim)"}}},
+	{name: "a mark of an attempt that failed is void", edits: []edit{{marks, "return !refuted(e, mark) && !markExpired(e, claim)", "return !markExpired(e, claim)"}}},
 	{name: "nothing is deleted under a lock whose release has begun", edits: []edit{{evidence, ` && skipped(e) == "" && !released(e)`, ` && skipped(e) == ""`}}},
 	{name: "nothing is deleted under a lock that is being deleted", edits: []edit{{evidence, `e.lock.DeletionTimestamp == nil && skipped(e) == ""`, `skipped(e) == ""`}}},
 	{name: "a claim to be left alone is not deleted", edits: []edit{{evidence, `e.lock.DeletionTimestamp == nil && skipped(e) == ""`, `e.lock.DeletionTimestamp == nil`}}},
