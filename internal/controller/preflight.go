@@ -19,22 +19,17 @@ package controller
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
-	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
-	"github.com/statefulset-dev/drain-operator/internal/proof"
+	"github.com/statefulset-dev/drain-operator/internal/preflight"
 )
 
 const (
@@ -71,7 +66,7 @@ func (r *Reconciler) preflight(ctx context.Context, snapshot plan.Snapshot) plan
 	case target.Gone():
 		// Of a StatefulSet that is gone, all that can be said is what is wrong with the template itself.
 		r.preflights.forget(key)
-		return plan.Preflight{About: subject, Refusal: ownProblems(newTrial(snapshot))}
+		return plan.Preflight{About: subject, Refusal: preflight.Template(snapshot)}
 	case preflown(snapshot):
 		r.preflights.forget(key)
 		return plan.Preflight{About: subject}
@@ -95,74 +90,13 @@ func (r *Reconciler) preflight(ctx context.Context, snapshot plan.Snapshot) plan
 	return said
 }
 
-// trial is the Job that a policy's drains would be made from, for an ordinal that isn't there, and what is expected of it.
-type trial struct {
-	job  *batchv1.Job
-	want proof.Expected
-	// own are the problems of the template itself, and path is where its fields are.
-	own  []proof.Problem
-	path string
-}
-
-func newTrial(snapshot plan.Snapshot) trial {
-	policy, target := snapshot.Policy, snapshot.Target
-	ordinal := target.Start + target.Replicas
-	attempt := objects.Attempt{
-		Job:     plan.JobName(target.Name, policy.UID, ordinal, "", []types.UID{"preflight"}, 1),
-		Ordinal: ordinal,
-		Number:  1,
-	}
-	t := trial{path: "template.spec.", want: proof.Expected{
-		Proof: policy.Spec.Proof, Receipt: plan.Receipt(attempt.Job), Claims: target.ClaimNames(ordinal),
-	}}
-	for i := range snapshot.Template.Spec.Containers {
-		t.want.Containers = append(t.want.Containers, snapshot.Template.Spec.Containers[i].Name)
-	}
-	if policy.Spec.TemplateFrom.StatefulSetAnnotation != "" {
-		t.path = ""
-	}
-	t.job = objects.Job(policy, &snapshot.Template, target, attempt)
-	t.own = proof.Pod(&t.job.Spec.Template.Spec, t.want)
-	return t
-}
-
-// ownProblems says what is wrong with the template of a trial itself, or "".
-func ownProblems(t trial) string {
-	if len(t.own) == 0 {
-		return ""
-	}
-	return "The drain that the template would become could not be believed: " + list(t.path, t.own)
-}
-
-// ask makes the dry runs and reads their answers, which webhooks and LimitRanges have a say in.
+// ask makes the dry runs and reads their answers.
 func (r *Reconciler) ask(ctx context.Context, snapshot plan.Snapshot) (refusal, unanswered string) {
-	t := newTrial(snapshot)
-	job, want := t.job, t.want
-	asked := job.DeepCopy()
-	if err := r.Create(ctx, job, client.DryRunAll); err != nil {
+	refusal, err := preflight.Ask(snapshot, func(object preflight.Object) error { return r.Create(ctx, object, client.DryRunAll) })
+	if err != nil {
 		return unaccepted(err)
 	}
-	if own := ownProblems(t); own != "" {
-		return own, ""
-	}
-	if problems := append(proof.Job(job), in("template.spec.", proof.Pod(&job.Spec.Template.Spec, want))...); len(problems) > 0 {
-		return "A webhook changes the drain's Job: " + list("", problems), ""
-	}
-	if lost := lostKey(asked, job); lost != "" {
-		return "A webhook changes the drain's Job: " + lost, ""
-	}
-	pod := objects.Pod(job)
-	asked.ObjectMeta = *pod.ObjectMeta.DeepCopy()
-	if err := r.Create(ctx, pod, client.DryRunAll); err != nil {
-		return unaccepted(err)
-	}
-	if lost := lostKey(asked, pod); lost != "" {
-		return "A webhook changes the drain pod: " + lost, ""
-	}
-	if problems := append(proof.Gate(&pod.Spec), proof.Pod(&pod.Spec, want)...); len(problems) > 0 {
-		return "A webhook or a LimitRange changes the drain pod: " + list("", problems), ""
-	}
-	return "", ""
+	return refusal, ""
 }
 
 // unaccepted tells the API server's refusal of a dry run from trouble on the way to it.
@@ -171,45 +105,6 @@ func unaccepted(err error) (refusal, unanswered string) {
 		return "The API server refuses the drain that the template would become: " + err.Error(), ""
 	}
 	return "", err.Error()
-}
-
-// lostKey says which of the operator's own labels and annotations the API server's answer lacks, or "". Its caches hold only objects
-// that have the labels, so it would create a Job without them, never see it, and create it again.
-func lostKey(asked, got metav1.Object) string {
-	for _, keys := range []struct {
-		field      string
-		asked, got map[string]string
-	}{{"labels", asked.GetLabels(), got.GetLabels()}, {"annotations", asked.GetAnnotations(), got.GetAnnotations()}} {
-		for _, key := range slices.Sorted(maps.Keys(keys.asked)) {
-			if strings.HasPrefix(key, drainv1alpha1.GroupVersion.Group+"/") && keys.got[key] != keys.asked[key] {
-				return fmt.Sprintf("metadata.%s[%s] is %q and not %q; the operator would not find it: exempt the drain from what changes it", keys.field, key, keys.got[key], keys.asked[key])
-			}
-		}
-	}
-	return ""
-}
-
-// maxProblems bounds how many problems one message names.
-const maxProblems = 3
-
-func list(prefix string, problems []proof.Problem) string {
-	texts := make([]string, 0, len(problems))
-	for _, problem := range in(prefix, problems)[:min(len(problems), maxProblems)] {
-		texts = append(texts, problem.String())
-	}
-	if more := len(problems) - len(texts); more > 0 {
-		texts = append(texts, fmt.Sprintf("%d more", more))
-	}
-	return strings.Join(texts, "; ")
-}
-
-// in puts the paths of problems below another one.
-func in(prefix string, problems []proof.Problem) []proof.Problem {
-	result := make([]proof.Problem, 0, len(problems))
-	for _, problem := range problems {
-		result = append(result, proof.Problem{Field: prefix + problem.Field, Why: problem.Why})
-	}
-	return result
 }
 
 func (p *preflights) last(policy types.NamespacedName, about string) (answer, bool) {

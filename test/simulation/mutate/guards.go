@@ -19,7 +19,7 @@ package main
 const (
 	act       = "internal/controller/act.go"
 	look      = "internal/controller/look.go"
-	preflight = "internal/controller/preflight.go"
+	preflight = "internal/preflight/preflight.go"
 
 	buildJob = "internal/objects/job.go"
 	lockFile = "internal/objects/lock.go"
