@@ -56,9 +56,9 @@ KUBECTL ?= hack/kubectl.sh
 # The modules of this repository that hold code of ours. Those under test/infrastructure/cluster/binaries/ only pin what the local cluster
 # builds, config/samples/spool/image/rclone what an image has, and hack/release/syft what scans a release; every such build checks them
 # (-mod=readonly), and tidying them would download all test dependencies of Kubernetes, rclone and syft.
-MODULES := . hack/tools hack/tools/golangci-lint hack/tools/helm hack/release test/infrastructure test/bench test/health
+MODULES := . cmd/kubectl-drainpolicy hack/tools hack/tools/golangci-lint hack/tools/helm hack/release test/infrastructure test/bench test/health
 # Linting the linter's own main would type-check golangci-lint and everything it imports, for minutes.
-LINTED_MODULES := . hack/tools hack/release test/infrastructure test/bench test/health
+LINTED_MODULES := . cmd/kubectl-drainpolicy hack/tools hack/release test/infrastructure test/bench test/health
 
 # What every program says about itself. No other place sets it: the Dockerfile and hack/release/release.sh take it from here. Go could read
 # the commit itself (-buildvcs), but not in an image build, which has no .git, and its version would depend on which tags a clone has.
@@ -229,6 +229,11 @@ ci: ## Run what CI runs, the parts of .ci/targets, until one fails.
 .PHONY: build
 build: ## Build the manager for this machine into bin/.
 	$(GO_BUILD) -ldflags '$(VERSION_FLAGS)' -o bin/manager ./cmd/manager
+
+# Put bin/ on PATH to run it as `kubectl drainpolicy`.
+.PHONY: plugin
+plugin: ## Build the kubectl plugin for this machine into bin/.
+	$(GO_BUILD) -C cmd/kubectl-drainpolicy -ldflags '-s -w $(VERSION_FLAGS)' -o $(CURDIR)/bin/kubectl-drainpolicy .
 
 .PHONY: run
 run: ## Run the manager on this machine against the current cluster, with metrics and probes off.

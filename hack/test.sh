@@ -41,7 +41,7 @@ if ((${#integration[@]})); then
 		-coverpkg=./api/...,./cmd/...,./internal/... "${flags[@]}" "${integration[@]}" -ginkgo.randomize-all
 	profiles+=(cover.integration.out)
 fi
-for module in hack/tools hack/release test/infrastructure test/bench; do
+for module in cmd/kubectl-drainpolicy hack/tools hack/release test/infrastructure test/bench; do
 	suite "$module" go test -C "$module" -timeout 10m ./...
 done
 # It reads files of the operator's module, of which go's cache of test results knows nothing.

@@ -68,7 +68,7 @@ chart() {
 # What needs Linux builds elsewhere too, and says so when it is run.
 macos() {
 	local module
-	for module in . hack/tools hack/release test/infrastructure test/bench test/health; do
+	for module in . cmd/kubectl-drainpolicy hack/tools hack/release test/infrastructure test/bench test/health; do
 		(cd "$module" && GOOS=darwin CGO_ENABLED=0 go vet ./...)
 	done
 }

@@ -76,13 +76,14 @@ func runNotices(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("notices", flag.ContinueOnError)
 	output := flags.String("output", "", "file to write")
 	platforms := flags.String("platforms", "linux/amd64,linux/arm64", "platforms that the programs are built for")
+	dir := flags.String("dir", ".", "folder of the module that the programs are in")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() == 0 {
 		return fmt.Errorf("name the packages of the programs")
 	}
-	modules, err := linkedModules(ctx, fromTop("."), strings.Split(*platforms, ","), flags.Args())
+	modules, err := linkedModules(ctx, fromTop(*dir), strings.Split(*platforms, ","), flags.Args())
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func runNotices(ctx context.Context, args []string) error {
 	return os.WriteFile(fromTop(*output), []byte(text), 0o644) //nolint:gosec // everyone may read a release
 }
 
-// linkedModules returns the modules other than the main one whose packages the programs import, directly or not.
+// linkedModules returns the modules other than those of this repository whose packages the programs import, directly or not.
 func linkedModules(ctx context.Context, dir string, platforms, programs []string) ([]module, error) {
 	found := map[string]module{}
 	for _, platform := range platforms {
@@ -119,7 +120,8 @@ func linkedModules(ctx context.Context, dir string, platforms, programs []string
 			} else if err != nil {
 				return nil, err
 			}
-			if p.Standard || p.Module != nil && p.Module.Main {
+			if p.Standard || p.Module != nil && (p.Module.Main || p.Module.Replace != nil && p.Module.Replace.Version == "") {
+				// A module that a folder replaces is this repository's.
 				continue
 			}
 			if p.Module == nil {

@@ -47,40 +47,34 @@ trap 'rm -rf "$work"' EXIT
 release() { go run -C hack/release . "$@"; }
 build() { # OS ARCHITECTURE OUTPUT PACKAGE
 	GOCACHE=${RELEASE_GOCACHE:-$(go env GOCACHE)} CGO_ENABLED=0 GOOS=$1 GOARCH=$2 \
-		go build -trimpath -ldflags "-s -w $VERSION_FLAGS" -o "$3" "$4"
+		go build -C "$4" -trimpath -ldflags "-s -w $VERSION_FLAGS" -o "$PWD/$3" .
 }
 
 architectures=(amd64 arm64)
-platforms=linux/amd64,linux/arm64
-programs=(./cmd/manager)
 for arch in "${architectures[@]}"; do
 	step "the manager for linux/$arch"
-	build linux "$arch" "$work/$arch/manager" ./cmd/manager
+	build linux "$arch" "$work/$arch/manager" cmd/manager
 done
+
+step "third-party notices"
+release notices -platforms linux/amd64,linux/arm64 -output "$out/THIRD_PARTY_NOTICES.txt" ./cmd/manager
 
 plugin_archives=()
 plugin_platforms=(linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64)
-if [[ -d cmd/kubectl-drainpolicy ]]; then
-	programs+=(./cmd/kubectl-drainpolicy)
-	platforms=$(IFS=,; echo "${plugin_platforms[*]}")
-	for platform in "${plugin_platforms[@]}"; do
-		os=${platform%/*} arch=${platform#*/} suffix=''
-		[[ "$os" != windows ]] || suffix=.exe
-		step "the kubectl plugin for $platform"
-		build "$os" "$arch" "$work/plugin/$os-$arch/kubectl-drainpolicy$suffix" ./cmd/kubectl-drainpolicy
-		plugin_archives+=("kubectl-drainpolicy-$VERSION-$os-$arch.tar.gz")
-	done
-fi
-
-step "third-party notices"
-release notices -platforms "$platforms" -output "$out/THIRD_PARTY_NOTICES.txt" "${programs[@]}"
-
-for archive in "${plugin_archives[@]}"; do
-	platform=${archive#"kubectl-drainpolicy-$VERSION-"} platform=${platform%.tar.gz}
-	program=$(ls "$work/plugin/$platform")
-	release archive -output "$out/$archive" "$work/plugin/$platform/$program=$program" \
-		LICENSE=LICENSE "$out/THIRD_PARTY_NOTICES.txt=THIRD_PARTY_NOTICES.txt"
+release notices -dir cmd/kubectl-drainpolicy -platforms "$(IFS=,; echo "${plugin_platforms[*]}")" -output "$work/PLUGIN_NOTICES.txt" .
+for platform in "${plugin_platforms[@]}"; do
+	os=${platform%/*} arch=${platform#*/} suffix=''
+	[[ "$os" != windows ]] || suffix=.exe
+	step "the kubectl plugin for $platform"
+	build "$os" "$arch" "$work/plugin/$os-$arch/kubectl-drainpolicy$suffix" cmd/kubectl-drainpolicy
+	archive=kubectl-drainpolicy-$VERSION-$os-$arch.tar.gz
+	release archive -output "$out/$archive" "$work/plugin/$os-$arch/kubectl-drainpolicy$suffix=kubectl-drainpolicy$suffix" \
+		LICENSE=LICENSE "$work/PLUGIN_NOTICES.txt=THIRD_PARTY_NOTICES.txt"
+	plugin_archives+=("$archive")
 done
+
+step "the krew manifest"
+hack/release/krew.sh "$VERSION" "$out" >"$out/drainpolicy.yaml"
 
 step "the image"
 name=${repository:-localhost/drain-operator}:$VERSION

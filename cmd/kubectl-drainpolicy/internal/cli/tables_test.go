@@ -1,0 +1,203 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package cli
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+)
+
+func set(replicas int32, mutate ...func(*appsv1.StatefulSet)) *appsv1.StatefulSet {
+	s := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: "set", Generation: 7}}
+	s.Spec.Replicas = &replicas
+	s.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
+	s.Spec.VolumeClaimTemplates = []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "data"}}}
+	s.Status.ObservedGeneration = 7
+	for _, m := range mutate {
+		m(s)
+	}
+	return s
+}
+
+// judged returns a policy whose status describes set(2), with these conditions.
+func judged(drained, stalled metav1.Condition, mutate ...func(*drainv1alpha1.DrainPolicy)) *drainv1alpha1.DrainPolicy {
+	drained.Type, stalled.Type = drainv1alpha1.ConditionDrained, drainv1alpha1.ConditionStalled
+	drained.ObservedGeneration, stalled.ObservedGeneration = 3, 3
+	p := &drainv1alpha1.DrainPolicy{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: "policy", Generation: 3}}
+	p.Spec.StatefulSetRef.Name = "web"
+	p.Status = drainv1alpha1.DrainPolicyStatus{
+		ObservedGeneration: 3, Conditions: []metav1.Condition{drained, stalled},
+		StatefulSet: &drainv1alpha1.ObservedStatefulSet{UID: "set", Generation: ptr.To[int64](7), Replicas: ptr.To[int32](2)},
+	}
+	for _, m := range mutate {
+		m(p)
+	}
+	return p
+}
+
+func TestWaitIsNotEndedByAConditionFromBefore(t *testing.T) {
+	yes := metav1.Condition{Status: metav1.ConditionTrue, Reason: "NoOrphans", Message: "no orphans"}
+	no := metav1.Condition{Status: metav1.ConditionFalse, Reason: "JobRunning", Message: "the Job runs"}
+	calm := metav1.Condition{Status: metav1.ConditionFalse, Reason: "Progressing"}
+	const observe = "waiting for the operator to observe the StatefulSet and the policy as they are now"
+	for name, test := range map[string]struct {
+		set      *appsv1.StatefulSet
+		policy   *drainv1alpha1.DrainPolicy
+		replicas int32
+		reached  bool
+		want     string
+		done     bool
+		code     int
+	}{
+		"drained":                              {set: set(2), policy: judged(yes, calm), replicas: -1, want: "no orphans", done: true},
+		"a drain runs":                         {set: set(2), policy: judged(no, calm), replicas: -1, want: "JobRunning: the Job runs"},
+		"a status of an older StatefulSet":     {set: set(2, func(s *appsv1.StatefulSet) { s.Generation, s.Status.ObservedGeneration = 8, 8 }), policy: judged(yes, calm), replicas: -1, want: observe},
+		"a status of another StatefulSet":      {set: set(2, func(s *appsv1.StatefulSet) { s.UID = "another" }), policy: judged(yes, calm), replicas: -1, want: observe},
+		"a status of an older policy":          {set: set(2), policy: judged(yes, calm, func(p *drainv1alpha1.DrainPolicy) { p.Generation = 4 }), replicas: -1, want: observe},
+		"a condition of an older policy":       {set: set(2), policy: judged(yes, calm, func(p *drainv1alpha1.DrainPolicy) { p.Status.Conditions[0].ObservedGeneration = 2 }), replicas: -1, want: observe},
+		"no status":                            {set: set(2), policy: judged(yes, calm, func(p *drainv1alpha1.DrainPolicy) { p.Status = drainv1alpha1.DrainPolicyStatus{} }), replicas: -1, want: observe},
+		"the StatefulSet controller is behind": {set: set(2, func(s *appsv1.StatefulSet) { s.Status.ObservedGeneration = 6 }), policy: judged(yes, calm), replicas: -1, want: `waiting for the StatefulSet controller to observe StatefulSet "web"`},
+		"the autoscaler has not scaled yet":    {set: set(2), policy: judged(yes, calm), replicas: 1, want: `waiting for StatefulSet "web" to be scaled from 2 to 1 replicas`},
+		"scaled up again":                      {set: set(3), policy: judged(yes, calm), replicas: 2, reached: true, code: exitGone},
+		"stalled":                              {set: set(2), policy: judged(no, metav1.Condition{Status: metav1.ConditionTrue, Reason: "JobFailed"}), replicas: -1, code: exitStalled},
+		"kept undrained":                       {set: set(2), policy: judged(metav1.Condition{Status: metav1.ConditionFalse, Reason: "Retained"}, calm), replicas: -1, code: exitStalled},
+		"stranded":                             {set: set(2), policy: judged(metav1.Condition{Status: metav1.ConditionFalse, Reason: "ClaimsStranded"}, calm), replicas: -1, code: exitStalled},
+		"another policy of that name":          {set: set(2), policy: judged(yes, calm, func(p *drainv1alpha1.DrainPolicy) { p.UID = "another" }), replicas: -1, code: exitGone},
+		"a policy that is being deleted":       {set: set(2), policy: judged(yes, calm, func(p *drainv1alpha1.DrainPolicy) { p.DeletionTimestamp = ptr.To(metav1.Now()) }), replicas: -1, code: exitGone},
+		"no StatefulSet":                       {policy: judged(yes, calm), replicas: -1, code: exitGone},
+		"a deleted StatefulSet, not seen to be": {
+			policy: judged(yes, calm, func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDeleted = drainv1alpha1.WhenDeletedDrain }), replicas: -1, want: observe,
+		},
+		"a deleted StatefulSet whose ordinals are drained": {
+			policy: judged(yes, calm, func(p *drainv1alpha1.DrainPolicy) {
+				p.Spec.WhenDeleted, p.Status.StatefulSet.Replicas = drainv1alpha1.WhenDeletedDrain, ptr.To[int32](0)
+				p.Status.Conditions = append(p.Status.Conditions, metav1.Condition{Type: drainv1alpha1.ConditionReady, Status: metav1.ConditionFalse})
+			}), replicas: -1, want: "no orphans", done: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := waiting{policy: judged(yes, calm), replicas: test.replicas, reached: test.reached}
+			text, done, err := w.judge(test.set, test.policy)
+			if text != test.want || done != test.done || ExitCode(err) != test.code {
+				t.Errorf("got %q, done %v, exit code %d (%v)", text, done, ExitCode(err), err)
+			}
+		})
+	}
+}
+
+func TestUndoSaysWhatCanBeHadBack(t *testing.T) {
+	drain := func(state drainv1alpha1.DrainState, reason string, attempts int32, mutate ...func(*drainv1alpha1.DrainPolicy)) *drainv1alpha1.DrainPolicy {
+		p := judged(metav1.Condition{}, metav1.Condition{}, mutate...)
+		p.Status.Drains = []drainv1alpha1.DrainStatus{{Ordinal: ptr.To[int32](3), State: state, Reason: reason, Attempts: attempts}}
+		return p
+	}
+	for name, test := range map[string]struct {
+		set    *appsv1.StatefulSet
+		policy *drainv1alpha1.DrainPolicy
+		now    bool
+		want   undoing
+		code   int
+	}{
+		"a drain that waits":            {set: set(2), policy: drain("Waiting", "WaitingForSlot", 0), want: undoing{4, false, "no drain has run; its pod starts with all its data"}},
+		"a pod that has not started":    {set: set(2), policy: drain("Draining", "PodNotStarted", 1), want: undoing{4, false, "the drain has not started, so the operator stops it, and the pod starts with all its data"}},
+		"a second pod, not started":     {set: set(2), policy: drain("Draining", "PodNotStarted", 2), want: undoing{4, false, "the running drain finishes first, then the pod starts on what the drain leaves; --now stops the drain instead"}},
+		"a running drain":               {set: set(2), policy: drain("Draining", "JobRunning", 1), want: undoing{4, false, "the running drain finishes first, then the pod starts on what the drain leaves; --now stops the drain instead"}},
+		"a running drain, now":          {set: set(2), policy: drain("Draining", "JobRunning", 1), now: true, want: undoing{4, true, "the operator stops the drain, and the pod starts on the partly drained claims"}},
+		"a running drain under Cancel":  {set: set(2), policy: drain("Draining", "JobRunning", 1, func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaledUp = "Cancel" }), want: undoing{4, false, "the operator stops the drain, and the pod starts on the partly drained claims"}},
+		"a failed drain":                {set: set(2), policy: drain("Failed", "JobFailed", 2), want: undoing{4, false, "no drain runs; its pod starts on claims that failed attempts may have drained in part"}},
+		"drained and kept":              {set: set(2), policy: drain("Drained", "ClaimsKept", 1), want: undoing{4, false, "its pod starts on the drained claims, with what the drain left there; the data is where the drain moved it"}},
+		"another first ordinal":         {set: set(2, func(s *appsv1.StatefulSet) { s.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: 1} }), policy: drain("Waiting", "WaitingForSlot", 0), want: undoing{3, false, "no drain has run; its pod starts with all its data"}},
+		"below the first ordinal":       {set: set(2, func(s *appsv1.StatefulSet) { s.Spec.Ordinals = &appsv1.StatefulSetOrdinals{Start: 5} }), policy: drain("Waiting", "WaitingForSlot", 0), code: exitNo},
+		"claims that are being deleted": {set: set(2), policy: drain("Draining", "DeletingClaims", 1), code: exitNo},
+		"claims that are deleted":       {set: set(2), policy: drain("Drained", "ClaimsDeleted", 1), code: exitNo},
+		"in range":                      {set: set(4), policy: drain("Waiting", "WaitingForSlot", 0), code: exitNo},
+		"back in range":                 {set: set(4), policy: drain("Draining", "BackInRange", 1), code: exitNo},
+		"back in range, now":            {set: set(4), policy: drain("Draining", "BackInRange", 1), now: true, want: undoing{0, true, "the operator stops the drain, and the pod starts on the partly drained claims"}},
+		"an ordinal without a drain":    {set: set(2), policy: judged(metav1.Condition{}, metav1.Condition{}), code: exitNo},
+		"no StatefulSet":                {policy: drain("Waiting", "WaitingForSlot", 0), code: exitNo},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := undo(test.policy, test.set, 3, test.now)
+			if got != test.want || ExitCode(err) != test.code {
+				t.Errorf("got %+v, exit code %d (%v)", got, ExitCode(err), err)
+			}
+		})
+	}
+}
+
+func TestOrphansAreWhatNoStatefulSetWants(t *testing.T) {
+	claim := func(name string, labels map[string]string, mutate ...func(*corev1.PersistentVolumeClaim)) corev1.PersistentVolumeClaim {
+		c := corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop", Labels: labels, UID: types.UID(name)}}
+		c.Status.Phase = corev1.ClaimBound
+		c.Status.Capacity = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
+		for _, m := range mutate {
+			m(&c)
+		}
+		return c
+	}
+	web := map[string]string{"app": "web"}
+	volumes := []corev1.PersistentVolumeClaim{
+		claim("data-web-0", web), claim("data-web-1", nil), claim("data-web-2", web),
+		claim("data-web-9", web, func(c *corev1.PersistentVolumeClaim) {
+			c.Annotations = map[string]string{drainv1alpha1.SkipAnnotation: "true"}
+		}),
+		claim("data-gone-0", nil), claim("cache-7", nil), claim("notes", nil), claim("data-busy-0", nil),
+		claim("data-web-3", web, func(c *corev1.PersistentVolumeClaim) { c.Namespace = "other" }),
+		claim("scratch-pod-0", nil, func(c *corev1.PersistentVolumeClaim) {
+			c.OwnerReferences = []metav1.OwnerReference{{Kind: "Pod", Name: "pod", Controller: ptr.To(true)}}
+		}),
+	}
+	pods := []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Namespace: "shop"}, Spec: corev1.PodSpec{Volumes: []corev1.Volume{{
+		VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data-busy-0"}},
+	}}}}}
+	found, total := orphansOf([]appsv1.StatefulSet{*set(2)}, volumes, pods)
+	var got []string
+	for _, o := range found {
+		known := "?"
+		if o.Known {
+			known = ""
+		}
+		got = append(got, o.Namespace+"/"+o.Name+" of "+o.StatefulSet+known+" "+o.State)
+	}
+	want := []string{"other/data-web-3 of web? Bound", "shop/data-gone-0 of gone? Bound", "shop/data-web-9 of web Skipped", "shop/data-web-2 of web Bound"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if total.String() != "4Gi" {
+		t.Errorf("the total is %s", total.String())
+	}
+}
+
+func TestNearNamesAreThoseThatAPersonMayHaveMeant(t *testing.T) {
+	for name, want := range map[string][]string{
+		"datastroe": {"datastore"}, "data": {"datastore"}, "web-1": {"web"}, "unlike": nil,
+	} {
+		if got := near(name, []string{"datastore", "web", "kubia"}); !slices.Equal(got, want) {
+			t.Errorf("near %q: got %v, want %v", name, got, want)
+		}
+	}
+}
