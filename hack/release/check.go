@@ -19,6 +19,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"debug/buildinfo"
 	"debug/elf"
 	"errors"
@@ -26,6 +27,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -69,6 +71,9 @@ func runCheck(ctx context.Context, args []string) error {
 	return w.check(ctx)
 }
 
+// krewFile is the manifest of the plugin for krew, which wants it named like the plugin.
+const krewFile = "drainpolicy.yaml"
+
 // The names of a release's files.
 func (w wanted) imageFile() string { return "drain-operator-" + w.version + "-image.tar" }
 func (w wanted) sbomFile(arch string) string {
@@ -91,10 +96,46 @@ func (w wanted) check(ctx context.Context) error {
 		program := filepath.Join(temp, arch, "manager")
 		errs = append(errs, w.inFile(w.sbomFile(arch), func(text []byte) error { return checkSBOM(text, program, w.version) }))
 	}
+	if len(w.plugins) > 0 {
+		errs = append(errs, w.inFile(krewFile, w.checkKrew))
+	}
 	errs = append(errs, w.inFile("THIRD_PARTY_NOTICES.txt", func(text []byte) error {
 		return checkNotices(text, filepath.Join(temp, "amd64", "manager"))
 	}))
 	return errors.Join(errs...)
+}
+
+// checkKrew returns an error if the manifest for krew does not have every archive with its checksum.
+func (w wanted) checkKrew(text []byte) error {
+	var manifest struct {
+		Spec struct {
+			Version   string
+			Platforms []struct{ URI, Sha256, Bin string }
+		}
+	}
+	if err := yaml.Unmarshal(text, &manifest); err != nil {
+		return err
+	}
+	if manifest.Spec.Version != w.version {
+		return fmt.Errorf("is of version %q", manifest.Spec.Version)
+	}
+	sums := map[string]string{}
+	for _, p := range manifest.Spec.Platforms {
+		sums[path.Base(p.URI)] = p.Sha256
+	}
+	for _, archive := range w.plugins {
+		content, err := os.ReadFile(filepath.Join(w.folder, archive))
+		if err != nil {
+			return err
+		}
+		if sum := fmt.Sprintf("%x", sha256.Sum256(content)); sums[archive] != sum {
+			return fmt.Errorf("has checksum %q for %s, which has %s", sums[archive], archive, sum)
+		}
+	}
+	if len(sums) != len(w.plugins) {
+		return fmt.Errorf("has %d platforms, and there are %d archives", len(sums), len(w.plugins))
+	}
+	return nil
 }
 
 // inFile checks the content of one file of the release.
@@ -118,6 +159,9 @@ func (w wanted) checkFiles() error {
 		want = append(want, w.chartFile())
 	}
 	want = append(want, w.plugins...)
+	if len(w.plugins) > 0 {
+		want = append(want, krewFile)
+	}
 	entries, err := os.ReadDir(w.folder)
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"debug/buildinfo"
 	"encoding/json"
 	"fmt"
@@ -244,10 +245,35 @@ func TestCheckAcceptsAReleaseWithAllParts(t *testing.T) {
 	p := newParts(t)
 	p.extra["drain-operator-0.1.0.tgz"] = "chart"
 	p.extra["plugin.tar.gz"] = "plugin"
+	p.extra[krewFile] = krewManifest(testVersion, sha256.Sum256([]byte("plugin")))
 	w := p.release(t)
 	w.chart, w.plugins = true, []string{"plugin.tar.gz"}
 	if err := w.check(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+func krewManifest(version string, sum [32]byte) string {
+	return fmt.Sprintf("spec: {version: %s, platforms: [{uri: https://example.com/plugin.tar.gz, sha256: %x}]}", version, sum)
+}
+
+func TestCheckRefusesAManifestForKrew(t *testing.T) {
+	sum := sha256.Sum256([]byte("plugin"))
+	for name, test := range map[string]struct{ manifest, want string }{
+		"of another version":   {krewManifest("v0.0.9", sum), `is of version "v0.0.9"`},
+		"of another archive":   {krewManifest(testVersion, sha256.Sum256([]byte("other"))), "for plugin.tar.gz"},
+		"of too many archives": {strings.Replace(krewManifest(testVersion, sum), "[", "[{uri: other.tar.gz}, ", 1), "has 2 platforms"},
+		"that isn't YAML":      {"{", krewFile},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newParts(t)
+			p.extra["plugin.tar.gz"], p.extra[krewFile] = "plugin", test.manifest
+			w := p.release(t)
+			w.plugins = []string{"plugin.tar.gz"}
+			if err := w.check(t.Context()); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }
 

@@ -137,7 +137,7 @@ func lost(policy *drainv1alpha1.DrainPolicy, d *drainv1alpha1.DrainStatus) bool 
 func whatIsLeft(policy *drainv1alpha1.DrainPolicy, d *drainv1alpha1.DrainStatus, now bool) (cancel bool, back string) {
 	cancels := policy.Spec.WhenScaledUp == drainv1alpha1.WhenScaledUpCancel
 	switch {
-	case d.State == drainv1alpha1.DrainDrained, settled(d):
+	case d.State == drainv1alpha1.DrainDrained, settled(d) && d.CompletionTime != nil:
 		return false, "its pod starts on the drained claims, with what the drain left there; the data is where the drain moved it"
 	case running(d) && d.Attempts <= 1 && notStarted(d.Reason):
 		return false, "the drain has not started, so the operator stops it, and the pod starts with all its data"
