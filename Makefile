@@ -91,6 +91,7 @@ generate: ## Generate DeepCopy methods, and the tables of the docs that come fro
 	$(GO) test ./test/docs -run TestTheDocsHaveTheProtocolAsItIs -count=1 -update
 	$(TOOL) crd-ref-docs --log-level=ERROR --source-path=api --config=hack/crd-ref-docs.yaml --renderer=markdown --output-path=docs/api.md
 	$(GO) test ./cmd/manager -run TestTheDocsHaveTheFlags -count=1 -update
+	$(GO) test -C cmd/kubectl-drainpolicy -run TestTheDocsHaveTheCommands -count=1 . -update
 
 .PHONY: manifests
 manifests: ## Generate the CRD and the manager's role from the Go types and markers.
@@ -165,7 +166,7 @@ BUILD_E2E_IMAGES = $(patsubst %,sample-image-%,$(filter $(SAMPLE_IMAGES),$(E2E_I
 	$(patsubst %,debian-image-%,$(filter $(DEBIAN_IMAGES),$(E2E_IMAGES)))
 
 .PHONY: test-e2e
-test-e2e: $(BUILT_HELM) cluster-up image $(BUILD_E2E_IMAGES) ## Run the end-to-end suite on the local cluster, and leave the cluster up.
+test-e2e: $(BUILT_HELM) cluster-up plugin image $(BUILD_E2E_IMAGES) ## Run the end-to-end suite on the local cluster, and leave the cluster up.
 	$(MAKE) cluster-load IMAGE='$(E2E_IMAGES:%=$(CURDIR)/dist/images/%.tar)'
 	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig $(MAKE) apply IMG=$(LOCAL_IMG)
 	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig PATH="$$($(CLUSTER) binaries kubectl):$$PATH" HELM='$(HELM)' \
@@ -233,7 +234,7 @@ build: ## Build the manager for this machine into bin/.
 # Put bin/ on PATH to run it as `kubectl drainpolicy`.
 .PHONY: plugin
 plugin: ## Build the kubectl plugin for this machine into bin/.
-	$(GO_BUILD) -C cmd/kubectl-drainpolicy -ldflags '-s -w $(VERSION_FLAGS)' -o $(CURDIR)/bin/kubectl-drainpolicy .
+	CGO_ENABLED=0 $(GO) build -C cmd/kubectl-drainpolicy -trimpath -buildvcs=false -ldflags '-s -w $(VERSION_FLAGS)' -o $(CURDIR)/bin/kubectl-drainpolicy .
 
 .PHONY: run
 run: ## Run the manager on this machine against the current cluster, with metrics and probes off.

@@ -17,6 +17,7 @@ limitations under the License.
 package cli
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -177,4 +179,45 @@ func TestUndoOfDeletedClaims(t *testing.T) {
 	w.Eventually(w.drain(2)).Should(Equal("Drained/ClaimsDeleted"))
 	w.Expect(w.answers(exitNo, "undo", "store", "2")).To(And(ContainSubstring("that can't be undone"), ContainSubstring("scale statefulset/store --replicas=3")))
 	w.Expect(w.replicas()).To(BeEquivalentTo(2), "nothing is changed")
+}
+
+// TestAnEditorOfTheNamespaceMayDoAllOfThis runs what writes under the operator's admission policies, as a user without other rights.
+func TestAnEditorOfTheNamespaceMayDoAllOfThis(t *testing.T) {
+	w := newWorld(t)
+	w.statefulSet(3)
+	jane := w.user(
+		may(drainGroup, "drainpolicies", "get", "list", "watch", "create", "update", "patch"), may("apps", "statefulsets", "get", "list", "watch"),
+		may("apps", "statefulsets/scale", "get", "update"), may("batch", "jobs", "get", "list", "watch", "create", "delete"),
+		may("", "pods", "list", "watch", "create"), may("", "persistentvolumeclaims", "get", "list", "watch", "patch"), may("", "serviceaccounts", "get"))
+	config := rest.CopyConfig(restConfig)
+	config.Impersonate.UserName = strings.TrimPrefix(jane, "--as=")
+	hers, err := client.New(config, client.Options{Scheme: Scheme()})
+	w.Expect(err).NotTo(HaveOccurred())
+	w.Eventually(func() error {
+		pod := &corev1.Pod{ObjectMeta: w.meta("forged"), Spec: *w.set.Spec.Template.Spec.DeepCopy()}
+		pod.Spec.Containers[0].VolumeMounts = nil
+		pod.Labels = map[string]string{drainv1alpha1.PolicyUIDLabel: "x"}
+		return hers.Create(t.Context(), pod, client.DryRunAll)
+	}).Should(MatchError(ContainSubstring("written by drain-operator only")), "the admission policies are in force")
+
+	w.policy(func(policy *drainv1alpha1.DrainPolicy) {
+		policy.Spec.Retry = drainv1alpha1.RetryOptions{InitialDelaySeconds: ptr.To[int32](3600), MaxDelaySeconds: ptr.To[int32](3600)}
+	})
+	w.Eventually(w.accepted).Should(BeTrue())
+	w.Expect(w.answers(0, "check", "store", jane)).To(ContainSubstring("the API server accepts the drain's Job and pod"))
+	w.answers(0, "suspend", "store", jane)
+	w.answers(0, "resume", "store", jane)
+	w.scale(2)
+	job := w.job(2)
+	w.fail(job, w.start(job), "the disk is broken")
+	w.Eventually(w.drain(2)).Should(Equal("Failed/JobFailed"))
+	w.answers(0, "retry", "store", "2", jane)
+	w.start(w.job(2))
+	w.answers(0, "cancel", "store", "2", jane)
+	w.Eventually(w.drain(2)).Should(Equal("Retained/Skipped"))
+	w.answers(0, "unskip", "store", "2", jane)
+	w.start(w.job(2))
+	w.Expect(w.answers(0, "undo", "store", "2", "--now", jane)).To(ContainSubstring("scaled from 2 to 3"))
+	w.report()
+	w.Eventually(w.drain(2)).Should(BeEmpty())
 }

@@ -22,7 +22,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,6 +41,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -88,8 +92,32 @@ func runTests(m *testing.M) int {
 	must(os.WriteFile(kubeconfig, environment.KubeConfig, 0o600))
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
+	installAdmission(ctx)
 	startOperator(ctx, config)
 	return m.Run()
+}
+
+// installAdmission creates the admission policies that config/default has. The operator of these tests is a member of system:masters, so they
+// are for other users.
+func installAdmission(ctx context.Context) {
+	files, err := filepath.Glob(filepath.Join("..", "..", "..", "..", "config", "admission", "*.yaml"))
+	must(err)
+	for _, file := range files {
+		if filepath.Base(file) == "kustomization.yaml" {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		must(err)
+		for decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096); ; {
+			var object unstructured.Unstructured
+			err := decoder.Decode(&object)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			must(err)
+			must(k8s.Create(ctx, &object))
+		}
+	}
 }
 
 // startOperator runs the operator, and plays two controllers that it relies on: the garbage collector, for Jobs that are deleted in the

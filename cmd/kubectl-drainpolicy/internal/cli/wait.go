@@ -17,6 +17,7 @@ limitations under the License.
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,10 @@ import (
 
 // poll is how often wait reads the StatefulSet and its policy. It reads them live, since an old True in a cache would end it.
 const poll = time.Second
+
+// settle is how long a policy must say that waiting is no use. What a person has just changed on a claim, such as the annotation that skips
+// an ordinal, is in no generation.
+const settle = 5 * time.Second
 
 func waitCommand(s *session) *cobra.Command {
 	replicas, timeout := int32(-1), time.Duration(0)
@@ -70,9 +75,14 @@ func (s *session) wait(ctx context.Context, name string, replicas int32, timeout
 	w := waiting{policy: first, replicas: replicas}
 	ticker := s.clock.NewTicker(poll)
 	defer ticker.Stop()
-	said := ""
+	said, stuck := "", time.Time{}
 	for {
 		text, done, err := s.look(ctx, &w)
+		if now := s.clock.Now(); ExitCode(err) != exitStalled {
+			stuck = time.Time{}
+		} else if stuck.IsZero() || now.Sub(stuck) < settle {
+			stuck, text, err = cmp.Or(stuck, now), err.Error(), nil
+		}
 		switch {
 		case ctx.Err() != nil:
 			return s.waited(ctx, said, timeout)
