@@ -118,7 +118,8 @@ func readTemplate(snapshot *plan.Snapshot, set *appsv1.StatefulSet) {
 // objects with its labels, so the user's dry runs have none.
 func (s *session) preflight(ctx context.Context, snapshot plan.Snapshot) (refusal, unanswered string) {
 	refusal, err := preflight.Ask(snapshot, func(object preflight.Object) error {
-		plain(object)
+		restore := plain(object)
+		defer restore()
 		return s.client.Create(ctx, object, client.DryRunAll)
 	})
 	switch {
@@ -131,21 +132,37 @@ func (s *session) preflight(ctx context.Context, snapshot plan.Snapshot) (refusa
 	return "", err.Error()
 }
 
-// plain takes the operator's labels and annotations off an object and off the pods of a Job.
-func plain(object metav1.Object) {
-	strip := func(of metav1.Object) {
-		ours := func(key, _ string) bool { return strings.HasPrefix(key, drainv1alpha1.GroupVersion.Group+"/") }
-		labels, annotations := of.GetLabels(), of.GetAnnotations()
-		maps.DeleteFunc(labels, ours)
-		maps.DeleteFunc(annotations, ours)
-		of.SetLabels(labels)
-		of.SetAnnotations(annotations)
-	}
-	strip(object)
+// plain takes the operator's labels and annotations off an object and off the pods of a Job, and returns what puts them back.
+func plain(object metav1.Object) (restore func()) {
+	parts := []metav1.Object{object}
 	if job, ok := object.(*batchv1.Job); ok {
-		strip(&job.Spec.Template.ObjectMeta)
+		parts = append(parts, &job.Spec.Template.ObjectMeta)
 		// Whoever names an owner that blocks its deletion needs a right to that owner's finalizers.
 		job.OwnerReferences = nil
+	}
+	ours := func(key, _ string) bool { return strings.HasPrefix(key, drainv1alpha1.GroupVersion.Group+"/") }
+	labels, annotations := make([]map[string]string, len(parts)), make([]map[string]string, len(parts))
+	for i, part := range parts {
+		labels[i], annotations[i] = maps.Clone(part.GetLabels()), maps.Clone(part.GetAnnotations())
+		maps.DeleteFunc(part.GetLabels(), ours)
+		maps.DeleteFunc(part.GetAnnotations(), ours)
+	}
+	back := func(of, from map[string]string) map[string]string {
+		for key, value := range from {
+			if ours(key, "") {
+				if of == nil {
+					of = map[string]string{}
+				}
+				of[key] = value
+			}
+		}
+		return of
+	}
+	return func() {
+		for i, part := range parts {
+			part.SetLabels(back(part.GetLabels(), labels[i]))
+			part.SetAnnotations(back(part.GetAnnotations(), annotations[i]))
+		}
 	}
 }
 
@@ -174,6 +191,11 @@ func scaled(snapshot plan.Snapshot, set *appsv1.StatefulSet, replicas int32) pla
 		}
 	}
 	snapshot.Target = statefulset.Of(after)
+	// The operator adds its finalizer before it does anything else, and that is not what a person wants to know.
+	snapshot.Policy = snapshot.Policy.DeepCopy()
+	if !slices.Contains(snapshot.Policy.Finalizers, drainv1alpha1.PolicyFinalizer) {
+		snapshot.Policy.Finalizers = append(snapshot.Policy.Finalizers, drainv1alpha1.PolicyFinalizer)
+	}
 	return snapshot
 }
 

@@ -114,7 +114,7 @@ func (s *session) lines() func([]view.Policy) {
 		}
 		for key := range before {
 			if !slices.Contains(seen, key) {
-				fmt.Fprintln(s.Out, s.clock.Now().UTC().Format(time.RFC3339)+" "+key+" is gone")
+				fmt.Fprintln(s.Out, s.clock.Now().UTC().Format(time.RFC3339)+" "+key+" is no longer reported")
 				delete(before, key)
 			}
 		}
