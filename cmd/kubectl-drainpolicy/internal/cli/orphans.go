@@ -98,6 +98,11 @@ func (s *session) orphans(ctx context.Context, namespace, output string, namespa
 		fmt.Fprintf(s.ErrOut, "No orphaned claims%s.\n", in(namespace))
 		return nil
 	}
+	s.listOrphans(found, &total, namespaces, all)
+	return nil
+}
+
+func (s *session) listOrphans(found []Orphan, total *resource.Quantity, namespaces, all bool) {
 	style := s.style()
 	table := view.NewTable(style, "NAMESPACE", "CLAIM", "STATEFULSET", "ORDINAL", "STATE", "SIZE", "STORAGECLASS", "AGE", "UNUSED")
 	age := func(since metav1.Time) string { return duration.HumanDuration(style.Now.Sub(since.Time)) }
@@ -129,7 +134,6 @@ func (s *session) orphans(ctx context.Context, namespace, output string, namespa
 		fmt.Fprintf(s.Out, "%d more of %s; --all lists them\n", more[key], key)
 	}
 	fmt.Fprintf(s.Out, "%d claims, %s\n", len(found), total.String())
-	return nil
 }
 
 // orphansOf returns the claims that no StatefulSet wants and no pod uses, sorted, and their total size.

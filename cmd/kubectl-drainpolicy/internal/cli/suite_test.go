@@ -76,7 +76,7 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	environment := &envtest.Environment{
-		Scheme: Scheme(), ErrorIfCRDPathMissing: true,
+		Scheme: Scheme(), ErrorIfCRDPathMissing: true, ControlPlaneStartTimeout: 2 * time.Minute,
 		CRDDirectoryPaths: []string{filepath.Join("..", "..", "..", "..", "config", "crd", "bases")},
 	}
 	config, err := environment.Start()

@@ -17,7 +17,10 @@ limitations under the License.
 package cli
 
 import (
+	"bytes"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -26,9 +29,13 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/cmd/kubectl-drainpolicy/internal/view"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
 )
 
 func set(replicas int32, mutate ...func(*appsv1.StatefulSet)) *appsv1.StatefulSet {
@@ -199,5 +206,79 @@ func TestNearNamesAreThoseThatAPersonMayHaveMeant(t *testing.T) {
 		if got := near(name, []string{"datastore", "web", "kubia"}); !slices.Equal(got, want) {
 			t.Errorf("near %q: got %v, want %v", name, got, want)
 		}
+	}
+}
+
+func TestAReviewOfAThousandOrdinalsIsShort(t *testing.T) {
+	r := Review{Policy: "shop/web", StatefulSet: "web", Replicas: 1000}
+	r.add(bad, "replicas", "none remains")
+	for i := range int32(1000) {
+		r.Plan = append(r.Plan, Planned{Ordinal: 999 - i, State: drainv1alpha1.DrainBlocked, Reason: "ClaimLost"})
+		r.add(bad, fmt.Sprintf("ordinal %d", 999-i), "ClaimLost")
+		r.Deleted = append(r.Deleted, "claim")
+	}
+	var out bytes.Buffer
+	r.write(&out, view.Style{})
+	for _, want := range []string{"980 more ordinals: no\n", "and 980 more ordinals; -o json has them\n", "and 980 more; -o json has them\n", "Not safe now: 1001 objections.\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, &out)
+		}
+	}
+	if lines := strings.Count(out.String(), "\n"); lines > 3*view.Shown+20 {
+		t.Errorf("the answer has %d lines", lines)
+	}
+}
+
+func TestOrphansOfAThousandOrdinalsAreCounted(t *testing.T) {
+	var volumes []corev1.PersistentVolumeClaim
+	for i := range int32(1000) {
+		volumes = append(volumes, corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
+			Name: claims.Name("data", "web", i), Namespace: "shop", Labels: map[string]string{"app": "web"},
+		}})
+	}
+	var out bytes.Buffer
+	s := &session{IOStreams: genericiooptions.IOStreams{Out: &out}, clock: clock.RealClock{}}
+	found, total := orphansOf([]appsv1.StatefulSet{*set(2)}, volumes, nil)
+	s.listOrphans(found, &total, false, false)
+	if want := "978 more of shop/web; --all lists them\n998 claims, 0\n"; !strings.HasSuffix(out.String(), want) || strings.Count(out.String(), "\n") != view.Shown+3 {
+		t.Errorf("got\n%s", &out)
+	}
+}
+
+func TestAScreenIsDrawnAtOnce(t *testing.T) {
+	var out bytes.Buffer
+	s := &session{IOStreams: genericiooptions.IOStreams{Out: &out}, clock: clock.RealClock{}, color: "always"}
+	draw := s.screen(&statusOptions{})
+	draw([]view.Policy{view.Of(judged(metav1.Condition{}, metav1.Condition{}), view.Objects{})})
+	if text := out.String(); !strings.HasPrefix(text, "\x1b[H\x1b[2J\x1b[1mDrainPolicy shop/web") {
+		t.Errorf("got %q", text)
+	}
+}
+
+func TestALineIsWrittenForAChangeOnly(t *testing.T) {
+	var out bytes.Buffer
+	s := &session{IOStreams: genericiooptions.IOStreams{Out: &out}, clock: clock.RealClock{}}
+	write := s.lines()
+	grown := func(policies ...view.Policy) int {
+		before := strings.Count(out.String(), "\n")
+		write(policies)
+		return strings.Count(out.String(), "\n") - before
+	}
+	p := judged(metav1.Condition{Status: metav1.ConditionFalse}, metav1.Condition{Status: metav1.ConditionFalse})
+	if n := grown(view.Of(p, view.Objects{})); n != 2 {
+		t.Errorf("%d lines for two conditions", n)
+	}
+	if n := grown(view.Of(p, view.Objects{})); n != 0 {
+		t.Errorf("%d lines for no change", n)
+	}
+	p.Status.Conditions[0].Status = metav1.ConditionTrue
+	if n := grown(view.Of(p, view.Objects{})); n != 1 {
+		t.Errorf("%d lines for one change", n)
+	}
+	if n := grown(); n != 2 || !strings.HasSuffix(out.String(), "is no longer reported\n") {
+		t.Errorf("%d lines for a policy that is gone", n)
+	}
+	if n := grown(); n != 0 {
+		t.Errorf("%d lines for no change", n)
 	}
 }
