@@ -124,7 +124,7 @@ var _ = Describe("The kubectl plugin", func() {
 		Expect(watched).To(And(ContainSubstring("ordinal 2 Draining JobRunning (attempt 1)"), ContainSubstring("ordinal 2 Drained ClaimsKept")))
 		seen("status -w, meanwhile:\n%s", watched)
 
-		By("cancelling a drain keeps its claims, and lets it start again")
+		By("canceling a drain keeps its claims, and lets it start again")
 		w.hold(ctx)
 		w.scale(ctx, 1)
 		w.expectDrain(ctx, 1, drainv1alpha1.DrainDraining, drainv1alpha1.ReasonJobRunning)

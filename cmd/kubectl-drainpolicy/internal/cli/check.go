@@ -217,7 +217,7 @@ func (s *session) check(ctx context.Context, policy *drainv1alpha1.DrainPolicy, 
 	return r, nil
 }
 
-// checkOperator says whether the operator works, and whether the API server accepts its drains.
+// checkOperator reports whether the operator works, and whether the API server accepts its drains.
 func (s *session) checkOperator(r *Review, policy *drainv1alpha1.DrainPolicy, applied bool, snapshot *plan.Snapshot) {
 	condition, known := accepted(policy, snapshot)
 	switch {
@@ -243,7 +243,7 @@ func (s *session) checkOperator(r *Review, policy *drainv1alpha1.DrainPolicy, ap
 	}
 }
 
-// checkReplicas says whether the replicas that remain can take the data.
+// checkReplicas reports whether the replicas that remain can take the data.
 func (s *session) checkReplicas(ctx context.Context, r *Review, policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, after plan.Snapshot) {
 	ready, least := after.Target.ReadyReplicas, ptr.Deref(policy.Spec.MinReadyReplicas, 1)
 	text := fmt.Sprintf("%d of the %d replicas that remain are ready, and spec.minReadyReplicas is %d", ready, r.After, least)
@@ -262,7 +262,7 @@ func (s *session) checkReplicas(ctx context.Context, r *Review, policy *drainv1a
 	}
 }
 
-// checkReferences says whether what the drain pod refers to exists, and whether its images are known to this cluster. It reads no data.
+// checkReferences reports whether what the drain pod refers to exists, and whether its images are known to this cluster. It reads no data.
 func (s *session) checkReferences(ctx context.Context, r *Review, snapshot *plan.Snapshot) {
 	spec, namespace := &snapshot.Template.Spec, snapshot.Policy.Namespace
 	exists := func(kind, name string) {

@@ -137,7 +137,7 @@ func plain(object metav1.Object) (restore func()) {
 	parts := []metav1.Object{object}
 	if job, ok := object.(*batchv1.Job); ok {
 		parts = append(parts, &job.Spec.Template.ObjectMeta)
-		// Whoever names an owner that blocks its deletion needs a right to that owner's finalizers.
+		// A user who names an owner that blocks its deletion needs a right to that owner's finalizers.
 		job.OwnerReferences = nil
 	}
 	ours := func(key, _ string) bool { return strings.HasPrefix(key, drainv1alpha1.GroupVersion.Group+"/") }

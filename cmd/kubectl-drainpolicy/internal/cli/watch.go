@@ -169,7 +169,7 @@ func (s *session) follow(ctx context.Context, scope scope) (client.Reader, []str
 		return nil, nil, nil, err
 	}
 	for _, kind := range kinds(&read) {
-		// A cache would wait for the right for ever.
+		// A cache would wait for the right forever.
 		switch err := s.client.List(ctx, kind.list, client.InNamespace(scope.namespace), client.Limit(1)); {
 		case apierrors.IsForbidden(err):
 			notes = append(notes, kind.note(err))
