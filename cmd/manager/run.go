@@ -30,12 +30,14 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/controller"
 	"github.com/statefulset-dev/drain-operator/internal/history"
+	"github.com/statefulset-dev/drain-operator/internal/metrics"
 	"github.com/statefulset-dev/drain-operator/internal/podlog"
 	"github.com/statefulset-dev/drain-operator/internal/progress"
 )
@@ -93,11 +95,17 @@ func operate(ctx context.Context, config *rest.Config, o *options, namespaces []
 	if err != nil {
 		return fmt.Errorf("setting up the manager: %w", err)
 	}
+	events := &metrics.Events{}
 	reconciler := &controller.Reconciler{
 		Client:   mgr.GetClient(),
 		Live:     mgr.GetAPIReader(),
 		Recorder: mgr.GetEventRecorder("drain-operator"),
 		Clock:    clock.RealClock{},
+		Metrics:  events,
+	}
+	seen := func() (*metrics.Seen, error) { return reconciler.Seen(ctx) }
+	if err := ctrlmetrics.Registry.Register(metrics.NewCollector(seen, events, mgr.Elected())); err != nil {
+		return fmt.Errorf("setting up the metrics: %w", err)
 	}
 	logs, err := logReader(mgr, o)
 	if err != nil {
@@ -173,7 +181,7 @@ func start(ctx context.Context, mgr manager.Manager, watches *watches) error {
 }
 
 func managerOptions(o *options, namespaces []string, watches *watches) manager.Options {
-	metrics := metricsserver.Options{
+	served := metricsserver.Options{
 		BindAddress:   o.metricsAddress,
 		SecureServing: o.metricsSecure,
 		CertDir:       o.metricsCert,
@@ -181,14 +189,14 @@ func managerOptions(o *options, namespaces []string, watches *watches) manager.O
 		TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }},
 	}
 	if o.metricsSecure {
-		metrics.FilterProvider = filters.WithAuthenticationAndAuthorization
+		served.FilterProvider = filters.WithAuthenticationAndAuthorization
 	}
 	caches := controller.CacheOptions(namespaces...)
 	caches.DefaultWatchErrorHandler = watches.failed
 	return manager.Options{
 		Scheme:  scheme(),
 		Cache:   caches,
-		Metrics: metrics,
+		Metrics: served,
 		// The probes are served from the start, before there is a manager.
 		HealthProbeBindAddress:  "0",
 		PprofBindAddress:        o.pprofAddress,

@@ -383,6 +383,7 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, decision *pla
 		return nil, outcomeOf(decision.Next, err), err
 	}
 	r.own.note(client.ObjectKeyFromObject(live.Policy), decision.Next, answer, r.Clock.Now())
+	r.count(live.Policy, decision, answer)
 	return answer, plan.Done, nil
 }
 

@@ -35,6 +35,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/metrics"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 )
 
@@ -48,6 +49,8 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Clock tells the time.
 	Clock clock.PassiveClock
+	// Metrics counts what is done; nil for nothing.
+	Metrics *metrics.Events
 	// Protocol is what decides; nil for the one that plan.Make goes by.
 	Protocol plan.Protocol
 	// Progress knows how far running drains are; nil for no one.
@@ -90,6 +93,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		r.preflights.forget(request.NamespacedName)
 		r.own.forget(request.NamespacedName)
 		r.progress.forget(request.NamespacedName)
+		r.Metrics.Forget(request.NamespacedName)
 		return outcome(ctx, abandonedAfter, abandoned)
 	}
 	snapshot, set, err := r.gather(ctx, policy)

@@ -28,13 +28,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/statefulset-dev/drain-operator/internal/metrics"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 	"github.com/statefulset-dev/drain-operator/test/versions"
 )
 
 var update = flag.Bool("update", false, "write the tables that are generated from code into the docs")
 
-// TestTheDocsHaveTheProtocolAsItIs compares the tables that are generated from internal/plan/protocol.go, the API's labels and test/versions with
+// TestTheDocsHaveTheProtocolAsItIs compares the tables that are generated from internal/plan/protocol.go, the API's labels, the metrics and test/versions with
 // the docs, or writes them there, which is what `make generate` does.
 func TestTheDocsHaveTheProtocolAsItIs(t *testing.T) {
 	rows := plan.Rules().Rows()
@@ -43,6 +44,7 @@ func TestTheDocsHaveTheProtocolAsItIs(t *testing.T) {
 		{"safety.md", "invariants", invariantsTable(t, rows)},
 		{"labels.md", "labels", labelsTables(t)},
 		{"compatibility.md", "features", featuresTable()},
+		{"metrics.md", "metrics", metricsTable()},
 	} {
 		path := filepath.Join(top, "docs", table.page)
 		data, err := os.ReadFile(path)
@@ -66,6 +68,16 @@ func TestTheDocsHaveTheProtocolAsItIs(t *testing.T) {
 			t.Errorf("%s is not what `make generate` writes (-want +got):\n%s", path, diff)
 		}
 	}
+}
+
+// metricsTable has a row for each family of the operator's own metrics.
+func metricsTable() string {
+	var table strings.Builder
+	table.WriteString("| metric | type | labels | |\n|---|---|---|---|\n")
+	for _, family := range metrics.Families() {
+		fmt.Fprintf(&table, "| `%s` | %s | `%s` | %s |\n", family.Name, family.Kind(), strings.Join(family.Labels, "`, `"), family.Help)
+	}
+	return table.String()
 }
 
 // featuresTable has a row for each feature of Kubernetes and a column for each minor release.

@@ -25,6 +25,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -39,6 +40,7 @@ import (
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/controller"
 	"github.com/statefulset-dev/drain-operator/internal/history"
+	"github.com/statefulset-dev/drain-operator/internal/metrics"
 	"github.com/statefulset-dev/drain-operator/internal/podlog"
 	"github.com/statefulset-dev/drain-operator/internal/progress"
 )
@@ -55,6 +57,8 @@ var (
 	auditLog string
 	// operatorGate is what the operator's client goes through.
 	operatorGate = newGate()
+	// operatorMetrics has the operator's own metrics.
+	operatorMetrics = prometheus.NewPedanticRegistry()
 )
 
 func TestIntegration(t *testing.T) {
@@ -112,6 +116,7 @@ func startOperator(ctx context.Context, config *rest.Config) {
 		Live:     &gatedReader{Reader: mgr.GetAPIReader(), gate: operatorGate},
 		Recorder: mgr.GetEventRecorder("drain-operator"),
 		Clock:    clock.RealClock{},
+		Metrics:  &metrics.Events{},
 	}
 	core, err := corev1client.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	Expect(err).NotTo(HaveOccurred())
@@ -119,6 +124,8 @@ func startOperator(ctx context.Context, config *rest.Config) {
 	poller := progress.NewPoller(reconciler.Client, logs, reconciler.Clock)
 	Expect(poller.SetupWithManager(mgr)).To(Succeed())
 	reconciler.Progress = poller
+	seen := func() (*metrics.Seen, error) { return reconciler.Seen(ctx) }
+	Expect(operatorMetrics.Register(metrics.NewCollector(seen, reconciler.Metrics, mgr.Elected()))).To(Succeed())
 	Expect(reconciler.SetupWithManager(ctx, mgr, 4)).To(Succeed())
 	annotations := &controller.AnnotationReconciler{
 		Client: reconciler.Client, Live: reconciler.Live, Recorder: reconciler.Recorder,
