@@ -56,9 +56,9 @@ KUBECTL ?= hack/kubectl.sh
 # The modules of this repository that hold code of ours. Those under test/infrastructure/cluster/binaries/ only pin what the local cluster
 # builds, config/samples/spool/image/rclone what an image has, and hack/release/syft what scans a release; every such build checks them
 # (-mod=readonly), and tidying them would download all test dependencies of Kubernetes, rclone and syft.
-MODULES := . cmd/kubectl-drainpolicy hack/tools hack/tools/golangci-lint hack/tools/helm hack/release test/infrastructure test/bench test/health
+MODULES := . cmd/kubectl-drainpolicy hack/tools hack/tools/alertmanager hack/tools/dashboard hack/tools/golangci-lint hack/tools/helm hack/release test/infrastructure test/bench test/health
 # Linting the linter's own main would type-check golangci-lint and everything it imports, for minutes.
-LINTED_MODULES := . cmd/kubectl-drainpolicy hack/tools hack/release test/infrastructure test/bench test/health
+LINTED_MODULES := . cmd/kubectl-drainpolicy hack/tools hack/tools/dashboard hack/release test/infrastructure test/bench test/health
 
 # What every program says about itself. No other place sets it: the Dockerfile and hack/release/release.sh take it from here. Go could read
 # the commit itself (-buildvcs), but not in an image build, which has no .git, and its version would depend on which tags a clone has.
@@ -86,12 +86,13 @@ demo: ## Start a local cluster and show a StatefulSet shrink, its data move and 
 ##@ Development
 
 .PHONY: generate
-generate: ## Generate DeepCopy methods, and the tables of the docs that come from the code.
+generate: ## Generate DeepCopy methods, the tables of the docs that come from the code, and the dashboard.
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths="./api/..."
 	$(GO) test ./test/docs -run TestTheDocsHaveTheProtocolAsItIs -count=1 -update
 	$(TOOL) crd-ref-docs --log-level=ERROR --source-path=api --config=hack/crd-ref-docs.yaml --renderer=markdown --output-path=docs/api.md
 	$(GO) test ./cmd/manager -run TestTheDocsHaveTheFlags -count=1 -update
 	$(GO) test -C cmd/kubectl-drainpolicy -run TestTheDocsHaveTheCommands -count=1 . -update
+	$(GO) run -C hack/tools/dashboard . $(CURDIR)/config/grafana/dashboard.json
 
 .PHONY: manifests
 manifests: ## Generate the CRD and the manager's role from the Go types and markers.

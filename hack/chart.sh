@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes those templates of the Helm chart that only repeat what kustomize builds: the CRD, the roles, the operator's rights and the admission
-# policies. What people configure is written by hand; a test compares all of it with kustomize's output.
+# Writes those parts of the Helm chart that only repeat what kustomize builds: the CRD, the roles, the operator's rights, the admission policies,
+# the alerts and the dashboard. What people configure is written by hand; a test compares all of it with kustomize's output.
 #
 # kubebuilder's plugin (helm/v2-alpha) is no alternative: it names files after objects, so that the binding of an admission policy
 # overwrites the policy of the same name.
@@ -71,3 +71,13 @@ objects "${roles[@]}" | template roles.yaml ''
 	'
 	echo '{{- end -}}'
 } >$chart/templates/_rules.tpl
+
+# Files, because Helm would take the braces in them for its own.
+mkdir -p $chart/files
+cp config/grafana/dashboard.json $chart/files/dashboard.json
+{
+	echo "# Written by \"make chart\" from config/. Do not edit."
+	go tool -modfile=hack/tools/go.mod kustomize build config/prometheus |
+		awk '/^---$/ { found = 0 } /^kind: PrometheusRule$/ { rules = 1 } rules && /^  groups:$/ { found = 1 } found { print substr($0, 3) }'
+} >$chart/files/alerts.yaml
+grep -q '^groups:$' $chart/files/alerts.yaml

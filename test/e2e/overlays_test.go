@@ -288,10 +288,10 @@ var _ = Describe("The operator installed with", Label("overlays"), Serial, Order
 	})
 
 	It("config/overlays/monitoring drains, and serves metrics with the certificate that its ServiceMonitor trusts", SpecTimeout(installTimeout), func(ctx SpecContext) {
-		crd := []string{"--filename=" + filepath.Join("testdata", "servicemonitors.yaml")}
+		crd := []string{"--filename=" + filepath.Join("testdata", "prometheus-operator.yaml")}
 		DeferCleanup(func(ctx SpecContext) { w.kubectl(ctx, append([]string{"delete", "--ignore-not-found"}, crd...)...) }, NodeTimeout(time.Minute))
 		w.kubectl(ctx, append([]string{"apply"}, crd...)...)
-		w.kubectl(ctx, "wait", "--for=condition=Established", "--timeout=30s", "crd/servicemonitors.monitoring.coreos.com")
+		w.kubectl(ctx, "wait", "--for=condition=Established", "--timeout=30s", "crd/servicemonitors.monitoring.coreos.com", "crd/prometheusrules.monitoring.coreos.com")
 		secret := metricsCertificate()
 		Expect(cluster.Create(ctx, secret)).To(Succeed())
 		DeferCleanup(func(ctx SpecContext) { Expect(cluster.Delete(ctx, secret)).To(Succeed()) }, NodeTimeout(time.Minute))
