@@ -176,3 +176,70 @@ func TestTheAlertsNameMetricsThatExist(t *testing.T) {
 		t.Error("the alerts are about no metric of the operator")
 	}
 }
+
+// TestTheCertificateIsTheOneThatIsTrusted holds what cert-manager is to make to what the manager mounts and the ServiceMonitor checks.
+func TestTheCertificateIsTheOneThatIsTrusted(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(filepath.Join(top, "config", "components", "cert-manager", "certificate.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer, second, _ := strings.Cut(string(data), "\n---\n")
+	var certificate struct {
+		Metadata struct {
+			Namespace string `json:"namespace"`
+		} `json:"metadata"`
+		Spec struct {
+			SecretName string   `json:"secretName"`
+			DNSNames   []string `json:"dnsNames"`
+			IssuerRef  struct {
+				Name string `json:"name"`
+			} `json:"issuerRef"`
+		} `json:"spec"`
+	}
+	if err := yaml.Unmarshal([]byte(second), &certificate); err != nil {
+		t.Fatal(err)
+	}
+	var monitor struct {
+		Spec struct {
+			Endpoints []struct {
+				HonorLabels bool `json:"honorLabels"`
+				TLSConfig   struct {
+					InsecureSkipVerify bool   `json:"insecureSkipVerify"`
+					ServerName         string `json:"serverName"`
+					CA                 struct {
+						Secret struct {
+							Name string `json:"name"`
+						} `json:"secret"`
+					} `json:"ca"`
+				} `json:"tlsConfig"`
+			} `json:"endpoints"`
+		} `json:"spec"`
+	}
+	if data, err = os.ReadFile(filepath.Join(top, "config", "prometheus", "monitor.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(data, &monitor); err != nil {
+		t.Fatal(err)
+	}
+	endpoint := monitor.Spec.Endpoints[0]
+	if !slices.Equal(certificate.Spec.DNSNames, []string{endpoint.TLSConfig.ServerName}) || endpoint.TLSConfig.InsecureSkipVerify {
+		t.Errorf("the certificate is for %q, and the ServiceMonitor checks for %q", certificate.Spec.DNSNames, endpoint.TLSConfig.ServerName)
+	}
+	if !endpoint.HonorLabels {
+		t.Error("without honorLabels, the label namespace of the metrics would be the operator's")
+	}
+	overlay, err := os.ReadFile(filepath.Join(top, "config", "components", "monitoring", "kustomization.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if certificate.Spec.SecretName != endpoint.TLSConfig.CA.Secret.Name || !strings.Contains(string(overlay), "secretName: "+certificate.Spec.SecretName+"\n") {
+		t.Errorf("cert-manager writes the Secret %q, and the ServiceMonitor reads %q", certificate.Spec.SecretName, endpoint.TLSConfig.CA.Secret.Name)
+	}
+	if !strings.Contains(string(data), "serverName: drain-operator-controller-manager-metrics."+certificate.Metadata.Namespace+".svc") {
+		t.Errorf("the certificate is in the namespace %q", certificate.Metadata.Namespace)
+	}
+	if !strings.Contains(issuer, "kind: Issuer\nmetadata:\n  name: "+certificate.Spec.IssuerRef.Name+"\n") {
+		t.Errorf("there is no Issuer %q", certificate.Spec.IssuerRef.Name)
+	}
+}
