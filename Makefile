@@ -192,6 +192,16 @@ test-faults: ## Break nodes, managers, the control plane and objects of the loca
 test-overlays: ## Install every overlay and the Helm chart on the local cluster, and drain under each.
 	$(MAKE) test-e2e LABELS=overlays E2E_IMAGES='drain-operator datastore' GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v'
 
+# RECORD_SERIES=<file> also writes the series of the run.
+.PHONY: test-monitoring
+test-monitoring: export RECORD_SERIES := $(abspath $(RECORD_SERIES))
+test-monitoring: ## Let a real Prometheus scrape the operator on the local cluster, evaluate the alerts, and run the queries of the dashboard.
+	$(MAKE) test-e2e LABELS=monitoring E2E_IMAGES='drain-operator datastore' GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v'
+
+.PHONY: record-series
+record-series: ## Record the series of a real run for the tests of the alerts.
+	$(MAKE) test-monitoring RECORD_SERIES=test/monitoring/testdata/recorded.yaml
+
 # Both need the datastore's image only.
 E2E_DATASTORE := SAMPLE_IMAGES=datastore DEBIAN_IMAGES=
 

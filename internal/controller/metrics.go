@@ -71,7 +71,7 @@ func (r *Reconciler) count(policy *drainv1alpha1.DrainPolicy, decision *plan.Dra
 	key := metrics.KeyOf(policy)
 	switch step := decision.Next.(type) {
 	case plan.NoteAttempt:
-		// This is written once for each attempt that has failed.
+		// A lock remembers each attempt that failed once.
 		if step.Attempt.Failed != nil {
 			r.Metrics.AttemptFailed(key, step.Attempt.Reason)
 		}

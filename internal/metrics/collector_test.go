@@ -18,6 +18,7 @@ package metrics
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -290,5 +291,23 @@ func TestBlockedSince(t *testing.T) {
 				t.Errorf("blocked since %v, want %v", got, test.want)
 			}
 		})
+	}
+}
+
+// BenchmarkScrape is a scrape with 1,000 policies.
+func BenchmarkScrape(b *testing.B) {
+	seen, events := full()
+	one := seen.Policies[0]
+	seen.Policies = nil
+	for i := range 1000 {
+		one.Name = fmt.Sprintf("policy-%d", i)
+		seen.Policies = append(seen.Policies, one)
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(NewCollector(func() (*Seen, error) { return seen, nil }, events, lead()))
+	for b.Loop() {
+		if _, err := registry.Gather(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

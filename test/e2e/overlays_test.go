@@ -221,6 +221,22 @@ var _ = Describe("The operator installed with", Label("overlays"), Serial, Order
 		return current
 	}
 
+	// monitored installs the overlay with its certificate, and what it needs of the Prometheus operator.
+	monitored := func(ctx context.Context) installation {
+		GinkgoHelper()
+		crd := []string{"--filename=" + filepath.Join("testdata", "prometheus-operator.yaml")}
+		DeferCleanup(func(ctx SpecContext) { w.kubectl(ctx, append([]string{"delete", "--ignore-not-found"}, crd...)...) }, NodeTimeout(time.Minute))
+		w.kubectl(ctx, append([]string{"apply"}, crd...)...)
+		w.kubectl(ctx, "wait", "--for=condition=Established", "--timeout=30s", "crd/servicemonitors.monitoring.coreos.com", "crd/prometheusrules.monitoring.coreos.com")
+		secret := metricsCertificate()
+		Expect(cluster.Create(ctx, secret)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) { Expect(cluster.Delete(ctx, secret)).To(Succeed()) }, NodeTimeout(time.Minute))
+
+		// The ServiceMonitor can't be deleted when its CRD is gone.
+		DeferCleanup(func(ctx SpecContext) { change(ctx, base) }, NodeTimeout(2*time.Minute))
+		return installed(ctx, "config/overlays/monitoring")
+	}
+
 	BeforeAll(func(ctx SpecContext) {
 		base = render(ctx, "config/default")
 		current = base
@@ -288,20 +304,15 @@ var _ = Describe("The operator installed with", Label("overlays"), Serial, Order
 	})
 
 	It("config/overlays/monitoring drains, and serves metrics with the certificate that its ServiceMonitor trusts", SpecTimeout(installTimeout), func(ctx SpecContext) {
-		crd := []string{"--filename=" + filepath.Join("testdata", "prometheus-operator.yaml")}
-		DeferCleanup(func(ctx SpecContext) { w.kubectl(ctx, append([]string{"delete", "--ignore-not-found"}, crd...)...) }, NodeTimeout(time.Minute))
-		w.kubectl(ctx, append([]string{"apply"}, crd...)...)
-		w.kubectl(ctx, "wait", "--for=condition=Established", "--timeout=30s", "crd/servicemonitors.monitoring.coreos.com", "crd/prometheusrules.monitoring.coreos.com")
-		secret := metricsCertificate()
-		Expect(cluster.Create(ctx, secret)).To(Succeed())
-		DeferCleanup(func(ctx SpecContext) { Expect(cluster.Delete(ctx, secret)).To(Succeed()) }, NodeTimeout(time.Minute))
-
-		// The ServiceMonitor can't be deleted when its CRD is gone.
-		DeferCleanup(func(ctx SpecContext) { change(ctx, base) }, NodeTimeout(2*time.Minute))
-		overlay := installed(ctx, "config/overlays/monitoring")
+		overlay := monitored(ctx)
 		w.drainUnder(ctx, nil)
 		metrics := w.scrape(ctx, overlay.find("ServiceMonitor", "drain-operator-controller-manager-metrics"))
 		Expect(metrics).To(ContainSubstring(`controller_runtime_reconcile_total{controller="drainpolicy",result="success"}`))
+		Expect(metrics).To(ContainSubstring(fmt.Sprintf(`drain_operator_claims_deleted_total{namespace=%q,policy=%q} 1`, w.namespace, storeName)))
+	})
+
+	It("config/overlays/monitoring has alerts that fire in a real Prometheus, and a dashboard whose panels all show something", Label("slow", "monitoring"), SpecTimeout(10*time.Minute), func(ctx SpecContext) {
+		w.watchDrains(ctx, monitored(ctx))
 	})
 
 	// The local cluster's network does not enforce the policies.
@@ -445,9 +456,16 @@ type serviceMonitor struct {
 	}
 }
 
-// scrape reads the metrics as a Prometheus would that the Prometheus operator configures: with the token of an account that is bound to
-// the role metrics-reader, through the port of the Service, and with the TLS settings of the ServiceMonitor.
-func (w *world) scrape(ctx context.Context, monitor *unstructured.Unstructured) string {
+// target is how a Prometheus that the Prometheus operator configures reaches the metrics: with the token of an account that is bound to the
+// role metrics-reader, and with the TLS settings of the ServiceMonitor.
+type target struct {
+	namespace, service, port, scheme, path, serverName, token string
+	// ca is what signed the certificate.
+	ca []byte
+}
+
+// target returns the target that a ServiceMonitor describes.
+func (w *world) target(ctx context.Context, monitor *unstructured.Unstructured) target {
 	GinkgoHelper()
 	var m serviceMonitor
 	text, err := monitor.MarshalJSON()
@@ -466,8 +484,6 @@ func (w *world) scrape(ctx context.Context, monitor *unstructured.Unstructured) 
 	var secret corev1.Secret
 	ca := endpoint.TLSConfig.CA.Secret
 	Expect(cluster.Get(ctx, client.ObjectKey{Namespace: monitor.GetNamespace(), Name: ca.Name}, &secret)).To(Succeed())
-	roots := x509.NewCertPool()
-	Expect(roots.AppendCertsFromPEM(secret.Data[ca.Key])).To(BeTrue())
 
 	binding := &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: w.namespace},
@@ -478,11 +494,22 @@ func (w *world) scrape(ctx context.Context, monitor *unstructured.Unstructured) 
 	DeferCleanup(func(ctx SpecContext) { Expect(cluster.Delete(ctx, binding)).To(Succeed()) }, NodeTimeout(time.Minute))
 	token, err := clientset.CoreV1().ServiceAccounts(w.namespace).CreateToken(ctx, "default", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	Expect(err).NotTo(HaveOccurred())
+	return target{
+		namespace: monitor.GetNamespace(), service: services.Items[0].Name, port: endpoint.Port, scheme: endpoint.Scheme, path: endpoint.Path,
+		serverName: endpoint.TLSConfig.ServerName, token: token.Status.Token, ca: secret.Data[ca.Key],
+	}
+}
 
-	address := forward(ctx, monitor.GetNamespace(), "service/"+services.Items[0].Name, endpoint.Port)
-	scraper := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: endpoint.TLSConfig.ServerName, MinVersion: tls.VersionTLS12}}}
+// scrape reads the metrics as a Prometheus would.
+func (w *world) scrape(ctx context.Context, monitor *unstructured.Unstructured) string {
+	GinkgoHelper()
+	from := w.target(ctx, monitor)
+	roots := x509.NewCertPool()
+	Expect(roots.AppendCertsFromPEM(from.ca)).To(BeTrue())
+	address := forward(ctx, from.namespace, "service/"+from.service, from.port)
+	scraper := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: from.serverName, MinVersion: tls.VersionTLS12}}}
 	get := func(token string) (int, string, error) {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint.Scheme+"://"+address+endpoint.Path, nil)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, from.scheme+"://"+address+from.path, nil)
 		if err != nil {
 			return 0, "", err
 		}
@@ -499,7 +526,7 @@ func (w *world) scrape(ctx context.Context, monitor *unstructured.Unstructured) 
 	}
 	var metrics string
 	Eventually(ctx, func(g Gomega) {
-		code, body, err := get(token.Status.Token)
+		code, body, err := get(from.token)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(code).To(Equal(http.StatusOK), body)
 		metrics = body
