@@ -194,7 +194,7 @@ test-overlays: ## Install every overlay and the Helm chart on the local cluster,
 
 # RECORD_SERIES=<file> also writes the series of the run.
 .PHONY: test-monitoring
-test-monitoring: export RECORD_SERIES := $(abspath $(RECORD_SERIES))
+test-monitoring: export RECORD_SERIES ?=
 test-monitoring: ## Let a real Prometheus scrape the operator on the local cluster, evaluate the alerts, and run the queries of the dashboard.
 	$(MAKE) test-e2e LABELS=monitoring E2E_IMAGES='drain-operator datastore' GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v'
 

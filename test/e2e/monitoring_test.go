@@ -109,6 +109,9 @@ func (w *world) watchDrains(ctx context.Context, overlay installation) {
 		}
 	}
 	if file := os.Getenv("RECORD_SERIES"); file != "" {
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(top, file)
+		}
 		names := strings.NewReplacer(w.namespace, "drained", failing.namespace, "failing", blocked.namespace, "blocked")
 		Expect(os.WriteFile(file, p.recording(ctx, start, time.Now(), names), 0o600)).To(Succeed())
 	}

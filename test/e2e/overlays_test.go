@@ -227,7 +227,11 @@ var _ = Describe("The operator installed with", Label("overlays"), Serial, Order
 		crd := []string{"--filename=" + filepath.Join("testdata", "prometheus-operator.yaml")}
 		DeferCleanup(func(ctx SpecContext) { w.kubectl(ctx, append([]string{"delete", "--ignore-not-found"}, crd...)...) }, NodeTimeout(time.Minute))
 		w.kubectl(ctx, append([]string{"apply"}, crd...)...)
-		w.kubectl(ctx, "wait", "--for=condition=Established", "--timeout=30s", "crd/servicemonitors.monitoring.coreos.com", "crd/prometheusrules.monitoring.coreos.com")
+		Eventually(ctx, func() error {
+			// It fails at once on a CRD that has no status yet.
+			return exec.CommandContext(ctx, "kubectl", "wait", "--for=condition=Established", "--timeout=30s",
+				"crd/servicemonitors.monitoring.coreos.com", "crd/prometheusrules.monitoring.coreos.com").Run()
+		}).Should(Succeed(), "the API server must serve the kinds of the Prometheus operator")
 		secret := metricsCertificate()
 		Expect(cluster.Create(ctx, secret)).To(Succeed())
 		DeferCleanup(func(ctx SpecContext) { Expect(cluster.Delete(ctx, secret)).To(Succeed()) }, NodeTimeout(time.Minute))

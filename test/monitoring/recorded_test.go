@@ -93,7 +93,7 @@ func TestTheAlertsFireOnARealRun(t *testing.T) {
 				expect(end+20*time.Minute, "DrainStalled failing/datastore", "DrainPolicyNotReady drained/rival"),
 				expect(end+40*time.Minute, "DrainStalled failing/datastore", "DrainPolicyNotReady drained/rival", "DrainScaleUpBlocked blocked/datastore"),
 				expect(end+70*time.Minute, "DrainStalled failing/datastore", "DrainPolicyNotReady drained/rival", "DrainScaleUpBlocked blocked/datastore",
-					"DrainClaimsStranded drained/datastore"),
+					"DrainClaimsStranded drained/datastore", "DrainClaimsStranded drained/rival"),
 			},
 		}},
 	}
