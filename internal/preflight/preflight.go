@@ -89,7 +89,8 @@ func (t trial) problems() string {
 func Ask(snapshot plan.Snapshot, try func(Object) error) (refusal string, err error) {
 	t := newTrial(snapshot)
 	job, want := t.job, t.want
-	asked := job.DeepCopy()
+	// try leaves in the Job what has become of it, and the pod that it would create is one of what was asked for.
+	asked, askedPod := job.DeepCopy(), objects.Pod(job)
 	if err := try(job); err != nil {
 		return "", err
 	}
@@ -103,11 +104,10 @@ func Ask(snapshot plan.Snapshot, try func(Object) error) (refusal string, err er
 		return "A webhook changes the drain's Job: " + lost, nil
 	}
 	pod := objects.Pod(job)
-	asked.ObjectMeta = *pod.ObjectMeta.DeepCopy()
 	if err := try(pod); err != nil {
 		return "", err
 	}
-	if lost := lostKey(asked, pod); lost != "" {
+	if lost := lostKey(askedPod, pod); lost != "" {
 		return "A webhook changes the drain pod: " + lost, nil
 	}
 	if problems := append(proof.Gate(&pod.Spec), proof.Pod(&pod.Spec, want)...); len(problems) > 0 {
