@@ -46,7 +46,7 @@ func logsCommand(s *session) *cobra.Command {
 	follow, tail := false, int64(-1)
 	command := &cobra.Command{
 		Use: "logs NAME [ORDINAL]", Short: "Show what drains say",
-		Long: `Shows the logs of the latest drain pod of the ordinal, or of each ordinal that has one. When the pod is gone, it shows what the drain said at its end,
+		Long: `Shows the logs of the latest drain pod of the ordinal, or of each ordinal that has one. When the pod is gone, it shows the record of the latest attempt, or what the drain said at its end,
 if the policy or a claim remembers that.`,
 		Args: cobra.RangeArgs(1, 2), ValidArgsFunction: s.completePolicies,
 		RunE: s.run(func(ctx context.Context, args []string) error {
@@ -189,8 +189,15 @@ func lines(from io.Reader, write func(string)) error {
 	}
 }
 
-// lastWords shows what remains of drains without a pod: their entries in the status, and the marks on claims that are kept.
+// lastWords shows what remains of drains without a pod: the records of their latest attempts, their entries in the status, and the
+// marks on claims that are kept.
 func (s *session) lastWords(ctx context.Context, policy *drainv1alpha1.DrainPolicy, only *int32) error {
+	if recorded := s.records(ctx, policy, only); len(recorded) > 0 {
+		for i := range recorded {
+			s.showRecord(&recorded[i])
+		}
+		return nil
+	}
 	if only != nil {
 		if _, err := needDrain(policy, *only); err != nil {
 			return err
@@ -216,6 +223,38 @@ func (s *session) lastWords(ctx context.Context, policy *drainv1alpha1.DrainPoli
 		return no("DrainPolicy %q has no drain pod, and remembers no drain", policy.Name)
 	}
 	return nil
+}
+
+// records returns the record of the latest attempt of each ordinal, the highest ordinal first; none if they can't be read.
+func (s *session) records(ctx context.Context, policy *drainv1alpha1.DrainPolicy, only *int32) []drainv1alpha1.DrainRecord {
+	var list drainv1alpha1.DrainRecordList
+	if s.client.List(ctx, &list, client.InNamespace(policy.Namespace), client.MatchingLabels{drainv1alpha1.PolicyUIDLabel: string(policy.UID)}) != nil {
+		return nil // An operator without records, or a person without the right: the status remembers less, but something.
+	}
+	records := slices.DeleteFunc(list.Items, func(r drainv1alpha1.DrainRecord) bool { return only != nil && *r.Ordinal != *only })
+	slices.SortFunc(records, func(a, b drainv1alpha1.DrainRecord) int {
+		return cmp.Or(cmp.Compare(*b.Ordinal, *a.Ordinal), b.CreationTimestamp.Compare(a.CreationTimestamp.Time), cmp.Compare(b.Attempt, a.Attempt))
+	})
+	return slices.CompactFunc(records, func(a, b drainv1alpha1.DrainRecord) bool { return *a.Ordinal == *b.Ordinal })
+}
+
+// showRecord prints the end of the log that a record has, or what it has instead.
+func (s *session) showRecord(record *drainv1alpha1.DrainRecord) {
+	fmt.Fprintf(s.ErrOut, "note: ordinal %d has no drain pod; this is DrainRecord %q of attempt %d, which has the result %s\n", *record.Ordinal, record.Name, record.Attempt, record.Result)
+	for i := range record.Containers {
+		container := &record.Containers[i]
+		prefix := fmt.Sprintf("[%d %s] ", *record.Ordinal, container.Name)
+		text := cmp.Or(container.Log, container.Message)
+		for line := range strings.Lines(text) {
+			fmt.Fprintln(s.Out, prefix+strings.TrimSuffix(line, "\n"))
+		}
+		if container.Log == "" && container.LogMissing != "" {
+			fmt.Fprintf(s.ErrOut, "note: the log of container %q is missing: %s\n", container.Name, container.LogMissing)
+		}
+	}
+	if len(record.Containers) == 0 && record.Message != "" {
+		fmt.Fprintf(s.Out, "ordinal %d: %s\n", *record.Ordinal, record.Message)
+	}
 }
 
 // outcome returns what the mark on a claim remembers. The claim may be gone, or not be the user's to read.

@@ -29,6 +29,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
@@ -248,4 +249,24 @@ func TestLogsShowWhatIsLeftOfADrain(t *testing.T) {
 		w.Expect(w.answers(0, args...)).To(And(ContainSubstring("has no drain pod"), ContainSubstring("moved 7 records")))
 	}
 	w.Expect(w.answers(exitNo, "logs", "store", "1")).To(ContainSubstring("reports no drain of ordinal 1; it reports: 2"))
+
+	record := func(name string, attempt int32, log, missing string) {
+		policy := w.get()
+		w.Expect(k8s.Create(t.Context(), &drainv1alpha1.DrainRecord{
+			ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name, Labels: map[string]string{drainv1alpha1.PolicyUIDLabel: string(policy.UID)}},
+			PolicyName: policy.Name, Ordinal: ptr.To[int32](2), Attempt: attempt, JobName: job.Name, JobUID: string(job.UID),
+			Result: drainv1alpha1.DrainResultSucceeded, Containers: []drainv1alpha1.ContainerRecord{{
+				Name: "drain", PodName: pod.Name, RestartCount: ptr.To[int32](0), ExitCode: ptr.To[int32](0), FinishedTime: ptr.To(metav1.Now()),
+				Message: "moved 7", Log: log, LogMissing: missing,
+			}},
+		})).To(Succeed())
+	}
+	record("first", 1, "the log of the first attempt", "")
+	record("second", 2, "one\ntwo\n", "")
+	w.Expect(w.answers(0, "logs", "store", "2")).To(And(
+		ContainSubstring(`this is DrainRecord "second" of attempt 2, which has the result Succeeded`),
+		ContainSubstring("[2 drain] one\n[2 drain] two\n"), Not(ContainSubstring("first"))))
+	record("third", 3, "", "the kubelet did not answer")
+	w.Expect(w.answers(0, "logs", "store")).To(And(
+		ContainSubstring("[2 drain] moved 7"), ContainSubstring(`the log of container "drain" is missing: the kubelet did not answer`)))
 }
