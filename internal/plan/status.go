@@ -192,6 +192,23 @@ const lockPatience = 30 * time.Minute
 // look. Its node may be down, and only a person can tell.
 const overduePatience = 5 * time.Minute
 
+// patienceEnds returns when a drain stalls that stays where it is, or zero.
+func patienceEnds(d *Drain, e *evidence) time.Time {
+	due := time.Time{}
+	if limit, limited := patience[d.Reason]; limited {
+		due = d.Since.Add(limit)
+	}
+	if e != nil && limitOfLock(d, e) {
+		if stuck := e.lock.CreationTimestamp.Add(lockPatience); due.IsZero() || stuck.Before(due) {
+			due = stuck
+		}
+	}
+	if overdue := d.Overdue.Add(overduePatience); !d.Overdue.IsZero() && (due.IsZero() || overdue.Before(due)) {
+		due = overdue
+	}
+	return due
+}
+
 // aged returns a drain with since when it has been where it is, whether a person should look, and when that may change.
 func (p *planner) aged(d Drain, e *evidence) Drain {
 	d.Stalled, d.StallsAfter = false, 0
@@ -211,18 +228,7 @@ func (p *planner) aged(d Drain, e *evidence) Drain {
 	if e != nil {
 		d.Failures = failures(e)
 	}
-	due := time.Time{}
-	if limit, limited := patience[d.Reason]; limited {
-		due = d.Since.Add(limit)
-	}
-	if e != nil && limitOfLock(&d, e) {
-		if stuck := e.lock.CreationTimestamp.Add(lockPatience); due.IsZero() || stuck.Before(due) {
-			due = stuck
-		}
-	}
-	if overdue := d.Overdue.Add(overduePatience); !d.Overdue.IsZero() && (due.IsZero() || overdue.Before(due)) {
-		due = overdue
-	}
+	due := patienceEnds(&d, e)
 	switch {
 	case d.Silent, d.State == drainv1alpha1.DrainBlocked, d.pending() && d.Failures >= stalledAttempts && !settling[d.Reason]:
 		d.Stalled = true
