@@ -129,7 +129,7 @@ func states(t *testing.T) []state {
 		"Ready=False/ManagedPolicyYielding Drained=Unknown/ManagedPolicyYielding Stalled=False/Progressing",
 		"deleting Ready=False/PolicyDeleted Drained=False/StoppingJob Stalled=True/StoppingJob",
 	}
-	for _, reason := range []string{"NoClaimTemplates", "ClaimsDeletedOnScaleDown", "ClaimsDeletedWithStatefulSet", "GracePeriodZero",
+	for _, reason := range []string{"NoClaimTemplates", "ClaimsDeletedOnScaleDown", "ClaimsDeletedWithStatefulSet", "GracePeriodZero", "NoMatchLabels",
 		"TooManyClaimTemplates", "PolicyConflict", "InvalidTemplate", "AmbiguousClaims"} {
 		all = append(all, state(fmt.Sprintf("Ready=False/%[1]s Drained=True/NoOrphans Stalled=True/%[1]s", reason)))
 	}
