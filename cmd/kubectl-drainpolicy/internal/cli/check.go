@@ -203,7 +203,7 @@ func (s *session) check(ctx context.Context, policy *drainv1alpha1.DrainPolicy, 
 		s.checkReplicas(ctx, r, policy, set, after)
 	}
 	planned := plan.Make(after, s.clock.Now())
-	if result := good; planned.Ready.Status != metav1.ConditionTrue {
+	if result := good; planned.Ready.Status != metav1.ConditionTrue || planned.Ready.Reason == drainv1alpha1.ReasonSuspended {
 		r.add(bad, "policy", "%s: %s", planned.Ready.Reason, planned.Ready.Message)
 	} else {
 		if planned.Ready.Reason == drainv1alpha1.ReasonRetainsClaims {
