@@ -366,7 +366,7 @@ var _ = Describe("The operator installed with", Label("overlays"), Serial, Order
 		third.scale(ctx, 1)
 		w.drainUnder(ctx, nil)
 		second.drainUnder(ctx, nil)
-		Expect(third.policy(ctx, storeName).Status).To(Equal(drainv1alpha1.DrainPolicyStatus{}))
+		Expect(third.policy(ctx, storeName).Status).To(Equal(drainv1alpha1.DrainPolicyStatus{ObservedGeneration: -1}), "nothing has written it")
 		third.expectUntouched()
 		second.checkHistory(ctx)
 		for namespace, want := range map[string]bool{w.namespace: true, second.namespace: true, third.namespace: false, operatorNamespace: false} {
