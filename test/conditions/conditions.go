@@ -108,7 +108,8 @@ func is(c metav1.Condition, wanted metav1.ConditionStatus) bool { return c.Statu
 // checkConditions holds the conditions to each other and to the counters.
 func (c *content) checkConditions() {
 	ready, drained, stalled := c.ready, c.drained, c.stalled
-	c.refuseIf(is(stalled, metav1.ConditionTrue) && stalled.Reason == ready.Reason && is(ready, metav1.ConditionTrue),
+	// A suspended policy is accepted, and a drain that had failed three times in a row before that stalls for the suspension.
+	c.refuseIf(is(stalled, metav1.ConditionTrue) && stalled.Reason == ready.Reason && is(ready, metav1.ConditionTrue) && ready.Reason != drainv1alpha1.ReasonSuspended,
 		"Stalled and Ready are True for the same reason, %s", ready.Reason)
 	c.refuseIf(is(ready, metav1.ConditionFalse) && slices.Contains(forPersons, ready.Reason) && (!is(stalled, metav1.ConditionTrue) || stalled.Reason != ready.Reason),
 		"Ready is False for %s, and Stalled is %s for %s", ready.Reason, stalled.Status, stalled.Reason)
