@@ -121,7 +121,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	w := newWorld(t)
 	w.statefulSet(1)
 	w.policy()
-	nobody := w.user()
+	rightless := w.user()
 	for name, test := range map[string]struct {
 		args []string
 		want []string
@@ -132,8 +132,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		},
 		"a StatefulSet that does not exist":   {[]string{"init", "sts/stores"}, []string{`no StatefulSet "stores"`, "did you mean store?"}},
 		"an ordinal that is none":             {[]string{"skip", "store", "two"}, []string{`"two" is not an ordinal`}},
-		"no right to policies":                {[]string{"status", nobody}, []string{`cannot list resource "drainpolicies"`, "Ask for the right"}},
-		"no right to claims":                  {[]string{"orphans", nobody}, []string{`cannot list resource`, "Ask for the right"}},
+		"no right to policies":                {[]string{"status", rightless}, []string{`cannot list resource "drainpolicies"`, "Ask for the right"}},
+		"no right to claims":                  {[]string{"orphans", rightless}, []string{`cannot list resource`, "Ask for the right"}},
 		"neither a name nor a file to check":  {[]string{"check"}, []string{"give a NAME, or -f FILE"}},
 		"a file that has no policy":           {[]string{"check", "-f", kubeconfig}, []string{"has no DrainPolicy"}},
 		"a name in all namespaces":            {[]string{"status", "store", "-A"}, []string{"exclude each other"}},
