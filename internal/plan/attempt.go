@@ -115,7 +115,7 @@ func failure(e *evidence) *Attempt {
 			if claim := e.usedAfterMark(); claim != nil {
 				why := fmt.Sprintf("a pod used claim %q after it was marked as drained", claim.Name)
 				if markExpired(e, claim) {
-					why = e.sayOutlived(claim)
+					why = e.sayMarkExpired(claim)
 				}
 				last.fail(e.now, drainv1alpha1.ReasonNotProven, why)
 				return &last

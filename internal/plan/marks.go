@@ -137,7 +137,7 @@ func (e *evidence) doubt() string {
 	for i := range e.claims {
 		claim := &e.claims[i]
 		if markExpired(e, claim) {
-			return e.sayOutlived(claim)
+			return e.sayMarkExpired(claim)
 		}
 		if mark := claims.ParseMark(claim); awaitsMark(e, claim) && mark != nil && mark.JobUID == e.job.UID {
 			return fmt.Sprintf("a pod used claim %q after it was marked as drained by Job %q", claim.Name, e.job.Name)

@@ -236,7 +236,7 @@ func (e *evidence) sayVanished() string {
 	return fmt.Sprintf("Job %q was created and is gone; creating it again", e.jobName(e, e.next()))
 }
 
-func (e *evidence) sayOutlived(claim *corev1.PersistentVolumeClaim) string {
+func (e *evidence) sayMarkExpired(claim *corev1.PersistentVolumeClaim) string {
 	return fmt.Sprintf("claim %q was marked as drained at %s and could not be deleted within %.0f s, so a pod may have used it since; find what refuses the deletion, or what kept the operator from it",
 		claim.Name, e.markOn(claim).Time.UTC().Format(time.RFC3339), markLasts.Seconds())
 }
