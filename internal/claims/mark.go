@@ -68,11 +68,10 @@ type Mark struct {
 	// more time.
 	Repeats int32 `json:"repeats,omitempty"`
 
-	// The rest is for people; nothing is decided by it.
-
-	// Job is the name of that Job.
+	// Job is the name of that Job. Like Outcome, it is for people; nothing is decided by it.
 	Job string `json:"job"`
-	// Time is when the mark was written, to the second.
+	// Time is when the mark was written, to the second, by the clock of the manager that wrote it. A claim is deleted only soon
+	// after that, and an ordinal whose mark became void is not drained again at once.
 	Time metav1.Time `json:"time"`
 	// Outcome is what the drain said at its end, at most 512 bytes of it.
 	Outcome string `json:"outcome,omitempty"`
