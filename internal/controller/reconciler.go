@@ -22,21 +22,19 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/metrics"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
+	"github.com/statefulset-dev/drain-operator/internal/progress"
 )
 
 // Reconciler carries out DrainPolicies.
@@ -53,23 +51,15 @@ type Reconciler struct {
 	Metrics *metrics.Events
 	// Protocol is what decides; nil for the one that plan.Make goes by.
 	Protocol plan.Protocol
-	// Progress knows how far running drains are; nil for no one.
-	Progress Progress
+	// Progress knows how far running drains are; nil if the operator reads no logs.
+	Progress *progress.Poller
 	// OneAtATime says that a reconcile makes no two requests at the same time, for tests that decide what comes first.
 	OneAtATime bool
 
 	preflights preflights
 	pods       podLists
 	own        ownWrites
-	progress   progress
-}
-
-// Progress tells how far running drains are.
-type Progress interface {
-	// Of returns what is known of the pods, by their UIDs.
-	Of(pods []corev1.Pod) map[types.UID]plan.Progress
-	// Changed has the policies of which there is something new to tell.
-	Changed() <-chan event.TypedGenericEvent[*drainv1alpha1.DrainPolicy]
+	reports    reports
 }
 
 // +kubebuilder:rbac:groups=drain.statefulset.dev,resources=drainpolicies,verbs=get;list;watch;patch
@@ -92,7 +82,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if policy.UID == "" {
 		r.preflights.forget(request.NamespacedName)
 		r.own.forget(request.NamespacedName)
-		r.progress.forget(request.NamespacedName)
+		r.reports.forget(request.NamespacedName)
 		r.Metrics.Forget(request.NamespacedName)
 		return outcome(ctx, abandonedAfter, abandoned)
 	}
@@ -104,9 +94,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return outcome(ctx, soonest(unseen, abandonedAfter), abandoned)
 	}
 	snapshot.Preflight = r.preflight(ctx, snapshot)
-	if r.Progress != nil {
-		snapshot.Progress = r.Progress.Of(snapshot.Pods)
-	}
+	snapshot.Progress = r.Progress.Of(snapshot.Pods)
 	next := r.protocol().Make(snapshot, r.Clock.Now())
 	policy, err = r.act(ctx, snapshot, &next)
 	showRefusals(&next, errors.Join(err, abandoned))
@@ -117,7 +105,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 // report writes the status that a plan makes, or returns the time after which to write it.
 func (r *Reconciler) report(ctx context.Context, policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, p *plan.Plan) (after time.Duration, err error) {
 	status := p.Status(policy, r.now())
-	if after := r.progress.due(client.ObjectKeyFromObject(policy), policy.Status, status, r.Clock.Now()); after > 0 {
+	if after := r.reports.due(client.ObjectKeyFromObject(policy), policy.Status, status, r.Clock.Now()); after > 0 {
 		return after, nil
 	}
 	err = r.writeStatus(ctx, policy, set, status)

@@ -268,3 +268,11 @@ func TestWhatDoesNotAskOrRunIsNotRead(t *testing.T) {
 		t.Error("something is kept of a policy that is gone")
 	}
 }
+
+func TestWithoutLogsTheStatusSaysWhyThereIsNoProgress(t *testing.T) {
+	var none *Poller
+	known := none.Of([]corev1.Pod{{ObjectMeta: metav1.ObjectMeta{UID: "one"}}})
+	if got, want := known["one"], (plan.Progress{Unread: "the operator runs with --drain-logs=false"}); got != want {
+		t.Errorf("known of the pod: %+v, want %+v", got, want)
+	}
+}

@@ -84,7 +84,7 @@ func TestProgressWaitsForASecondAndIsBounded(t *testing.T) {
 	after := drainingStatus(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonJobRunning)
 	urgent := drainingStatus(drainv1alpha1.DrainFailed, drainv1alpha1.ReasonJobFailed)
 	key := func(i int) types.NamespacedName { return types.NamespacedName{Name: fmt.Sprint(i)} }
-	p := &progress{}
+	p := &reports{}
 	for i := range progressBurst + 2 {
 		if due := p.due(key(i), before, after, start); due != progressDelay {
 			t.Fatalf("policy %d waits for %s first, want %s", i, due, progressDelay)

@@ -40,16 +40,16 @@ const (
 	progressBurst = 10
 )
 
-// progress remembers since when the statuses of policies lack something that can wait. It is lost with the process, which
+// reports remembers since when the statuses of policies lack something that can wait. It is lost with the process, which
 // costs a second.
-type progress struct {
+type reports struct {
 	mu      sync.Mutex
 	since   map[types.NamespacedName]time.Time
 	limiter *rate.Limiter
 }
 
 // due returns how long the write of a status waits; 0 if it is written now, or needn't be.
-func (p *progress) due(policy types.NamespacedName, before, after drainv1alpha1.DrainPolicyStatus, now time.Time) time.Duration {
+func (p *reports) due(policy types.NamespacedName, before, after drainv1alpha1.DrainPolicyStatus, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if equality.Semantic.DeepEqual(before, after) || urgent(before, after) {
@@ -74,7 +74,7 @@ func (p *progress) due(policy types.NamespacedName, before, after drainv1alpha1.
 	return 0
 }
 
-func (p *progress) forget(policy types.NamespacedName) {
+func (p *reports) forget(policy types.NamespacedName) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.since, policy)
