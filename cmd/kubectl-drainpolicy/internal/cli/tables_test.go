@@ -92,6 +92,7 @@ func TestWaitIsNotEndedByAConditionFromBefore(t *testing.T) {
 		"scaled up again":                      {set: set(3), policy: judged(yes, calm), replicas: 2, reached: true, code: exitGone},
 		"stalled":                              {set: set(2), policy: judged(no, metav1.Condition{Status: metav1.ConditionTrue, Reason: "JobFailed"}), replicas: -1, code: exitStalled},
 		"kept undrained":                       {set: set(2), policy: judged(metav1.Condition{Status: metav1.ConditionFalse, Reason: "Retained"}, calm), replicas: -1, code: exitStalled},
+		"suspended":                            {set: set(2), policy: judged(metav1.Condition{Status: metav1.ConditionFalse, Reason: "Suspended"}, calm), replicas: -1, code: exitStalled},
 		"stranded":                             {set: set(2), policy: judged(metav1.Condition{Status: metav1.ConditionFalse, Reason: "ClaimsStranded"}, calm), replicas: -1, code: exitStalled},
 		"another policy of that name":          {set: set(2), policy: judged(yes, calm, func(p *drainv1alpha1.DrainPolicy) { p.UID = "another" }), replicas: -1, code: exitGone},
 		"a policy that is being deleted":       {set: set(2), policy: judged(yes, calm, func(p *drainv1alpha1.DrainPolicy) { p.DeletionTimestamp = ptr.To(metav1.Now()) }), replicas: -1, code: exitGone},

@@ -48,7 +48,7 @@ func waitCommand(s *session) *cobra.Command {
 		Long: `Waits until the operator has observed the StatefulSet as it is now, and all ordinals outside its range are drained. So it can be called
 right after "kubectl scale": a condition from before does not end it.
 
-It exits with 0 when all is drained, 3 when a person must act or the claims are kept undrained, 4 at the timeout, and 5 when the policy, the
+It exits with 0 when all is drained, 3 when a person must act, the claims are kept undrained or the policy is suspended, 4 at the timeout, and 5 when the policy, the
 StatefulSet or the scale-down is gone. It writes what it waits for to stderr.`,
 		Example: `  kubectl scale statefulset/datastore --replicas=2 && kubectl drainpolicy wait datastore --timeout=30m
   kubectl drainpolicy wait datastore --replicas=0    # also waits for the scale-down itself, of an autoscaler for example`,
@@ -162,6 +162,8 @@ func (w *waiting) judge(set *appsv1.StatefulSet, policy *drainv1alpha1.DrainPoli
 		return drained.Message, true, nil
 	case stalled.Status == metav1.ConditionTrue:
 		return "", false, &answer{exitStalled, fmt.Sprintf("a person must act: %s: %s", stalled.Reason, stalled.Message)}
+	case drained.Reason == drainv1alpha1.ReasonSuspended:
+		return "", false, &answer{exitStalled, fmt.Sprintf("no drain starts: spec.suspend of DrainPolicy %q is true; \"kubectl drainpolicy resume %s\" lets drains start", policy.Name, policy.Name)}
 	case drained.Reason == drainv1alpha1.ReasonRetained, drained.Reason == drainv1alpha1.ReasonClaimsStranded:
 		return "", false, &answer{exitStalled, fmt.Sprintf("no drain is under way, and claims are kept undrained: %s: %s", drained.Reason, drained.Message)}
 	}
