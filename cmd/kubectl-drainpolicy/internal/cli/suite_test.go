@@ -76,7 +76,8 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	environment := &envtest.Environment{
-		Scheme: Scheme(), ErrorIfCRDPathMissing: true, ControlPlaneStartTimeout: 2 * time.Minute,
+		Scheme: Scheme(), ErrorIfCRDPathMissing: true,
+		ControlPlaneStartTimeout: 2 * time.Minute, ControlPlaneStopTimeout: 2 * time.Minute,
 		CRDDirectoryPaths: []string{filepath.Join("..", "..", "..", "..", "config", "crd", "bases")},
 	}
 	config, err := environment.Start()
@@ -91,9 +92,10 @@ func runTests(m *testing.M) int {
 	kubeconfig = filepath.Join(folder, "kubeconfig")
 	must(os.WriteFile(kubeconfig, environment.KubeConfig, 0o600))
 	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
 	installAdmission(ctx)
-	startOperator(ctx, config)
+	stopped := startOperator(ctx, config)
+	// The API server waits a minute for watches that are open when it is told to end.
+	defer func() { stop(); <-stopped }()
 	return m.Run()
 }
 
@@ -121,8 +123,8 @@ func installAdmission(ctx context.Context) {
 }
 
 // startOperator runs the operator, and plays two controllers that it relies on: the garbage collector, for Jobs that are deleted in the
-// foreground, and claim protection, which lets a claim go once no pod refers to it.
-func startOperator(ctx context.Context, config *rest.Config) {
+// foreground, and claim protection, which lets a claim go once no pod refers to it. The channel is closed when it has stopped.
+func startOperator(ctx context.Context, config *rest.Config) <-chan struct{} {
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: Scheme(), Cache: controller.CacheOptions(), Metrics: metricsserver.Options{BindAddress: "0"}, Logger: logr.Discard(),
 	})
@@ -133,7 +135,12 @@ func startOperator(ctx context.Context, config *rest.Config) {
 	must(reconciler.SetupWithManager(ctx, mgr, 4))
 	must(ctrl.NewControllerManagedBy(mgr).Named("garbage-collector").For(&batchv1.Job{}).Complete(reconcile.Func(collectJob)))
 	must(ctrl.NewControllerManagedBy(mgr).Named("claim-protection").For(&corev1.PersistentVolumeClaim{}).Complete(reconcile.Func(protectClaim)))
-	go func() { must(mgr.Start(ctx)) }()
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		must(mgr.Start(ctx))
+	}()
+	return stopped
 }
 
 func collectJob(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
