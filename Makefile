@@ -21,6 +21,8 @@ CONTAINER_TOOL ?= docker
 # names of Debian's packages in a Dockerfile.
 SAMPLE_IMAGES := datastore kubia spool
 DEBIAN_IMAGES := zookeeper redis busybox
+# The programs that a go.mod in that folder, or in a folder of it, pins by its tool lines. make test-recipes builds these images.
+MODULE_IMAGES := vmagent
 # The recipe of an image, where it has another name.
 RECIPE_redis := redis-cluster-primaries
 RECIPE_busybox := notes
@@ -54,8 +56,8 @@ IMAGE_BUILDER := $(GO) run -C test/infrastructure ./image
 KUBECTL ?= hack/kubectl.sh
 
 # The modules of this repository that hold code of ours. Those under test/infrastructure/cluster/binaries/ only pin what the local cluster
-# builds, config/samples/spool/image/rclone what an image has, and hack/release/syft what scans a release; every such build checks them
-# (-mod=readonly), and tidying them would download all test dependencies of Kubernetes, rclone and syft.
+# builds, config/samples/spool/image/rclone and the modules of MODULE_IMAGES what an image has, and hack/release/syft what scans a release; every
+# such build checks them (-mod=readonly), and tidying them would download all test dependencies of Kubernetes, rclone and so on.
 MODULES := . cmd/kubectl-drainpolicy hack/tools hack/tools/alertmanager hack/tools/dashboard hack/tools/golangci-lint hack/tools/helm hack/release test/infrastructure test/bench test/health
 # Linting the linter's own main would type-check golangci-lint and everything it imports, for minutes.
 LINTED_MODULES := . cmd/kubectl-drainpolicy hack/tools hack/tools/dashboard hack/release test/infrastructure test/bench test/health
@@ -164,7 +166,7 @@ test-chart: $(BUILT_HELM) $(HELM_UNITTEST) ## Lint the Helm chart, run its unit 
 # The images that the end-to-end tests need.
 E2E_IMAGES ?= drain-operator $(SAMPLE_IMAGES) $(DEBIAN_IMAGES)
 BUILD_E2E_IMAGES = $(patsubst %,sample-image-%,$(filter $(SAMPLE_IMAGES),$(E2E_IMAGES))) \
-	$(patsubst %,debian-image-%,$(filter $(DEBIAN_IMAGES),$(E2E_IMAGES)))
+	$(patsubst %,debian-image-%,$(filter $(DEBIAN_IMAGES),$(E2E_IMAGES))) $(patsubst %,module-image-%,$(filter $(MODULE_IMAGES),$(E2E_IMAGES)))
 
 .PHONY: test-e2e
 test-e2e: $(BUILT_HELM) cluster-up plugin image $(BUILD_E2E_IMAGES) ## Run the end-to-end suite on the local cluster, and leave the cluster up.
@@ -181,6 +183,12 @@ test-version: ## Run the integration suite, and drains on the local cluster, wit
 .PHONY: test-versions
 test-versions: ## The same with every minor release of Kubernetes that is supported, and with what is alpha in one of them.
 	hack/test-version.sh all
+
+# FOCUS=<regular expression> runs some of them, with the images that they need: make test-recipes FOCUS=vmagent E2E_IMAGES='drain-operator vmagent'.
+.PHONY: test-recipes
+test-recipes: E2E_IMAGES += $(MODULE_IMAGES)
+test-recipes: ## Run every recipe on the local cluster, also those that take too long for CI.
+	$(MAKE) test-e2e LABELS='recipes && !faults' E2E_IMAGES='$(E2E_IMAGES)' GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v $(if $(FOCUS),-ginkgo.focus="$(FOCUS)")'
 
 # FOCUS=<regular expression> runs some of them.
 .PHONY: test-faults
@@ -288,6 +296,19 @@ $(DEBIAN_IMAGES:%=debian-image-%): debian-image-%:
 
 # A shell that finds all of busybox's programs in itself. Debian's /bin is a link to /usr/bin.
 DEBIAN_LINKS_busybox := --link busybox=/usr/bin/sh
+
+# Servers whose Go modules have their programs, in /usr/local/bin, beside a shell. "go build tool" builds what the tool lines name.
+.PHONY: module-images $(MODULE_IMAGES:%=module-image-%)
+module-images: $(MODULE_IMAGES:%=module-image-%) ## Make the images of servers that are built from Go modules (on Debian).
+$(MODULE_IMAGES:%=module-image-%): module-image-%:
+	@grep -qs '^ID=debian' /etc/os-release || { echo 'module-image-$*: needs Debian, for busybox; push an image with the programs of its go.mod instead' >&2; exit 1; }
+	@rm -rf bin/images/$* && mkdir -p bin/images/$* dist/images
+	@for module in $(wildcard $(addprefix $(call image_folder,$*)/,go.mod */go.mod)); do \
+		echo "go build tool ($${module%/go.mod})"; \
+		CGO_ENABLED=0 GOOS=linux $(GO) build -C "$${module%/go.mod}" -mod=readonly -trimpath -buildvcs=false -ldflags '-s -w' -o $(CURDIR)/bin/images/$*/ tool; \
+	done
+	@$(IMAGE_BUILDER) --name localhost/$*:dev $$(for program in bin/images/$*/*; do echo "--binary $(CURDIR)/$$program=/usr/local/bin/$${program##*/}"; done) \
+		--deb busybox-static $(DEBIAN_LINKS_busybox) --user 65532:65532 --output $(CURDIR)/dist/images/$*.tar
 
 .PHONY: docker-build
 docker-build: ## Build the image IMG with Docker.
