@@ -47,10 +47,10 @@ func startStandIns(ctx context.Context, config *rest.Config) {
 	Expect(ctrl.NewControllerManagedBy(mgr).Named("claim-protection").
 		For(&corev1.PersistentVolumeClaim{}).Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(claimsOfPod)).
 		Complete(reconcile.Func(protectClaim))).To(Succeed())
-	go func() {
+	managers.Go(func() {
 		defer GinkgoRecover()
 		Expect(mgr.Start(ctx)).To(Succeed())
-	}()
+	})
 }
 
 func collectJob(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {

@@ -20,6 +20,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,6 +56,8 @@ var (
 	kubeConfig []byte
 	// auditLog is the file that the API server writes its requests to.
 	auditLog string
+	// managers are the operator and what stands in for other controllers.
+	managers sync.WaitGroup
 	// operatorGate is what the operator's client goes through.
 	operatorGate = newGate()
 	// operatorMetrics has the operator's own metrics.
@@ -92,7 +95,11 @@ var _ = BeforeSuite(func() {
 	Expect(err).NotTo(HaveOccurred())
 
 	ctx, stop := context.WithCancel(context.Background())
-	DeferCleanup(stop)
+	// The API server waits for open watches before it ends.
+	DeferCleanup(func() {
+		stop()
+		managers.Wait()
+	})
 	restConfig, kubeConfig = config, environment.KubeConfig
 	startStandIns(ctx, config)
 	install(ctx)
@@ -133,10 +140,10 @@ func startOperator(ctx context.Context, config *rest.Config) {
 	Expect(annotations.SetupWithManager(mgr, 4)).To(Succeed())
 	recorder := &history.Recorder{Client: reconciler.Client, Live: reconciler.Live, Logs: logs, Keep: keptRecords}
 	Expect(recorder.SetupWithManager(mgr)).To(Succeed())
-	go func() {
+	managers.Go(func() {
 		defer GinkgoRecover()
 		Expect(mgr.Start(ctx)).To(Succeed())
-	}()
+	})
 	Expect(mgr.GetCache().WaitForCacheSync(ctx)).To(BeTrue())
 	Eventually(mgr.Elected()).Should(BeClosed(), "with the rights that it has, the operator becomes the leader")
 }

@@ -94,7 +94,7 @@ func runTests(m *testing.M) int {
 	ctx, stop := context.WithCancel(context.Background())
 	installAdmission(ctx)
 	stopped := startOperator(ctx, config)
-	// The API server waits a minute for watches that are open when it is told to end.
+	// The API server waits a minute for open watches before it ends.
 	defer func() { stop(); <-stopped }()
 	return m.Run()
 }
