@@ -377,6 +377,8 @@ func TestDecideWithoutLock(t *testing.T) {
 					unusedSince(corev1.ConditionTrue, noon))
 				w.pod("debug", "data-web-2")
 			}).says(`"debug"`).next("VoidMark"),
+		"a mark of the previous generation is not renewed on a claim that is being deleted": kept.when(
+			func(w *world) { w.claim("data", 2, markedAt(3), claimTerminating) }),
 		"a mark of the previous generation is renewed": {
 			given:     all(deleteClaims, func(w *world) { w.claim("data", 2, markedAt(3)) }),
 			wantState: kept.wantState, wantReason: kept.wantReason, wantStep: "RenewMark",

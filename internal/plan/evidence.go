@@ -580,10 +580,13 @@ func usedOrphan(e *evidence) bool { return usedMarked(e) && !outranked(e) && !po
 // next one comes.
 func keptBehind(e *evidence) bool { return kept(e) && e.outdated() != nil }
 
+// outdated returns the first claim of those whose marks name another generation, or nil. One that is being deleted has no next time: a pod
+// that uses it makes its mark void no more, so it is not renewed either.
 func (e *evidence) outdated() *corev1.PersistentVolumeClaim {
 	for i := range e.held {
-		if e.Target.Exists() && e.markOn(&e.held[i]).Generation != e.Target.Generation {
-			return &e.held[i]
+		claim := &e.held[i]
+		if claim.DeletionTimestamp == nil && e.Target.Exists() && e.markOn(claim).Generation != e.Target.Generation {
+			return claim
 		}
 	}
 	return nil
