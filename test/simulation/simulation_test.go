@@ -34,7 +34,8 @@ import (
 )
 
 var (
-	seedCount   = flag.Int("sim.seeds", 300, "the number of histories with fixed seeds, from 0 on")
+	seedCount   = flag.Int("sim.seeds", 300, "the number of histories with fixed seeds, from sim.first on")
+	firstSeed   = flag.Uint64("sim.first", 0, "the first of the fixed seeds, to go on with a long run")
 	freshSeed   = flag.Int("sim.fresh", 0, "the number of histories with seeds that were never seen before")
 	oneSeed     = flag.Int64("sim.seed", -1, "simulate this seed only")
 	shrinking   = flag.Bool("sim.shrink", true, "make a failing history shorter before it is printed")
@@ -85,7 +86,7 @@ func TestPromisesHold(t *testing.T) {
 		return
 	}
 	base := rand.Uint64() >> 12
-	t.Logf("%d fixed seeds, and %d fresh ones from %d on", *seedCount, *freshSeed, base)
+	t.Logf("%d fixed seeds from %d on, and %d fresh ones from %d on", *seedCount, *firstSeed, *freshSeed, base)
 	start := time.Now()
 	var next atomic.Int64
 	var group sync.WaitGroup
@@ -98,7 +99,7 @@ func TestPromisesHold(t *testing.T) {
 				}
 				switch {
 				case n < int64(*seedCount):
-					simulateSeed(t, cache, uint64(n), false)
+					simulateSeed(t, cache, *firstSeed+uint64(n), false)
 				case n < int64(*seedCount+*freshSeed):
 					simulateSeed(t, cache, base+uint64(n), false)
 				default:
