@@ -56,7 +56,8 @@ var (
 	deleteClaim        = &action{"DeleteClaim", func(e *evidence) Step { return DeleteClaim{*firstStaying(e.held)} }}
 	markClaim          = &action{"MarkClaim", (*evidence).mark}
 	renewMark          = &action{"RenewMark", (*evidence).renew}
-	voidMark           = &action{"VoidMark", (*evidence).void}
+	voidMark           = &action{"VoidMark", func(e *evidence) Step { return e.void(firstStaying(e.held)) }}
+	voidRerun          = &action{"VoidMark", func(e *evidence) Step { return e.void(e.rerunClaim()) }}
 	voidUnread         = &action{"VoidMark", (*evidence).voidUnread}
 	release            = &action{"release", func(e *evidence) Step { return e.release(e.lock, e.user != nil || e.unread) }}
 	releaseVoid        = &action{"release", func(e *evidence) Step { return e.release(e.lock, true) }}
@@ -90,9 +91,8 @@ func (e *evidence) renew() Step {
 	return WriteMark{RenewMark, *claim, mark}
 }
 
-// void makes the first mark that holds, on a claim that is to stay, void.
-func (e *evidence) void() Step {
-	claim := firstStaying(e.held)
+// void makes the mark on a claim void.
+func (e *evidence) void(claim *corev1.PersistentVolumeClaim) Step {
 	return WriteMark{VoidMark, *claim, e.voided(e.markOn(claim))}
 }
 

@@ -1206,6 +1206,13 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			markedBy(claims.Mark{LockUID: lockUID(2), JobUID: w.Jobs[0].UID, Attempts: 3})(&w.Claims[0])
 			markedAgo(markLasts + time.Second)(&w.Claims[0])
 		}),
+		"a mark of long ago by another Job is voided while this one runs": draining(drainv1alpha1.ReasonClaimInUse, deleteClaims, func(w *world) {
+			lockedOrphan(w)
+			w.job(2, 3)
+			w.drainPod(2, running)
+			markedBy(claims.Mark{LockUID: lockUID(2), JobUID: "past", Attempts: 3})(&w.Claims[0])
+			markedAgo(2 * markLasts)(&w.Claims[0])
+		}).next("VoidMark"),
 		"a mark of a clock that is far ahead is not young": unproven("could not be deleted within 60 s", completed, deleteClaims, func(w *world) {
 			markedBy(claims.Mark{LockUID: lockUID(2), JobUID: w.Jobs[0].UID, Attempts: 3})(&w.Claims[0])
 			markedAgo(-markLasts - time.Second)(&w.Claims[0])

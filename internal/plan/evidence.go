@@ -355,14 +355,20 @@ func suspendedInRange(e *evidence) bool {
 	return e.inRange && ptr.Deref(e.job.Spec.Suspend, false) && !e.run.alive && !e.run.succeeded
 }
 
-// rerun reports whether a claim bears the mark of another Job under this lock: the creation of this one hung until that one had
-// succeeded and was gone.
-func rerun(e *evidence) bool {
-	return slices.ContainsFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool {
-		mark := e.markOn(&claim)
-		return mark.HoldsUnder(e.lock.UID) && mark.JobUID != e.job.UID && !refuted(e, mark) && claim.DeletionTimestamp == nil
-	})
+// rerunClaim returns the first claim that bears the mark of another Job under this lock, or nil: the creation of this one hung until that one
+// had succeeded and was gone. In a look that took long, the lock can be older than the Job. Such a mark need not hold.
+func (e *evidence) rerunClaim() *corev1.PersistentVolumeClaim {
+	for i := range e.claims {
+		claim := &e.claims[i]
+		mark := e.markOn(claim)
+		if mark.HoldsUnder(e.lock.UID) && mark.JobUID != e.job.UID && !refuted(e, mark) && claim.DeletionTimestamp == nil {
+			return claim
+		}
+	}
+	return nil
 }
+
+func rerun(e *evidence) bool { return e.rerunClaim() != nil }
 
 func rerunNotStarted(e *evidence) bool { return rerun(e) && !e.run.started }
 

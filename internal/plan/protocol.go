@@ -175,7 +175,7 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: stopping("The claims were drained under this lock by another Job"),
 	},
 	{
-		id: "void-rerun", upholds: "I7", in: underway, when: rerun, then: voidMark,
+		id: "void-rerun", upholds: "I7", in: underway, when: rerun, then: voidRerun,
 		rare:  "stop-rerun stops such a Job, unless the mark lands when its pod has been ungated",
 		idle:  "stop-rerun stops such a Job before its pod is ungated",
 		given: "A claim bears the mark of another Job under this lock: a drain pod has used it since",
