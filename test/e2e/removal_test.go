@@ -96,6 +96,12 @@ func stopOperator(ctx context.Context) {
 	GinkgoHelper()
 	pods := operatorPods(ctx)
 	do(ctx, "scale", "deployment", operatorDeployment, "--namespace="+operatorNamespace, "--replicas=0")
+	expectGone(ctx, pods)
+}
+
+// expectGone waits until Pods of the operator are gone.
+func expectGone(ctx context.Context, pods []corev1.Pod) {
+	GinkgoHelper()
 	Eventually(ctx, func(g Gomega) {
 		for i := range pods {
 			g.Expect(apierrors.IsNotFound(cluster.Get(ctx, client.ObjectKeyFromObject(&pods[i]), &corev1.Pod{}))).To(BeTrue(), "Pod %s must be gone", pods[i].Name)
