@@ -272,7 +272,8 @@ func LogTail(log string) string {
 	return fmt.Sprintf("; the end of %s:\n  %s", log, strings.Join(lines, "\n  "))
 }
 
-// startTime is field 22 of /proc/<pid>/stat. A zombie counts as gone.
+// startTime is field 22 of /proc/<pid>/stat. A zombie counts as gone, unless it has further threads (field 20): these end after the first
+// one, and hold its sockets until then.
 func startTime(pid int) (uint64, error) {
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -287,7 +288,7 @@ func startTime(pid int) (uint64, error) {
 	if len(fields) < 20 {
 		return 0, fmt.Errorf("/proc/%d/stat has an unknown form", pid)
 	}
-	if fields[0] == "Z" || fields[0] == "X" {
+	if fields[0] == "X" || fields[0] == "Z" && (fields[17] == "0" || fields[17] == "1") {
 		return 0, fmt.Errorf("process %d has ended", pid)
 	}
 	return strconv.ParseUint(fields[19], 10, 64)
