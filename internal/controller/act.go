@@ -345,7 +345,7 @@ func (r *Reconciler) take(ctx context.Context, live plan.Snapshot, decision *pla
 	case plan.NoteAttempt:
 		answer, err = r.note(ctx, step.Lock, func(annotations map[string]string) {
 			annotations[drainv1alpha1.AttemptAnnotation] = step.Attempt.String()
-			if step.Attempt.Failed == nil {
+			if step.New {
 				delete(annotations, drainv1alpha1.JobAnnotation)
 				delete(annotations, drainv1alpha1.PodAnnotation)
 			}

@@ -38,8 +38,8 @@ var (
 	removeFinalizer    = &action{"RemoveFinalizer", func(e *evidence) Step { return RemoveFinalizer{e.Policy} }}
 	takeLock           = &action{"TakeLock", func(e *evidence) Step { return TakeLock{e.number} }}
 	startJob           = &action{"StartJob", func(e *evidence) Step { return StartJob{e.jobName(e, e.next()), e.number, e.next(), e.lock.UID} }}
-	noteOpen           = &action{"NoteAttempt", func(e *evidence) Step { return NoteAttempt{e.lock, e.open()} }}
-	noteFailure        = &action{"NoteAttempt", func(e *evidence) Step { return NoteAttempt{e.lock, *e.failure} }}
+	noteOpen           = &action{"NoteAttempt", (*evidence).noteOpen}
+	noteFailure        = &action{"NoteAttempt", func(e *evidence) Step { return NoteAttempt{Lock: e.lock, Attempt: *e.failure} }}
 	noteJob            = &action{"NoteJob", func(e *evidence) Step { return NoteJob{e.lock, e.job.UID, e.run.gated.UID, e.open()} }}
 	noteUnused         = &action{"NoteUnused", func(e *evidence) Step { return NoteUnused{e.lock, e.seenUnused()} }}
 	noteDeletion       = &action{"NoteDeletion", func(e *evidence) Step { return NoteDeletion{e.lock, deletionNoteOn(e.lock).with(staying(e.held))} }}
@@ -63,6 +63,12 @@ var (
 	releaseVoid        = &action{"release", func(e *evidence) Step { return e.release(e.lock, true) }}
 	discard            = &action{"DeleteLock, RemoveLockFinalizer", (*evidence).discard}
 )
+
+// noteOpen has the lock remember the attempt that its Job is. If it remembers a Job of the same attempt, that one was deleted, and this one's
+// creation hung: the lock goes on remembering that a pod may have run.
+func (e *evidence) noteOpen() Step {
+	return NoteAttempt{Lock: e.lock, Attempt: e.open(), New: e.last.Number != e.attempt}
+}
 
 // mark records on the first claim that awaits it that the claim was drained.
 func (e *evidence) mark() Step {

@@ -495,3 +495,28 @@ func TestStalledAfterABoundedTime(t *testing.T) {
 		})
 	}
 }
+
+// TestALateJobDoesNotHideTheOneBefore has a lock that names a Job whose pod ran, and a Job of the same attempt whose creation hung until that one
+// was deleted.
+func TestALateJobDoesNotHideTheOneBefore(t *testing.T) {
+	for name, tc := range map[string]struct {
+		remembered int32
+		isNew      bool
+	}{
+		"the same attempt": {1, false},
+		"the one after":    {0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := given(lockedWith(func(lock *corev1.Pod) { metav1.SetMetaDataAnnotation(&lock.ObjectMeta, drainv1alpha1.JobAnnotation, "past") }), func(w *world) {
+				w.note(2, Attempt{Number: tc.remembered, Asked: metav1.NewTime(noon.Add(-time.Minute)), TemplateHash: hash})
+				w.job(2, 1, func(job *batchv1.Job) { job.CreationTimestamp = noon })
+				w.drainPod(2, gated)
+			})
+			plan := Make(w.snapshot(), now)
+			note := as[NoteAttempt](plan.Drain(2).Next)
+			if note.Attempt.Number != 1 || note.Attempt.Failed != nil || note.New != tc.isNew {
+				t.Errorf("the lock is to remember %+v, new: %t; want attempt 1, open, new: %t", note.Attempt, note.New, tc.isNew)
+			}
+		})
+	}
+}

@@ -59,11 +59,12 @@ type (
 	RemoveFinalizer struct{ Policy *drainv1alpha1.DrainPolicy }
 	// TakeLock creates the lock of an ordinal.
 	TakeLock struct{ Ordinal int32 }
-	// NoteAttempt writes to the lock what it is to remember of an attempt. An attempt that has not failed is a new one: the
-	// lock forgets the Job of the one before.
+	// NoteAttempt writes to the lock what it is to remember of an attempt. If that is a new one, the lock forgets the Job of
+	// the one before.
 	NoteAttempt struct {
 		Lock    *corev1.Pod
 		Attempt Attempt
+		New     bool
 	}
 	// NoteJob writes to the lock which pod of which Job is about to be ungated, so that a release that was decided before the
 	// pod existed fails.

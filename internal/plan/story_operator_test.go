@@ -185,7 +185,7 @@ func (s *story) carryOut(d *decided) (problem string) {
 	case NoteAttempt:
 		return s.note(step.Lock, func(notes map[string]string) {
 			notes[drainv1alpha1.AttemptAnnotation] = step.Attempt.String()
-			if step.Attempt.Failed == nil {
+			if step.New {
 				delete(notes, drainv1alpha1.JobAnnotation)
 				delete(notes, drainv1alpha1.PodAnnotation)
 			}
