@@ -22,7 +22,7 @@ CONTAINER_TOOL ?= docker
 SAMPLE_IMAGES := datastore kubia spool
 DEBIAN_IMAGES := zookeeper redis busybox
 # The programs that a go.mod in that folder, or in a folder of it, pins by its tool lines. make test-recipes builds these images.
-MODULE_IMAGES := vmagent
+MODULE_IMAGES := vmagent etcd
 # The recipe of an image, where it has another name.
 RECIPE_redis := redis-cluster-primaries
 RECIPE_busybox := notes
@@ -308,7 +308,10 @@ $(MODULE_IMAGES:%=module-image-%): module-image-%:
 		CGO_ENABLED=0 GOOS=linux $(GO) build -C "$${module%/go.mod}" -mod=readonly -trimpath -buildvcs=false -ldflags '-s -w' -o $(CURDIR)/bin/images/$*/ tool; \
 	done
 	@$(IMAGE_BUILDER) --name localhost/$*:dev $$(for program in bin/images/$*/*; do echo "--binary $(CURDIR)/$$program=/usr/local/bin/$${program##*/}"; done) \
-		--deb busybox-static $(DEBIAN_LINKS_busybox) --user 65532:65532 --output $(CURDIR)/dist/images/$*.tar
+		--deb busybox-static $(DEBIAN_LINKS_busybox) $(MODULE_LINKS_$*) --user 65532:65532 --output $(CURDIR)/dist/images/$*.tar
+
+# Go names a program after its package, which is server in etcd's case.
+MODULE_LINKS_etcd := --link server=/usr/local/bin/etcd
 
 .PHONY: docker-build
 docker-build: ## Build the image IMG with Docker.
