@@ -214,7 +214,7 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 		}
 		It("with a receipt: it is drained again", SpecTimeout(faultTimeout), func(ctx SpecContext) {
 			l.configureKubelet(ctx, l.shaky, measuring)
-			records := l.startEvicted(ctx, l.shaky, exitingZero, receipt, limitingVolume, retriedSoon)
+			records := l.startHeld(ctx, l.shaky, exitingZero, receipt, limitingVolume, retriedSoon)
 			fixed(ctx, records, unlimited)
 		})
 		It("with exit codes: the template is refused", SpecTimeout(faultTimeout), func(ctx SpecContext) {
@@ -223,7 +223,7 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 		It("of a tool that runs as init container, before the container that writes the receipt: that one never starts",
 			SpecTimeout(faultTimeout), func(ctx SpecContext) {
 				l.configureKubelet(ctx, l.shaky, measuring)
-				records := l.startEvicted(ctx, l.shaky, exitingZero, receipt, limitingVolume, asInitContainer(), retriedSoon)
+				records := l.startHeld(ctx, l.shaky, exitingZero, receipt, limitingVolume, asInitContainer(), retriedSoon)
 				ended := w.expectDrainEnd(ctx)
 				Expect(ended.Status.Phase).To(Equal(corev1.PodFailed))
 				Expect(ended.Status.InitContainerStatuses).To(HaveExactElements(HaveField("State.Terminated.ExitCode", BeZero())))
@@ -241,7 +241,7 @@ var _ = Describe("Fault of the kubelet", Label("faults"), Serial, func() {
 		}
 		It("with a receipt: it is drained again", SpecTimeout(faultTimeout), func(ctx SpecContext) {
 			l.configureKubelet(ctx, l.shaky, measuring)
-			records := l.startEvicted(ctx, l.shaky, exitingZero, receipt, limitingStorage, retriedSoon)
+			records := l.startHeld(ctx, l.shaky, exitingZero, receipt, limitingStorage, retriedSoon)
 			fixed(ctx, records, unlimited)
 		})
 		It("with exit codes: the template is refused", SpecTimeout(faultTimeout), func(ctx SpecContext) {

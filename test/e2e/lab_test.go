@@ -218,25 +218,6 @@ func (l *lab) startHeld(ctx context.Context, node string, mutate ...func(*drainv
 	return records
 }
 
-// startEvicted does the same for a drain that the kubelet evicts by itself when it is half-way: by the time that one looks, the next attempt
-// may have moved more.
-func (l *lab) startEvicted(ctx context.Context, node string, mutate ...func(*drainv1alpha1.DrainPolicy)) map[string]string {
-	GinkgoHelper()
-	records := l.start(ctx, statefulSet(2), drainPolicy(append([]func(*drainv1alpha1.DrainPolicy){
-		held(), whenDrained(drainv1alpha1.WhenDrainedDelete),
-	}, mutate...)...))
-	w.hold(ctx)
-	l.placing(ctx, node, func() {
-		w.scale(ctx, 1)
-		Eventually(ctx, func(g Gomega) {
-			pods := w.recorder.drainPods()
-			g.Expect(pods).NotTo(BeEmpty())
-			g.Expect(pods[0].Spec.NodeName).To(Equal(node))
-		}).Should(Succeed(), "the drain must be on its node")
-	})
-	return records
-}
-
 // finish lets the drain go on, to its end.
 func (w *world) finish(ctx context.Context, records map[string]string) {
 	GinkgoHelper()

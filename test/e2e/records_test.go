@@ -162,7 +162,11 @@ func (w *world) expectHalfWay(ctx context.Context, leaver int32, n int, to ...in
 		g.Expect(cluster.List(ctx, &pods, client.InNamespace(w.namespace), client.MatchingLabels{
 			drainv1alpha1.RoleLabel: drainv1alpha1.RoleDrain, drainv1alpha1.OrdinalLabel: fmt.Sprint(leaver),
 		})).To(Succeed())
-		g.Expect(pods.Items).To(ContainElement(HaveField("Status.Phase", corev1.PodRunning)), "the drain Pod must be known to run")
+		running := slices.ContainsFunc(pods.Items, func(pod corev1.Pod) bool {
+			// A Pod is Pending while its init containers run.
+			return pod.Status.Phase == corev1.PodRunning || slices.ContainsFunc(pod.Status.InitContainerStatuses, func(s corev1.ContainerStatus) bool { return s.State.Running != nil })
+		})
+		g.Expect(running).To(BeTrue(), "the drain Pod must be known to run")
 	}).Should(Succeed(), "the drain of ordinal %d must be half-way", leaver)
 }
 
