@@ -24,6 +24,8 @@ const (
 	// ConditionDrained is True when no orphaned ordinal holds undrained data. It is the condition for "kubectl wait
 	// --for=condition=Drained"; first wait until status.statefulSet describes the scale-down.
 	ConditionDrained = "Drained"
+	// ConditionScaled is True when the StatefulSet has the replicas of spec.replicas. It is absent while that is unset.
+	ConditionScaled = "Scaled"
 	// ConditionStalled is True when a person must act.
 	ConditionStalled = "Stalled"
 )
@@ -96,6 +98,34 @@ const (
 const (
 	// ReasonProgressing means that no action is required.
 	ReasonProgressing = "Progressing"
+)
+
+// Reasons of the Scaled condition. It can also have the reason of Ready for which nothing is scaled, and StatefulSetNotObserved,
+// WaitingForReadyReplicas, PodStillExists, StoppingJob, PodNotStarted or WriteRefused, which mean the same as for a drain.
+const (
+	// ReasonReplicasReached means that the StatefulSet has spec.replicas, and that no member leaves or joins again. The status is True.
+	ReasonReplicasReached = "ReplicasReached"
+	// ReasonScalingUp means that the operator raises the replicas of the StatefulSet.
+	ReasonScalingUp = "ScalingUp"
+	// ReasonScalingDown means that the operator lowers the replicas of the StatefulSet by one.
+	ReasonScalingDown = "ScalingDown"
+	// ReasonWaitingForDrains means that the next ordinal waits until the drain of the last one is over.
+	ReasonWaitingForDrains = "WaitingForDrains"
+	// ReasonTooFewReplicas means that fewer than spec.minReadyReplicas would remain to take the data of the next ordinal.
+	ReasonTooFewReplicas = "TooFewReplicas"
+	// ReasonWaitingForPod means that the pod of the member that is to leave does not exist, or is being deleted.
+	ReasonWaitingForPod = "WaitingForPod"
+	// ReasonLeaving means that the Job runs by which a member leaves.
+	ReasonLeaving = "Leaving"
+	// ReasonLeaveFailed means that this Job has failed. Another attempt follows.
+	ReasonLeaveFailed = "LeaveFailed"
+	// ReasonRejoining means that the Job runs by which a member joins again that had begun to leave.
+	ReasonRejoining = "Rejoining"
+	// ReasonRejoinFailed means that this Job has failed. Another attempt follows.
+	ReasonRejoinFailed = "RejoinFailed"
+	// ReasonScaleForbidden means that the operator has no right to update statefulsets/scale. The component config/components/scaling
+	// gives it.
+	ReasonScaleForbidden = "ScaleForbidden"
 )
 
 // Reasons of a drain that waits. A drain can also wait for what the Ready condition reports, and then has its reason.

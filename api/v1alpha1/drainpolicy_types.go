@@ -106,6 +106,8 @@ const (
 // +kubebuilder:validation:XValidation:rule="!has(self.whenDeleted) || self.whenDeleted != 'Drain' || has(self.minReadyReplicas) && self.minReadyReplicas == 0",message="minReadyReplicas must be 0 when whenDeleted is Drain: a deleted StatefulSet has no replicas that could become ready",fieldPath=".minReadyReplicas",reason=FieldValueInvalid
 // +kubebuilder:validation:XValidation:rule="!has(self.job) || !has(self.job.podFailurePolicy) || !has(self.template) || !has(self.template.spec) || !has(self.template.spec.restartPolicy) || self.template.spec.restartPolicy == 'Never'",message="template.spec.restartPolicy must be Never or unset with job.podFailurePolicy",fieldPath=".template.spec.restartPolicy",reason=FieldValueInvalid
 // +kubebuilder:validation:XValidation:rule="!has(self.job) || !has(self.job.podFailurePolicy) || !has(self.proof) || self.proof != 'ExitCode'",message="job.podFailurePolicy can't be combined with proof ExitCode: it requires restartPolicy Never, under which a reboot can look like a success",fieldPath=".job.podFailurePolicy",reason=FieldValueForbidden
+// +kubebuilder:validation:XValidation:rule="!has(self.leave) || has(self.replicas)",message="leave requires replicas: a member leaves only when the operator lowers the replicas",fieldPath=".leave",reason=FieldValueInvalid
+// +kubebuilder:validation:XValidation:rule="!has(self.leave) || !has(self.leave.job) || !has(self.leave.job.podFailurePolicy) || !has(self.proof) || self.proof != 'ExitCode'",message="leave.job.podFailurePolicy can't be combined with proof ExitCode: it requires restartPolicy Never, under which a reboot can look like a success",fieldPath=".leave",reason=FieldValueForbidden
 type DrainPolicySpec struct {
 	// statefulSetRef identifies the StatefulSet whose orphaned claims the operator drains. The StatefulSet must be in the
 	// policy's namespace. This field is immutable; create another DrainPolicy for another StatefulSet.
@@ -223,6 +225,21 @@ type DrainPolicySpec struct {
 	// +kubebuilder:default=false
 	Suspend *bool `json:"suspend,omitempty"`
 
+	// replicas is the number of replicas that the operator gives the StatefulSet, so that "kubectl scale" and autoscalers can
+	// scale the policy. The operator scales the StatefulSet up at once. It scales it down by one ordinal at a time: the next
+	// one only when the drain of the last one is over, and all remaining replicas are ready. When unset, the operator never
+	// changes the replicas of the StatefulSet. It needs the right to update statefulsets/scale, which the default
+	// installation does not give. Must be between 0 and 1000000.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000000
+	Replicas *int32 `json:"replicas,omitempty"`
+
+	// leave is a Job that takes a member out of the application while its pod runs, before the operator lowers the replicas.
+	// It requires replicas. When unset, the operator lowers the replicas without one.
+	// +optional
+	Leave *LeaveOptions `json:"leave,omitempty"`
+
 	// job is the part of the drain's Job that the policy can set. When unset, only backoffLimit has a value, its default.
 	// +optional
 	// +kubebuilder:default={backoffLimit: 6}
@@ -232,6 +249,36 @@ type DrainPolicySpec struct {
 	// +optional
 	// +kubebuilder:default={initialDelaySeconds: 30, maxDelaySeconds: 1800}
 	Retry RetryOptions `json:"retry,omitzero"`
+}
+
+// LeaveOptions describes the Job by which a member leaves the application while its pod runs.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.job) || !has(self.job.podFailurePolicy) || !has(self.template.spec) || !has(self.template.spec.restartPolicy) || self.template.spec.restartPolicy == 'Never'",message="template.spec.restartPolicy must be Never or unset with job.podFailurePolicy",fieldPath=".template.spec.restartPolicy",reason=FieldValueInvalid
+type LeaveOptions struct {
+	// template is the pod template by which the member of the highest ordinal leaves, or joins again. It gets the environment
+	// variables of a drain, and DRAIN_ACTION, which is leave, or rejoin when the StatefulSet keeps an ordinal whose member has
+	// begun to leave. It gets no claims, and it must not mount a claim of the StatefulSet.
+	//
+	// The pod must exit with 0 only when the member has left, or is back, and it must prove that as proof says. It must be able
+	// to run again at any time: after a failure, when the pod of the member was replaced, and when its Job was deleted.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.restartPolicy) || self.spec.restartPolicy != 'Always'",message="spec.restartPolicy must be OnFailure or Never: leaving has an end",fieldPath=".spec.restartPolicy",reason=FieldValueInvalid
+	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.activeDeadlineSeconds)",message="spec.activeDeadlineSeconds may not be set: use spec.leave.job.activeDeadlineSeconds",fieldPath=".spec",reason=FieldValueForbidden
+	// +kubebuilder:validation:XValidation:rule="has(self.spec) && self.spec.containers.size() > 0",message="spec.containers must have at least one container",fieldPath=".spec",reason=FieldValueRequired
+	Template corev1.PodTemplateSpec `json:"template,omitzero"`
+
+	// job is the part of the Job that the policy can set. When unset, only backoffLimit has a value, its default.
+	// +optional
+	// +kubebuilder:default={backoffLimit: 6}
+	Job JobOptions `json:"job,omitzero"`
+
+	// deadAfterSeconds is the time in seconds for which the pod of the highest ordinal must not have been ready before the
+	// operator takes the member for dead. A dead member does not leave: the operator lowers the replicas, and the drain of its
+	// claims must do. When unset, a member never counts as dead. Must be between 10 and 31536000 (one year).
+	// +optional
+	// +kubebuilder:validation:Minimum=10
+	// +kubebuilder:validation:Maximum=31536000
+	DeadAfterSeconds *int32 `json:"deadAfterSeconds,omitempty"`
 }
 
 // StatefulSetReference identifies a StatefulSet in the namespace of the policy.
@@ -365,6 +412,18 @@ type DrainPolicyStatus struct {
 	// +optional
 	StatefulSet *ObservedStatefulSet `json:"statefulSet,omitzero"`
 
+	// replicas is the number of pods of the StatefulSet. Unset when the StatefulSet does not exist.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Replicas *int32 `json:"replicas,omitempty"`
+
+	// selector is the label selector of the StatefulSet's pods, as a string. Autoscalers find the pods by it. Unset when the
+	// StatefulSet does not exist. At most 65536 characters.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=65536
+	Selector string `json:"selector,omitempty"`
+
 	// templateHash is a hash of everything that a drain pod is made from. The operator validates the template again when the
 	// hash changes. At most 64 characters.
 	// +optional
@@ -422,7 +481,8 @@ type DrainPolicyStatus struct {
 	StrandedClaims []ClaimReference `json:"strandedClaims,omitempty"`
 
 	// conditions are the conditions of the policy. Ready is True when the policy is accepted. Drained is True when no
-	// orphaned ordinal holds undrained data. Stalled is True when a person must act.
+	// orphaned ordinal holds undrained data. Stalled is True when a person must act. Scaled is True when the StatefulSet has
+	// spec.replicas, and is absent while spec.replicas is unset.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -656,6 +716,7 @@ type ClaimReference struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:shortName=dpol
 // +kubebuilder:subresource:status
+// +kubebuilder:subresource:scale:specpath=.spec.replicas,statuspath=.status.replicas,selectorpath=.status.selector
 // +kubebuilder:selectablefield:JSONPath=`.spec.statefulSetRef.name`
 // +kubebuilder:printcolumn:name="StatefulSet",type=string,JSONPath=`.spec.statefulSetRef.name`,description="Name of the StatefulSet"
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether the policy is accepted"
@@ -667,6 +728,8 @@ type ClaimReference struct {
 // +kubebuilder:printcolumn:name="Drained",type=string,JSONPath=`.status.conditions[?(@.type=="Drained")].status`,description="Whether no orphaned ordinal holds undrained data"
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Drained")].reason`,description="Reason of the Drained condition"
 // +kubebuilder:printcolumn:name="Oldest",type=date,JSONPath=`.status.oldestPendingTime`,description="Time since when the oldest pending drain is pending"
+// +kubebuilder:printcolumn:name="Replicas",type=integer,JSONPath=`.spec.replicas`,description="Number of replicas that the operator gives the StatefulSet",priority=1
+// +kubebuilder:printcolumn:name="Scaled",type=string,JSONPath=`.status.conditions[?(@.type=="Scaled")].reason`,description="Reason of the Scaled condition",priority=1
 // +kubebuilder:printcolumn:name="Progress",type=integer,JSONPath=`.status.drains[?(@.progress)].progress.percent`,description="Progress in percent that the highest ordinal reports",priority=1
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Drained")].message`,description="Message of the Drained condition",priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

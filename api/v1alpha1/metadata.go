@@ -24,7 +24,7 @@ const (
 	OrdinalLabel = "drain.statefulset.dev/ordinal"
 	// AttemptLabel is the number of the attempt, starting from 1, on Jobs, drain pods and DrainRecords.
 	AttemptLabel = "drain.statefulset.dev/attempt"
-	// RoleLabel is RoleLock on locks, and RoleDrain on Jobs and drain pods.
+	// RoleLabel is RoleLock on locks, RoleDrain on Jobs and drain pods, and RoleLeave on the Jobs and pods by which members leave.
 	RoleLabel = "drain.statefulset.dev/role"
 
 	// PolicyAnnotation is the name of the DrainPolicy. It can be longer than the value of a label.
@@ -35,8 +35,14 @@ const (
 	JobAnnotation = "drain.statefulset.dev/job"
 	// AttemptAnnotation is, on a lock, the latest attempt of its drain and how it failed. Both outlive the Job.
 	AttemptAnnotation = "drain.statefulset.dev/latest-attempt"
-	// PodAnnotation is, on a lock, the UID of the drain pod that the operator ungated last under the lock, or is about to.
+	// PodAnnotation is, on a lock, the UID of the drain pod that the operator ungated last under the lock, or is about to. On a
+	// Job with the role RoleLeave, it is the UID of the StatefulSet's pod that is to leave or to join again.
 	PodAnnotation = "drain.statefulset.dev/pod"
+
+	// ActionAnnotation is, on a Job with the role RoleLeave, ActionLeave or ActionRejoin.
+	ActionAnnotation = "drain.statefulset.dev/action"
+	// FailuresAnnotation is, on such a Job, how many Jobs with the same action have failed before it, in a row.
+	FailuresAnnotation = "drain.statefulset.dev/failures"
 
 	// DeletingAnnotation is, on a lock, the claims that the operator deletes under the lock, as a comma-separated list of
 	// name=resourceVersion.
@@ -79,6 +85,16 @@ const (
 	RoleLock = "lock"
 	// RoleDrain is the role of the Jobs and the pods that drain.
 	RoleDrain = "drain"
+	// RoleLeave is the role of the Jobs and the pods by which members leave and join again.
+	RoleLeave = "leave"
+)
+
+// Values of ActionAnnotation, and of the environment variable DRAIN_ACTION.
+const (
+	// ActionLeave takes the member out of the application while its pod runs.
+	ActionLeave = "leave"
+	// ActionRejoin takes it in again.
+	ActionRejoin = "rejoin"
 )
 
 const (
