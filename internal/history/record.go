@@ -129,12 +129,12 @@ func logSize(containers int) int {
 	return min(drainv1alpha1.MaxRecordedLog, drainv1alpha1.MaxRecordedLogs/max(1, containers))
 }
 
-// newRecord returns the record of a Job without what became of it, or nil if its labels don't say what it is.
+// newRecord returns the record of a Job without what became of it, or nil if its labels don't say that it is a drain's.
 func newRecord(job *batchv1.Job) *drainv1alpha1.DrainRecord {
 	ordinal, errOrdinal := strconv.ParseInt(job.Labels[drainv1alpha1.OrdinalLabel], 10, 32)
 	attempt, errAttempt := strconv.ParseInt(job.Labels[drainv1alpha1.AttemptLabel], 10, 32)
 	owner := metav1.GetControllerOf(job)
-	if errOrdinal != nil || errAttempt != nil || ordinal < 0 || attempt < 1 || owner == nil ||
+	if job.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLeave || errOrdinal != nil || errAttempt != nil || ordinal < 0 || attempt < 1 || owner == nil ||
 		string(owner.UID) != job.Labels[drainv1alpha1.PolicyUIDLabel] {
 		return nil
 	}

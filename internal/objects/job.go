@@ -136,13 +136,18 @@ func TemplateHash(policy *drainv1alpha1.DrainPolicy, given *corev1.PodTemplateSp
 // podTemplate returns the given template with what it takes over from the StatefulSet.
 // A ServiceAccount is never taken over: what a drain may do is for the policy to say.
 func podTemplate(policy *drainv1alpha1.DrainPolicy, given *corev1.PodTemplateSpec, target statefulset.Target) corev1.PodTemplateSpec {
+	return inheriting(given, &policy.Spec.Job, target)
+}
+
+// inheriting returns a template with what it takes over from the StatefulSet, for a Job with these options.
+func inheriting(given *corev1.PodTemplateSpec, job *drainv1alpha1.JobOptions, target statefulset.Target) corev1.PodTemplateSpec {
 	given = given.DeepCopy()
 	// Finalizers would keep the pods, and a name or namespace isn't the template's to give.
 	template := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: given.Labels, Annotations: given.Annotations}, Spec: given.Spec}
 	inherit(&template.Spec, target.PodDefaults.DeepCopy())
 	if template.Spec.RestartPolicy == "" {
 		template.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
-		if policy.Spec.Job.PodFailurePolicy != nil {
+		if job.PodFailurePolicy != nil {
 			// Jobs take a podFailurePolicy only with Never (validateJobSpec in
 			// kubernetes/pkg/apis/batch/validation).
 			template.Spec.RestartPolicy = corev1.RestartPolicyNever

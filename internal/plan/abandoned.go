@@ -39,6 +39,7 @@ func (protocol Protocol) Abandoned(lock *corev1.Pod, owner types.UID, snapshot S
 	if number, err := strconv.ParseInt(label, 10, 32); err == nil {
 		e.number = int32(number)
 	}
+	snapshot.Jobs = withoutLeaving(snapshot.Jobs)
 	for i := range snapshot.Jobs {
 		job := &snapshot.Jobs[i]
 		if job.Labels[drainv1alpha1.OrdinalLabel] != label || !controls(owner, job) && !orphaned(job) {

@@ -90,6 +90,7 @@ func Rules() Protocol { return slices.Clone(protocol) }
 
 // Make returns the plan for a snapshot. It is deterministic.
 func (protocol Protocol) Make(snapshot Snapshot, now time.Time) Plan {
+	snapshot.Jobs = withoutLeaving(snapshot.Jobs)
 	p := &planner{Snapshot: snapshot, now: now}
 	p.index()
 	ordinals, ambiguous := p.gather()
@@ -536,6 +537,9 @@ func (p *planner) templateCondition(ambiguous []string) Condition {
 				"%s mounts claim %q of StatefulSet %q; a drain gets the claims of its own ordinal, under their templates' names, and no other's", p.inTemplate(fmt.Sprintf("spec.volumes[%d]", i)), source.ClaimName, p.Target.Name)
 		}
 	}
+	if problem := p.leaveProblem(); problem != "" {
+		return refuse(drainv1alpha1.ReasonInvalidTemplate, "%s", problem)
+	}
 	switch {
 	case !p.asked():
 		return Condition{Status: metav1.ConditionUnknown, Reason: drainv1alpha1.ReasonPreflightFailed, Message: fmt.Sprintf("The API server has not been asked yet whether it accepts the drain that %s would become", p.templateName())}
@@ -550,4 +554,21 @@ func (p *planner) templateCondition(ambiguous []string) Condition {
 		return refuse(drainv1alpha1.ReasonSuspended, "No drain is started while spec.suspend is true")
 	}
 	return Condition{Status: metav1.ConditionTrue}
+}
+
+// leaveProblem says why members can't leave by spec.leave, or "".
+func (p *planner) leaveProblem() string {
+	if p.Policy.Spec.Leave == nil {
+		return ""
+	}
+	template := &p.Policy.Spec.Leave.Template
+	if len(template.Spec.Containers) == 0 {
+		return "spec.leave.template has no containers, or is larger than 64 KiB: give it what it lacks, or move what makes it large into a ConfigMap"
+	}
+	for i, volume := range template.Spec.Volumes {
+		if source := volume.PersistentVolumeClaim; source != nil && p.Target.OwnsClaimName(source.ClaimName) {
+			return fmt.Sprintf("spec.leave.template.spec.volumes[%d] mounts claim %q of StatefulSet %q, which a pod of it uses while its member leaves; remove the volume", i, source.ClaimName, p.Target.Name)
+		}
+	}
+	return ""
 }

@@ -299,6 +299,9 @@ func (p *Plan) Status(policy *drainv1alpha1.DrainPolicy, now metav1.Time) drainv
 	status := p.counts()
 	status.ObservedGeneration, status.StatefulSet, status.TemplateHash = policy.Generation, p.Observed, p.TemplateHash
 	status.Conditions = slices.Clone(previous.Conditions)
+	if p.Target.Exists() {
+		status.Replicas, status.Selector = &p.Target.Pods, p.Target.Selector
+	}
 	for i := range p.Stranded[:min(len(p.Stranded), shownStranded)] {
 		status.StrandedClaims = append(status.StrandedClaims, drainv1alpha1.ClaimReference{Name: p.Stranded[i].Name, UID: string(p.Stranded[i].UID)})
 	}
@@ -341,7 +344,12 @@ func (p *Plan) Status(policy *drainv1alpha1.DrainPolicy, now metav1.Time) drainv
 		{drainv1alpha1.ConditionReady, p.Ready},
 		{drainv1alpha1.ConditionDrained, p.Drained},
 		{drainv1alpha1.ConditionStalled, p.Stalled},
+		{drainv1alpha1.ConditionScaled, p.Scaled},
 	} {
+		if c.content.Status == "" {
+			meta.RemoveStatusCondition(&status.Conditions, c.conditionType)
+			continue
+		}
 		meta.SetStatusCondition(&status.Conditions, metav1.Condition{
 			Type: c.conditionType, Status: c.content.Status, Reason: c.content.Reason, Message: truncate(c.content.Message),
 			ObservedGeneration: policy.Generation, LastTransitionTime: now,

@@ -138,6 +138,10 @@ type Plan struct {
 	Drains []Drain
 	// Ready, Drained and Stalled are the conditions' content.
 	Ready, Drained, Stalled Condition
+	// Scaled is the content of the condition about spec.replicas, which internal/scaling decides on; empty while that is unset.
+	Scaled Condition
+	// ScaleAfter is the time after which to look again at the replicas; 0 if there is none.
+	ScaleAfter time.Duration
 	// Policy is the step that the policy as a whole asks for, if there is one, and History the one about Jobs of the past.
 	// The latter is decided on the caches: what it can cost is a log, or one more attempt.
 	Policy, History Drain

@@ -23,6 +23,7 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
@@ -59,6 +60,11 @@ type Target struct {
 	Generation, ObservedGeneration int64
 	// Start and Replicas are the first ordinal of the range and the number of ordinals in it. Both are 0 unless it is Present.
 	Start, Replicas int32
+	// ResourceVersion is that of the StatefulSet as it was read, the precondition of a write to its scale. Empty unless it is Present.
+	ResourceVersion string
+	// Pods is the number of its pods, and Selector is the label selector by which to find them. Both are empty unless it is Present.
+	Pods     int32
+	Selector string
 	// ReadyReplicas is the number of pods that are ready, whatever their ordinal.
 	ReadyReplicas int32
 	// ClaimTemplates are the names of its volumeClaimTemplates.
@@ -95,9 +101,10 @@ func Of(set *appsv1.StatefulSet) Target {
 	}
 	target := Target{
 		Namespace: set.Namespace, Name: set.Name, Presence: Present, Deleting: set.DeletionTimestamp != nil, UID: set.UID,
-		Generation: set.Generation, ObservedGeneration: set.Status.ObservedGeneration,
+		Generation: set.Generation, ObservedGeneration: set.Status.ObservedGeneration, ResourceVersion: set.ResourceVersion,
 		// Unset means one, as the API server defaults it.
 		Replicas: ptr.Deref(set.Spec.Replicas, 1), ReadyReplicas: set.Status.ReadyReplicas,
+		Pods: set.Status.Replicas, Selector: selectorOf(set),
 		ClaimTemplates: identity.Templates, MatchLabels: maps.Clone(identity.MatchLabels), ServiceName: set.Spec.ServiceName,
 		PodDefaults:              *defaults.DeepCopy(),
 		DeletesClaimsWhenScaled:  retention.WhenScaled == appsv1.DeletePersistentVolumeClaimRetentionPolicyType,
@@ -115,6 +122,16 @@ func Of(set *appsv1.StatefulSet) Target {
 		}
 	}
 	return target
+}
+
+// selectorOf returns the selector of a StatefulSet's pods as a string, or "" if it can't be read.
+func selectorOf(set *appsv1.StatefulSet) string {
+	selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
+	if err != nil {
+		// The API server validates it.
+		return ""
+	}
+	return selector.String()
 }
 
 // Remembered returns the Target of a StatefulSet that does not exist, from what the policy's status remembers. Its range is

@@ -39,7 +39,7 @@ const (
 // makeSet returns a StatefulSet of two replicas that has all that a Target can hold.
 func makeSet(change ...func(*appsv1.StatefulSet)) *appsv1.StatefulSet {
 	set := &appsv1.StatefulSet{
-		ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: "set", Generation: 4},
+		ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop", UID: "set", Generation: 4, ResourceVersion: "9"},
 		Spec: appsv1.StatefulSetSpec{
 			Replicas:    ptr.To[int32](2),
 			ServiceName: "web-peers",
@@ -59,7 +59,7 @@ func makeSet(change ...func(*appsv1.StatefulSet)) *appsv1.StatefulSet {
 				{ObjectMeta: metav1.ObjectMeta{Name: "data"}}, {ObjectMeta: metav1.ObjectMeta{Name: "logs"}},
 			},
 		},
-		Status: appsv1.StatefulSetStatus{ObservedGeneration: 4, ReadyReplicas: 2},
+		Status: appsv1.StatefulSetStatus{ObservedGeneration: 4, Replicas: 3, ReadyReplicas: 2},
 	}
 	for _, c := range change {
 		c(set)
@@ -97,6 +97,7 @@ func wantTarget() Target {
 	return Target{
 		Namespace: "shop", Name: "web", Presence: Present,
 		UID: "set", Generation: 4, ObservedGeneration: 4, Replicas: 2, ReadyReplicas: 2,
+		ResourceVersion: "9", Pods: 3, Selector: "app=web",
 		ClaimTemplates: []string{"data", "logs"}, MatchLabels: map[string]string{"app": "web"}, ServiceName: "web-peers",
 		PodDefaults: drainv1alpha1.PodDefaults{
 			SecurityContext: spec.SecurityContext,
@@ -129,7 +130,7 @@ func TestOfHoldsWhatDrainsNeed(t *testing.T) {
 		"a first ordinal":                     {startsAt(5), func(w *Target) { w.Start = 5 }},
 		"a StatefulSet that is being deleted": {deleting, func(w *Target) { w.Deleting = true }},
 		"no selector": {func(s *appsv1.StatefulSet) { s.Spec.Selector = nil },
-			func(w *Target) { w.MatchLabels = nil }},
+			func(w *Target) { w.MatchLabels, w.Selector = nil, "" }},
 		"claims that a scale-down deletes": {retention(deletes, keeps),
 			func(w *Target) { w.DeletesClaimsWhenScaled = true }},
 		"claims that go with the StatefulSet": {retention(keeps, deletes),

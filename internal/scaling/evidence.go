@@ -1,0 +1,496 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package scaling
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/objects"
+	"github.com/statefulset-dev/drain-operator/internal/plan"
+	"github.com/statefulset-dev/drain-operator/internal/proof"
+)
+
+// startPatience is how long a pod may take to start before a person should look.
+const startPatience = 10 * time.Minute
+
+// lookEvery is how often the pod of a member that leaves is looked at. No cache holds it.
+const lookEvery = 30 * time.Second
+
+// evidence is what the cluster shows about the replicas and the members of a StatefulSet. It is computed once, before the first
+// rule is tried, and no rule changes it.
+type evidence struct {
+	plan.Snapshot
+	now time.Time
+	// live says that the snapshot has the pods of the StatefulSet. The caches don't, so on them all is taken to be well with the pods.
+	live bool
+	// ready is whether a scale-down would be drained, and pending the most urgent drain that is not over, or nil.
+	ready   plan.Condition
+	pending *plan.Drain
+	// wanted is spec.replicas, and top the highest ordinal in range, or -1.
+	wanted, top int32
+	// own are the pods of the StatefulSet by ordinal, on a live look.
+	own map[int32]*corev1.Pod
+
+	// older is a Job in whose place a later one of its ordinal has come, and olderGoing says that it is being deleted.
+	older      *job
+	olderGoing bool
+	// loose is a pod by which a member leaves or joins again, that runs and whose Job is gone, or nil.
+	loose *corev1.Pod
+	// unasked is a Job that the policy does not ask for any more, or nil.
+	unasked *job
+	// past is the Job of an ordinal that is out of range, and can go, or nil.
+	past *job
+	// back is a member that began to leave, that stays, and is not back yet, or nil.
+	back *member
+	// leaver is the member of the highest ordinal, which leaves next on the way down.
+	leaver *member
+}
+
+// member is one ordinal, and the Jobs by which its member has left or joined again.
+type member struct {
+	ordinal int32
+	// latest is the newest Job, or nil.
+	latest *job
+	older  []*job
+}
+
+// job is a Job by which a member leaves or joins again.
+type job struct {
+	*batchv1.Job
+	number, failures int32
+	action, hash     string
+	pod              types.UID
+	// end is how it has ended, or nil, and doubt says why its success proves nothing.
+	end   *batchv1.JobCondition
+	doubt string
+	// gated is a pod of it that has its gate still, or nil, and started says that a container of some pod has run.
+	gated   *corev1.Pod
+	started bool
+	// said is the last termination message, and trouble is why a pod does not run until a person acts.
+	said, trouble string
+}
+
+// observe computes the evidence.
+func observe(snapshot plan.Snapshot, drains *plan.Plan, now time.Time) *evidence {
+	e := &evidence{
+		Snapshot: snapshot, now: now, live: !snapshot.Taken.IsZero(), ready: drains.Ready, pending: drains.Pending(),
+		wanted: ptr.Deref(snapshot.Policy.Spec.Replicas, 0), top: snapshot.Target.Start + snapshot.Target.Replicas - 1,
+	}
+	if snapshot.Target.Replicas == 0 {
+		e.top = -1
+	}
+	if e.live {
+		e.own = e.ownPods()
+	}
+	members := e.members()
+	e.loose = e.loosePod()
+	for _, m := range members {
+		for _, j := range m.older {
+			if e.older == nil || e.olderGoing && j.DeletionTimestamp == nil {
+				e.older, e.olderGoing = j, j.DeletionTimestamp != nil
+			}
+		}
+		if m.latest.DeletionTimestamp == nil && e.isUnasked(m.latest) && e.unasked == nil {
+			e.unasked = m.latest
+		}
+		if m.latest.DeletionTimestamp == nil && !e.Target.InRange(m.ordinal) && e.past == nil && (m.latest.end == nil || e.isOver(drains, m.ordinal)) {
+			e.past = m.latest
+		}
+	}
+	e.leaver = &member{ordinal: e.top}
+	if e.Policy.Spec.Leave == nil {
+		return e
+	}
+	down := e.Policy.Spec.Replicas != nil && e.Target.Replicas > e.wanted
+	for _, m := range members {
+		switch {
+		case down && m.ordinal == e.top:
+			e.leaver = m
+		case e.Target.InRange(m.ordinal) && !m.latest.succeededIn(drainv1alpha1.ActionRejoin) && e.back == nil:
+			e.back = m
+		}
+	}
+	return e
+}
+
+// ownPods returns the pods of the StatefulSet by ordinal.
+func (e *evidence) ownPods() map[int32]*corev1.Pod {
+	own := map[int32]*corev1.Pod{}
+	for i := range e.Pods {
+		pod := &e.Pods[i]
+		owner := metav1.GetControllerOfNoCopy(pod)
+		if ordinal, named := e.Target.Ordinal(pod.Name); named && owner != nil && owner.UID == e.Target.UID {
+			own[ordinal] = pod
+		}
+	}
+	return own
+}
+
+// loosePod returns a pod by which a member leaves or joins again, that was let run and whose Job is gone, or nil. One that is not
+// being deleted comes first.
+func (e *evidence) loosePod() *corev1.Pod {
+	var loose *corev1.Pod
+	for i := range e.Pods {
+		pod := &e.Pods[i]
+		if pod.Labels[drainv1alpha1.RoleLabel] != drainv1alpha1.RoleLeave || pod.Labels[drainv1alpha1.PolicyUIDLabel] != string(e.Policy.UID) ||
+			plan.Terminal(pod) || plan.Gated(pod) ||
+			slices.ContainsFunc(e.Jobs, func(job batchv1.Job) bool { return metav1.IsControlledBy(pod, &job) }) {
+			continue
+		}
+		if loose == nil || loose.DeletionTimestamp != nil {
+			loose = pod
+		}
+	}
+	return loose
+}
+
+// members returns the ordinals that have Jobs by which members leave, the highest first.
+func (e *evidence) members() []*member {
+	byOrdinal := map[int32]*member{}
+	var members []*member
+	for i := range e.Jobs {
+		if e.Jobs[i].Labels[drainv1alpha1.RoleLabel] != drainv1alpha1.RoleLeave || !plan.Controls(e.Policy.UID, &e.Jobs[i]) {
+			continue
+		}
+		ordinal, err := strconv.ParseInt(e.Jobs[i].Labels[drainv1alpha1.OrdinalLabel], 10, 32)
+		if err != nil {
+			continue
+		}
+		j, m := e.read(&e.Jobs[i]), byOrdinal[int32(ordinal)]
+		if m == nil {
+			m = &member{ordinal: int32(ordinal)}
+			byOrdinal[m.ordinal] = m
+			members = append(members, m)
+		}
+		switch {
+		case m.latest == nil:
+			m.latest = j
+		case m.latest.before(j):
+			m.older, m.latest = append(m.older, m.latest), j
+		default:
+			m.older = append(m.older, j)
+		}
+	}
+	for _, m := range members {
+		slices.SortFunc(m.older, func(a, b *job) int { return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.Name, b.Name)) })
+	}
+	slices.SortFunc(members, func(a, b *member) int { return cmp.Compare(b.ordinal, a.ordinal) })
+	return members
+}
+
+// read returns what a Job and its pods say.
+func (e *evidence) read(from *batchv1.Job) *job {
+	j := &job{
+		Job: from, number: number(from.Labels[drainv1alpha1.AttemptLabel]), failures: number(from.Annotations[drainv1alpha1.FailuresAnnotation]),
+		action: from.Annotations[drainv1alpha1.ActionAnnotation], hash: from.Annotations[drainv1alpha1.TemplateHashAnnotation],
+		pod: types.UID(from.Annotations[drainv1alpha1.PodAnnotation]), end: plan.Finished(from), doubt: "no pod of it is left that shows how it ended",
+		started: ptr.Deref(from.Status.Ready, 0) > 0,
+	}
+	for i := range e.Pods {
+		pod := &e.Pods[i]
+		if !metav1.IsControlledBy(pod, from) {
+			continue
+		}
+		j.started = j.started || plan.Started(pod)
+		if plan.Gated(pod) && !plan.Terminal(pod) && pod.DeletionTimestamp == nil && j.gated == nil {
+			j.gated = pod
+		}
+		if _, trouble := plan.Trouble(pod); trouble != "" {
+			j.trouble = trouble
+		}
+		j.said = cmp.Or(plan.Said(pod), j.said)
+		if e.Policy.Spec.Leave != nil && pod.Status.Phase == corev1.PodSucceeded && j.doubt != "" {
+			j.doubt = proof.Doubt(pod, objects.LeaveProof(e.Policy, from))
+		}
+	}
+	return j
+}
+
+// number reads what a label or an annotation counts; 0 if it can't be read.
+func number(text string) int32 {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < 0 || n > 1<<30 {
+		return 0
+	}
+	return int32(n)
+}
+
+// before reports whether another Job of the same ordinal has taken the place of this one.
+func (j *job) before(other *job) bool {
+	return cmp.Or(cmp.Compare(j.number, other.number), cmp.Compare(j.Name, other.Name)) < 0
+}
+
+func (j *job) succeeded() bool {
+	return j.end != nil && j.end.Type == batchv1.JobComplete && j.doubt == ""
+}
+
+func (j *job) failed() bool { return j.end != nil && !j.succeeded() }
+
+func (j *job) succeededIn(action string) bool { return j.action == action && j.succeeded() }
+
+// edited reports whether the template was edited since the Job was created.
+func (j *job) edited(e *evidence) bool { return j.hash != objects.LeaveHash(e.Policy, e.Target) }
+
+// due returns when a Job that failed is followed by the next.
+func (j *job) due(e *evidence) time.Time {
+	if plan.NotYet(j.end.LastTransitionTime.Time, e.now) {
+		return e.now
+	}
+	return j.end.LastTransitionTime.Add(plan.Backoff(e.Policy.Spec.Retry, j.failures+1))
+}
+
+// backingOff reports whether a Job failed and the next one is not due.
+func (j *job) backingOff(e *evidence) bool {
+	return j.failed() && !j.edited(e) && e.now.Before(j.due(e))
+}
+
+// isUnasked reports whether the policy does not ask for a Job any more. One that has ended is evidence still, unless members do
+// not leave any more.
+func (e *evidence) isUnasked(j *job) bool {
+	return e.Policy.Spec.Leave == nil || j.end == nil && (e.Policy.DeletionTimestamp != nil || e.Rival != "")
+}
+
+// isOver reports whether nothing is left to do about an ordinal.
+func (e *evidence) isOver(drains *plan.Plan, ordinal int32) bool {
+	d := drains.Drain(ordinal)
+	return (d == nil || d.Over()) && e.own[ordinal] == nil
+}
+
+// podUID returns the UID of an ordinal's pod, or "" if it is not there or not known.
+func (e *evidence) podUID(ordinal int32) types.UID {
+	if pod := e.own[ordinal]; pod != nil {
+		return pod.UID
+	}
+	return ""
+}
+
+// The rest is what the rules ask of the evidence.
+
+func always(*evidence) bool { return true }
+
+func soon(*evidence) time.Duration { return plan.Recheck }
+
+func replaced(e *evidence) bool { return e.older != nil && !e.olderGoing }
+
+func replacedGoing(e *evidence) bool { return e.older != nil }
+
+func loosePod(e *evidence) bool { return e.loose != nil && e.loose.DeletionTimestamp == nil }
+
+func loosePodGoing(e *evidence) bool { return e.loose != nil }
+
+func unasked(e *evidence) bool { return e.unasked != nil }
+
+func noTarget(e *evidence) bool {
+	return e.Policy.DeletionTimestamp != nil || e.Rival != "" || !e.Target.Stands()
+}
+
+func pastRunning(e *evidence) bool { return e.past != nil && e.past.end == nil }
+
+func pastOver(e *evidence) bool { return e.past != nil }
+
+func unset(e *evidence) bool { return e.Policy.Spec.Replicas == nil }
+
+func tooFew(e *evidence) bool { return e.Target.Replicas < e.wanted }
+
+func rejoinBackingOff(e *evidence) bool {
+	return e.back != nil && e.back.latest.action == drainv1alpha1.ActionRejoin && e.back.latest.backingOff(e)
+}
+
+func mustRejoin(e *evidence) bool {
+	return e.back != nil && (e.back.latest.action != drainv1alpha1.ActionRejoin || e.back.latest.end != nil || e.back.latest.edited(e) || e.back.latest.DeletionTimestamp != nil)
+}
+
+func rejoinGated(e *evidence) bool { return e.back != nil && e.back.latest.gated != nil }
+
+func rejoining(e *evidence) bool { return e.back != nil }
+
+func reached(e *evidence) bool { return e.Target.Replicas == e.wanted }
+
+func notAccepted(e *evidence) bool {
+	return e.ready.Status != metav1.ConditionTrue || ptr.Deref(e.Policy.Spec.Suspend, false)
+}
+
+func drainPending(e *evidence) bool { return e.pending != nil }
+
+func behind(e *evidence) bool { return e.Target.Behind() }
+
+// tooFewRemain reports whether the drain of the next ordinal would wait for replicas that are not there.
+func tooFewRemain(e *evidence) bool {
+	return e.Policy.Spec.WhenScaled != drainv1alpha1.WhenScaledRetain && e.Target.Replicas-1 < ptr.Deref(e.Policy.Spec.MinReadyReplicas, 1)
+}
+
+// pastPods returns the pods of ordinals that are out of range, the highest first.
+func (e *evidence) pastPods() []*corev1.Pod {
+	var past []*corev1.Pod
+	for ordinal, pod := range e.own {
+		if !e.Target.InRange(ordinal) {
+			past = append(past, pod)
+		}
+	}
+	slices.SortFunc(past, func(a, b *corev1.Pod) int { return cmp.Or(len(b.Name)-len(a.Name), cmp.Compare(b.Name, a.Name)) })
+	return past
+}
+
+func pastPod(e *evidence) bool { return len(e.pastPods()) > 0 }
+
+// notReady returns the names of the replicas that remain and are not ready.
+func (e *evidence) notReady() []string {
+	var names []string
+	for ordinal := e.Target.Start; ordinal < e.top; ordinal++ {
+		if pod := e.own[ordinal]; pod == nil || pod.DeletionTimestamp != nil || !isReady(pod) {
+			names = append(names, e.Target.PodName(ordinal))
+		}
+	}
+	return names
+}
+
+func notAllReady(e *evidence) bool {
+	if !e.live {
+		return e.Target.ReadyReplicas < e.Target.Replicas-1
+	}
+	return len(e.notReady()) > 0
+}
+
+func noLeave(e *evidence) bool { return e.Policy.Spec.Leave == nil }
+
+// isReady reports whether a pod is ready.
+func isReady(pod *corev1.Pod) bool {
+	ready := readyCondition(pod)
+	return ready != nil && ready.Status == corev1.ConditionTrue
+}
+
+func readyCondition(pod *corev1.Pod) *corev1.PodCondition {
+	for i := range pod.Status.Conditions {
+		if pod.Status.Conditions[i].Type == corev1.PodReady {
+			return &pod.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// deadAt returns when the member that is to leave counts as dead, and whether its pod is not ready. The kubelet says since when
+// that is so, or the node controller when the node is not heard of.
+func (e *evidence) deadAt() (at time.Time, counts bool) {
+	pod := e.own[e.leaver.ordinal]
+	if pod == nil || noLeave(e) || e.Policy.Spec.Leave.DeadAfterSeconds == nil || isReady(pod) {
+		return time.Time{}, false
+	}
+	since := pod.CreationTimestamp
+	if ready := readyCondition(pod); ready != nil {
+		since = ready.LastTransitionTime
+	}
+	return since.Add(time.Duration(*e.Policy.Spec.Leave.DeadAfterSeconds) * time.Second), true
+}
+
+func dead(e *evidence) bool {
+	at, counts := e.deadAt()
+	return counts && !e.now.Before(at)
+}
+
+// untilDead returns the time until the member counts as dead, or 0 if its pod is well.
+func (e *evidence) untilDead() time.Duration {
+	if at, counts := e.deadAt(); counts {
+		return at.Sub(e.now)
+	}
+	return 0
+}
+
+func podMissing(e *evidence) bool {
+	pod := e.own[e.leaver.ordinal]
+	return e.live && (pod == nil || pod.DeletionTimestamp != nil)
+}
+
+// leaves reports whether the latest Job is one by which the pod that lives now leaves. Which pod that is, only a live look shows.
+func (e *evidence) leaves() bool {
+	j := e.leaver.latest
+	return j != nil && j.DeletionTimestamp == nil && j.action == drainv1alpha1.ActionLeave && (!e.live || j.pod == e.podUID(e.leaver.ordinal))
+}
+
+func leaveExhausted(e *evidence) bool {
+	most := e.Policy.Spec.Retry.MaxAttempts
+	return most != nil && e.leaves() && e.leaver.latest.failed() && !e.leaver.latest.edited(e) && e.leaver.latest.failures+1 >= *most
+}
+
+func leaveBackingOff(e *evidence) bool { return e.leaves() && e.leaver.latest.backingOff(e) }
+
+// mustLeave reports whether a Job by which the member leaves is to be created. A success counts whatever has become of the
+// template since.
+func mustLeave(e *evidence) bool {
+	return !e.leaves() || e.leaver.latest.failed() || e.leaver.latest.end == nil && e.leaver.latest.edited(e)
+}
+
+func leaveGated(e *evidence) bool { return leaving(e) && e.leaver.latest.gated != nil }
+
+func leaving(e *evidence) bool { return e.leaver.latest != nil && e.leaver.latest.end == nil }
+
+func (e *evidence) untilLeave() time.Duration {
+	return sooner(e.leaver.latest.due(e).Sub(e.now), e.untilLook())
+}
+
+func (e *evidence) untilLeaverStarts() time.Duration {
+	return sooner(e.untilStart(e.leaver), e.untilLook())
+}
+
+// untilLook returns the time after which to look again whether the member's pod is still the one that leaves, and alive.
+func (e *evidence) untilLook() time.Duration { return sooner(lookEvery, e.untilDead()) }
+
+// sooner returns the shorter of two times; 0 is none.
+func sooner(a, b time.Duration) time.Duration {
+	if a <= 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// untilStart returns the time until a person should look at a pod that does not start, or 0.
+func (e *evidence) untilStart(m *member) time.Duration {
+	if m.latest.started {
+		return 0
+	}
+	return max(0, m.latest.CreationTimestamp.Add(startPatience).Sub(e.now))
+}
+
+// stuck reports whether a person should look at a Job that runs.
+func (e *evidence) stuck(m *member) bool {
+	return m.latest.trouble != "" || m.latest.failures >= plan.StalledAttempts ||
+		!m.latest.started && !e.now.Before(m.latest.CreationTimestamp.Add(startPatience))
+}
+
+func (m *member) stalls() bool {
+	j := m.latest
+	return j != nil && j.failed() && j.failures+1 >= plan.StalledAttempts
+}
+
+func (e *evidence) leaveStalls() bool { return e.leaver.stalls() }
+
+func (e *evidence) rejoinStalls() bool {
+	return e.back.latest.action == drainv1alpha1.ActionRejoin && e.back.stalls()
+}
+
+// name names the pod of an ordinal.
+func (e *evidence) name(ordinal int32) string { return fmt.Sprintf("%q", e.Target.PodName(ordinal)) }

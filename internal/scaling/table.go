@@ -1,0 +1,374 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package scaling
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/objects"
+	"github.com/statefulset-dev/drain-operator/internal/plan"
+)
+
+// rule is one row of the table. It never calls another one.
+type rule struct {
+	// id is its name in logs, stories, tables and mutants.
+	id string
+	// upholds names the invariants of doc.go that it is there for.
+	upholds string
+	// idle says why the simulation shows nothing broken without it, and is empty if it must show that.
+	idle string
+	// given says in words when it applies, and when says it as code.
+	given string
+	when  func(*evidence) bool
+	// reason and say are what the Scaled condition says; tell takes their place where something else gives the reason. Without
+	// any of them, the condition is absent. done says that it is True.
+	reason string
+	say    func(*evidence) string
+	tell   func(*evidence) (reason, message string)
+	done   bool
+	// then is the step that is taken, or nil to wait.
+	then *action
+	// looks says that only a live look can tell that it applies, also where it takes no step: the caches lack the member's pod.
+	looks bool
+	// again is the time after which to look again although nothing that is watched changes, or nil.
+	again func(*evidence) time.Duration
+	// stalls reports whether a person should look, or is nil if none needs to.
+	stalls func(*evidence) bool
+}
+
+// action makes the step of a rule from the evidence that the rule applies to.
+type action struct {
+	step string
+	of   func(*evidence) Step
+}
+
+var (
+	raise         = &action{"Raise", func(e *evidence) Step { return Raise{e.Target, e.wanted} }}
+	lower         = &action{"Lower", func(e *evidence) Step { return Lower{e.Target} }}
+	deleteOlder   = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.older.Job} }}
+	deleteUnasked = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.unasked.Job} }}
+	deleteLoose   = &action{"DeletePod", func(e *evidence) Step { return DeletePod{e.loose} }}
+	deletePast    = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.past.Job} }}
+	startRejoin   = &action{"StartJob", func(e *evidence) Step { return StartJob{e.Target, e.back.next(e, drainv1alpha1.ActionRejoin)} }}
+	startLeave    = &action{"StartJob", func(e *evidence) Step { return StartJob{e.Target, e.leaver.next(e, drainv1alpha1.ActionLeave)} }}
+	ungateRejoin  = &action{"UngatePod", func(e *evidence) Step { return UngatePod{e.back.latest.gated} }}
+	ungateLeave   = &action{"UngatePod", func(e *evidence) Step { return UngatePod{e.leaver.latest.gated} }}
+)
+
+// Table is an ordered table of rules: the first one that applies is what happens next.
+type Table []rule
+
+// table is read from the top. Its groups: Jobs that must not run; up; members that join again; what the way down waits for; down.
+var table = Table{
+	{
+		id: "stop-replaced", upholds: "S6", when: replaced, then: deleteOlder,
+		given:  "A later Job has taken the place of a Job of the same ordinal",
+		reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayReplaced,
+	},
+	{
+		id: "await-replaced", upholds: "S6", when: replacedGoing,
+		given:  "Such a Job is being deleted: its pods may still run",
+		reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayReplaced,
+	},
+	{
+		id: "stop-loose-pod", upholds: "S6", when: loosePod, then: deleteLoose,
+		given:  "A pod by which a member leaves or joins again runs, and its Job is gone",
+		reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayLoose,
+		idle: "the garbage collector or await-loose-pod stops most of them; one without an owner would hold up its ordinal until it ends",
+	},
+	{
+		id: "await-loose-pod", upholds: "S6", when: loosePodGoing, again: soon,
+		given:  "Such a pod is being deleted",
+		reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayLoose,
+	},
+	{
+		id: "stop-unasked", when: unasked, then: deleteUnasked,
+		given:  "spec.leave is unset and a Job by which a member leaves is there, or the policy is being deleted or another one counts, and such a Job runs",
+		reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayUnasked,
+	},
+	{
+		id: "no-target", when: noTarget,
+		given: "The policy is being deleted, another one counts, or there is no StatefulSet to scale",
+		tell:  (*evidence).tellReady,
+		idle:  "the rules after it would scale a StatefulSet for a policy that does not count, which ends as soon as that is gone",
+	},
+	{
+		id: "stop-past", when: pastRunning, then: deletePast,
+		given:  "The Job of an ordinal that is out of range runs",
+		reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayPast,
+		idle: "drop-past deletes it when the drain of the ordinal is over",
+	},
+	{
+		id: "drop-past", when: pastOver, then: deletePast,
+		given:  "The drain of an ordinal that is out of range is over, and a Job by which its member left is there",
+		reason: drainv1alpha1.ReasonScalingDown, say: (*evidence).sayPast,
+	},
+	{
+		id: "unset", when: unset,
+		given: "spec.replicas is unset",
+	},
+	{
+		id: "raise", when: tooFew, then: raise,
+		given:  "The StatefulSet has fewer replicas than spec.replicas",
+		reason: drainv1alpha1.ReasonScalingUp, say: (*evidence).sayRaise,
+	},
+
+	// Members that began to leave and whose ordinals stay.
+	{
+		id: "rejoin-backoff", when: rejoinBackingOff, again: func(e *evidence) time.Duration { return e.back.latest.due(e).Sub(e.now) }, stalls: (*evidence).rejoinStalls,
+		given:  "The Job by which such a member joins again failed, and its delay is not over",
+		reason: drainv1alpha1.ReasonRejoinFailed, say: (*evidence).sayRejoinFailed,
+	},
+	{
+		id: "rejoin", upholds: "S5", when: mustRejoin, then: startRejoin, stalls: (*evidence).rejoinStalls,
+		given:  "A member has begun to leave, its ordinal is in range, and it is not to leave now; or the last attempt to join again failed, or its template was edited",
+		reason: drainv1alpha1.ReasonRejoining, say: (*evidence).sayRejoin,
+	},
+	{
+		id: "ungate-rejoin", when: rejoinGated, then: ungateRejoin,
+		given:  "A pod of the Job by which such a member joins again is gated",
+		reason: drainv1alpha1.ReasonRejoining, say: (*evidence).sayRejoining,
+	},
+	{
+		id: "rejoining", when: rejoining, again: func(e *evidence) time.Duration { return e.untilStart(e.back) }, stalls: func(e *evidence) bool { return e.stuck(e.back) },
+		given: "The Job by which such a member joins again runs",
+		tell: func(e *evidence) (string, string) {
+			return e.tellRunning(e.back, drainv1alpha1.ReasonRejoining, e.sayRejoining())
+		},
+	},
+
+	// Down, and what that waits for.
+	{
+		id: "reached", upholds: "S4", when: reached, done: true,
+		given:  "The StatefulSet has spec.replicas",
+		reason: drainv1alpha1.ReasonReplicasReached, say: (*evidence).sayReached,
+	},
+	{
+		id: "await-acceptance", upholds: "S2", when: notAccepted,
+		given: "The policy is not accepted, or is suspended: what is lowered could not be drained",
+		tell:  (*evidence).tellReady,
+	},
+	{
+		id: "await-drains", upholds: "S2", when: drainPending,
+		given:  "The drain of an orphaned ordinal is not over",
+		reason: drainv1alpha1.ReasonWaitingForDrains, say: (*evidence).sayDrains,
+	},
+	{
+		id: "await-controller", upholds: "S2", when: behind,
+		given:  "The StatefulSet controller has not observed the present spec",
+		reason: drainv1alpha1.ReasonStatefulSetNotObserved, say: says("Waiting for the StatefulSet controller to observe the latest replicas"),
+		idle: "await-past-pod and await-ready wait for what the controller is about to do",
+	},
+	{
+		id: "too-few-remain", when: tooFewRemain, stalls: func(*evidence) bool { return true },
+		given:  "Fewer than spec.minReadyReplicas would remain, so the drain of the next ordinal could not start",
+		reason: drainv1alpha1.ReasonTooFewReplicas, say: (*evidence).sayTooFew,
+	},
+	{
+		id: "await-past-pod", upholds: "S2", when: pastPod, again: soon,
+		given:  "The pod of an ordinal that is out of range still exists",
+		reason: drainv1alpha1.ReasonPodStillExists, say: (*evidence).sayPastPod,
+		idle: "an ordinal with claims has a drain that waits for the same, and await-drains applies",
+	},
+	{
+		id: "await-ready", upholds: "S2", when: notAllReady, again: soon,
+		given:  "A replica that remains is not ready",
+		reason: drainv1alpha1.ReasonWaitingForReadyReplicas, say: (*evidence).sayNotReady,
+	},
+	{
+		id: "lower", upholds: "S1", when: noLeave, then: lower,
+		given:  "spec.leave is unset",
+		reason: drainv1alpha1.ReasonScalingDown, say: (*evidence).sayLower,
+	},
+	{
+		id: "lower-dead", when: dead, then: lower,
+		given:  "The pod of the highest ordinal has not been ready for spec.leave.deadAfterSeconds",
+		reason: drainv1alpha1.ReasonScalingDown, say: (*evidence).sayDead,
+	},
+	{
+		id: "await-pod", upholds: "S3", when: podMissing, again: soon,
+		given:  "That pod does not exist, or is being deleted",
+		reason: drainv1alpha1.ReasonWaitingForPod, say: (*evidence).sayMissing,
+	},
+	{
+		id: "leave-exhausted", when: leaveExhausted, stalls: func(*evidence) bool { return true }, looks: true, again: (*evidence).untilLook,
+		given:  "spec.retry.maxAttempts Jobs by which the member leaves have failed",
+		reason: drainv1alpha1.ReasonLeaveFailed, say: (*evidence).sayExhausted,
+	},
+	{
+		id: "leave-backoff", when: leaveBackingOff, looks: true, again: (*evidence).untilLeave, stalls: (*evidence).leaveStalls,
+		given:  "The Job by which the member leaves failed, and its delay is not over",
+		reason: drainv1alpha1.ReasonLeaveFailed, say: (*evidence).sayLeaveFailed,
+	},
+	{
+		id: "leave", upholds: "S3", when: mustLeave, then: startLeave, stalls: (*evidence).leaveStalls,
+		given:  "No Job by which the member leaves is there for the pod that lives now; or the last one failed, or its template was edited",
+		reason: drainv1alpha1.ReasonLeaving, say: (*evidence).sayLeave,
+	},
+	{
+		id: "ungate-leave", when: leaveGated, then: ungateLeave,
+		given:  "A pod of that Job is gated",
+		reason: drainv1alpha1.ReasonLeaving, say: (*evidence).sayLeaving,
+	},
+	{
+		id: "leaving", upholds: "S3", when: leaving, looks: true, again: (*evidence).untilLeaverStarts, stalls: func(e *evidence) bool { return e.stuck(e.leaver) },
+		given: "That Job runs",
+		tell: func(e *evidence) (string, string) {
+			return e.tellRunning(e.leaver, drainv1alpha1.ReasonLeaving, e.sayLeaving())
+		},
+	},
+	{
+		id: "lower-left", upholds: "S1, S3", when: always, then: lower,
+		given:  "Otherwise: the member has left",
+		reason: drainv1alpha1.ReasonScalingDown, say: (*evidence).sayLeft,
+	},
+}
+
+// Decision is what to do next about the replicas of the StatefulSet, and what to say about it.
+type Decision struct {
+	// Rule is the name of the rule that applies.
+	Rule string
+	// Scaled is the content of the condition; without a status, the condition is absent.
+	Scaled plan.Condition
+	// Stalled records that a person should look.
+	Stalled bool
+	// Next is the step to take now, or nil.
+	Next Step
+	// Look says that a decision on the caches is good for nothing but to look live.
+	Look bool
+	// RetryAfter is the time after which the step may be another although nothing in the caches changes; 0 if there is none.
+	RetryAfter time.Duration
+}
+
+// Refused records that the API server refuses the step of a decision. It is taken again after a while.
+func (d *Decision) Refused(forbidden bool, err error) {
+	reason, message := drainv1alpha1.ReasonWriteRefused, fmt.Sprintf("The API server refuses step %s of the operator: %v", StepName(d.Next), err)
+	if forbidden && Scales(d.Next) {
+		reason = drainv1alpha1.ReasonScaleForbidden
+		message = fmt.Sprintf("The operator may not scale the StatefulSet; install the component config/components/scaling, or set scaling.enabled of the Helm chart: %v", err)
+	}
+	d.Stalled, d.RetryAfter = true, plan.RefusalRecheck
+	d.Scaled = plan.Condition{Status: metav1.ConditionFalse, Reason: reason, Message: message}
+}
+
+// Rules returns the table.
+func Rules() Table { return slices.Clone(table) }
+
+// Decide returns the first rule that applies to a snapshot and the plan of its drains, carried out. It is deterministic.
+func (t Table) Decide(snapshot plan.Snapshot, drains *plan.Plan, now time.Time) Decision {
+	e := observe(snapshot, drains, now)
+	for i := range t {
+		if r := &t[i]; r.when(e) {
+			return r.apply(e)
+		}
+	}
+	// TestTheTableIsTotal holds that the last rule always applies.
+	return Decision{}
+}
+
+func (r *rule) apply(e *evidence) Decision {
+	d := Decision{Rule: r.id}
+	switch {
+	case r.tell != nil:
+		d.Scaled.Reason, d.Scaled.Message = r.tell(e)
+	case r.say != nil:
+		d.Scaled.Reason, d.Scaled.Message = r.reason, r.say(e)
+	}
+	switch {
+	case d.Scaled.Reason == "" || e.Policy.Spec.Replicas == nil:
+		d.Scaled = plan.Condition{}
+	case r.done:
+		d.Scaled.Status = metav1.ConditionTrue
+	default:
+		d.Scaled.Status = metav1.ConditionFalse
+	}
+	d.Stalled = r.stalls != nil && r.stalls(e)
+	if r.then != nil {
+		d.Next = r.then.of(e)
+	}
+	d.Look = r.looks || d.Next != nil
+	if r.again != nil {
+		d.RetryAfter = max(0, r.again(e))
+	}
+	return d
+}
+
+// next returns the Job that takes the place of a member's latest one.
+func (m *member) next(e *evidence, action string) objects.Leave {
+	leave := objects.Leave{Ordinal: m.ordinal, Number: 1, Action: action, PodUID: e.podUID(m.ordinal)}
+	if m.latest == nil {
+		return leave
+	}
+	leave.Number = m.latest.number + 1
+	if m.latest.action == action && m.latest.failed() && !m.latest.edited(e) {
+		leave.Failures = m.latest.failures + 1
+	}
+	return leave
+}
+
+// Row is a rule as the documentation shows it.
+type Row struct {
+	Rule, Upholds, Given, Reason, Step, Idle string
+}
+
+// Rows returns the rules for the documentation, in their order.
+func (t Table) Rows() []Row {
+	rows := make([]Row, 0, len(t))
+	for i := range t {
+		row := Row{Rule: t[i].id, Upholds: t[i].upholds, Given: t[i].given, Reason: t[i].reason, Idle: t[i].idle}
+		if t[i].then != nil {
+			row.Step = t[i].then.step
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// Names returns the names of the rules, in their order.
+func (t Table) Names() []string {
+	names := make([]string, 0, len(t))
+	for i := range t {
+		names = append(names, t[i].id)
+	}
+	return names
+}
+
+// Without returns the table without a rule, for the tests that show what it keeps.
+func (t Table) Without(id string) Table {
+	return slices.DeleteFunc(slices.Clone(t), func(r rule) bool { return r.id == id })
+}
+
+// Observed returns the table as one that tells of each rule that applies.
+func (t Table) Observed(applies func(rule string)) Table {
+	observed := slices.Clone(t)
+	for i := range observed {
+		id, when := observed[i].id, observed[i].when
+		observed[i].when = func(e *evidence) bool {
+			held := when(e)
+			if held {
+				applies(id)
+			}
+			return held
+		}
+	}
+	return observed
+}

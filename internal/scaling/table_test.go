@@ -1,0 +1,312 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package scaling
+
+import (
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/plan"
+)
+
+const (
+	leaves  = drainv1alpha1.ActionLeave
+	rejoins = drainv1alpha1.ActionRejoin
+)
+
+// waiting is a drain that is not over.
+func waiting(ordinal int32) plan.Drain {
+	return plan.Drain{Ordinal: ordinal, State: drainv1alpha1.DrainWaiting, Reason: drainv1alpha1.ReasonPodStillExists, Message: "Waiting for the pod"}
+}
+
+// has gives an ordinal a Job, and does something with it.
+func has(ordinal, number int32, action string, then ...func(*world, *batchv1.Job)) func(*world) {
+	return func(w *world) {
+		pod := w.pod(ordinal)
+		l := leave(ordinal, number, action, "gone")
+		if pod != nil {
+			l.PodUID = pod.UID
+		}
+		job := w.startJob(l)
+		for _, do := range then {
+			do(w, job)
+		}
+	}
+}
+
+func runs(w *world, job *batchv1.Job)     { w.run(job) }
+func succeeds(w *world, job *batchv1.Job) { w.end(job, batchv1.JobComplete, true) }
+func fails(w *world, job *batchv1.Job)    { w.end(job, batchv1.JobFailed, false) }
+func unproven(w *world, job *batchv1.Job) { w.end(job, batchv1.JobComplete, false) }
+func going(_ *world, job *batchv1.Job)    { job.DeletionTimestamp = &metav1.Time{Time: noon} }
+func failedTimes(n string) func(*world, *batchv1.Job) {
+	return func(_ *world, job *batchv1.Job) { job.Annotations[drainv1alpha1.FailuresAnnotation] = n }
+}
+
+func later(d time.Duration) func(*world) { return func(w *world) { w.now = w.now.Add(d) } }
+
+func unready(ordinal int32) func(*world) { return func(w *world) { w.setReady(ordinal, false) } }
+
+func deadAfter(seconds int32) func(*world) {
+	return func(w *world) { w.policy.Spec.Leave.DeadAfterSeconds = &seconds }
+}
+
+func replacedPod(ordinal int32) func(*world) { return func(w *world) { w.startPod(ordinal) } }
+
+func removesLeave(w *world) { w.policy.Spec.Leave = nil }
+
+func editsLeave(w *world) { w.policy.Spec.Leave.Template.Spec.Containers[0].Image = "better" }
+
+func drainsPending(ordinal int32) func(*world) {
+	return func(w *world) { w.drains = append(w.drains, waiting(ordinal)) }
+}
+
+// cases lead to each rule of the table.
+var cases = map[string]struct {
+	world *world
+	rule  string
+	step  string
+	// to is what a step gives the StatefulSet.
+	to int32
+	// stalls says that a person should look.
+	stalls bool
+	// cached says that the caches decide the same.
+	cached bool
+}{
+	"spec.replicas is unset":                  {world: given(3, 0, func(w *world) { w.policy.Spec.Replicas = nil }), rule: "unset", cached: true},
+	"enough replicas":                         {world: given(3, 3), rule: "reached", cached: true},
+	"too few replicas are raised at once":     {world: given(2, 5), rule: "raise", step: "Raise", to: 5, cached: true},
+	"a suspended policy raises":               {world: given(2, 5, func(w *world) { w.policy.Spec.Suspend = ptr.To(true) }), rule: "raise", step: "Raise", to: 5},
+	"too many replicas are lowered by one":    {world: given(5, 1), rule: "lower", step: "Lower", to: 4, cached: true},
+	"a suspended policy does not lower":       {world: given(5, 1, func(w *world) { w.policy.Spec.Suspend = ptr.To(true) }), rule: "await-acceptance", cached: true},
+	"a policy that is refused does not lower": {world: given(5, 1, func(w *world) { w.ready.Status = metav1.ConditionFalse }), rule: "await-acceptance", cached: true},
+	"a policy that is being deleted":          {world: given(5, 1, func(w *world) { w.policy.DeletionTimestamp = &metav1.Time{Time: noon} }), rule: "no-target", cached: true},
+	"another policy counts":                   {world: given(2, 5, func(w *world) { w.rival = "older" }), rule: "no-target", cached: true},
+	"no StatefulSet":                          {world: given(2, 5, func(w *world) { w.set = nil }), rule: "no-target", cached: true},
+	"an orphan is not drained yet":            {world: given(3, 1, drainsPending(3)), rule: "await-drains", cached: true},
+	"an orphan that is drained does not hinder": {
+		world: given(3, 1, func(w *world) { w.drains = []plan.Drain{{Ordinal: 3, State: drainv1alpha1.DrainDrained}} }), rule: "lower", step: "Lower", to: 2,
+	},
+	"an orphan that is retained does not hinder": {
+		world: given(3, 1, func(w *world) { w.drains = []plan.Drain{{Ordinal: 3, State: drainv1alpha1.DrainRetained}} }), rule: "lower", step: "Lower", to: 2,
+	},
+	"an orphan with a lock": {
+		world: given(3, 1, func(w *world) {
+			w.drains = []plan.Drain{{Ordinal: 3, State: drainv1alpha1.DrainDrained, Lock: &corev1.Pod{}}}
+		}), rule: "await-drains", cached: true,
+	},
+	"the StatefulSet controller is behind": {world: given(3, 1, func(w *world) { w.set.Generation++ }), rule: "await-controller", cached: true},
+	"too few would remain":                 {world: given(1, 0, func(w *world) { w.policy.Spec.MinReadyReplicas = ptr.To[int32](1) }), rule: "too-few-remain", stalls: true, cached: true},
+	"too few would remain, undrained": {
+		world: given(1, 0, func(w *world) {
+			w.policy.Spec.MinReadyReplicas, w.policy.Spec.WhenScaled = ptr.To[int32](1), drainv1alpha1.WhenScaledRetain
+		}), rule: "lower", step: "Lower",
+	},
+	"a pod that is out of range":      {world: given(3, 1, func(w *world) { w.startPod(3) }), rule: "await-past-pod"},
+	"a replica that is not ready":     {world: given(3, 1, unready(1)), rule: "await-ready"},
+	"a replica that is not there":     {world: given(3, 1, func(w *world) { delete(w.pods, "web-0") }), rule: "await-ready"},
+	"few ready replicas":              {world: given(3, 1, func(w *world) { w.set.Status.ReadyReplicas = 1; w.setReady(0, false) }), rule: "await-ready", cached: true},
+	"the highest ordinal isn't ready": {world: given(3, 1, unready(2)), rule: "lower", step: "Lower", to: 2},
+
+	"a member leaves first":             {world: given(3, 1, withLeave), rule: "leave", step: "StartJob", cached: true},
+	"its Job is gated":                  {world: given(3, 1, withLeave, has(2, 1, leaves)), rule: "ungate-leave", step: "UngatePod", cached: true},
+	"its Job runs":                      {world: given(3, 1, withLeave, has(2, 1, leaves, runs)), rule: "leaving", cached: true},
+	"its Job does not start":            {world: given(3, 1, withLeave, has(2, 1, leaves, runs, func(w *world, j *batchv1.Job) { w.pods[j.Name+"-pod"].Status.ContainerStatuses = nil }), later(time.Hour)), rule: "leaving", stalls: true, cached: true},
+	"it has left":                       {world: given(3, 1, withLeave, has(2, 1, leaves, succeeds)), rule: "lower-left", step: "Lower", to: 2, cached: true},
+	"it has left without a proof":       {world: given(3, 1, withLeave, has(2, 1, leaves, unproven)), rule: "leave-backoff", cached: true},
+	"its Job failed":                    {world: given(3, 1, withLeave, has(2, 1, leaves, fails)), rule: "leave-backoff", cached: true},
+	"its Job failed a while ago":        {world: given(3, 1, withLeave, has(2, 1, leaves, fails), later(time.Hour)), rule: "leave", step: "StartJob", cached: true},
+	"its Job failed for the third time": {world: given(3, 1, withLeave, has(2, 1, leaves, fails, failedTimes("2"))), rule: "leave-backoff", stalls: true, cached: true},
+	"its Job failed too often": {
+		world: given(3, 1, withLeave, has(2, 1, leaves, fails, failedTimes("1")), func(w *world) { w.policy.Spec.Retry.MaxAttempts = ptr.To[int32](2) }), rule: "leave-exhausted", stalls: true, cached: true,
+	},
+	"its Job failed, and is edited":         {world: given(3, 1, withLeave, has(2, 1, leaves, fails), editsLeave), rule: "leave", step: "StartJob", cached: true},
+	"its Job runs, and is edited":           {world: given(3, 1, withLeave, has(2, 1, leaves, runs), editsLeave), rule: "leave", step: "StartJob", cached: true},
+	"it has left, and the Job is edited":    {world: given(3, 1, withLeave, has(2, 1, leaves, succeeds), editsLeave), rule: "lower-left", step: "Lower", to: 2, cached: true},
+	"it has left, and its pod was replaced": {world: given(3, 1, withLeave, has(2, 1, leaves, succeeds), replacedPod(2)), rule: "leave", step: "StartJob"},
+	"it leaves, and its pod was replaced":   {world: given(3, 1, withLeave, has(2, 1, leaves, runs), replacedPod(2)), rule: "leave", step: "StartJob"},
+	"its pod is not there":                  {world: given(3, 1, withLeave, func(w *world) { delete(w.pods, "web-2") }), rule: "await-pod"},
+	"its pod is being deleted":              {world: given(3, 1, withLeave, func(w *world) { w.pod(2).DeletionTimestamp = &metav1.Time{Time: noon} }), rule: "await-pod"},
+	"its pod is not ready":                  {world: given(3, 1, withLeave, unready(2), later(time.Hour)), rule: "leave", step: "StartJob"},
+	"its pod is dead":                       {world: given(3, 1, withLeave, deadAfter(60), unready(2), later(time.Minute)), rule: "lower-dead", step: "Lower", to: 2},
+	"its pod dies while its Job runs":       {world: given(3, 1, withLeave, deadAfter(60), has(2, 1, leaves, runs), unready(2), later(time.Minute)), rule: "lower-dead", step: "Lower", to: 2},
+	"its pod dies after its Job failed":     {world: given(3, 1, withLeave, deadAfter(60), has(2, 1, leaves), unready(2), later(time.Minute), func(w *world) { w.end(w.jobOf(2), batchv1.JobFailed, false) }), rule: "lower-dead", step: "Lower", to: 2},
+	"its pod is not dead yet":               {world: given(3, 1, withLeave, deadAfter(60), unready(2), later(59*time.Second)), rule: "leave", step: "StartJob"},
+	"it was back, and is to leave again":    {world: given(3, 1, withLeave, has(2, 1, rejoins, succeeds)), rule: "leave", step: "StartJob", cached: true},
+	"it joins again, and is to leave":       {world: given(3, 1, withLeave, has(2, 1, rejoins, runs)), rule: "leave", step: "StartJob", cached: true},
+	"a later Job stops the one before":      {world: given(3, 1, withLeave, has(2, 1, rejoins, runs), has(2, 2, leaves)), rule: "stop-replaced", step: "DeleteJob", cached: true},
+	"a later Job waits for the one before":  {world: given(3, 1, withLeave, has(2, 1, rejoins, runs, going), has(2, 2, leaves)), rule: "await-replaced", cached: true},
+	"a pod whose Job is gone":               {world: given(3, 1, withLeave, has(2, 1, leaves, runs, func(w *world, j *batchv1.Job) { delete(w.jobs, j.Name) })), rule: "stop-loose-pod", step: "DeletePod", cached: true},
+	"a gated pod whose Job is gone is none": {world: given(3, 1, withLeave, has(2, 1, leaves, func(w *world, j *batchv1.Job) { delete(w.jobs, j.Name) })), rule: "leave", step: "StartJob", cached: true},
+	"a pod whose Job is gone, and that goes": {
+		world: given(3, 1, withLeave, has(2, 1, leaves, runs, func(w *world, j *batchv1.Job) {
+			delete(w.jobs, j.Name)
+			w.pods[j.Name+"-pod"].DeletionTimestamp = &metav1.Time{Time: noon}
+		})), rule: "await-loose-pod", cached: true,
+	},
+
+	"undone while it leaves":              {world: given(3, 3, withLeave, has(2, 1, leaves, runs)), rule: "rejoin", step: "StartJob", cached: true},
+	"undone when it has left":             {world: given(3, 3, withLeave, has(2, 1, leaves, succeeds)), rule: "rejoin", step: "StartJob", cached: true},
+	"undone before it began":              {world: given(3, 3, withLeave, has(2, 1, leaves)), rule: "rejoin", step: "StartJob", cached: true},
+	"undone and more: up comes first":     {world: given(3, 4, withLeave, has(2, 1, leaves, succeeds)), rule: "raise", step: "Raise", to: 4, cached: true},
+	"the Job to join again is gated":      {world: given(3, 3, withLeave, has(2, 1, rejoins)), rule: "ungate-rejoin", step: "UngatePod", cached: true},
+	"the Job to join again runs":          {world: given(3, 3, withLeave, has(2, 1, rejoins, runs)), rule: "rejoining", cached: true},
+	"it is back":                          {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds)), rule: "reached", cached: true},
+	"the Job to join again failed":        {world: given(3, 3, withLeave, has(2, 1, rejoins, fails)), rule: "rejoin-backoff", cached: true},
+	"it failed for the third time":        {world: given(3, 3, withLeave, has(2, 1, rejoins, fails, failedTimes("2"))), rule: "rejoin-backoff", stalls: true, cached: true},
+	"it failed a while ago":               {world: given(3, 3, withLeave, has(2, 1, rejoins, fails), later(time.Hour)), rule: "rejoin", step: "StartJob", cached: true},
+	"another member leaves than the last": {world: given(4, 1, withLeave, has(2, 1, leaves, succeeds)), rule: "rejoin", step: "StartJob", cached: true},
+
+	"the ordinal of a Job is out of range":           {world: given(2, 1, withLeave, has(2, 1, leaves, runs)), rule: "stop-past", step: "DeleteJob", cached: true},
+	"the drain of such an ordinal is not over":       {world: given(2, 1, withLeave, has(2, 1, leaves, succeeds), drainsPending(2)), rule: "await-drains", cached: true},
+	"the drain of such an ordinal is over":           {world: given(2, 1, withLeave, has(2, 1, leaves, succeeds)), rule: "drop-past", step: "DeleteJob", cached: true},
+	"members do not leave any more":                  {world: given(3, 1, withLeave, has(2, 1, leaves, succeeds), removesLeave), rule: "stop-unasked", step: "DeleteJob", cached: true},
+	"the policy is being deleted while one leaves":   {world: given(3, 1, withLeave, has(2, 1, leaves, runs), func(w *world) { w.policy.DeletionTimestamp = &metav1.Time{Time: noon} }), rule: "stop-unasked", step: "DeleteJob", cached: true},
+	"a suspended policy lets a member go on leaving": {world: given(3, 1, withLeave, has(2, 1, leaves, runs), func(w *world) { w.policy.Spec.Suspend = ptr.To(true) }), rule: "await-acceptance", cached: true},
+}
+
+func TestDecide(t *testing.T) {
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			d := tc.world.decide(table, true)
+			if d.Rule != tc.rule || StepName(d.Next) != tc.step || d.Stalled != tc.stalls {
+				t.Errorf("rule %s with step %q (stalls: %t), want %s with %q (%t): %s", d.Rule, StepName(d.Next), d.Stalled, tc.rule, tc.step, tc.stalls, d.Scaled.Message)
+			}
+			if to, scales := target(d.Next); scales && to != tc.to {
+				t.Errorf("the StatefulSet gets %d replicas, want %d", to, tc.to)
+			}
+			if cached := tc.world.decide(table, false); tc.cached && (cached.Rule != tc.rule || StepName(cached.Next) != tc.step) {
+				t.Errorf("the caches decide %s with %q", cached.Rule, StepName(cached.Next))
+			} else if d.Next != nil && !cached.Look {
+				t.Errorf("the caches decide %s, so nothing looks live", cached.Rule)
+			}
+		})
+	}
+}
+
+// target returns what a step gives the StatefulSet.
+func target(step Step) (int32, bool) {
+	switch step := step.(type) {
+	case Lower:
+		return step.To(), true
+	case Raise:
+		return step.Replicas, true
+	}
+	return 0, false
+}
+
+var (
+	ruleName = regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
+	upheld   = regexp.MustCompile(`^(S[1-6](, S[1-6])*)?$`)
+)
+
+// TestTheTableIsTotal holds that some rule always applies, that each one is reached, and that each says what it must.
+func TestTheTableIsTotal(t *testing.T) {
+	reached := map[string]bool{}
+	for _, tc := range cases {
+		reached[tc.rule] = true
+	}
+	for i := range table {
+		r := &table[i]
+		if !ruleName.MatchString(r.id) || !upheld.MatchString(r.upholds) || r.given == "" || r.when == nil {
+			t.Errorf("rule %q lacks something, or upholds what doc.go does not name", r.id)
+		}
+		if slices.Contains(plan.Rules().Names(), r.id) {
+			t.Errorf("rule %s has the name of one of the protocol's", r.id)
+		}
+		if r.then != nil && r.again != nil {
+			t.Errorf("rule %s takes a step, and looks again later", r.id)
+		}
+		if (r.say != nil) == (r.tell != nil) && r.id != "unset" {
+			t.Errorf("rule %s must have either say or tell", r.id)
+		}
+		if !reached[r.id] {
+			t.Errorf("no case leads to rule %s", r.id)
+		}
+	}
+	last := given(3, 1, withLeave, has(2, 1, leaves, succeeds))
+	if d := last.decide(table, true); d.Rule != table[len(table)-1].id {
+		t.Errorf("the last rule is %s, and what no other applies to gets %s", table[len(table)-1].id, d.Rule)
+	}
+}
+
+// TestTheOrderMatters holds that each rule changes a decision where it is: without it, or below the next one, some case is decided
+// otherwise.
+func TestTheOrderMatters(t *testing.T) {
+	for i := range table {
+		without := table.Without(table[i].id)
+		changes := false
+		for _, tc := range cases {
+			if tc.rule == table[i].id && i < len(table)-1 {
+				changes = changes || tc.world.decide(without, true).Rule != tc.rule
+			}
+		}
+		if !changes && i < len(table)-1 {
+			t.Errorf("rule %s can go", table[i].id)
+		}
+	}
+}
+
+func TestRefusedSaysWhatIsMissing(t *testing.T) {
+	refused := errors.New("no")
+	for _, tc := range []struct {
+		name      string
+		step      Step
+		forbidden bool
+		reason    string
+	}{
+		{"the right to scale is missing", Lower{}, true, drainv1alpha1.ReasonScaleForbidden},
+		{"an admission policy refuses to scale", Lower{}, false, drainv1alpha1.ReasonWriteRefused},
+		{"a quota refuses the Job", StartJob{}, true, drainv1alpha1.ReasonWriteRefused},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			d := Decision{Next: tc.step}
+			d.Refused(tc.forbidden, refused)
+			if d.Scaled.Reason != tc.reason || d.Scaled.Status != metav1.ConditionFalse || !d.Stalled || d.RetryAfter == 0 {
+				t.Errorf("decision %+v, want reason %s, stalled, and another try", d, tc.reason)
+			}
+		})
+	}
+}
+
+func TestTheTemplateOfALeavingMemberHasNoClaims(t *testing.T) {
+	w := given(3, 1, withLeave)
+	w.set.Spec.VolumeClaimTemplates = []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "data"}}}
+	job := w.startJob(leave(2, 1, leaves, "pod"))
+	if volumes := job.Spec.Template.Spec.Volumes; len(volumes) > 0 {
+		t.Errorf("the pod has the volumes %v", volumes)
+	}
+	var action string
+	for _, variable := range job.Spec.Template.Spec.Containers[0].Env {
+		if variable.Name == "DRAIN_ACTION" {
+			action = variable.Value
+		}
+	}
+	if action != leaves || !strings.HasPrefix(job.Name, "web-2-leave-") {
+		t.Errorf("the Job %s has DRAIN_ACTION %q", job.Name, action)
+	}
+}

@@ -1,0 +1,163 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package scaling
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/utils/ptr"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+)
+
+func says(text string) func(*evidence) string { return func(*evidence) string { return text } }
+
+// maxNamed bounds how many pods a message names.
+const maxNamed = 3
+
+func (e *evidence) tellReady() (reason, message string) {
+	if ptr.Deref(e.Policy.Spec.Suspend, false) && e.Policy.DeletionTimestamp == nil && e.Rival == "" && e.Target.Stands() {
+		return drainv1alpha1.ReasonSuspended, "The replicas are not lowered while spec.suspend is true"
+	}
+	return e.ready.Reason, "The replicas are not lowered, because the policy is not accepted: " + e.ready.Message
+}
+
+func (e *evidence) sayReplaced() string {
+	return fmt.Sprintf("Stopping Job %q, because another Job takes its place", e.older.Name)
+}
+
+func (e *evidence) sayLoose() string {
+	return fmt.Sprintf("Stopping pod %q, whose Job is gone", e.loose.Name)
+}
+
+func (e *evidence) sayUnasked() string {
+	return fmt.Sprintf("Deleting Job %q, which the policy does not ask for any more", e.unasked.Name)
+}
+
+func (e *evidence) sayPast() string {
+	return fmt.Sprintf("Deleting Job %q: its ordinal is out of range", e.past.Name)
+}
+
+func (e *evidence) sayRaise() string {
+	return fmt.Sprintf("Raising the replicas of StatefulSet %q from %d to %d", e.Target.Name, e.Target.Replicas, e.wanted)
+}
+
+func (e *evidence) sayReached() string {
+	return fmt.Sprintf("StatefulSet %q has %d replicas", e.Target.Name, e.wanted)
+}
+
+// toGo says how far the way down is.
+func (e *evidence) toGo() string {
+	return fmt.Sprintf("StatefulSet %q has %d replicas and goes down to %d", e.Target.Name, e.Target.Replicas, e.wanted)
+}
+
+func (e *evidence) sayDrains() string {
+	return fmt.Sprintf("%s; waiting for the drain of ordinal %d: %s", e.toGo(), e.pending.Ordinal, e.pending.Message)
+}
+
+func (e *evidence) sayTooFew() string {
+	return fmt.Sprintf("%s; only %d replicas would remain to take the data of ordinal %d, and spec.minReadyReplicas is %d: raise spec.replicas, or set "+
+		"spec.minReadyReplicas to 0 if the drain moves the data out of the StatefulSet", e.toGo(), e.Target.Replicas-1, e.top, ptr.Deref(e.Policy.Spec.MinReadyReplicas, 1))
+}
+
+func (e *evidence) sayPastPod() string {
+	return fmt.Sprintf("%s; waiting for pod %q to terminate", e.toGo(), e.pastPods()[0].Name)
+}
+
+func (e *evidence) sayNotReady() string {
+	if !e.live {
+		return fmt.Sprintf("%s; waiting for ready replicas: %d of %d are ready", e.toGo(), e.Target.ReadyReplicas, e.Target.Replicas)
+	}
+	names := e.notReady()
+	more := ""
+	if len(names) > maxNamed {
+		more = fmt.Sprintf(" and %d more", len(names)-maxNamed)
+		names = names[:maxNamed]
+	}
+	return fmt.Sprintf("%s; waiting for pods that remain to become ready: %s%s", e.toGo(), strings.Join(names, ", "), more)
+}
+
+func (e *evidence) sayLower() string {
+	return fmt.Sprintf("Lowering the replicas of StatefulSet %q from %d to %d", e.Target.Name, e.Target.Replicas, e.Target.Replicas-1)
+}
+
+func (e *evidence) sayLeft() string {
+	return fmt.Sprintf("%s: the member of pod %s has left", e.sayLower(), e.name(e.leaver.ordinal))
+}
+
+func (e *evidence) sayDead() string {
+	return fmt.Sprintf("%s: pod %s has not been ready for %d seconds, so its member does not leave", e.sayLower(), e.name(e.leaver.ordinal), *e.Policy.Spec.Leave.DeadAfterSeconds)
+}
+
+func (e *evidence) sayMissing() string {
+	return fmt.Sprintf("%s; waiting for pod %s to exist, so that its member can leave", e.toGo(), e.name(e.leaver.ordinal))
+}
+
+func (e *evidence) sayLeave() string {
+	return fmt.Sprintf("%s; creating the Job by which the member of pod %s leaves", e.toGo(), e.name(e.leaver.ordinal))
+}
+
+func (e *evidence) sayLeaving() string {
+	return fmt.Sprintf("%s; the member of pod %s leaves by Job %q", e.toGo(), e.name(e.leaver.ordinal), e.leaver.latest.Name)
+}
+
+func (e *evidence) sayRejoin() string {
+	return fmt.Sprintf("Creating the Job by which the member of pod %s joins again", e.name(e.back.ordinal))
+}
+
+func (e *evidence) sayRejoining() string {
+	return fmt.Sprintf("The member of pod %s joins again by Job %q", e.name(e.back.ordinal), e.back.latest.Name)
+}
+
+// tellRunning says how a Job that runs is doing.
+func (e *evidence) tellRunning(m *member, reason, message string) (string, string) {
+	switch j := m.latest; {
+	case j.trouble != "":
+		return reason, fmt.Sprintf("%s, which does not run: %s; fix it, or edit spec.leave.template to replace the Job", message, j.trouble)
+	case !j.started:
+		return drainv1alpha1.ReasonPodNotStarted, message + ", whose pod has not started yet"
+	case j.said != "":
+		return reason, fmt.Sprintf("%s; last message of its pod: %s", message, j.said)
+	}
+	return reason, message
+}
+
+// why says how a Job failed.
+func (j *job) why() string {
+	if j.end.Type == batchv1.JobComplete {
+		return j.doubt
+	}
+	return j.end.Reason + ": " + cmp.Or(j.said, j.end.Message)
+}
+
+func (e *evidence) sayFailed(m *member, what string) string {
+	return fmt.Sprintf("Job %q, by which the member of pod %s %s, failed (attempt %d): %s; the next attempt starts at %s", m.latest.Name, e.name(m.ordinal), what,
+		m.latest.failures+1, m.latest.why(), m.latest.due(e).UTC().Format(time.RFC3339))
+}
+
+func (e *evidence) sayLeaveFailed() string { return e.sayFailed(e.leaver, "leaves") }
+
+func (e *evidence) sayRejoinFailed() string { return e.sayFailed(e.back, "joins again") }
+
+func (e *evidence) sayExhausted() string {
+	return fmt.Sprintf("%d Jobs by which the member of pod %s leaves have failed, and spec.retry.maxAttempts is %d: fix spec.leave.template, or raise spec.replicas; the last one: %s",
+		e.leaver.latest.failures+1, e.name(e.leaver.ordinal), *e.Policy.Spec.Retry.MaxAttempts, e.leaver.latest.why())
+}
