@@ -35,6 +35,7 @@ import (
 	"github.com/statefulset-dev/drain-operator/internal/metrics"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 	"github.com/statefulset-dev/drain-operator/internal/progress"
+	"github.com/statefulset-dev/drain-operator/internal/scaling"
 )
 
 // Reconciler carries out DrainPolicies.
@@ -51,6 +52,8 @@ type Reconciler struct {
 	Metrics *metrics.Events
 	// Protocol is what decides; nil for the one that plan.Make goes by.
 	Protocol plan.Protocol
+	// Scaling is what decides on the replicas; nil for the rules of its package.
+	Scaling scaling.Table
 	// Progress knows how far running drains are; nil if the operator reads no logs.
 	Progress *progress.Poller
 	// OneAtATime says that a reconcile makes no two requests at the same time, for tests that decide what comes first.
@@ -97,9 +100,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	snapshot.Progress = r.Progress.Of(snapshot.Pods)
 	next := r.protocol().Make(snapshot, r.Clock.Now())
 	policy, err = r.act(ctx, snapshot, &next)
+	err = errors.Join(err, r.scale(ctx, snapshot, set, &next))
 	showRefusals(&next, errors.Join(err, abandoned))
 	statusAfter, reported := r.report(ctx, policy, set, &next)
-	return outcome(ctx, soonest(next.RetryAfter(), abandonedAfter, statusAfter), err, abandoned, reported)
+	return outcome(ctx, soonest(next.RetryAfter(), next.ScaleAfter, abandonedAfter, statusAfter), err, abandoned, reported)
 }
 
 // report writes the status that a plan makes, or returns the time after which to write it.

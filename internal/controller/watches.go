@@ -192,6 +192,22 @@ func boundTemplate(policy *drainv1alpha1.DrainPolicy) error {
 		metav1.SetMetaDataAnnotation(&policy.ObjectMeta, drainv1alpha1.TemplateTooLargeAnnotation, why)
 		policy.Spec.Template = corev1.PodTemplateSpec{}
 	}
+	return boundLeave(policy)
+}
+
+// boundLeave does the same with the template by which members leave. The planner refuses a policy with one that is empty.
+func boundLeave(policy *drainv1alpha1.DrainPolicy) error {
+	if policy.Spec.Leave == nil {
+		return nil
+	}
+	text, err := json.Marshal(&policy.Spec.Leave.Template)
+	if err != nil {
+		return fmt.Errorf("encoding the template by which members of DrainPolicy %s/%s leave: %w", policy.Namespace, policy.Name, err)
+	}
+	if annotation.TooLarge(string(text)) != "" {
+		policy.Spec.Leave = policy.Spec.Leave.DeepCopy()
+		policy.Spec.Leave.Template = corev1.PodTemplateSpec{}
+	}
 	return nil
 }
 

@@ -113,6 +113,36 @@ func Ask(snapshot plan.Snapshot, try func(Object) error) (refusal string, err er
 	if problems := append(proof.Gate(&pod.Spec), proof.Pod(&pod.Spec, want)...); len(problems) > 0 {
 		return "A webhook or a LimitRange changes the drain pod: " + list("", problems), nil
 	}
+	return askLeave(snapshot, try)
+}
+
+// askLeave is Ask for the Job by which a member leaves.
+func askLeave(snapshot plan.Snapshot, try func(Object) error) (refusal string, err error) {
+	policy := snapshot.Policy
+	if policy.Spec.Leave == nil || len(policy.Spec.Leave.Template.Spec.Containers) == 0 {
+		return "", nil
+	}
+	job := objects.LeaveJob(policy, snapshot.Target, objects.Leave{Ordinal: snapshot.Target.Start + snapshot.Target.Replicas, Number: 1, Action: drainv1alpha1.ActionLeave, PodUID: "preflight"})
+	want := objects.LeaveProof(policy, job)
+	if own := proof.Pod(&job.Spec.Template.Spec, want); len(own) > 0 {
+		return "The end of the Job by which a member leaves could not be believed: " + list("leave.template.spec.", own), nil
+	}
+	asked, askedPod := job.DeepCopy(), objects.Pod(job)
+	if err := try(job); err != nil {
+		return "", fmt.Errorf("the Job by which a member leaves: %w", err)
+	}
+	pod := objects.Pod(job)
+	if err := try(pod); err != nil {
+		return "", fmt.Errorf("the pod by which a member leaves: %w", err)
+	}
+	for _, lost := range []string{lostKey(asked, job), lostKey(askedPod, pod)} {
+		if lost != "" {
+			return "A webhook changes the Job or the pod by which a member leaves: " + lost, nil
+		}
+	}
+	if problems := slices.Concat(proof.Job(job), proof.Gate(&pod.Spec), proof.Pod(&pod.Spec, want)); len(problems) > 0 {
+		return "A webhook or a LimitRange changes the Job or the pod by which a member leaves: " + list("", problems), nil
+	}
 	return "", nil
 }
 

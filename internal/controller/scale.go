@@ -1,0 +1,176 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controller
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/annotation"
+	"github.com/statefulset-dev/drain-operator/internal/objects"
+	"github.com/statefulset-dev/drain-operator/internal/plan"
+	"github.com/statefulset-dev/drain-operator/internal/scaling"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
+)
+
+// scale takes the StatefulSet one step further towards spec.replicas, and puts into the plan what there is to say about that. It
+// looks live where the caches show that there is something to do.
+func (r *Reconciler) scale(ctx context.Context, snapshot plan.Snapshot, set *appsv1.StatefulSet, p *plan.Plan) error {
+	decision := r.scaling().Decide(snapshot, p, r.Clock.Now())
+	if !decision.Look {
+		showScaling(p, &decision)
+		return nil
+	}
+	taken := r.Clock.Now()
+	live, err := r.lookToScale(ctx, snapshot)
+	if err != nil {
+		return fmt.Errorf("looking at the replicas: %w", err)
+	}
+	live.Taken = metav1.NewTime(taken)
+	drains := r.protocol().Make(live, r.Clock.Now())
+	decision = r.scaling().Decide(live, &drains, r.Clock.Now())
+	if decision.Next != nil {
+		if r.Clock.Since(taken) > maxLookAge {
+			return errOldLook
+		}
+		err = r.takeScaling(ctx, live.Policy, &decision)
+	}
+	refused := err != nil && classify(err) == plan.Refused
+	if refused {
+		log.FromContext(ctx).Info("A step was not carried out", "rule", decision.Rule, "step", scaling.StepName(decision.Next), "why", err.Error())
+		decision.Refused(apierrors.IsForbidden(err), err)
+	}
+	showScaling(p, &decision)
+	switch {
+	case refused:
+		// The status says it, and the step is taken again after a while.
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s: %w", scaling.StepName(decision.Next), err)
+	}
+	r.tellScaled(live.Policy, set, &decision)
+	return nil
+}
+
+// showScaling puts a decision into the plan.
+func showScaling(p *plan.Plan, d *scaling.Decision) {
+	p.Scaled, p.ScaleAfter = d.Scaled, d.RetryAfter
+	if d.Stalled && p.Stalled.Status != metav1.ConditionTrue {
+		p.Stalled = plan.Condition{Status: metav1.ConditionTrue, Reason: d.Scaled.Reason, Message: d.Scaled.Message}
+	}
+}
+
+// lookToScale returns what the API server holds about a policy, with all claims and all pods of its namespace. The StatefulSet is
+// read first: a write to its scale names this version, so all else is at least as new as what the write changes.
+func (r *Reconciler) lookToScale(ctx context.Context, cached plan.Snapshot) (plan.Snapshot, error) {
+	policy := &drainv1alpha1.DrainPolicy{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(cached.Policy), policy); apierrors.IsNotFound(err) || err == nil && policy.UID != cached.Policy.UID {
+		return plan.Snapshot{}, fmt.Errorf("%w: the policy is gone", errChanged)
+	} else if err != nil {
+		return plan.Snapshot{}, failedRead(err, "reading the policy")
+	}
+	if err := boundTemplate(policy); err != nil {
+		return plan.Snapshot{}, err
+	}
+	live := plan.Snapshot{Policy: policy, Managed: annotation.IsManaged(policy), Preflight: cached.Preflight}
+	if _, err := r.gatherTarget(ctx, r.Live, &live); err != nil {
+		return live, err
+	}
+	var claims corev1.PersistentVolumeClaimList
+	var jobs batchv1.JobList
+	var pods []corev1.Pod
+	err := r.together(
+		func() error {
+			return failedList(r.Live.List(ctx, &claims, client.InNamespace(policy.Namespace)), "claims")
+		},
+		func() error {
+			return failedList(r.Live.List(ctx, &jobs, ownLabels(policy), client.InNamespace(policy.Namespace)), "Jobs")
+		},
+		func() (err error) {
+			pods, err = r.listPods(ctx, policy, true)
+			return err
+		},
+		func() error { return gatherRival(ctx, r.Live, &live) },
+	)
+	live.Claims, live.Jobs, live.Pods = claims.Items, jobs.Items, pods
+	return live, err
+}
+
+// takeScaling takes a step that was decided on a live look. It decides nothing.
+func (r *Reconciler) takeScaling(ctx context.Context, policy *drainv1alpha1.DrainPolicy, decision *scaling.Decision) (err error) {
+	logger := log.FromContext(ctx).WithValues("statefulSet", policy.Spec.StatefulSetRef.Name, "rule", decision.Rule, "step", scaling.StepName(decision.Next))
+	if step, deletes := decision.Next.(scaling.DeleteJob); deletes {
+		logger = logger.WithValues("job", klog.KObj(step.Job))
+	}
+	logger.Info("Taking a step", "why", decision.Scaled.Message)
+	switch step := decision.Next.(type) {
+	case scaling.Lower:
+		err = r.writeScale(ctx, step.Target, step.To())
+	case scaling.Raise:
+		err = r.writeScale(ctx, step.Target, step.Replicas)
+	case scaling.StartJob:
+		err = r.Create(ctx, objects.LeaveJob(policy, step.Target, step.Leave))
+	case scaling.UngatePod:
+		_, err = r.ungate(ctx, step.Pod)
+	case scaling.DeletePod:
+		_, err = r.delete(ctx, step.Pod.DeepCopy())
+	case scaling.DeleteJob:
+		_, err = r.deleteJob(ctx, step.Job)
+	}
+	if err == nil {
+		r.Metrics.Decided(decision.Rule)
+	}
+	return err
+}
+
+// writeScale gives a StatefulSet a number of replicas, provided that it is still as it was read. It writes nothing else, so that
+// the right to the scale subresource is enough.
+func (r *Reconciler) writeScale(ctx context.Context, target statefulset.Target, replicas int32) error {
+	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: target.Namespace, Name: target.Name}}
+	return r.SubResource("scale").Update(ctx, set, client.WithSubResourceBody(&autoscalingv1.Scale{
+		ObjectMeta: metav1.ObjectMeta{Namespace: target.Namespace, Name: target.Name, UID: target.UID, ResourceVersion: target.ResourceVersion},
+		Spec:       autoscalingv1.ScaleSpec{Replicas: replicas},
+	}))
+}
+
+// tellScaled tells the policy's and the StatefulSet's readers of a change of the replicas.
+func (r *Reconciler) tellScaled(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, decision *scaling.Decision) {
+	if !scaling.Scales(decision.Next) || set == nil {
+		return
+	}
+	r.Recorder.Eventf(policy, set, corev1.EventTypeNormal, decision.Scaled.Reason, "Scale", "%s", clip(decision.Scaled.Message))
+	r.Recorder.Eventf(set, policy, corev1.EventTypeNormal, decision.Scaled.Reason, "Scale", "%s", clip(decision.Scaled.Message))
+}
+
+// scaling returns the rules to scale by.
+func (r *Reconciler) scaling() scaling.Table {
+	if r.Scaling != nil {
+		return r.Scaling
+	}
+	return scaling.Rules()
+}
