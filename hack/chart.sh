@@ -47,6 +47,12 @@ objects "$tmp"/apiextensions*_customresourcedefinition_*.yaml | awk '
 ' | template crd.yaml .Values.crds.install
 grep -q 'helm.sh/resource-policy: keep' $chart/templates/crd.yaml
 
+# What the right to scale brings.
+mkdir "$tmp/scaling"
+go tool -modfile=hack/tools/go.mod kustomize build config/overlays/scaling --output "$tmp/scaling"
+objects "$tmp"/scaling/admissionregistration*_drain-operator-fence-scale.yaml | template scaling.yaml 'and .Values.scaling.enabled .Values.admissionPolicies.enabled'
+grep -q 'statefulsets/scale' $chart/templates/scaling.yaml
+
 objects "$tmp"/admissionregistration*.yaml | template admission.yaml .Values.admissionPolicies.enabled
 
 roles=("$tmp"/rbac*.yaml)
@@ -69,6 +75,10 @@ objects "${roles[@]}" | template roles.yaml ''
 		{ rule = rule $0 "\n" }
 		END { flush(); exit !found }
 	'
+	echo '{{- if .Values.scaling.enabled }}'
+	sed -n '/^rules:$/,$p' "$tmp"/scaling/rbac*_clusterrole_drain-operator-manager-role.yaml |
+		awk '/^- / { rule = "" } { rule = rule $0 "\n" } END { printf "%s", rule; exit rule !~ /statefulsets\/scale/ }'
+	echo '{{- end }}'
 	echo '{{- end -}}'
 } >$chart/templates/_rules.tpl
 

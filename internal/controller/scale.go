@@ -18,6 +18,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -63,7 +64,8 @@ func (r *Reconciler) scale(ctx context.Context, snapshot plan.Snapshot, set *app
 	refused := err != nil && classify(err) == plan.Refused
 	if refused {
 		log.FromContext(ctx).Info("A step was not carried out", "rule", decision.Rule, "step", scaling.StepName(decision.Next), "why", err.Error())
-		decision.Refused(apierrors.IsForbidden(err), err)
+		var scale *scaleError
+		decision.Refused(errors.As(err, &scale) && apierrors.IsForbidden(err), err)
 	}
 	showScaling(p, &decision)
 	switch {
@@ -134,7 +136,13 @@ func (r *Reconciler) takeScaling(ctx context.Context, policy *drainv1alpha1.Drai
 	case scaling.Raise:
 		err = r.writeScale(ctx, step.Target, step.Replicas)
 	case scaling.StartJob:
-		err = r.Create(ctx, objects.LeaveJob(policy, step.Target, step.Leave))
+		// A member must not leave in vain, so the API server is asked whether the operator may lower the replicas then.
+		if step.Leave.Action == drainv1alpha1.ActionLeave {
+			err = r.writeScale(ctx, step.Target, step.Target.Replicas-1, client.DryRunAll)
+		}
+		if err == nil {
+			err = r.Create(ctx, objects.LeaveJob(policy, step.Target, step.Leave))
+		}
 	case scaling.UngatePod:
 		_, err = r.ungate(ctx, step.Pod)
 	case scaling.DeletePod:
@@ -148,14 +156,25 @@ func (r *Reconciler) takeScaling(ctx context.Context, policy *drainv1alpha1.Drai
 	return err
 }
 
+// scaleError is the error of a write to the scale of a StatefulSet.
+type scaleError struct{ err error }
+
+func (e *scaleError) Error() string { return "scaling the StatefulSet: " + e.err.Error() }
+
+func (e *scaleError) Unwrap() error { return e.err }
+
 // writeScale gives a StatefulSet a number of replicas, provided that it is still as it was read. It writes nothing else, so that
 // the right to the scale subresource is enough.
-func (r *Reconciler) writeScale(ctx context.Context, target statefulset.Target, replicas int32) error {
+func (r *Reconciler) writeScale(ctx context.Context, target statefulset.Target, replicas int32, options ...client.SubResourceUpdateOption) error {
 	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: target.Namespace, Name: target.Name}}
-	return r.SubResource("scale").Update(ctx, set, client.WithSubResourceBody(&autoscalingv1.Scale{
+	err := r.SubResource("scale").Update(ctx, set, append(options, client.WithSubResourceBody(&autoscalingv1.Scale{
 		ObjectMeta: metav1.ObjectMeta{Namespace: target.Namespace, Name: target.Name, UID: target.UID, ResourceVersion: target.ResourceVersion},
 		Spec:       autoscalingv1.ScaleSpec{Replicas: replicas},
-	}))
+	}))...)
+	if err != nil {
+		return &scaleError{err}
+	}
+	return nil
 }
 
 // tellScaled tells the policy's and the StatefulSet's readers of a change of the replicas.

@@ -259,10 +259,11 @@ type Decision struct {
 	RetryAfter time.Duration
 }
 
-// Refused records that the API server refuses the step of a decision. It is taken again after a while.
+// Refused records that the API server refuses the step of a decision, because the operator lacks the right to scale, or for another
+// reason. It is taken again after a while.
 func (d *Decision) Refused(forbidden bool, err error) {
 	reason, message := drainv1alpha1.ReasonWriteRefused, fmt.Sprintf("The API server refuses step %s of the operator: %v", StepName(d.Next), err)
-	if forbidden && Scales(d.Next) {
+	if forbidden {
 		reason = drainv1alpha1.ReasonScaleForbidden
 		message = fmt.Sprintf("The operator may not scale the StatefulSet; install the component config/components/scaling, or set scaling.enabled of the Helm chart: %v", err)
 	}

@@ -281,7 +281,7 @@ func TestRefusedSaysWhatIsMissing(t *testing.T) {
 	}{
 		{"the right to scale is missing", Lower{}, true, drainv1alpha1.ReasonScaleForbidden},
 		{"an admission policy refuses to scale", Lower{}, false, drainv1alpha1.ReasonWriteRefused},
-		{"a quota refuses the Job", StartJob{}, true, drainv1alpha1.ReasonWriteRefused},
+		{"a quota refuses the Job", StartJob{}, false, drainv1alpha1.ReasonWriteRefused},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := Decision{Next: tc.step}

@@ -70,7 +70,11 @@ func CheckWrite(before, after *drainv1alpha1.DrainPolicy) error {
 func checkContent(policy *drainv1alpha1.DrainPolicy) []error {
 	c := &content{status: &policy.Status}
 	c.refuseIf(c.status.ObservedGeneration > policy.Generation, "status.observedGeneration is %d and the generation %d", c.status.ObservedGeneration, policy.Generation)
-	c.refuseIf(len(c.status.Conditions) != 3, "there are %d conditions, and not Ready, Drained and Stalled", len(c.status.Conditions))
+	others := slices.DeleteFunc(slices.Clone(c.status.Conditions), func(c metav1.Condition) bool { return c.Type == drainv1alpha1.ConditionScaled })
+	c.refuseIf(len(others) != 3, "there are %d conditions, and not Ready, Drained and Stalled, and perhaps Scaled", len(others))
+	if len(others) < len(c.status.Conditions) {
+		c.find(drainv1alpha1.ConditionScaled)
+	}
 	c.ready, c.drained, c.stalled = c.find(drainv1alpha1.ConditionReady), c.find(drainv1alpha1.ConditionDrained), c.find(drainv1alpha1.ConditionStalled)
 	c.checkConditions()
 	c.checkDrains()

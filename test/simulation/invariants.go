@@ -65,6 +65,7 @@ func (w *world) check() {
 			w.violate(invariantStands, "lock %s has lost its finalizer", pod.Name)
 		}
 	}
+	w.forgetMembers()
 	for _, c := range w.running() {
 		if c.role != roleDrain || c.ghost {
 			continue
@@ -97,6 +98,9 @@ func (w *world) afterOperatorCreates(r *run, object client.Object, decided time.
 	case *drainv1alpha1.DrainPolicy:
 		return
 	case *batchv1.Job:
+		if isLeaveJob(object) {
+			return
+		}
 		w.checkBackoff(r, object, decided)
 	}
 	number, _ := strconv.ParseInt(object.GetLabels()[drainv1alpha1.OrdinalLabel], 10, 32)
@@ -236,6 +240,9 @@ func (w *world) afterOperatorDeletes(r *run, object client.Object, decided time.
 			}
 		}
 	}
+	if job, ok := object.(*batchv1.Job); ok {
+		w.leaveJobStopped(r, job)
+	}
 	claim, ok := object.(*corev1.PersistentVolumeClaim)
 	if !ok || claim.DeletionTimestamp != nil {
 		return
@@ -326,7 +333,7 @@ func (w *world) checkLettingGo(r *run, policy *drainv1alpha1.DrainPolicy) {
 	for _, k := range []kind{pods, jobs} {
 		for _, object := range sortedObjects[client.Object](w.store.objects[k]) {
 			job, isJob := object.(*batchv1.Job)
-			if ownerOf(object) == policy.UID && !w.maimed[object.GetUID()] && w.store.born[object.GetUID()] <= r.lookedOwn && (!isJob || !finished(job)) {
+			if ownerOf(object) == policy.UID && !isLeaveJob(object) && !w.maimed[object.GetUID()] && w.store.born[object.GetUID()] <= r.lookedOwn && (!isJob || !finished(job)) {
 				w.violate(invariantPolicy, "policy %s is let go, and there is %s", policy.Name, object.GetName())
 			}
 		}

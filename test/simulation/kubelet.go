@@ -52,6 +52,7 @@ const (
 	roleSet role = iota
 	roleDrain
 	roleDebug
+	roleLeave
 )
 
 // roleOf says what the first container of a pod is there for. Labels can be forged.
@@ -61,6 +62,8 @@ func roleOf(spec *corev1.PodSpec) role {
 		return roleSet
 	case image == imageReceipt, strings.HasPrefix(image, "drain-"), strings.HasPrefix(image, "mute-"):
 		return roleDrain
+	case strings.HasPrefix(image, "leave-"):
+		return roleLeave
 	}
 	return roleDebug
 }
@@ -118,6 +121,8 @@ type container struct {
 	sandboxLost bool
 	// trusting says that an exit code of 0 is all that the policy asked for when the Job was made.
 	trusting bool
+	// action is what it does with the member of its ordinal.
+	action string
 }
 
 // end has the container's processes end, those that have not yet with this exit code.
@@ -279,7 +284,7 @@ func (w *world) phaseOf(pod *corev1.Pod, c *container, ending bool) corev1.PodPh
 // tell tells a pod's containers to end. Many a program exits 0 then.
 func (w *world) tell(c *container) {
 	exit := 143
-	if c.role == roleDrain && (w.docile || w.choices.chance(30)) {
+	if (c.role == roleDrain || c.role == roleLeave) && (w.docile || w.choices.chance(30)) {
 		w.note("kubelet %s: pod %s exits 0, as many a program does on SIGTERM", c.node, c.pod)
 		exit = 0
 	}
@@ -419,6 +424,9 @@ func (w *world) startPod(pod *corev1.Pod) {
 		}
 		c.trusting = job != nil && job.Annotations[drainv1alpha1.ProofAnnotation] == string(drainv1alpha1.ProofExitCode)
 	}
+	if c.role == roleLeave {
+		c.ordinal, c.action = ordinalLabel(pod), pod.Annotations[drainv1alpha1.ActionAnnotation]
+	}
 	w.containers[pod.UID] = c
 	w.note("kubelet %s: pod %s starts", c.node, pod.Name)
 	w.startContainer(c)
@@ -427,6 +435,9 @@ func (w *world) startPod(pod *corev1.Pod) {
 func (w *world) startContainer(c *container) {
 	w.hurry()
 	c.live, c.ended, c.exit, c.said, c.shown, c.sandboxLost = true, false, 0, "", false, false
+	if c.role == roleLeave {
+		w.startLeave(c)
+	}
 	if c.role == roleDrain {
 		return
 	}
@@ -443,6 +454,8 @@ func (w *world) work(c *container) {
 	case c.ended:
 	case c.role == roleDrain:
 		w.drain(c)
+	case c.role == roleLeave:
+		w.leave(c)
 	case c.receipt != "": // A forged drain does nothing and says that it did.
 		w.note("pod %s does nothing, and ends as if it had", c.pod)
 		c.finish(0, c.receipt)
@@ -499,7 +512,7 @@ func (w *world) setPhase(pod *corev1.Pod, phase corev1.PodPhase) {
 	c := w.containers[pod.UID]
 	update(w.store, pod.Name, func(pod *corev1.Pod) {
 		pod.Status.Phase = phase
-		setReady(pod, phase == corev1.PodRunning && c.live)
+		w.setReady(pod, phase == corev1.PodRunning && c.live)
 		if c == nil {
 			return
 		}
@@ -552,12 +565,18 @@ func (w *world) showContainers(pod *corev1.Pod, c *container) {
 	}
 }
 
-func setReady(pod *corev1.Pod, ready bool) {
+func (w *world) setReady(pod *corev1.Pod, ready bool) {
 	status := corev1.ConditionFalse
 	if ready {
 		status = corev1.ConditionTrue
 	}
-	setCondition(pod, corev1.PodCondition{Type: corev1.PodReady, Status: status})
+	since := w.store.timestamp()
+	for _, before := range pod.Status.Conditions {
+		if before.Type == corev1.PodReady && before.Status == status {
+			since = before.LastTransitionTime
+		}
+	}
+	setCondition(pod, corev1.PodCondition{Type: corev1.PodReady, Status: status, LastTransitionTime: since})
 }
 
 func setDisrupted(pod *corev1.Pod, reason string) {

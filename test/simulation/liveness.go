@@ -108,6 +108,7 @@ func (w *world) settle() {
 	}
 	w.checkPolicies()
 	w.checkOrdinals()
+	w.checkScaled()
 }
 
 // getNowhere lets everything come to rest, and then time pass until a person is called. It reports whether nothing was tried
@@ -357,7 +358,7 @@ func (w *world) checkPolicies() {
 	}
 	past := 0
 	for _, job := range list[*batchv1.Job](w.store) {
-		if policy := w.inCharge(); policy != nil && ownerOf(job) == policy.UID && finished(job) && !w.exists(pods, types.UID(job.Annotations[drainv1alpha1.LockAnnotation])) {
+		if policy := w.inCharge(); policy != nil && !isLeaveJob(job) && ownerOf(job) == policy.UID && finished(job) && !w.exists(pods, types.UID(job.Annotations[drainv1alpha1.LockAnnotation])) {
 			past++
 		}
 	}
@@ -365,7 +366,7 @@ func (w *world) checkPolicies() {
 		w.violate(invariantLiveness, "%d Jobs of the past are kept", past)
 	}
 	for _, job := range list[*batchv1.Job](w.store) {
-		if lock := types.UID(job.Annotations[drainv1alpha1.LockAnnotation]); !finished(job) && !slices.ContainsFunc(list[*corev1.Pod](w.store), func(pod *corev1.Pod) bool { return pod.UID == lock }) {
+		if lock := types.UID(job.Annotations[drainv1alpha1.LockAnnotation]); !finished(job) && !isLeaveJob(job) && !slices.ContainsFunc(list[*corev1.Pod](w.store), func(pod *corev1.Pod) bool { return pod.UID == lock }) {
 			w.violate(invariantStray, "Job %s is not stopped", job.Name)
 		}
 	}

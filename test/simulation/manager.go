@@ -76,6 +76,8 @@ type run struct {
 	// skip says which claims, by UID, asked to be left alone when they were read last.
 	skip   map[types.UID]bool
 	failed bool
+	// policy is the name of the policy that it is about.
+	policy string
 }
 
 // crashed is what a reconcile panics with when its process ends.
@@ -96,6 +98,7 @@ func (m *manager) boot() {
 		Recorder:   silent{},
 		Clock:      m.world.clock,
 		Protocol:   rules,
+		Scaling:    scalingRules,
 		OneAtATime: true,
 	}
 	m.annotations = &controller.AnnotationReconciler{Client: m.reconciler.Client, Live: m.reconciler.Live, Recorder: silent{}}
@@ -108,7 +111,7 @@ func (m *manager) start(policy string) { m.begin(m.reconciler.Reconcile, policy)
 func (m *manager) startAnnotations() { m.begin(m.annotations.Reconcile, setName) }
 
 func (m *manager) begin(reconcile func(context.Context, ctrl.Request) (ctrl.Result, error), name string) {
-	r := &run{looked: math.MaxInt64, lookedOwn: math.MaxInt64, standing: map[types.UID]bool{}, held: map[types.UID]bool{}, skip: map[types.UID]bool{}, policies: map[types.UID]*drainv1alpha1.DrainPolicy{}}
+	r := &run{policy: name, looked: math.MaxInt64, lookedOwn: math.MaxInt64, standing: map[types.UID]bool{}, held: map[types.UID]bool{}, skip: map[types.UID]bool{}, policies: map[types.UID]*drainv1alpha1.DrainPolicy{}}
 	m.run = r
 	r.next, r.stop = iter.Pull(func(yield func(*call) bool) {
 		defer func() {

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -163,7 +164,7 @@ func (w *world) stepNodes() {
 			w.note("the node controller evicts the pods of node %s", node)
 			for _, pod := range list[*corev1.Pod](w.store) {
 				if pod.Spec.NodeName == node {
-					update(w.store, pod.Name, func(pod *corev1.Pod) { setReady(pod, false) })
+					update(w.store, pod.Name, func(pod *corev1.Pod) { w.setReady(pod, false) })
 					_ = w.store.delete(pods, pod.Name, deletion{uid: pod.UID})
 				}
 			}
@@ -232,7 +233,7 @@ func (w *world) collectPod(pod *corev1.Pod, disrupted bool) {
 	if !terminal(pod) {
 		update(w.store, pod.Name, func(pod *corev1.Pod) {
 			pod.Status.Phase = corev1.PodFailed
-			setReady(pod, false)
+			w.setReady(pod, false)
 			if disrupted {
 				setDisrupted(pod, "DeletionByPodGC")
 			}
@@ -265,6 +266,8 @@ func (w *world) collectOrphans() {
 // removed hears of what is gone from the store.
 func (w *world) removed(k kind, object client.Object) {
 	switch k {
+	case jobs:
+		w.leaveJobGone(object.(*batchv1.Job))
 	case claims:
 		delete(w.volumes, object.GetUID())
 		w.backups[object.GetName()] = object.(*corev1.PersistentVolumeClaim)

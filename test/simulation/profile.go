@@ -87,6 +87,10 @@ const (
 	doLoseVolume
 	doOtherSet
 	doPreempt
+	doScalePolicy
+	doFlap
+	doLeave
+	doEndLeave
 	actions
 )
 
@@ -141,6 +145,8 @@ type profile struct {
 	lags int
 	// slow has the StatefulSet controller see one change of the StatefulSet at a time.
 	slow bool
+	// scaled is how often of 10 times the policy has spec.replicas, and leaves how often it has spec.leave then.
+	scaled, leaves int
 	// nosy is in how many of 100 cases a claim that is marked is looked at by a user at once.
 	nosy int
 }
@@ -159,11 +165,12 @@ var allAtOnce = profile{
 		doRestoreClaim: 2, doStripLock: 2, doTamper: 3, doSkip: 1, doStripPolicy: 2, doWhenDeleted: 4, doLimits: 5,
 		doWebhook: 2, doForge: 3, doSuspendJob: 3, doUnused: 1, doProof: 2,
 		doWhenScaled: 3, doOrphanPods: 2, doTakeClaim: 2, doLoseVolume: 1, doPreempt: 2,
+		doScalePolicy: 8, doLeave: 1,
 	},
 	late:   []string{"delete pods", "delete persistentvolumeclaims", "create jobs", "patch pods", "patch persistentvolumeclaims", "delete jobs"},
 	unused: 7, twoTemplates: 3, retain: 5, wait: 5, most: 2, fickle: 5, sloth: 30,
 	cruel: 4, reboots: 1, tools: 2, odd: 1, exitCode: 2, limited: 1, graceless: 1, annotated: 1, hooked: 1, tardy: 1, lags: 1,
-	slowRetry: 3, orphaning: 10,
+	slowRetry: 3, orphaning: 10, scaled: 2, leaves: 5,
 }
 
 // brisk is how a short history goes: Kubernetes and the operator do what they should most of
@@ -418,6 +425,28 @@ var profiles = []profile{
 		late:   []string{"patch persistentvolumeclaims", "delete persistentvolumeclaims"},
 		unused: 10, twoTemplates: 2, retain: 5, wait: 6, prompt: true, most: 5, fickle: 5, sloth: 30,
 		tardy: 6, lags: 3,
+	},
+	{
+		name: "policies that are scaled", often: 4, steps: 60,
+		takes: but(brisk, takeUser, 20, takeLate, 12, takeNodes, 2),
+		users: [actions]int{
+			doScalePolicy: 50, doFlap: 8, doScale: 12, doDeletePod: 8, doDeleteJob: 3, doWhenDrained: 4, doSuspend: 4, doDeletePolicy: 2, doCreatePolicy: 3,
+			doSetStart: 2, doEditSet: 3, doWhenScaledUp: 2, doSkip: 1,
+		},
+		late:   []string{"scale statefulsets", "scale statefulsets", "create jobs", "patch persistentvolumeclaims", "delete pods"},
+		turn:   []action{doScalePolicy, doScalePolicy, doScale},
+		unused: 3, twoTemplates: 1, retain: 5, wait: 6, prompt: true, most: 1, fickle: 25, sloth: 40, scaled: 10,
+	},
+	{
+		name: "members that leave", often: 5, steps: 60,
+		takes: but(brisk, takeUser, 20, takeLate, 12, takeNodes, 3, takeKubelets, 8),
+		users: [actions]int{
+			doScalePolicy: 60, doFlap: 8, doScale: 8, doDeletePod: 14, doDeleteJob: 3, doSuspend: 4, doDeletePolicy: 1, doCreatePolicy: 2, doSetStart: 1, doEditSet: 3,
+			doLeave: 6, doEndLeave: 10,
+		},
+		late:   []string{"scale statefulsets", "scale statefulsets", "create jobs", "create jobs", "patch pods", "delete jobs"},
+		turn:   []action{doScalePolicy, doScalePolicy, doDeletePod},
+		unused: 3, twoTemplates: 1, retain: 7, wait: 6, prompt: true, most: 1, fickle: 25, sloth: 40, scaled: 10, leaves: 9, cruel: 3,
 	},
 	{
 		name: "annotations", often: 3, steps: 50,

@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 
 	"github.com/statefulset-dev/drain-operator/internal/plan"
+	"github.com/statefulset-dev/drain-operator/internal/scaling"
 )
 
 // coverageSeeds is the number of histories after which every rule of the protocol is expected to have applied.
@@ -32,9 +33,13 @@ var (
 		for _, name := range plan.Rules().Names() {
 			counts[name] = &atomic.Int64{}
 		}
+		for _, name := range scaling.Rules().Names() {
+			counts[name] = &atomic.Int64{}
+		}
 		return counts
 	}()
-	rules = plan.Rules().Observed(func(rule string) { counts[rule].Add(1) })
+	scalingRules = scaling.Rules().Observed(func(rule string) { counts[rule].Add(1) })
+	rules        = plan.Rules().Observed(func(rule string) { counts[rule].Add(1) })
 )
 
 // neverApplied returns the rules that have not applied yet, but for those of which the table says why.
@@ -43,6 +48,11 @@ func neverApplied() []string {
 	for _, row := range rules.Rows() {
 		if row.Rare == "" && counts[row.Rule].Load() == 0 {
 			never = append(never, row.Rule)
+		}
+	}
+	for _, name := range scalingRules.Names() {
+		if counts[name].Load() == 0 {
+			never = append(never, name)
 		}
 	}
 	return never

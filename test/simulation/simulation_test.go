@@ -61,10 +61,10 @@ func TestMain(m *testing.M) {
 	}
 	if *drop != "" {
 		for name := range strings.SplitSeq(*drop, ",") {
-			if !slices.Contains(rules.Names(), name) {
-				panic("the protocol has no rule " + name)
+			if !slices.Contains(rules.Names(), name) && !slices.Contains(scalingRules.Names(), name) {
+				panic("there is no rule " + name)
 			}
-			rules = rules.Without(name)
+			rules, scalingRules = rules.Without(name), scalingRules.Without(name)
 		}
 	}
 	log.SetLogger(klog.New(log.NullLogSink{}))

@@ -166,6 +166,13 @@ func (w *world) createPolicy(name string) {
 	if w.outOfTen(w.slowRetry) {
 		policy.Spec.Retry.InitialDelaySeconds = ptr.To[int32](60)
 	}
+	w.policiesMade++
+	if w.scaled > 0 && w.outOfTen(w.scaled) {
+		policy.Spec.Replicas = ptr.To(int32(c.pick(maxReplicas + 1)))
+		if w.outOfTen(w.leaves) {
+			policy.Spec.Leave = w.leaveOptions()
+		}
+	}
 	if w.outOfTen(w.exitCode) {
 		policy.Spec.Proof = drainv1alpha1.ProofExitCode
 	}
@@ -300,6 +307,22 @@ func (w *world) do(what action) {
 		w.preempt()
 	case doReplaceSet:
 		w.replaceSet()
+	case doScalePolicy:
+		if c.chance(40) {
+			w.scalePolicy(w.asked) // As it was before.
+			return
+		}
+		w.scalePolicy(int32(c.pick(maxReplicas + 1)))
+	case doFlap: // An autoscaler that can't decide.
+		for range 2 + c.pick(4) {
+			w.scalePolicy(int32(c.pick(maxReplicas + 1)))
+			w.goOn()
+			w.settleManager(w.leader())
+		}
+	case doLeave:
+		w.editLeave()
+	case doEndLeave:
+		w.endLeave()
 	case doComeAndGo:
 		w.comeAndGo()
 	}

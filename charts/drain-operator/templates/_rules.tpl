@@ -93,4 +93,12 @@ rules:
   verbs:
   - create
   - patch
+{{- if .Values.scaling.enabled }}
+- apiGroups:
+  - apps
+  resources:
+  - statefulsets/scale
+  verbs:
+  - update
+{{- end }}
 {{- end -}}

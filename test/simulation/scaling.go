@@ -1,0 +1,358 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+)
+
+// The names under which a broken invariant of scaling is reported.
+const (
+	invariantByOne   = "the operator lowers the replicas by one"
+	invariantAbove   = "the operator never lowers the replicas below what the policy asks for"
+	invariantSettled = "the operator lowers the replicas only when no orphan is undrained and those that remain are ready"
+	invariantLeft    = "the operator lowers the replicas only when the member has left, or is dead"
+	invariantAlone   = "one Job at a time takes a member out or in"
+)
+
+// imageLeave and imageLeaveOther take a member out, or in again, and write the receipt.
+const (
+	imageLeave      = "leave-1"
+	imageLeaveOther = "leave-2"
+)
+
+// membership is what the application believes of the member of an ordinal.
+type membership struct {
+	// out says that it has begun to leave, and left that it has, and pod was its pod then.
+	out, left bool
+	pod       types.UID
+	// changed is the version of the store when that was so last.
+	changed int64
+	// forgotten says that the operator can't know of it any more.
+	forgotten bool
+}
+
+func (w *world) member(ordinal int32) *membership {
+	if w.members[ordinal] == nil {
+		w.members[ordinal] = &membership{}
+	}
+	return w.members[ordinal]
+}
+
+func isLeaveJob(object client.Object) bool {
+	return object.GetLabels()[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLeave
+}
+
+func ordinalLabel(object client.Object) int32 {
+	number, _ := strconv.ParseInt(object.GetLabels()[drainv1alpha1.OrdinalLabel], 10, 32)
+	return int32(number)
+}
+
+// startLeave is the beginning of a container that takes a member out, or in again.
+func (w *world) startLeave(c *container) {
+	m := w.member(c.ordinal)
+	for _, other := range w.running() {
+		if other != c && other.role == roleLeave && other.ordinal == c.ordinal && !other.ghost && !c.ghost {
+			w.violate(invariantAlone, "pods %s and %s run for the member of ordinal %d", other.pod, c.pod, c.ordinal)
+		}
+	}
+	m.changed, m.left = w.store.version, false
+	if c.action == drainv1alpha1.ActionLeave {
+		m.out, m.forgotten = true, false
+	}
+}
+
+// leave lets such a container do what it is there for.
+func (w *world) leave(c *container) {
+	w.progress++
+	m := w.member(c.ordinal)
+	switch {
+	case w.choices.chance(30):
+		w.note("pod %s is at it: %s", c.pod, c.action)
+		return
+	case w.choices.chance(10):
+		w.note("pod %s fails", c.pod)
+		c.finish(1, "")
+		return
+	}
+	w.note("the member of ordinal %d: %s", c.ordinal, c.action)
+	m.out, m.left, m.changed, m.pod = c.action == drainv1alpha1.ActionLeave, c.action == drainv1alpha1.ActionLeave, w.store.version, ""
+	if pod := get[*corev1.Pod](w.store, lockName(c.ordinal)); pod != nil && !isLock(pod) {
+		m.pod = pod.UID
+	}
+	c.finish(0, "done\n"+c.receipt+"\n")
+}
+
+// leaveOptions draws the Job by which members leave.
+func (w *world) leaveOptions() *drainv1alpha1.LeaveOptions {
+	leave := &drainv1alpha1.LeaveOptions{
+		Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "leave", Image: []string{imageLeave, imageLeaveOther}[w.choices.pick(2)]}}}},
+		Job:      drainv1alpha1.JobOptions{BackoffLimit: ptr.To(int32(w.choices.pick(3)))},
+	}
+	if w.choices.pick(3) == 1 {
+		leave.DeadAfterSeconds = ptr.To[int32](60)
+	}
+	return leave
+}
+
+// scalePolicy is a user, or an autoscaler, who scales the policy.
+func (w *world) scalePolicy(replicas int32) {
+	w.note("user: scales the policy to %d", replicas)
+	update(w.store, w.policyNames()[0], func(policy *drainv1alpha1.DrainPolicy) {
+		if policy.Spec.Replicas != nil {
+			w.asked = *policy.Spec.Replicas
+			policy.Spec.Replicas = &replicas
+		}
+	})
+}
+
+// editLeave adds, edits or removes the Job by which members leave.
+func (w *world) editLeave() {
+	w.editPolicy("leave", func(spec *drainv1alpha1.DrainPolicySpec) {
+		if spec.Replicas == nil || w.choices.chance(20) {
+			spec.Leave = nil
+			return
+		}
+		spec.Leave = w.leaveOptions()
+	})
+}
+
+// endLeave evicts a pod by which a member leaves.
+func (w *world) endLeave() {
+	if pod, ok := some(w, func(pod *corev1.Pod) bool { return roleOf(&pod.Spec) == roleLeave }); ok {
+		w.note("user: evicts pod %s", pod.Name)
+		_ = w.store.delete(pods, pod.Name, deletion{})
+	}
+}
+
+// SubResource implements client.Client, for the scale.
+func (c *apiClient) SubResource(name string) client.SubResourceClient {
+	if name != "scale" {
+		panic("the model has no subresource " + name)
+	}
+	return &scaleClient{client: c}
+}
+
+type scaleClient struct {
+	client.SubResourceClient
+	client *apiClient
+}
+
+// Update is that of the scale (ScaleREST in kubernetes/pkg/registry/apps/statefulset/storage).
+func (s *scaleClient) Update(ctx context.Context, object client.Object, options ...client.SubResourceUpdateOption) error {
+	var how client.SubResourceUpdateOptions
+	how.ApplyOptions(options)
+	scale := how.SubResourceBody.(*autoscalingv1.Scale)
+	c := s.client
+	w, run, decided := c.manager.world, c.asItIs(), c.manager.world.clock.now
+	dry := len(how.DryRun) > 0
+	return c.call(ctx, nil, &call{remote: true, write: !dry, key: map[bool]string{false: "scale statefulsets"}[dry], do: func() (client.Object, error) {
+		before := get[*appsv1.StatefulSet](w.store, object.GetName())
+		switch {
+		case before == nil:
+			return nil, apierrors.NewNotFound(sets.resource(), object.GetName())
+		case before.UID != scale.UID || before.ResourceVersion != scale.ResourceVersion:
+			return nil, apierrors.NewConflict(sets.resource(), object.GetName(), fmt.Errorf("it is at %s, and was looked at at %s", before.ResourceVersion, scale.ResourceVersion))
+		}
+		if dry {
+			return nil, nil
+		}
+		update(w.store, setName, func(set *appsv1.StatefulSet) { set.Spec.Replicas = ptr.To(scale.Spec.Replicas) })
+		w.afterOperatorScales(run, before, scale.Spec.Replicas, decided)
+		return nil, nil
+	}}, "scale %s to %d", object.GetName(), scale.Spec.Replicas)
+}
+
+// afterOperatorScales asserts what must hold when the operator has changed the replicas.
+func (w *world) afterOperatorScales(r *run, before *appsv1.StatefulSet, to int32, decided time.Time) {
+	had := ptr.Deref(before.Spec.Replicas, 1)
+	var policy *drainv1alpha1.DrainPolicy
+	for _, read := range r.policies {
+		if read.Name == r.policy {
+			policy = read
+		}
+	}
+	switch {
+	case policy == nil || policy.Spec.Replicas == nil:
+		w.violate(invariantAbove, "the replicas are changed from %d to %d, and the policy has no spec.replicas", had, to)
+		return
+	case to > had:
+		if to != *policy.Spec.Replicas {
+			w.violate(invariantAbove, "the replicas are raised to %d, and spec.replicas is %d", to, *policy.Spec.Replicas)
+		}
+		return
+	case to != had-1:
+		w.violate(invariantByOne, "the replicas are changed from %d to %d", had, to)
+	case to < *policy.Spec.Replicas:
+		w.violate(invariantAbove, "the replicas are lowered to %d, and spec.replicas is %d", to, *policy.Spec.Replicas)
+	case ptr.Deref(policy.Spec.Suspend, false) || policy.DeletionTimestamp != nil:
+		w.violate(invariantAbove, "the replicas are lowered although the policy is suspended or being deleted")
+	}
+	top := startOf(before) + had - 1
+	w.checkSettled(r, policy, before, top)
+	if policy.Spec.Leave != nil {
+		w.checkLeft(r, policy, top, decided)
+	}
+}
+
+// checkSettled asserts that no orphan was undrained at the moment of the look, and that the replicas that remain were ready.
+func (w *world) checkSettled(r *run, policy *drainv1alpha1.DrainPolicy, before *appsv1.StatefulSet, top int32) {
+	for _, pod := range list[*corev1.Pod](w.store) {
+		_, ordinal, _ := cutOrdinal(pod.Name)
+		if isLock(pod) && !wanted(before, ordinal) && pod.DeletionTimestamp == nil && w.store.born[pod.UID] <= r.looked && ownerOf(pod) == policy.UID {
+			w.violate(invariantSettled, "the replicas are lowered while the lock of ordinal %d stands", ordinal)
+		}
+	}
+	for _, claim := range list[*corev1.PersistentVolumeClaim](w.store) {
+		_, ordinal, _ := cutOrdinal(claim.Name)
+		v := w.volumes[claim.UID]
+		if v == nil || wanted(before, ordinal) || w.store.born[claim.UID] > r.looked || policy.Spec.WhenScaled == drainv1alpha1.WhenScaledRetain || r.skip[claim.UID] || w.skips(ordinal) {
+			continue
+		}
+		for _, record := range v.records {
+			if record.by.role == roleSet && !w.excused(r, v, record.by) && claim.DeletionTimestamp == nil {
+				w.violate(invariantSettled, "the replicas are lowered while claim %s has %d records", claim.Name, len(v.records))
+				return
+			}
+		}
+	}
+	for ordinal := startOf(before); ordinal < top; ordinal++ {
+		pod := get[*corev1.Pod](w.store, lockName(ordinal))
+		if pod == nil || w.store.born[pod.UID] > r.looked {
+			continue // It was replaced since the look.
+		}
+		if version, _ := strconv.ParseInt(pod.ResourceVersion, 10, 64); version <= r.looked && !isReady(pod) {
+			w.violate(invariantSettled, "the replicas are lowered and pod %s was not ready", pod.Name)
+		}
+	}
+}
+
+// skips reports whether a claim of an ordinal asks to be left alone now.
+func (w *world) skips(ordinal int32) bool {
+	return slices.ContainsFunc(list[*corev1.PersistentVolumeClaim](w.store), func(claim *corev1.PersistentVolumeClaim) bool {
+		_, number, _ := cutOrdinal(claim.Name)
+		return number == ordinal && claim.Annotations[drainv1alpha1.SkipAnnotation] == "true"
+	})
+}
+
+// checkLeft asserts that the member of the highest ordinal had left at the moment of the look, or was dead.
+func (w *world) checkLeft(r *run, policy *drainv1alpha1.DrainPolicy, top int32, decided time.Time) {
+	m, pod := w.member(top), get[*corev1.Pod](w.store, lockName(top))
+	if m.changed > r.looked || pod == nil || w.store.born[pod.UID] > r.looked {
+		return
+	}
+	if m.left && m.pod == pod.UID {
+		return
+	}
+	if after := policy.Spec.Leave.DeadAfterSeconds; after != nil && !isReady(pod) {
+		since := pod.CreationTimestamp.Time
+		for _, condition := range pod.Status.Conditions {
+			if condition.Type == corev1.PodReady {
+				since = condition.LastTransitionTime.Time
+			}
+		}
+		if !decided.Before(since.Add(time.Duration(*after) * time.Second)) {
+			return
+		}
+	}
+	w.violate(invariantLeft, "the replicas are lowered and the member of pod %s (%s) has not left: begun %t, left %t, with pod %s", pod.Name, pod.UID, m.out, m.left, m.pod)
+}
+
+// forgetMembers notes what the operator can't know of any more: an ordinal that was out of range starts anew.
+func (w *world) forgetMembers() {
+	set := get[*appsv1.StatefulSet](w.store, setName)
+	for ordinal, m := range w.members {
+		if set == nil || !wanted(set, ordinal) {
+			m.forgotten = true
+		}
+	}
+}
+
+// checkScaled asserts that in the end the StatefulSet has what the policy asks for, and that all members that stay are back.
+func (w *world) checkScaled() {
+	policy, set := w.inCharge(), get[*appsv1.StatefulSet](w.store, setName)
+	if policy == nil || set == nil || policy.DeletionTimestamp != nil || set.DeletionTimestamp != nil || policy.Spec.Replicas == nil {
+		return
+	}
+	scaled := meta.FindStatusCondition(policy.Status.Conditions, drainv1alpha1.ConditionScaled)
+	if scaled == nil {
+		w.violate(invariantLiveness, "spec.replicas is set and there is no condition Scaled")
+		return
+	}
+	if had := ptr.Deref(set.Spec.Replicas, 1); had != *policy.Spec.Replicas && !w.mayStay(policy, scaled) {
+		w.violate(invariantLiveness, "the StatefulSet has %d replicas and spec.replicas is %d: %s: %s", had, *policy.Spec.Replicas, scaled.Reason, scaled.Message)
+	}
+	if policy.Spec.Leave == nil || w.policiesMade > 1 || scaled.Status != metav1.ConditionTrue {
+		return
+	}
+	for ordinal, m := range w.members {
+		if m.out && !m.forgotten && wanted(set, ordinal) {
+			w.violate(invariantLiveness, "the member of ordinal %d has begun to leave, and never joined again", ordinal)
+		}
+	}
+}
+
+// mayStay reports whether the replicas may differ from what the policy asks for.
+func (w *world) mayStay(policy *drainv1alpha1.DrainPolicy, scaled *metav1.Condition) bool {
+	if scaled.Reason == drainv1alpha1.ReasonWaitingForDrains {
+		return slices.ContainsFunc(policy.Status.Drains, func(d drainv1alpha1.DrainStatus) bool {
+			return d.State != drainv1alpha1.DrainDrained && d.State != drainv1alpha1.DrainRetained
+		})
+	}
+	ready := meta.FindStatusCondition(policy.Status.Conditions, drainv1alpha1.ConditionReady)
+	return scaled.Reason == drainv1alpha1.ReasonTooFewReplicas || scaled.Reason == drainv1alpha1.ReasonSuspended || ready.Status != metav1.ConditionTrue && scaled.Reason == ready.Reason
+}
+
+// leaveJobGone notes that a Job is gone by which a member left or joined again. What the operator did not delete itself it can't know of.
+func (w *world) leaveJobGone(job *batchv1.Job) {
+	if isLeaveJob(job) && !w.stopped[job.UID] {
+		w.member(ordinalLabel(job)).forgotten = true
+	}
+}
+
+// leaveJobStopped notes that the operator deletes one. It may, where it knows that nothing of it is needed.
+func (w *world) leaveJobStopped(r *run, job *batchv1.Job) {
+	if !isLeaveJob(job) {
+		return
+	}
+	w.stopped[job.UID] = true
+	if r.set == nil || !wanted(r.set, ordinalLabel(job)) {
+		w.member(ordinalLabel(job)).forgotten = true
+	}
+	for _, policy := range r.policies {
+		if policy.UID == ownerOf(job) && (policy.Spec.Leave == nil || policy.DeletionTimestamp != nil) {
+			w.member(ordinalLabel(job)).forgotten = true
+		}
+	}
+}
