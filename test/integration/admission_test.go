@@ -117,6 +117,22 @@ var _ = Describe("The author of a DrainPolicy", func() {
 		accepts(creates(w.user(may(edit, "drainpolicies"), may(create, "pods", "jobs"))))
 	})
 
+	It("must be allowed to scale the StatefulSet, and to impersonate the ServiceAccount under which members leave", func() {
+		scaled := func(p *drainv1alpha1.DrainPolicy) { wants(2)(p) }
+		leaves := func(p *drainv1alpha1.DrainPolicy) {
+			scaled(p)
+			leave(p)
+			p.Spec.Leave.Template.Spec.ServiceAccountName = "mover"
+		}
+		rights := []rbacv1.PolicyRule{may(edit, "drainpolicies"), may(create, "pods", "jobs")}
+		refuses(creates(w.user(rights...), scaled), "may not update statefulsets/scale")
+		rights = append(rights, may([]string{"update"}, "statefulsets/scale"))
+		accepts(creates(w.user(rights...), scaled))
+		refuses(creates(w.user(rights...), leaves), noAccount)
+		rights = append(rights, onlyNamed("mover", may([]string{"impersonate"}, "serviceaccounts")))
+		accepts(creates(w.user(rights...), leaves))
+	})
+
 	It("must be allowed to impersonate the ServiceAccount that the template names", func() {
 		rights := []string{"pods", "jobs"}
 		user := w.user(may(edit, "drainpolicies"), may(create, rights...))
