@@ -91,6 +91,7 @@ const (
 	doFlap
 	doLeave
 	doEndLeave
+	doMemberDies
 	actions
 )
 
@@ -442,11 +443,11 @@ var profiles = []profile{
 		takes: but(brisk, takeUser, 20, takeLate, 12, takeNodes, 3, takeKubelets, 8),
 		users: [actions]int{
 			doScalePolicy: 60, doFlap: 8, doScale: 8, doDeletePod: 14, doDeleteJob: 3, doSuspend: 4, doDeletePolicy: 1, doCreatePolicy: 2, doSetStart: 1, doEditSet: 3,
-			doLeave: 6, doEndLeave: 10,
+			doLeave: 6, doEndLeave: 10, doMemberDies: 8, doOrphanPods: 6,
 		},
 		late:   []string{"scale statefulsets", "scale statefulsets", "create jobs", "create jobs", "patch pods", "delete jobs"},
 		turn:   []action{doScalePolicy, doScalePolicy, doDeletePod},
-		unused: 3, twoTemplates: 1, retain: 7, wait: 6, prompt: true, most: 1, fickle: 25, sloth: 40, scaled: 10, leaves: 9, cruel: 3,
+		unused: 3, twoTemplates: 1, retain: 7, wait: 6, prompt: true, most: 1, fickle: 25, sloth: 40, scaled: 10, leaves: 9, cruel: 3, limited: 2,
 	},
 	{
 		name: "annotations", often: 3, steps: 50,

@@ -120,7 +120,7 @@ func (w *world) leaveOptions() *drainv1alpha1.LeaveOptions {
 		Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "leave", Image: []string{imageLeave, imageLeaveOther}[w.choices.pick(2)]}}}},
 		Job:      drainv1alpha1.JobOptions{BackoffLimit: ptr.To(int32(w.choices.pick(3)))},
 	}
-	if w.choices.pick(3) == 1 {
+	if w.choices.pick(2) == 1 {
 		leave.DeadAfterSeconds = ptr.To[int32](60)
 	}
 	return leave
@@ -153,6 +153,29 @@ func (w *world) endLeave() {
 	if pod, ok := some(w, func(pod *corev1.Pod) bool { return roleOf(&pod.Spec) == roleLeave }); ok {
 		w.note("user: evicts pod %s", pod.Name)
 		_ = w.store.delete(pods, pod.Name, deletion{})
+	}
+}
+
+// killMember has the node of the highest pod fail. The node controller finds its pods not ready, and evicts none for a while.
+func (w *world) killMember() {
+	set := get[*appsv1.StatefulSet](w.store, setName)
+	if set == nil {
+		return
+	}
+	pod := get[*corev1.Pod](w.store, lockName(startOf(set)+ptr.Deref(set.Spec.Replicas, 1)-1))
+	if pod == nil || pod.Spec.NodeName == "" {
+		return
+	}
+	w.powerOff(pod.Spec.NodeName)
+	for _, other := range list[*corev1.Pod](w.store) {
+		if other.Spec.NodeName == pod.Spec.NodeName {
+			update(w.store, other.Name, func(pod *corev1.Pod) { w.setReady(pod, false) })
+		}
+	}
+	for range 1 + w.choices.pick(4) {
+		w.goOn()
+		w.settleManager(w.leader())
+		w.clock.now = w.clock.now.Add(30 * time.Second)
 	}
 }
 
@@ -329,6 +352,9 @@ func (w *world) mayStay(policy *drainv1alpha1.DrainPolicy, scaled *metav1.Condit
 		return slices.ContainsFunc(policy.Status.Drains, func(d drainv1alpha1.DrainStatus) bool {
 			return d.State != drainv1alpha1.DrainDrained && d.State != drainv1alpha1.DrainRetained
 		})
+	}
+	if scaled.Reason == drainv1alpha1.ReasonLeaveFailed {
+		return policy.Spec.Retry.MaxAttempts != nil
 	}
 	ready := meta.FindStatusCondition(policy.Status.Conditions, drainv1alpha1.ConditionReady)
 	return scaled.Reason == drainv1alpha1.ReasonTooFewReplicas || scaled.Reason == drainv1alpha1.ReasonSuspended || ready.Status != metav1.ConditionTrue && scaled.Reason == ready.Reason

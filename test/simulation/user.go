@@ -323,6 +323,8 @@ func (w *world) do(what action) {
 		w.editLeave()
 	case doEndLeave:
 		w.endLeave()
+	case doMemberDies:
+		w.killMember()
 	case doComeAndGo:
 		w.comeAndGo()
 	}
