@@ -67,8 +67,8 @@ type evidence struct {
 	past *job
 	// back is a member that began to leave, that stays, and is not back yet, or nil.
 	back *member
-	// leaver is the member of the highest ordinal, which leaves next on the way down.
-	leaver *member
+	// highest is the member of the highest ordinal, which leaves next on the way down.
+	highest *member
 }
 
 // member is one ordinal, and the Jobs by which its member has left or joined again.
@@ -122,7 +122,7 @@ func observe(snapshot plan.Snapshot, drains *plan.Plan, now time.Time) *evidence
 			e.past = m.latest
 		}
 	}
-	e.leaver = &member{ordinal: e.top}
+	e.highest = &member{ordinal: e.top}
 	if e.Policy.Spec.Leave == nil {
 		return e
 	}
@@ -130,7 +130,7 @@ func observe(snapshot plan.Snapshot, drains *plan.Plan, now time.Time) *evidence
 	for _, m := range members {
 		switch {
 		case down && m.ordinal == e.top:
-			e.leaver = m
+			e.highest = m
 		case e.Target.InRange(m.ordinal) && !m.latest.succeededIn(drainv1alpha1.ActionRejoin) && e.back == nil:
 			e.back = m
 		}
@@ -396,7 +396,7 @@ func readyCondition(pod *corev1.Pod) *corev1.PodCondition {
 // deadAt returns when the member that is to leave counts as dead, and whether its pod is not ready. The kubelet says since when
 // that is so, or the node controller when the node is not heard of.
 func (e *evidence) deadAt() (at time.Time, counts bool) {
-	pod := e.own[e.leaver.ordinal]
+	pod := e.own[e.highest.ordinal]
 	if pod == nil || noLeave(e) || e.Policy.Spec.Leave.DeadAfterSeconds == nil || isReady(pod) {
 		return time.Time{}, false
 	}
@@ -421,39 +421,39 @@ func (e *evidence) untilDead() time.Duration {
 }
 
 func podMissing(e *evidence) bool {
-	pod := e.own[e.leaver.ordinal]
+	pod := e.own[e.highest.ordinal]
 	return e.live && (pod == nil || pod.DeletionTimestamp != nil)
 }
 
 // leaves reports whether the latest Job is one by which the pod that lives now leaves. Which pod that is, only a live look shows.
 func (e *evidence) leaves() bool {
-	j := e.leaver.latest
-	return j != nil && j.DeletionTimestamp == nil && j.action == drainv1alpha1.ActionLeave && (!e.live || j.pod == e.podUID(e.leaver.ordinal))
+	j := e.highest.latest
+	return j != nil && j.DeletionTimestamp == nil && j.action == drainv1alpha1.ActionLeave && (!e.live || j.pod == e.podUID(e.highest.ordinal))
 }
 
 func leaveExhausted(e *evidence) bool {
 	most := e.Policy.Spec.Retry.MaxAttempts
-	return most != nil && e.leaves() && e.leaver.latest.failed() && !e.leaver.latest.edited(e) && e.leaver.latest.failures+1 >= *most
+	return most != nil && e.leaves() && e.highest.latest.failed() && !e.highest.latest.edited(e) && e.highest.latest.failures+1 >= *most
 }
 
-func leaveBackingOff(e *evidence) bool { return e.leaves() && e.leaver.latest.backingOff(e) }
+func leaveBackingOff(e *evidence) bool { return e.leaves() && e.highest.latest.backingOff(e) }
 
 // mustLeave reports whether a Job by which the member leaves is to be created. A success counts whatever has become of the
 // template since.
 func mustLeave(e *evidence) bool {
-	return !e.leaves() || e.leaver.latest.failed() || e.leaver.latest.end == nil && e.leaver.latest.edited(e)
+	return !e.leaves() || e.highest.latest.failed() || e.highest.latest.end == nil && e.highest.latest.edited(e)
 }
 
-func leaveGated(e *evidence) bool { return leaving(e) && e.leaver.latest.gated != nil }
+func leaveGated(e *evidence) bool { return leaving(e) && e.highest.latest.gated != nil }
 
-func leaving(e *evidence) bool { return e.leaver.latest != nil && e.leaver.latest.end == nil }
+func leaving(e *evidence) bool { return e.highest.latest != nil && e.highest.latest.end == nil }
 
 func (e *evidence) untilLeave() time.Duration {
-	return sooner(e.leaver.latest.due(e).Sub(e.now), e.untilLook())
+	return sooner(e.highest.latest.due(e).Sub(e.now), e.untilLook())
 }
 
-func (e *evidence) untilLeaverStarts() time.Duration {
-	return sooner(e.untilStart(e.leaver), e.untilLook())
+func (e *evidence) untilHighestStarts() time.Duration {
+	return sooner(e.untilStart(e.highest), e.untilLook())
 }
 
 // untilLook returns the time after which to look again whether the member's pod is still the one that leaves, and alive.
@@ -486,7 +486,7 @@ func (m *member) stalls() bool {
 	return j != nil && j.failed() && j.failures+1 >= plan.StalledAttempts
 }
 
-func (e *evidence) leaveStalls() bool { return e.leaver.stalls() }
+func (e *evidence) leaveStalls() bool { return e.highest.stalls() }
 
 func (e *evidence) rejoinStalls() bool {
 	return e.back.latest.action == drainv1alpha1.ActionRejoin && e.back.stalls()

@@ -69,9 +69,9 @@ var (
 	deleteLoose   = &action{"DeletePod", func(e *evidence) Step { return DeletePod{e.loose} }}
 	deletePast    = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.past.Job} }}
 	startRejoin   = &action{"StartJob", func(e *evidence) Step { return StartJob{e.Target, e.back.next(e, drainv1alpha1.ActionRejoin)} }}
-	startLeave    = &action{"StartJob", func(e *evidence) Step { return StartJob{e.Target, e.leaver.next(e, drainv1alpha1.ActionLeave)} }}
+	startLeave    = &action{"StartJob", func(e *evidence) Step { return StartJob{e.Target, e.highest.next(e, drainv1alpha1.ActionLeave)} }}
 	ungateRejoin  = &action{"UngatePod", func(e *evidence) Step { return UngatePod{e.back.latest.gated} }}
-	ungateLeave   = &action{"UngatePod", func(e *evidence) Step { return UngatePod{e.leaver.latest.gated} }}
+	ungateLeave   = &action{"UngatePod", func(e *evidence) Step { return UngatePod{e.highest.latest.gated} }}
 )
 
 // Table is an ordered table of rules: the first one that applies is what happens next.
@@ -230,10 +230,10 @@ var table = Table{
 		reason: drainv1alpha1.ReasonLeaving, say: (*evidence).sayLeaving,
 	},
 	{
-		id: "leaving", upholds: "S3", when: leaving, looks: true, again: (*evidence).untilLeaverStarts, stalls: func(e *evidence) bool { return e.stuck(e.leaver) },
+		id: "leaving", upholds: "S3", when: leaving, looks: true, again: (*evidence).untilHighestStarts, stalls: func(e *evidence) bool { return e.stuck(e.highest) },
 		given: "That Job runs",
 		tell: func(e *evidence) (string, string) {
-			return e.tellRunning(e.leaver, drainv1alpha1.ReasonLeaving, e.sayLeaving())
+			return e.tellRunning(e.highest, drainv1alpha1.ReasonLeaving, e.sayLeaving())
 		},
 	},
 	{

@@ -100,23 +100,23 @@ func (e *evidence) sayLower() string {
 }
 
 func (e *evidence) sayLeft() string {
-	return fmt.Sprintf("%s: the member of pod %s has left", e.sayLower(), e.name(e.leaver.ordinal))
+	return fmt.Sprintf("%s: the member of pod %s has left", e.sayLower(), e.name(e.highest.ordinal))
 }
 
 func (e *evidence) sayDead() string {
-	return fmt.Sprintf("%s: pod %s has not been ready for %d seconds, so its member does not leave", e.sayLower(), e.name(e.leaver.ordinal), *e.Policy.Spec.Leave.DeadAfterSeconds)
+	return fmt.Sprintf("%s: pod %s has not been ready for %d seconds, so its member does not leave", e.sayLower(), e.name(e.highest.ordinal), *e.Policy.Spec.Leave.DeadAfterSeconds)
 }
 
 func (e *evidence) sayMissing() string {
-	return fmt.Sprintf("%s; waiting for pod %s to exist, so that its member can leave", e.toGo(), e.name(e.leaver.ordinal))
+	return fmt.Sprintf("%s; waiting for pod %s to exist, so that its member can leave", e.toGo(), e.name(e.highest.ordinal))
 }
 
 func (e *evidence) sayLeave() string {
-	return fmt.Sprintf("%s; creating the Job by which the member of pod %s leaves", e.toGo(), e.name(e.leaver.ordinal))
+	return fmt.Sprintf("%s; creating the Job by which the member of pod %s leaves", e.toGo(), e.name(e.highest.ordinal))
 }
 
 func (e *evidence) sayLeaving() string {
-	return fmt.Sprintf("%s; the member of pod %s leaves by Job %q", e.toGo(), e.name(e.leaver.ordinal), e.leaver.latest.Name)
+	return fmt.Sprintf("%s; the member of pod %s leaves by Job %q", e.toGo(), e.name(e.highest.ordinal), e.highest.latest.Name)
 }
 
 func (e *evidence) sayRejoin() string {
@@ -153,11 +153,11 @@ func (e *evidence) sayFailed(m *member, what string) string {
 		m.latest.failures+1, m.latest.why(), m.latest.due(e).UTC().Format(time.RFC3339))
 }
 
-func (e *evidence) sayLeaveFailed() string { return e.sayFailed(e.leaver, "leaves") }
+func (e *evidence) sayLeaveFailed() string { return e.sayFailed(e.highest, "leaves") }
 
 func (e *evidence) sayRejoinFailed() string { return e.sayFailed(e.back, "joins again") }
 
 func (e *evidence) sayExhausted() string {
 	return fmt.Sprintf("%d Jobs by which the member of pod %s leaves have failed, and spec.retry.maxAttempts is %d: fix spec.leave.template, or raise spec.replicas; the last one: %s",
-		e.leaver.latest.failures+1, e.name(e.leaver.ordinal), *e.Policy.Spec.Retry.MaxAttempts, e.leaver.latest.why())
+		e.highest.latest.failures+1, e.name(e.highest.ordinal), *e.Policy.Spec.Retry.MaxAttempts, e.highest.latest.why())
 }

@@ -30,6 +30,7 @@ import (
 
 	"github.com/statefulset-dev/drain-operator/internal/metrics"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
+	"github.com/statefulset-dev/drain-operator/internal/scaling"
 	"github.com/statefulset-dev/drain-operator/test/versions"
 )
 
@@ -41,6 +42,7 @@ func TestTheDocsHaveTheProtocolAsItIs(t *testing.T) {
 	rows := plan.Rules().Rows()
 	for _, table := range []struct{ page, marker, want string }{
 		{"design.md", "protocol", protocolTable(rows)},
+		{"scaling.md", "scaling", scalingTable()},
 		{"safety.md", "invariants", invariantsTable(t, rows)},
 		{"labels.md", "labels", labelsTables(t)},
 		{"compatibility.md", "features", featuresTable()},
@@ -128,6 +130,24 @@ func protocolTable(rows []plan.Row) string {
 			step = "none"
 		}
 		fmt.Fprintf(&table, "| `%s` | %s | %s | %s | %s |\n", row.Rule, phases, row.Given, status, step)
+	}
+	return table.String()
+}
+
+// scalingTable has a row for each rule of internal/scaling, in their order.
+func scalingTable() string {
+	var table strings.Builder
+	table.WriteString("| rule | upholds | given | Scaled | next step |\n|---|---|---|---|---|\n")
+	for _, row := range scaling.Rules().Rows() {
+		step := row.Step
+		if step == "" {
+			step = "none"
+		}
+		reason := row.Reason
+		if reason == "" && row.Rule != "unset" {
+			reason = "…"
+		}
+		fmt.Fprintf(&table, "| `%s` | %s | %s | %s | %s |\n", row.Rule, row.Upholds, row.Given, reason, step)
 	}
 	return table.String()
 }

@@ -312,7 +312,7 @@ func (w *world) checkLeft(r *run, policy *drainv1alpha1.DrainPolicy, top int32, 
 	w.violate(invariantLeft, "the replicas are lowered and the member of pod %s (%s) has not left: begun %t, left %t, with pod %s", pod.Name, pod.UID, m.out, m.left, m.pod)
 }
 
-// forgetMembers notes what the operator can't know of any more: an ordinal that was out of range starts anew.
+// forgetMembers notes what the operator can't know of any more: an ordinal that was out of range starts again.
 func (w *world) forgetMembers() {
 	set := get[*appsv1.StatefulSet](w.store, setName)
 	for ordinal, m := range w.members {

@@ -35,10 +35,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/statefulset-dev/drain-operator/internal/plan"
+	"github.com/statefulset-dev/drain-operator/internal/scaling"
 )
 
 var (
@@ -122,17 +124,18 @@ type guard struct {
 	unneeded string
 }
 
-// table is one of the two in the document.
+// table is one of those in the document.
 type table struct {
 	// marker is the name of the comments that enclose it.
 	marker, header string
 	guards         []guard
 }
 
-// tables are those of the rules and of the guards.
+// tables are those of both kinds of rules, and of the guards.
 func tables() []table {
 	return []table{
 		{"rules", "| rule | applies when | histories until found | what breaks without it, or why nothing does |", rules()},
+		{"scaling", "| rule of scaling | applies when | histories until found | what breaks without it, or why nothing does |", scalingRules()},
 		{"mutations", "| guard taken away | where | histories until found | what breaks without it, or why nothing does |", guards},
 	}
 }
@@ -144,6 +147,19 @@ func rules() []guard {
 	for i := range rows {
 		name := rows[i].Rule
 		list = append(list, guard{name: name, what: rows[i].Given, drops: []string{name}, about: rulesAbout[name], liveness: true, unneeded: rows[i].Idle})
+	}
+	return list
+}
+
+// scalingRules are those of internal/scaling, each with the histories that are about it.
+func scalingRules() []guard {
+	var list []guard
+	for _, row := range scaling.Rules().Rows() {
+		about := "members that leave"
+		if slices.Contains([]string{"raise", "lower", "reached", "await-acceptance", "await-drains", "await-ready", "await-controller", "await-past-pod", "no-target", "too-few-remain"}, row.Rule) {
+			about = "policies that are scaled"
+		}
+		list = append(list, guard{name: row.Rule, what: row.Given, drops: []string{row.Rule}, about: about, liveness: true, unneeded: row.Idle})
 	}
 	return list
 }
