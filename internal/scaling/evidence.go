@@ -110,21 +110,35 @@ func observe(snapshot plan.Snapshot, drains *plan.Plan, now time.Time) *evidence
 	members := e.members()
 	e.loose = e.loosePod()
 	for _, m := range members {
-		for _, j := range m.older {
-			if e.older == nil || e.olderGoing && j.DeletionTimestamp == nil {
-				e.older, e.olderGoing = j, j.DeletionTimestamp != nil
-			}
-		}
-		if m.latest.DeletionTimestamp == nil && e.isUnasked(m.latest) && e.unasked == nil {
-			e.unasked = m.latest
-		}
-		if m.latest.DeletionTimestamp == nil && !e.Target.InRange(m.ordinal) && e.past == nil && (m.latest.end == nil || e.isOver(drains, m.ordinal)) {
-			e.past = m.latest
+		e.findSpare(m, drains)
+	}
+	e.findMembers(members)
+	return e
+}
+
+// findSpare finds the Jobs of an ordinal that must not run, or that are evidence of nothing any more.
+func (e *evidence) findSpare(m *member, drains *plan.Plan) {
+	for _, j := range m.older {
+		if e.older == nil || e.olderGoing && j.DeletionTimestamp == nil {
+			e.older, e.olderGoing = j, j.DeletionTimestamp != nil
 		}
 	}
+	if m.latest.DeletionTimestamp != nil {
+		return
+	}
+	if e.unasked == nil && e.isUnasked(m.latest) {
+		e.unasked = m.latest
+	}
+	if e.past == nil && !e.Target.InRange(m.ordinal) && (m.latest.end == nil || e.isOver(drains, m.ordinal)) {
+		e.past = m.latest
+	}
+}
+
+// findMembers finds the member that is to leave, and one that is to join again.
+func (e *evidence) findMembers(members []*member) {
 	e.highest = &member{ordinal: e.top}
 	if e.Policy.Spec.Leave == nil {
-		return e
+		return
 	}
 	down := e.Policy.Spec.Replicas != nil && e.Target.Replicas > e.wanted
 	for _, m := range members {
@@ -135,7 +149,6 @@ func observe(snapshot plan.Snapshot, drains *plan.Plan, now time.Time) *evidence
 			e.back = m
 		}
 	}
-	return e
 }
 
 // ownPods returns the pods of the StatefulSet by ordinal.
@@ -341,7 +354,7 @@ func behind(e *evidence) bool { return e.Target.Behind() }
 
 // tooFewRemain reports whether the drain of the next ordinal would wait for replicas that are not there.
 func tooFewRemain(e *evidence) bool {
-	return e.Policy.Spec.WhenScaled != drainv1alpha1.WhenScaledRetain && e.Target.Replicas-1 < ptr.Deref(e.Policy.Spec.MinReadyReplicas, 1)
+	return e.Policy.Spec.WhenScaled != drainv1alpha1.WhenScaledRetain && e.Target.Replicas <= ptr.Deref(e.Policy.Spec.MinReadyReplicas, 1)
 }
 
 // pastPods returns the pods of ordinals that are out of range, the highest first.

@@ -128,7 +128,7 @@ func (e *evidence) sayRejoining() string {
 }
 
 // tellRunning says how a Job that runs is doing.
-func (e *evidence) tellRunning(m *member, reason, message string) (string, string) {
+func (e *evidence) tellRunning(m *member, reason, message string) (shown, words string) {
 	switch j := m.latest; {
 	case j.trouble != "":
 		return reason, fmt.Sprintf("%s, which does not run: %s; fix it, or edit spec.leave.template to replace the Job", message, j.trouble)

@@ -167,7 +167,8 @@ func annotated(keys ...drainv1alpha1.TemplateAnnotation) func(*appsv1.StatefulSe
 func TestRememberedKeepsAllButTheRange(t *testing.T) {
 	want := wantTarget()
 	want.Presence, want.Generation, want.ObservedGeneration = Gone, 0, 0
-	want.Start, want.Replicas, want.ReadyReplicas = 0, 0, 0
+	want.Start, want.Replicas, want.ReadyReplicas, want.Pods = 0, 0, 0, 0
+	want.ResourceVersion, want.Selector = "", ""
 	if diff := cmp.Diff(want, Remembered(remembering(of(startsAt(3)).Observed()))); diff != "" {
 		t.Errorf("a StatefulSet that is gone (-want +got):\n%s", diff)
 	}

@@ -79,11 +79,11 @@ func (w *world) runSet() {
 			}
 			continue
 		}
-		if err := k8s.Create(w.ctx, pod); apierrors.IsAlreadyExists(err) {
+		err := k8s.Create(w.ctx, pod)
+		if apierrors.IsAlreadyExists(err) {
 			continue
-		} else {
-			Expect(err).NotTo(HaveOccurred())
 		}
+		Expect(err).NotTo(HaveOccurred())
 		pod.Status.Phase = corev1.PodRunning
 		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.Now()}}
 		Expect(k8s.Status().Update(w.ctx, pod)).To(Succeed())
