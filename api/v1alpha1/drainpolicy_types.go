@@ -262,11 +262,10 @@ type LeaveOptions struct {
 	// The pod must exit with 0 only when the member has left, or is back, and it must prove that as proof says. It must be able
 	// to run again at any time: after a failure, when the pod of the member was replaced, and when its Job was deleted.
 	// +required
-	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.restartPolicy) || self.spec.restartPolicy != 'Always'",message="spec.restartPolicy must be OnFailure or Never: leaving has an end",fieldPath=".spec.restartPolicy",reason=FieldValueInvalid
 	// +kubebuilder:validation:XValidation:rule="!has(self.spec) || !has(self.spec.activeDeadlineSeconds)",message="spec.activeDeadlineSeconds may not be set: use spec.leave.job.activeDeadlineSeconds",fieldPath=".spec",reason=FieldValueForbidden
 	// +kubebuilder:validation:XValidation:rule="has(self.spec) && self.spec.containers.size() > 0",message="spec.containers must have at least one container",fieldPath=".spec",reason=FieldValueRequired
-	Template corev1.PodTemplateSpec `json:"template,omitzero"`
+	Template corev1.PodTemplateSpec `json:"template,omitzero"` //nolint:kubeapilinter // The rule about containers refuses an empty one.
 
 	// job is the part of the Job that the policy can set. When unset, only backoffLimit has a value, its default.
 	// +optional

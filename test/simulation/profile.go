@@ -447,7 +447,7 @@ var profiles = []profile{
 		},
 		late:   []string{"scale statefulsets", "scale statefulsets", "create jobs", "create jobs", "patch pods", "delete jobs"},
 		turn:   []action{doScalePolicy, doScalePolicy, doDeletePod},
-		unused: 3, twoTemplates: 1, retain: 7, wait: 6, prompt: true, most: 1, fickle: 25, sloth: 40, scaled: 10, leaves: 9, cruel: 3, limited: 2,
+		unused: 3, twoTemplates: 1, retain: 7, wait: 6, prompt: true, most: 1, fickle: 25, sloth: 40, scaled: 10, leaves: 9, cruel: 3, limited: 2, stubborn: true,
 	},
 	{
 		name: "annotations", often: 3, steps: 50,

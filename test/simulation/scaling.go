@@ -336,6 +336,9 @@ func (w *world) checkScaled() {
 	if had := ptr.Deref(set.Spec.Replicas, 1); had != *policy.Spec.Replicas && !w.mayStay(policy, scaled) {
 		w.violate(invariantLiveness, "the StatefulSet has %d replicas and spec.replicas is %d: %s: %s", had, *policy.Spec.Replicas, scaled.Reason, scaled.Message)
 	}
+	if job, ok := some(w, func(job *batchv1.Job) bool { return isLeaveJob(job) && ownerOf(job) == policy.UID }); ok && policy.Spec.Leave == nil {
+		w.violate(invariantLiveness, "Job %s is left, and the policy does not ask for it any more", job.Name)
+	}
 	if policy.Spec.Leave == nil || w.policiesMade > 1 || scaled.Status != metav1.ConditionTrue {
 		return
 	}
