@@ -44,6 +44,8 @@ const (
 	// keptJobs is how many finished Jobs are kept for their logs.
 	keptJobs  = 10
 	roundTime = 30 * time.Second
+	// preflightRounds is how long the operator waits at most before it asks about a template once more, 10 minutes.
+	preflightRounds = 21
 	// troubledRounds is how often before a person puts right what only a person can.
 	troubledRounds = 40
 	// repeatedJobs is how many Jobs under one lock no person need hear of.
@@ -151,11 +153,20 @@ func (w *world) goQuiet(rounds int) bool {
 		if w.store.version+w.progress != before || w.sets.behind() {
 			quiet = 0
 		}
-		if quiet >= enough {
+		if quiet >= enough && (quiet >= preflightRounds || !w.awaitsPreflight()) {
 			return true
 		}
 	}
 	return false
+}
+
+// awaitsPreflight reports whether a policy waits to ask the API server once more about its template, which could not be asked: that comes by
+// itself, and later after each failure.
+func (w *world) awaitsPreflight() bool {
+	return slices.ContainsFunc(list[*drainv1alpha1.DrainPolicy](w.store), func(policy *drainv1alpha1.DrainPolicy) bool {
+		ready := meta.FindStatusCondition(policy.Status.Conditions, drainv1alpha1.ConditionReady)
+		return ready != nil && ready.Reason == drainv1alpha1.ReasonPreflightFailed
+	})
 }
 
 // settleRound has the operator look at everything that there is, on caches that lack nothing, or nothing older than the
