@@ -188,8 +188,8 @@ done
 
 # 5. The remote storage has had it in memory at first. By now it is on disk, if the storage did not restart meanwhile.
 if [ -n "${REMOTE_METRICS_URL-}" ]; then
-	until=$(($(now) + settle))
-	while [ "$(now)" -lt "$until" ]; do
+	on_disk=$(($(now) + settle))
+	while [ "$(now)" -lt "$on_disk" ]; do
 		echo "drain-progress: 100% sent, waiting until the remote storage has it on disk"
 		pause
 	done
