@@ -49,9 +49,13 @@ grep -q 'helm.sh/resource-policy: keep' $chart/templates/crd.yaml
 
 # What the right to scale brings.
 mkdir "$tmp/scaling"
-go tool -modfile=hack/tools/go.mod kustomize build config/overlays/scaling --output "$tmp/scaling"
+go tool -modfile=hack/tools/go.mod kustomize build config/overlays/scaling-guarded --output "$tmp/scaling"
 objects "$tmp"/scaling/admissionregistration*_drain-operator-fence-scale.yaml | template scaling.yaml 'and .Values.scaling.enabled .Values.admissionPolicies.enabled'
 grep -q 'statefulsets/scale' $chart/templates/scaling.yaml
+objects "$tmp"/scaling/admissionregistration*_drain-operator-scaling-guard.yaml |
+	sed 's/^  - Deny$/  {{- if eq .Values.scaling.guard "Warn" }}\n  - Warn\n  - Audit\n  {{- else }}\n  - Deny\n  {{- end }}/' |
+	template scaling-guard.yaml 'ne .Values.scaling.guard "Off"'
+grep -q '^  - Warn$' $chart/templates/scaling-guard.yaml
 
 objects "$tmp"/admissionregistration*.yaml | template admission.yaml .Values.admissionPolicies.enabled
 
