@@ -98,7 +98,9 @@ func (w *world) leave(c *container) {
 	w.progress++
 	m := w.member(c.ordinal)
 	switch {
-	case w.choices.chance(30):
+	case c.told > 0: // It is slow to end.
+		return
+	case w.choices.chance(60):
 		w.note("pod %s is at it: %s", c.pod, c.action)
 		return
 	case w.choices.chance(10):
@@ -338,6 +340,16 @@ func (w *world) checkScaled() {
 	}
 	if job, ok := some(w, func(job *batchv1.Job) bool { return isLeaveJob(job) && ownerOf(job) == policy.UID }); ok && policy.Spec.Leave == nil {
 		w.violate(invariantLiveness, "Job %s is left, and the policy does not ask for it any more", job.Name)
+	}
+	for _, job := range list[*batchv1.Job](w.store) {
+		ordinal := ordinalLabel(job)
+		left := slices.ContainsFunc(list[*corev1.PersistentVolumeClaim](w.store), func(claim *corev1.PersistentVolumeClaim) bool {
+			_, number, _ := cutOrdinal(claim.Name)
+			return number == ordinal
+		})
+		if isLeaveJob(job) && ownerOf(job) == policy.UID && !wanted(set, ordinal) && !left {
+			w.violate(invariantLiveness, "Job %s is left, and its ordinal is drained and gone", job.Name)
+		}
 	}
 	if policy.Spec.Leave == nil || w.policiesMade > 1 || scaled.Status != metav1.ConditionTrue {
 		return
