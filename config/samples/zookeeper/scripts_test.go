@@ -139,6 +139,118 @@ func TestZooKeeperStopsAtOnce(t *testing.T) {
 	s.Expect("leave.sh", "state/asked", 143, "told to stop before it was done")
 }
 
+// newMember is a member that runs, web-5, and two that stay. What one of them answers to a four-letter word is in the file <word>-<host>.
+func newMember(t *testing.T, action string) *stage.Stage {
+	s := newZooKeeper(t)
+	s.Env = append(s.Env, "DRAIN_ACTION="+action, "DRAIN_SERVICE=web-hs")
+	s.Program("bin/timeout", `#!/usr/bin/env bash
+if [[ "$1 $2" == "3 bash" ]]; then exec cat "`+s.Path("state")+`/$6-$5"; fi
+exec /usr/bin/timeout "$@"
+`)
+	if err := os.RemoveAll(s.Path("volume")); err != nil { // The Job has no claim.
+		t.Fatal(err)
+	}
+	return s
+}
+
+const (
+	twoMembers = "server.1=web-0.web-hs.shop.svc.cluster.local:2888:3888:participant;0.0.0.0:2181\n" +
+		"server.2=web-1.web-hs.shop.svc.cluster.local:2888:3888:participant;0.0.0.0:2181\n"
+	ownLine = "server.6=web-5.web-hs.shop.svc.cluster.local:2888:3888:participant;0.0.0.0:2181"
+)
+
+func TestZooKeeperMemberLeavesAlive(t *testing.T) {
+	t.Parallel()
+	s := newMember(t, "leave")
+	s.Write("state/conf-127.1.0.1", twoMembers+ownLine+"\n")
+	s.Write("state/client", `if grep -q 'reconfig -remove 6' $state/commands; then
+  printf 'server.1=a\nserver.2=b\nversion=100000007\n'
+  printf 'server.1=a\n' >$state/conf-127.1.0.1
+fi
+`)
+	for range 2 { // A second run finds what was done.
+		s.Expect("member.sh", "", 0, "removed server.6, 2 members remain, and the server of web-5 still runs")
+	}
+	if got := strings.Count(s.Read("state/commands"), "reconfig -remove 6"); got != 1 {
+		t.Errorf("the member was removed %d times", got)
+	}
+}
+
+func TestZooKeeperMemberLeavesInTimeOrFails(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(*stage.Stage)
+		want   string
+	}{
+		"the last member": {func(s *stage.Stage) { s.Env = append(s.Env, "DRAIN_PEERS=") }, "no member would remain beside server.6"},
+		"members that keep it": {func(s *stage.Stage) {
+			s.Write("state/client", "printf 'server.6=f\nversion=100000007\nKeeperErrorCode = NewConfigNoQuorum\n'\n")
+		}, "server.6 is still a member after 1 s: KeeperErrorCode = NewConfigNoQuorum"},
+		"members that don't answer": {func(s *stage.Stage) { s.Write("state/client", "exit 1\n") }, "server.6 is still a member after 1 s"},
+		"an action that is unknown": {func(s *stage.Stage) { s.Env = append(s.Env, "DRAIN_ACTION=dance") }, "there is no action dance"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newMember(t, "leave")
+			test.change(s)
+			s.Expect("member.sh", "", 1, test.want)
+		})
+	}
+}
+
+func TestZooKeeperMemberStopsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newMember(t, "leave")
+	s.Env = append(s.Env, "PATIENCE_SECONDS=600")
+	s.Write("state/client", "touch $state/asked; exec sleep 60\n")
+	s.Expect("member.sh", "state/asked", 143, "told to stop before it was done")
+}
+
+func TestZooKeeperMemberJoinsAgain(t *testing.T) {
+	t.Parallel()
+	s := newMember(t, "rejoin")
+	s.Write("state/ruok-web-5.web-hs", "imok")
+	s.Write("state/srvr-web-5.web-hs", "Mode: follower\n") // It follows without a vote, so this alone says nothing.
+	s.Write("state/conf-127.1.0.2", twoMembers)
+	s.Write("state/client", `if grep -qF 'reconfig -add `+ownLine+`' $state/commands; then
+  printf '`+ownLine+`\n' >>$state/conf-127.1.0.2
+  cp $state/conf-127.1.0.2 $state/conf-web-5.web-hs
+fi
+`)
+	for range 2 { // A second run finds what was done.
+		s.Expect("member.sh", "", 0, "server.6 is a member again, and serves")
+	}
+	if got := strings.Count(s.Read("state/commands"), "reconfig -add"); got != 1 {
+		t.Errorf("the member was added %d times", got)
+	}
+}
+
+func TestZooKeeperMemberJoinsInTimeOrFails(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		files map[string]string
+		want  string
+		added bool
+	}{
+		"a member without a server":     {map[string]string{"conf-127.1.0.2": twoMembers}, "its server doesn't answer", false},
+		"members that don't answer":     {map[string]string{"ruok-web-5.web-hs": "imok"}, "the members don't answer", false},
+		"a member that doesn't keep up": {map[string]string{"ruok-web-5.web-hs": "imok", "conf-127.1.0.2": twoMembers}, "KeeperErrorCode = NewConfigNoQuorum", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newMember(t, "rejoin")
+			s.Write("state/client", "echo 'KeeperErrorCode = NewConfigNoQuorum'\n")
+			for file, text := range test.files {
+				s.Write("state/"+file, text)
+			}
+			s.Expect("member.sh", "", 1, "server.6 doesn't serve as a member after 1 s: "+test.want)
+			if got := strings.Contains(s.Read("state/commands"), "reconfig -add"); got != test.added {
+				t.Errorf("it was added: %t, want %t", got, test.added)
+			}
+		})
+	}
+}
+
 // A member that sees no others may be the first, or DNS fails. It is not for it to say.
 func TestZooKeeperFoundsNothingByItself(t *testing.T) {
 	t.Parallel()
