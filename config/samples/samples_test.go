@@ -46,23 +46,7 @@ func TestPoliciesKeepTheContract(t *testing.T) {
 			if spec.Proof == drainv1alpha1.ProofExitCode {
 				t.Error("proof is ExitCode: no sample should recommend it")
 			}
-			if pod.AutomountServiceAccountToken == nil || *pod.AutomountServiceAccountToken {
-				t.Error("the drain gets a ServiceAccount's token")
-			}
-			if spec.Job.ActiveDeadlineSeconds == nil {
-				t.Error("job.activeDeadlineSeconds is not set")
-			}
-			if pod.TerminationGracePeriodSeconds != nil && *pod.TerminationGracePeriodSeconds == 0 {
-				t.Error("terminationGracePeriodSeconds is 0")
-			}
-			for _, container := range slices.Concat(pod.InitContainers, pod.Containers) {
-				if len(container.Resources.Requests) == 0 || container.Resources.Limits.Memory().IsZero() {
-					t.Errorf("container %s has no requests or no memory limit", container.Name)
-				}
-				if container.LivenessProbe != nil || container.StartupProbe != nil {
-					t.Errorf("container %s has a probe that ends it", container.Name)
-				}
-			}
+			expectBounded(t, &pod, spec.Job)
 			if filepath.Base(file) != "drainpolicy.yaml" {
 				return
 			}
@@ -74,6 +58,55 @@ func TestPoliciesKeepTheContract(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestMembersLeaveByTheContract asks the same of the Jobs by which members leave, which a policy or a patch of one has.
+func TestMembersLeaveByTheContract(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("*", "drainpolicy*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, file := range files {
+		var policy drainv1alpha1.DrainPolicy
+		decode(t, file, &policy)
+		leave := policy.Spec.Leave
+		if leave == nil {
+			continue
+		}
+		found++
+		t.Run(filepath.Dir(file), func(t *testing.T) {
+			if policy.Spec.Replicas == nil {
+				t.Error("replicas is not set")
+			}
+			expectBounded(t, &leave.Template.Spec, leave.Job)
+		})
+	}
+	if found == 0 {
+		t.Error("no sample has members that leave")
+	}
+}
+
+// expectBounded holds that a Job ends in time, in its resources, and without rights.
+func expectBounded(t *testing.T, pod *corev1.PodSpec, job drainv1alpha1.JobOptions) {
+	t.Helper()
+	if pod.AutomountServiceAccountToken == nil || *pod.AutomountServiceAccountToken {
+		t.Error("the pod gets a ServiceAccount's token")
+	}
+	if job.ActiveDeadlineSeconds == nil {
+		t.Error("job.activeDeadlineSeconds is not set")
+	}
+	if pod.TerminationGracePeriodSeconds != nil && *pod.TerminationGracePeriodSeconds == 0 {
+		t.Error("terminationGracePeriodSeconds is 0")
+	}
+	for _, container := range slices.Concat(pod.InitContainers, pod.Containers) {
+		if len(container.Resources.Requests) == 0 || container.Resources.Limits.Memory().IsZero() {
+			t.Errorf("container %s has no requests or no memory limit", container.Name)
+		}
+		if container.LivenessProbe != nil || container.StartupProbe != nil {
+			t.Errorf("container %s has a probe that ends it", container.Name)
+		}
 	}
 }
 

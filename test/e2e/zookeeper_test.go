@@ -32,6 +32,7 @@ import (
 	"github.com/go-zookeeper/zk"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
@@ -211,10 +212,10 @@ func expectWritten(conn *zk.Conn, written []string) {
 	Expect(missing).To(BeEmpty(), "writes that were acknowledged and are lost")
 }
 
-// startEnsemble applies the sample, founds the ensemble and waits for all of its members.
-func (w *world) startEnsemble(ctx context.Context) *ensemble {
+// startEnsemble applies a sample, founds the ensemble and waits for all of its members.
+func (w *world) startEnsemble(ctx context.Context, folder string) *ensemble {
 	GinkgoHelper()
-	w.applySample(ctx, "zookeeper", "zk")
+	w.applySample(ctx, folder, "zk")
 	By("founding the ensemble")
 	Eventually(ctx, func() error {
 		output, err := exec.CommandContext(ctx, "kubectl", "--namespace="+w.namespace, "exec", "zk-0", "--", "/etc/zk/found.sh").CombinedOutput()
@@ -223,6 +224,12 @@ func (w *world) startEnsemble(ctx context.Context) *ensemble {
 		}
 		return nil
 	}).Should(Succeed())
+	// Where the operator scales, the StatefulSet starts with one replica.
+	Eventually(ctx, func(g Gomega) {
+		var set appsv1.StatefulSet
+		g.Expect(cluster.Get(ctx, w.key(w.set), &set)).To(Succeed())
+		g.Expect(set.Spec.Replicas).To(HaveValue(BeEquivalentTo(5)))
+	}).Should(Succeed(), "the replicas")
 	w.kubectl(ctx, "rollout", "status", "statefulset/zk", "--timeout=5m")
 	w.expectSample(ctx, 5)
 	return w.ensemble(ctx, 0, 1, 2, 3, 4)
@@ -230,7 +237,7 @@ func (w *world) startEnsemble(ctx context.Context) *ensemble {
 
 var _ = Describe("ZooKeeper", Label("recipes"), func() {
 	It("shrinks from five members to three, archives their logs, serves all along, and grows again", SpecTimeout(zkTimeout), func(ctx SpecContext) {
-		e := w.startEnsemble(ctx)
+		e := w.startEnsemble(ctx, "zookeeper")
 		conn := e.connect(0, 1, 2)
 		e.expectMembers(ctx, conn, 0, 1, 2, 3, 4)
 		znodes := fillZooKeeper(conn)
@@ -291,7 +298,7 @@ var _ = Describe("ZooKeeper", Label("recipes"), func() {
 	It("when the node of a member that leaves is powered off", Label("faults"), Serial, SpecTimeout(faultTimeout), func(ctx SpecContext) {
 		l := newLab(ctx)
 		l.placing(ctx, l.steady, func() {
-			w.startEnsemble(ctx)
+			w.startEnsemble(ctx, "zookeeper")
 		})
 		l.placing(ctx, l.shaky, func() {
 			w.kubectl(ctx, "delete", "pod", "zk-4")
