@@ -195,6 +195,41 @@ var _ = Describe("ZooKeeper from five members to one", Label("recipes", "slow"),
 		w.ensemble(ctx, 4).expectZnodes(ctx, 4, znodes)
 	})
 
+	It("through the policy lets a member leave whose node is powered off", Label("faults"), SpecTimeout(faultTimeout), func(ctx SpecContext) {
+		l := newLab(ctx)
+		l.placing(ctx, l.steady, func() { w.startEnsemble(ctx, "zookeeper-scaled") })
+		l.placing(ctx, l.shaky, func() {
+			w.kubectl(ctx, "delete", "pod", "zk-4")
+			w.kubectl(ctx, "rollout", "status", "statefulset/zk", "--timeout=5m")
+		})
+		e := w.ensemble(ctx, 0, 1, 2, 3, 4)
+		conn := e.connect(0, 1, 2)
+		e.expectMembers(ctx, conn, 0, 1, 2, 3, 4)
+		znodes := fillZooKeeper(conn)
+		var written []string
+		writer := visit(ctx, writeMore(e.connect(4, 3, 2, 1, 0), &written))
+
+		l.powerOff(ctx, l.shaky)
+		w.kubectl(ctx, "scale", "drainpolicy/zk", "--replicas=3")
+		w.expectDrain(ctx, 4, drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonPodStillExists)
+		e.expectMembers(ctx, conn, 0, 1, 2, 3)
+		said := w.expectMessage(ctx, 4, `"`+l.shaky+`"`, "kubectl taint node "+l.shaky+" node.kubernetes.io/out-of-service=nodeshutdown:NoExecute")
+		seen("%s", said)
+		Expect(w.memberActions()).To(Equal([]string{"4 leave"}), "zk-3 stays until zk-4 is drained")
+
+		l.outOfService(ctx, l.shaky)
+		for _, ordinal := range []int32{4, 3} {
+			w.kubectl(ctx, "wait", fmt.Sprintf("pvc/datadir-zk-%d", ordinal), "--for=delete", "--timeout=5m")
+		}
+		w.expectCondition(ctx, "zk", drainv1alpha1.ConditionScaled, "True "+drainv1alpha1.ReasonReplicasReached)
+		writer.leave("writer, first connected to zk-4, whose node was powered off")
+		e.expectMembers(ctx, conn, 0, 1, 2)
+		for _, ordinal := range []int32{0, 1, 2} {
+			e.expectZnodes(ctx, ordinal, znodes)
+		}
+		expectWritten(conn, written)
+	})
+
 	It("by the StatefulSet loses its majority, until it is scaled up again", SpecTimeout(zkTimeout), func(ctx SpecContext) {
 		e := w.startEnsemble(ctx, "zookeeper")
 		znodes := fillZooKeeper(e.connect(0))
@@ -205,7 +240,9 @@ var _ = Describe("ZooKeeper from five members to one", Label("recipes", "slow"),
 		w.scale(ctx, 1)
 		entry := w.expectDrain(ctx, 4, drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonWaitingForReadyReplicas)
 		seen("the policy says: %s", entry.Message)
-		Eventually(ctx, func() string { return e.mode(0) }).Should(BeEmpty(), "zk-0 is alone, of five members")
+		alone := func() string { return e.mode(0) }
+		Eventually(ctx, alone).Should(BeEmpty(), "zk-0 is alone, of five members")
+		Consistently(ctx, alone).WithTimeout(zkElection).Should(BeEmpty(), "it is no election that is to end")
 		w.expectNothingStarted()
 
 		By("scaling up to what the policy's minReadyReplicas says")
@@ -218,6 +255,7 @@ var _ = Describe("ZooKeeper from five members to one", Label("recipes", "slow"),
 		w.kubectl(ctx, "rollout", "status", "statefulset/zk", "--timeout=5m")
 		writer.leave("writer, first connected to zk-3")
 		reader.leave("reader, first connected to zk-4")
+		Expect(writer.stall).To(BeNumerically(">", zkElection), "clients must notice, or the comparison is worth nothing")
 		seen("scaled up again after %.0f s without a majority; %d writes acknowledged", lost.Seconds(), len(written))
 		e = w.ensemble(ctx, 0, 1, 2)
 		conn := e.connect(0, 1, 2)
