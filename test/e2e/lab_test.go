@@ -430,7 +430,8 @@ func (w *world) expectNothingStarted() {
 	}
 }
 
-// expectMessage waits until the entry of an ordinal says all the words, and gives the message back.
+// expectMessage waits until the entry of an ordinal says all the words, and gives the message back. What the operator can't watch, it looks
+// at again after ten seconds at first, and the longer it waits the later, up to a minute.
 func (w *world) expectMessage(ctx context.Context, ordinal int32, words ...string) string {
 	GinkgoHelper()
 	var said string
@@ -443,7 +444,7 @@ func (w *world) expectMessage(ctx context.Context, ordinal int32, words ...strin
 		for _, word := range words {
 			g.Expect(said).To(ContainSubstring(word))
 		}
-	}).Should(Succeed(), "what the policy says of ordinal %d", ordinal)
+	}).WithTimeout(2*patience).Should(Succeed(), "what the policy says of ordinal %d", ordinal)
 	return said
 }
 
