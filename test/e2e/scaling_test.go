@@ -40,8 +40,7 @@ func wanting(replicas int32) func(*drainv1alpha1.DrainPolicy) {
 	return func(p *drainv1alpha1.DrainPolicy) { p.Spec.Replicas = &replicas }
 }
 
-// leaving is a script that asks the member itself whether it lives, before it writes the receipt. Leaving waits for the file "leave"
-// on a replica that stays, so that the test can look.
+// leaving is a script that asks the member itself whether it lives, before it writes the receipt.
 func leaving() func(*drainv1alpha1.DrainPolicy) {
 	script := `set -eu
 trap 'exit 143' TERM
@@ -86,7 +85,7 @@ func (w *world) watchReplicas(ctx context.Context) func() []int32 {
 	}
 }
 
-// leftMembers returns the actions of the Jobs by which members left or joined again, as the events tell.
+// memberJobs returns the Jobs by which members leave or join again.
 func (w *world) memberJobs(ctx context.Context) []batchv1.Job {
 	GinkgoHelper()
 	var jobs batchv1.JobList
@@ -140,8 +139,10 @@ var _ = Describe("A policy that is scaled", Label("scaling"), Serial, Ordered, f
 					actions = append(actions, what)
 				}
 			}
-			g.Expect(describeCondition(w.policy(ctx, storeName), drainv1alpha1.ConditionScaled)).To(HavePrefix("True " + drainv1alpha1.ReasonReplicasReached))
-			g.Expect(w.policy(ctx, storeName).Spec.Replicas).To(HaveValue(BeEquivalentTo(1)))
+			policy := w.policy(ctx, storeName)
+			g.Expect(policy.Spec.Replicas).To(HaveValue(BeEquivalentTo(1)))
+			g.Expect(policy.Status.ObservedGeneration).To(Equal(policy.Generation), "observedGeneration")
+			g.Expect(describeCondition(policy, drainv1alpha1.ConditionScaled)).To(HavePrefix("True " + drainv1alpha1.ReasonReplicasReached))
 		}).Should(Succeed(), "the autoscaler scales the policy")
 		Expect(actions).To(Equal([]string{"2 leave", "1 leave"}))
 		w.expectNoClaim(ctx, claim("data", 1))
