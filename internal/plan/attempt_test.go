@@ -507,7 +507,9 @@ func TestALateJobDoesNotHideTheOneBefore(t *testing.T) {
 		"the one after":    {0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := given(lockedWith(func(lock *corev1.Pod) { metav1.SetMetaDataAnnotation(&lock.ObjectMeta, drainv1alpha1.JobAnnotation, "past") }), func(w *world) {
+			w := given(lockedWith(func(lock *corev1.Pod) {
+				metav1.SetMetaDataAnnotation(&lock.ObjectMeta, drainv1alpha1.JobAnnotation, "past")
+			}), func(w *world) {
 				w.note(2, Attempt{Number: tc.remembered, Asked: metav1.NewTime(noon.Add(-time.Minute)), TemplateHash: hash})
 				w.job(2, 1, func(job *batchv1.Job) { job.CreationTimestamp = noon })
 				w.drainPod(2, gated)

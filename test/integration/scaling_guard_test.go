@@ -134,7 +134,7 @@ var _ = Describe("The scaling guard", func() {
 		}).Should(MatchError(ContainSubstring(scalesDown+"0")), "the guard must be in force")
 	}
 
-	It("refuses whoever lowers the replicas past the operator, in whatever way", func() {
+	It("refuses a user who lowers the replicas past the operator, in whatever way", func() {
 		w.policy(scaled)
 		w.guarded("scaling-guard")
 		inForce()
@@ -148,7 +148,7 @@ var _ = Describe("The scaling guard", func() {
 		}
 		Expect(replicas()).To(BeEquivalentTo(5))
 
-		By("what does not lower them is nobody's business")
+		By("what does not lower them is let through")
 		accepts(scalePatch(editor, 6))
 		accepts(argoCD(editor, 6))
 		accepts(w.merge(editor, w.set, `{"spec":{"template":{"metadata":{"annotations":{"restarted":"today"}}}}}`))
