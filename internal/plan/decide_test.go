@@ -1331,6 +1331,13 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 		"drained claims are deleted beside one that is being deleted": draining(drainv1alpha1.ReasonDeletingClaims,
 			deleteClaims, twoDrained, func(w *world) { w.Claims[0].DeletionTimestamp = &noon }).
 			next("DeleteClaim").checked(deletes("logs-web-2")),
+		"drained claims are deleted before the past Jobs that hold one which is being deleted": draining(drainv1alpha1.ReasonDeletingClaims,
+			deleteClaims, twoDrained, func(w *world) {
+				w.Claims[0].DeletionTimestamp = &noon
+				w.job(2, 1, failed)
+				w.Jobs[0].Name += "-of-a-past-lock"
+			}).
+			next("DeleteClaim").checked(deletes("logs-web-2")),
 		"drained claims are deleted after one that is gone": draining(drainv1alpha1.ReasonDeletingClaims, deleteClaims,
 			twoDrained, func(w *world) { w.Claims = w.Claims[1:] }).next("DeleteClaim").checked(deletes("logs-web-2")),
 		"the lock is deleted when all claims are gone": draining(drainv1alpha1.ReasonReleasingLock,

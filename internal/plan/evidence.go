@@ -256,9 +256,17 @@ func endableStrayPod(e *evidence) bool {
 	return e.strayPod != nil && e.strayPod.DeletionTimestamp == nil && (orphaned(e.strayPod) || e.controls(e.strayPod))
 }
 
-func jobHoldsGoingClaim(e *evidence) bool { return terminating(e) != "" && len(e.others) > 0 }
+func jobHoldsGoingClaim(e *evidence) bool {
+	return terminating(e) != "" && len(e.others) > 0 && !moreToDelete(e)
+}
 
-func podHoldsGoingClaim(e *evidence) bool { return terminating(e) != "" && e.endedPod != nil }
+func podHoldsGoingClaim(e *evidence) bool {
+	return terminating(e) != "" && e.endedPod != nil && !moreToDelete(e)
+}
+
+// moreToDelete reports whether one drained claim of the ordinal is left to delete, or more. Marks last for a minute only, so what holds the claims
+// that are being deleted can wait: without its other claims, one that is left could not be drained again.
+func moreToDelete(e *evidence) bool { return e.phase() == locked && !e.unread && disposableClaim(e) }
 
 // usedMarked reports whether a claim whose mark holds, and which is to stay, is used by a pod. The claims' Unused condition makes
 // such a mark void by itself where Kubernetes reports it, but late, and not at all for a pod that is gone when Kubernetes
