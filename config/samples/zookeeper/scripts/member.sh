@@ -30,7 +30,8 @@ peer_line() {
 	return 1
 }
 
-# rejoin undoes leave. A server that has left still follows, without a vote. A pod that was replaced meanwhile joins by itself (start.sh), and is only waited for.
+# rejoin undoes leave. A server that has left still follows, without a vote. A pod that was replaced meanwhile joins by itself (start.sh), and is
+# only waited for.
 rejoin() {
 	local give_up commands line said reason='' host=$DRAIN_POD_NAME.$DRAIN_SERVICE
 	give_up=$((SECONDS + patience))
