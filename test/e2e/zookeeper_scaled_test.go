@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -166,7 +167,8 @@ var _ = Describe("ZooKeeper from five members to one", Label("recipes", "slow"),
 		reader.leave("reader, first connected to zk-4")
 		Expect(writer.stall).To(BeNumerically("<", zkElection), "a leader that leaves costs an election, and no more")
 		seen("zk-%d led at first; 5 to 1 in %.0f s; %d writes acknowledged", leader, took.Seconds(), len(written))
-		Expect(w.memberActions()).To(Equal([]string{"4 leave", "3 leave", "2 leave", "1 leave"}))
+		// The operator believes no Pod that was deleted, even if it had finished: then another Job takes its place.
+		Expect(slices.Compact(w.memberActions())).To(Equal([]string{"4 leave", "3 leave", "2 leave", "1 leave"}))
 		Expect(w.recorder.mostDrainsAtOnce()).To(Equal(1), "drains at once, in the whole history")
 		e.expectMembers(ctx, conn, 0)
 		e.expectZnodes(ctx, 0, znodes)
