@@ -148,7 +148,7 @@ var guards = []guard{
 	{name: "containers that something adds are refused", unneeded: "one that never ends keeps the pod from ending, and leaves no receipt", edits: []edit{{proofFile, "		false, addedContainers,", "		true, deadline,"}}},
 	{name: "the answer to a dry run is read", unneeded: "backed up by looks at the pod before it is ungated and once it has succeeded; what a missing gate does: see below", edits: []edit{
 		{preflight, "; len(problems) > 0 {\n		return \"A webhook changes", "; len(problems) > 1000 {\n		return \"A webhook changes"},
-		{preflight, "; len(problems) > 0 {\n		return \"A webhook or", "; len(problems) > 1000 {\n		return \"A webhook or"},
+		{preflight, "; len(problems) > 0 {\n		return \"A webhook or a LimitRange changes the drain", "; len(problems) > 1000 {\n		return \"A webhook or a LimitRange changes the drain"},
 	}},
 	{name: "the gate is there in the answer to a dry run", edits: []edit{
 		{proofFile, "return !gated(&job.Spec.Template.Spec) }", "return job == nil }"},

@@ -19,6 +19,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -26,7 +27,8 @@ import (
 // TestReplaceRow puts rows into a table that has others already.
 func TestReplaceRow(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "page.md")
-	list := tables()[1]
+	all := tables()
+	list := all[slices.IndexFunc(all, func(t table) bool { return t.marker == "mutations" })]
 	first, second := list.guards[0].name, list.guards[1].name
 	text := "before\n<!-- mutations -->\n| guard taken away | file | histories until found | invariant broken |\n|---|---|---|---|\n" +
 		"| " + second + " | f | 2 | b |\n| one that is gone | f | 3 | c |\n<!-- /mutations -->\nafter\n"
