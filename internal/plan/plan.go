@@ -537,7 +537,7 @@ func (p *planner) templateCondition(ambiguous []string) Condition {
 				"%s mounts claim %q of StatefulSet %q; a drain gets the claims of its own ordinal, under their templates' names, and no other's", p.inTemplate(fmt.Sprintf("spec.volumes[%d]", i)), source.ClaimName, p.Target.Name)
 		}
 	}
-	if problem := p.leaveProblem(); problem != "" {
+	if problem := LeaveProblem(&p.Snapshot); problem != "" {
 		return refuse(drainv1alpha1.ReasonInvalidTemplate, "%s", problem)
 	}
 	switch {
@@ -556,18 +556,18 @@ func (p *planner) templateCondition(ambiguous []string) Condition {
 	return Condition{Status: metav1.ConditionTrue}
 }
 
-// leaveProblem says why members can't leave by spec.leave, or "".
-func (p *planner) leaveProblem() string {
-	if p.Policy.Spec.Leave == nil {
+// LeaveProblem says why members can't leave or join again by spec.leave, or "".
+func LeaveProblem(s *Snapshot) string {
+	if s.Policy.Spec.Leave == nil {
 		return ""
 	}
-	template := &p.Policy.Spec.Leave.Template
+	template := &s.Policy.Spec.Leave.Template
 	if len(template.Spec.Containers) == 0 {
 		return "spec.leave.template has no containers, or is larger than 64 KiB: give it what it lacks, or move what makes it large into a ConfigMap"
 	}
 	for i, volume := range template.Spec.Volumes {
-		if source := volume.PersistentVolumeClaim; source != nil && p.Target.OwnsClaimName(source.ClaimName) {
-			return fmt.Sprintf("spec.leave.template.spec.volumes[%d] mounts claim %q of StatefulSet %q, which a pod of it uses while its member leaves; remove the volume", i, source.ClaimName, p.Target.Name)
+		if source := volume.PersistentVolumeClaim; source != nil && s.Target.OwnsClaimName(source.ClaimName) {
+			return fmt.Sprintf("spec.leave.template.spec.volumes[%d] mounts claim %q of StatefulSet %q, which a pod of it uses while its member leaves; remove the volume", i, source.ClaimName, s.Target.Name)
 		}
 	}
 	return ""

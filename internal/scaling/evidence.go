@@ -338,6 +338,10 @@ func mustRejoin(e *evidence) bool {
 	return e.back != nil && (e.back.latest.action != drainv1alpha1.ActionRejoin || e.back.latest.end != nil || e.back.latest.edited(e) || e.back.latest.DeletionTimestamp != nil)
 }
 
+// rejoinRefused reports whether the Job by which a member joins again would be made from a template that a policy is refused for. The way
+// down waits for the policy to be accepted; the way back must not run what that forbids either.
+func rejoinRefused(e *evidence) bool { return mustRejoin(e) && plan.LeaveProblem(&e.Snapshot) != "" }
+
 func rejoinGated(e *evidence) bool { return e.back != nil && e.back.latest.gated != nil }
 
 func rejoining(e *evidence) bool { return e.back != nil }

@@ -139,6 +139,12 @@ var table = Table{
 		reason: drainv1alpha1.ReasonRejoinFailed, say: (*evidence).sayRejoinFailed,
 	},
 	{
+		id: "rejoin-refused", when: rejoinRefused, stalls: func(*evidence) bool { return true },
+		given:  "Such a member is to join again, and spec.leave.template is refused, because it mounts a claim of the StatefulSet for example",
+		reason: drainv1alpha1.ReasonInvalidTemplate, say: func(e *evidence) string { return plan.LeaveProblem(&e.Snapshot) },
+		idle: "no template of the simulation by which members leave mounts a claim",
+	},
+	{
 		id: "rejoin", upholds: "S5", when: mustRejoin, then: startRejoin, stalls: (*evidence).rejoinStalls,
 		given:  "A member has begun to leave, its ordinal is in range, and it is not to leave now; or the last attempt to join again failed, or its template was edited",
 		reason: drainv1alpha1.ReasonRejoining, say: (*evidence).sayRejoin,

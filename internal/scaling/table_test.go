@@ -81,6 +81,15 @@ func removesLeave(w *world) { w.policy.Spec.Leave = nil }
 
 func editsLeave(w *world) { w.policy.Spec.Leave.Template.Spec.Containers[0].Image = "better" }
 
+// mountsClaim edits the template so that it mounts a claim that the member's own pod uses, for which the policy is refused.
+func mountsClaim(w *world) {
+	w.set.Spec.VolumeClaimTemplates = []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "data"}}}
+	w.policy.Spec.Leave.Template.Spec.Volumes = []corev1.Volume{{Name: "other", VolumeSource: corev1.VolumeSource{
+		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data-web-2"},
+	}}}
+	w.ready = plan.Condition{Status: metav1.ConditionFalse, Reason: drainv1alpha1.ReasonInvalidTemplate, Message: "It mounts a claim"}
+}
+
 func drainsPending(ordinal int32) func(*world) {
 	return func(w *world) { w.drains = append(w.drains, waiting(ordinal)) }
 }
@@ -169,17 +178,19 @@ var cases = map[string]struct {
 		})), rule: "await-loose-pod", cached: true,
 	},
 
-	"undone while it leaves":              {world: given(3, 3, withLeave, has(2, 1, leaves, runs)), rule: "rejoin", step: "StartJob", cached: true},
-	"undone when it has left":             {world: given(3, 3, withLeave, has(2, 1, leaves, succeeds)), rule: "rejoin", step: "StartJob", cached: true},
-	"undone before it began":              {world: given(3, 3, withLeave, has(2, 1, leaves)), rule: "rejoin", step: "StartJob", cached: true},
-	"undone and more: up comes first":     {world: given(3, 4, withLeave, has(2, 1, leaves, succeeds)), rule: "raise", step: "Raise", to: 4, cached: true},
-	"the Job to join again is gated":      {world: given(3, 3, withLeave, has(2, 1, rejoins)), rule: "ungate-rejoin", step: "UngatePod", cached: true},
-	"the Job to join again runs":          {world: given(3, 3, withLeave, has(2, 1, rejoins, runs)), rule: "rejoining", cached: true},
-	"it is back":                          {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds)), rule: "reached", cached: true},
-	"the Job to join again failed":        {world: given(3, 3, withLeave, has(2, 1, rejoins, fails)), rule: "rejoin-backoff", cached: true},
-	"it failed for the third time":        {world: given(3, 3, withLeave, has(2, 1, rejoins, fails, failedTimes("2"))), rule: "rejoin-backoff", stalls: true, cached: true},
-	"it failed a while ago":               {world: given(3, 3, withLeave, has(2, 1, rejoins, fails), later(time.Hour)), rule: "rejoin", step: "StartJob", cached: true},
-	"another member leaves than the last": {world: given(4, 1, withLeave, has(2, 1, leaves, succeeds)), rule: "rejoin", step: "StartJob", cached: true},
+	"undone while it leaves":                          {world: given(3, 3, withLeave, has(2, 1, leaves, runs)), rule: "rejoin", step: "StartJob", cached: true},
+	"undone when it has left":                         {world: given(3, 3, withLeave, has(2, 1, leaves, succeeds)), rule: "rejoin", step: "StartJob", cached: true},
+	"undone before it began":                          {world: given(3, 3, withLeave, has(2, 1, leaves)), rule: "rejoin", step: "StartJob", cached: true},
+	"undone and more: up comes first":                 {world: given(3, 4, withLeave, has(2, 1, leaves, succeeds)), rule: "raise", step: "Raise", to: 4, cached: true},
+	"undone, and the template mounts a claim":         {world: given(3, 3, withLeave, has(2, 1, leaves, runs), mountsClaim), rule: "rejoin-refused", stalls: true, cached: true},
+	"it joins again, and the template mounts a claim": {world: given(3, 3, withLeave, has(2, 1, rejoins, runs), mountsClaim), rule: "rejoin-refused", stalls: true, cached: true},
+	"the Job to join again is gated":                  {world: given(3, 3, withLeave, has(2, 1, rejoins)), rule: "ungate-rejoin", step: "UngatePod", cached: true},
+	"the Job to join again runs":                      {world: given(3, 3, withLeave, has(2, 1, rejoins, runs)), rule: "rejoining", cached: true},
+	"it is back":                                      {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds)), rule: "reached", cached: true},
+	"the Job to join again failed":                    {world: given(3, 3, withLeave, has(2, 1, rejoins, fails)), rule: "rejoin-backoff", cached: true},
+	"it failed for the third time":                    {world: given(3, 3, withLeave, has(2, 1, rejoins, fails, failedTimes("2"))), rule: "rejoin-backoff", stalls: true, cached: true},
+	"it failed a while ago":                           {world: given(3, 3, withLeave, has(2, 1, rejoins, fails), later(time.Hour)), rule: "rejoin", step: "StartJob", cached: true},
+	"another member leaves than the last":             {world: given(4, 1, withLeave, has(2, 1, leaves, succeeds)), rule: "rejoin", step: "StartJob", cached: true},
 
 	"the ordinal of a Job is out of range":           {world: given(2, 1, withLeave, has(2, 1, leaves, runs)), rule: "stop-past", step: "DeleteJob", cached: true},
 	"the drain of such an ordinal is not over":       {world: given(2, 1, withLeave, has(2, 1, leaves, succeeds), drainsPending(2)), rule: "await-drains", cached: true},
