@@ -50,16 +50,18 @@ func (r *Reconciler) scale(ctx context.Context, snapshot plan.Snapshot, set *app
 	taken := r.Clock.Now()
 	live, err := r.lookToScale(ctx, snapshot)
 	if err != nil {
+		// What the caches say is shown. Without a word of it the condition would go, as if spec.replicas were unset.
+		showScaling(p, &decision)
 		return fmt.Errorf("looking at the replicas: %w", err)
 	}
 	live.Taken = metav1.NewTime(taken)
 	drains := r.protocol().Make(live, r.Clock.Now())
 	decision = r.scaling().Decide(live, &drains, r.Clock.Now())
 	if decision.Next != nil {
-		if r.Clock.Since(taken) > maxLookAge {
-			return errOldLook
+		err = errOldLook
+		if r.Clock.Since(taken) <= maxLookAge {
+			err = r.takeScaling(ctx, live.Policy, &decision)
 		}
-		err = r.takeScaling(ctx, live.Policy, &decision)
 	}
 	refused := err != nil && classify(err) == plan.Refused
 	if refused {

@@ -1,0 +1,97 @@
+/*
+Copyright 2026 The drain-operator Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+)
+
+// scaledStore is orphanedStore without an orphan: three replicas that are ready, of which the policy wants some.
+func scaledStore(wanted int32) []client.Object {
+	var all []client.Object
+	for _, object := range orphanedStore(func(p *drainv1alpha1.DrainPolicy) {
+		p.Spec.Replicas, p.Spec.MinReadyReplicas = &wanted, ptr.To[int32](0)
+	}) {
+		switch object := object.(type) {
+		case *corev1.PersistentVolumeClaim:
+			continue
+		case *appsv1.StatefulSet:
+			object.Spec.Replicas, object.Spec.Ordinals = ptr.To[int32](3), nil
+			object.Status = appsv1.StatefulSetStatus{ObservedGeneration: object.Generation, Replicas: 3, ReadyReplicas: 3}
+			for ordinal := range 3 {
+				name := fmt.Sprintf("store-%d", ordinal)
+				all = append(all, &corev1.Pod{
+					ObjectMeta: metav1.ObjectMeta{
+						Namespace: "shop", Name: name, UID: types.UID(name),
+						OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(object, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))},
+					},
+					Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}},
+				})
+			}
+		}
+		all = append(all, object)
+	}
+	return all
+}
+
+// TestAFailedLookLeavesScaledInTheStatus has the live look fail, or take too long, while there is something to scale.
+func TestAFailedLookLeavesScaledInTheStatus(t *testing.T) {
+	for name, look := range map[string]func(*Reconciler) error{
+		"it fails":          func(*Reconciler) error { return errors.New("the API server is away") },
+		"it takes too long": func(r *Reconciler) error { pass(t, r, maxLookAge+time.Second); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			cluster := fakeCluster(t, interceptor.Funcs{}, scaledStore(1)...)
+			r := reconcilerOn(cluster)
+			r.Live = interceptor.NewClient(cluster, interceptor.Funcs{
+				Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
+					if _, set := o.(*appsv1.StatefulSet); set {
+						if err := look(r); err != nil {
+							return err
+						}
+					}
+					return c.Get(ctx, key, o, options...)
+				},
+			})
+			for range 3 {
+				if err := reconcileStore(t, r); err != nil {
+					t.Log(err)
+				}
+				pass(t, r, 2*time.Second)
+			}
+			policy := read(t, cluster, "store", &drainv1alpha1.DrainPolicy{})
+			if scaled := meta.FindStatusCondition(policy.Status.Conditions, drainv1alpha1.ConditionScaled); scaled == nil || scaled.Status != metav1.ConditionFalse {
+				t.Errorf("spec.replicas is %d, and the condition Scaled is %+v", *policy.Spec.Replicas, scaled)
+			}
+		})
+	}
+}
