@@ -40,6 +40,9 @@ var errChanged = errors.New("the object changed since the step was decided")
 // errAltered is a refusal that the operator finds itself: something takes back what it writes.
 var errAltered = errors.New("a webhook or an admission policy changes what the operator writes")
 
+// errTaken is a refusal that the operator finds itself: a live look did not show an object, and one of its name exists.
+var errTaken = errors.New("the name is taken")
+
 // unaltered returns an error if an object lacks annotations as they were written.
 func unaltered(object client.Object, written map[string]string) error {
 	for _, key := range slices.Sorted(maps.Keys(written)) {
@@ -64,7 +67,7 @@ func classifyOne(err error) plan.Outcome {
 	switch {
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), errors.Is(err, errChanged):
 		return plan.Conflict
-	case errors.Is(err, errAltered), apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
+	case errors.Is(err, errAltered), errors.Is(err, errTaken), apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
 		return plan.Refused
 	}
 	return plan.Lost

@@ -143,7 +143,11 @@ func (r *Reconciler) takeScaling(ctx context.Context, policy *drainv1alpha1.Drai
 			err = r.writeScale(ctx, step.Target, step.Target.Replicas-1, client.DryRunAll)
 		}
 		if err == nil {
-			err = r.Create(ctx, objects.LeaveJob(policy, step.Target, step.Leave))
+			job := objects.LeaveJob(policy, step.Target, step.Leave)
+			if err = r.Create(ctx, job); apierrors.IsAlreadyExists(err) {
+				// The look would have shown it, but for another manager's that is a moment older. To look again in haste changes nothing.
+				err = fmt.Errorf("%w: Job %q exists already; if the policy is not its controller, or it lacks the policy's labels, delete it", errTaken, job.Name)
+			}
 		}
 	case scaling.UngatePod:
 		_, err = r.ungate(ctx, step.Pod)

@@ -20,19 +20,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/objects"
+	"github.com/statefulset-dev/drain-operator/internal/plan"
 )
 
 // scaledStore is orphanedStore without an orphan: three replicas that are ready, of which the policy wants some.
@@ -93,5 +98,36 @@ func TestAFailedLookLeavesScaledInTheStatus(t *testing.T) {
 				t.Errorf("spec.replicas is %d, and the condition Scaled is %+v", *policy.Spec.Replicas, scaled)
 			}
 		})
+	}
+}
+
+// TestAJobThatAnotherOwnsIsNotAskedForInHaste has a Job of someone else that has the name of the one by which the member is to leave.
+func TestAJobThatAnotherOwnsIsNotAskedForInHaste(t *testing.T) {
+	all := scaledStore(1)
+	for _, object := range all {
+		if policy, ok := object.(*drainv1alpha1.DrainPolicy); ok {
+			policy.Spec.Leave = &drainv1alpha1.LeaveOptions{Template: *policy.Spec.Template.DeepCopy()}
+			policy.Spec.Leave.Template.Spec.Volumes = nil
+			name := objects.LeaveName("store", policy.UID, objects.Leave{Ordinal: 2, Number: 1, Action: drainv1alpha1.ActionLeave})
+			all = append(all, &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: "other"}})
+		}
+	}
+	cluster := fakeCluster(t, interceptor.Funcs{}, all...)
+	r := reconcilerOn(cluster)
+	asked := 0
+	r.Client = interceptor.NewClient(cluster, interceptor.Funcs{Create: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
+		if _, job := o.(*batchv1.Job); job && len(options) == 0 {
+			asked++
+		}
+		return c.Create(ctx, o, options...)
+	}})
+	result, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: storeKey})
+	if err != nil || asked != 1 || result.RequeueAfter < plan.RefusalRecheck {
+		t.Errorf("the Job was asked for %d times, and is asked for again after %s: %v", asked, result.RequeueAfter, err)
+	}
+	policy := read(t, cluster, "store", &drainv1alpha1.DrainPolicy{})
+	stalled := meta.FindStatusCondition(policy.Status.Conditions, drainv1alpha1.ConditionStalled)
+	if stalled == nil || stalled.Reason != drainv1alpha1.ReasonWriteRefused || !strings.Contains(stalled.Message, "exists already") {
+		t.Errorf("the condition Stalled is %+v", stalled)
 	}
 }
