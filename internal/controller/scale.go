@@ -173,12 +173,16 @@ func (e *scaleError) Unwrap() error { return e.err }
 // the right to the scale subresource is enough.
 func (r *Reconciler) writeScale(ctx context.Context, target statefulset.Target, replicas int32, options ...client.SubResourceUpdateOption) error {
 	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: target.Namespace, Name: target.Name}}
-	err := r.SubResource("scale").Update(ctx, set, append(options, client.WithSubResourceBody(&autoscalingv1.Scale{
+	scale := &autoscalingv1.Scale{
 		ObjectMeta: metav1.ObjectMeta{Namespace: target.Namespace, Name: target.Name, UID: target.UID, ResourceVersion: target.ResourceVersion},
 		Spec:       autoscalingv1.ScaleSpec{Replicas: replicas},
-	}))...)
-	if err != nil {
+	}
+	if err := r.SubResource("scale").Update(ctx, set, append(options, client.WithSubResourceBody(scale))...); err != nil {
 		return &scaleError{err}
+	}
+	// The client leaves the answer in it. What changes nothing makes no event, so nothing else would tell.
+	if scale.Spec.Replicas != replicas {
+		return &scaleError{fmt.Errorf("%w: asked for %d replicas, it has %d", errAltered, replicas, scale.Spec.Replicas)}
 	}
 	return nil
 }

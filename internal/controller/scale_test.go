@@ -25,6 +25,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -129,5 +130,45 @@ func TestAJobThatAnotherOwnsIsNotAskedForInHaste(t *testing.T) {
 	stalled := meta.FindStatusCondition(policy.Status.Conditions, drainv1alpha1.ConditionStalled)
 	if stalled == nil || stalled.Reason != drainv1alpha1.ReasonWriteRefused || !strings.Contains(stalled.Message, "exists already") {
 		t.Errorf("the condition Stalled is %+v", stalled)
+	}
+}
+
+// TestAWebhookThatTakesBackTheReplicasStalls has a webhook that keeps the StatefulSet at three replicas, whoever scales it.
+func TestAWebhookThatTakesBackTheReplicasStalls(t *testing.T) {
+	for _, leaves := range []bool{false, true} {
+		t.Run(fmt.Sprintf("leaves: %t", leaves), func(t *testing.T) {
+			all := scaledStore(1)
+			for _, object := range all {
+				if policy, ok := object.(*drainv1alpha1.DrainPolicy); ok && leaves {
+					policy.Spec.Leave = &drainv1alpha1.LeaveOptions{Template: *policy.Spec.Template.DeepCopy()}
+					policy.Spec.Leave.Template.Spec.Volumes = nil
+				}
+			}
+			cluster := fakeCluster(t, interceptor.Funcs{}, all...)
+			r := reconcilerOn(cluster)
+			r.Client = interceptor.NewClient(cluster, interceptor.Funcs{
+				SubResourceUpdate: func(_ context.Context, _ client.Client, _ string, _ client.Object, options ...client.SubResourceUpdateOption) error {
+					how := client.SubResourceUpdateOptions{}
+					how.ApplyOptions(options)
+					scale, ok := how.SubResourceBody.(*autoscalingv1.Scale)
+					if !ok {
+						return errors.New("no scale")
+					}
+					scale.Spec.Replicas = 3
+					return nil
+				},
+			})
+			if err := reconcileStore(t, r); err != nil {
+				t.Error(err)
+			}
+			stalled := meta.FindStatusCondition(read(t, cluster, "store", &drainv1alpha1.DrainPolicy{}).Status.Conditions, drainv1alpha1.ConditionStalled)
+			if stalled == nil || stalled.Reason != drainv1alpha1.ReasonWriteRefused {
+				t.Errorf("the condition Stalled is %+v", stalled)
+			}
+			var jobs batchv1.JobList
+			if err := cluster.List(t.Context(), &jobs); err != nil || len(jobs.Items) > 0 {
+				t.Errorf("a member leaves in vain by %d Jobs: %v", len(jobs.Items), err)
+			}
+		})
 	}
 }
