@@ -288,10 +288,11 @@ func (e *evidence) isUnasked(j *job) bool {
 	return e.Policy.Spec.Leave == nil || j.end == nil && (e.Policy.DeletionTimestamp != nil || e.Rival != "")
 }
 
-// isOver reports whether nothing is left to do about an ordinal.
+// isOver reports whether nothing is left to do about an ordinal, and nothing is left of its member: one that comes back on undrained
+// claims must join again.
 func (e *evidence) isOver(drains *plan.Plan, ordinal int32) bool {
 	d := drains.Drain(ordinal)
-	return (d == nil || d.Over()) && e.own[ordinal] == nil
+	return (d == nil || d.Over() && d.State != drainv1alpha1.DrainRetained) && e.own[ordinal] == nil
 }
 
 // podUID returns the UID of an ordinal's pod, or "" if it is not there or not known.

@@ -94,6 +94,23 @@ func drainsPending(ordinal int32) func(*world) {
 	return func(w *world) { w.drains = append(w.drains, waiting(ordinal)) }
 }
 
+func retained(ordinal int32) func(*world) {
+	return func(w *world) {
+		w.drains = append(w.drains, plan.Drain{Ordinal: ordinal, State: drainv1alpha1.DrainRetained, Reason: drainv1alpha1.ReasonSkipped})
+	}
+}
+
+// isBack raises the replicas by one, as the operator does, and starts the pod. What was dropped until then is gone.
+func isBack(w *world) {
+	if step, drops := w.decide(table, true).Next.(DeleteJob); drops {
+		w.deleteJob(step.Job)
+	}
+	w.scaled(*w.set.Spec.Replicas + 1)
+	w.drains = nil
+	w.set.Status.ObservedGeneration = w.set.Generation
+	w.startPod(*w.set.Spec.Replicas - 1)
+}
+
 // cases lead to each rule of the table.
 var cases = map[string]struct {
 	world *world
@@ -194,6 +211,8 @@ var cases = map[string]struct {
 
 	"the ordinal of a Job is out of range":           {world: given(2, 1, withLeave, has(2, 1, leaves, runs)), rule: "stop-past", step: "DeleteJob", cached: true},
 	"the drain of such an ordinal is not over":       {world: given(2, 1, withLeave, has(2, 1, leaves, succeeds), drainsPending(2)), rule: "await-drains", cached: true},
+	"the claims of such an ordinal stay undrained":   {world: given(2, 2, withLeave, has(2, 1, leaves, succeeds), retained(2)), rule: "reached", cached: true},
+	"such an ordinal is back, undrained":             {world: given(2, 3, withLeave, has(2, 1, leaves, succeeds), retained(2), isBack), rule: "rejoin", step: "StartJob", cached: true},
 	"the drain of such an ordinal is over":           {world: given(2, 1, withLeave, has(2, 1, leaves, succeeds)), rule: "drop-past", step: "DeleteJob", cached: true},
 	"members do not leave any more":                  {world: given(3, 1, withLeave, has(2, 1, leaves, succeeds), removesLeave), rule: "stop-unasked", step: "DeleteJob", cached: true},
 	"the policy is being deleted while one leaves":   {world: given(3, 1, withLeave, has(2, 1, leaves, runs), func(w *world) { w.policy.DeletionTimestamp = &metav1.Time{Time: noon} }), rule: "stop-unasked", step: "DeleteJob", cached: true},
