@@ -38,6 +38,9 @@ import (
 // startPatience is how long a pod may take to start before a person should look.
 const startPatience = 10 * time.Minute
 
+// stopPatience is how long a pod may take to end after it should have, before a person should look. Its node may be down.
+const stopPatience = 30 * time.Minute
+
 // lookEvery is how often the pod of a member that leaves is looked at. No cache holds it.
 const lookEvery = 30 * time.Second
 
@@ -316,6 +319,27 @@ func replacedGoing(e *evidence) bool { return e.older != nil }
 func loosePod(e *evidence) bool { return e.loose != nil && e.loose.DeletionTimestamp == nil }
 
 func loosePodGoing(e *evidence) bool { return e.loose != nil }
+
+// stopsBy returns when a person should look at what is being stopped, or zero.
+func (e *evidence) stopsBy() time.Time {
+	switch {
+	case e.older != nil && e.olderGoing:
+		return e.older.DeletionTimestamp.Add(stopPatience)
+	case e.loose != nil && e.loose.DeletionTimestamp != nil:
+		return e.loose.DeletionTimestamp.Add(stopPatience)
+	}
+	return time.Time{}
+}
+
+func (e *evidence) untilStopped() time.Duration { return e.stopsBy().Sub(e.now) }
+
+func (e *evidence) neverStops() bool { return !e.now.Before(e.stopsBy()) }
+
+// neverEnds reports whether the member's pod should have ended for so long that a person should look.
+func (e *evidence) neverEnds() bool {
+	pod := e.own[e.highest.ordinal]
+	return pod != nil && pod.DeletionTimestamp != nil && !e.now.Before(pod.DeletionTimestamp.Add(stopPatience))
+}
 
 func unasked(e *evidence) bool { return e.unasked != nil }
 

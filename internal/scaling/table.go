@@ -77,7 +77,8 @@ var (
 // Table is an ordered table of rules: the first one that applies is what happens next.
 type Table []rule
 
-// table is read from the top. Its groups: Jobs that must not run; up; members that join again; what the way down waits for; down.
+// table is read from the top. Its groups: Jobs that must not run; up; Jobs that are being stopped; members that join again; what the way
+// down waits for; down.
 var table = Table{
 	{
 		id: "stop-replaced", upholds: "S6", when: replaced, then: deleteOlder,
@@ -85,20 +86,10 @@ var table = Table{
 		reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayReplaced,
 	},
 	{
-		id: "await-replaced", upholds: "S6", when: replacedGoing,
-		given:  "Such a Job is being deleted: its pods may still run",
-		reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayReplaced,
-	},
-	{
 		id: "stop-loose-pod", upholds: "S6", when: loosePod, then: deleteLoose,
 		given:  "A pod by which a member leaves or joins again runs, and its Job is gone",
 		reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayLoose,
 		idle: "the garbage collector or await-loose-pod stops most of them; one without an owner would hold up its ordinal until it ends",
-	},
-	{
-		id: "await-loose-pod", upholds: "S6", when: loosePodGoing, again: soon,
-		given:  "Such a pod is being deleted",
-		reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayLoose,
 	},
 	{
 		id: "stop-unasked", when: unasked, then: deleteUnasked,
@@ -130,6 +121,18 @@ var table = Table{
 		id: "raise", when: tooFew, then: raise,
 		given:  "The StatefulSet has fewer replicas than spec.replicas",
 		reason: drainv1alpha1.ReasonScalingUp, say: (*evidence).sayRaise,
+	},
+
+	// What is being stopped holds up no way up, which needs nothing of it.
+	{
+		id: "await-replaced", upholds: "S6", when: replacedGoing, again: (*evidence).untilStopped, stalls: (*evidence).neverStops,
+		given:  "A Job whose place a later one has taken is being deleted: its pods may still run",
+		reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayReplaced,
+	},
+	{
+		id: "await-loose-pod", upholds: "S6", when: loosePodGoing, again: soon, stalls: (*evidence).neverStops,
+		given:  "A pod by which a member leaves or joins again, and whose Job is gone, is being deleted",
+		reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayLoose,
 	},
 
 	// Members that began to leave and whose ordinals stay.
@@ -211,7 +214,7 @@ var table = Table{
 		reason: drainv1alpha1.ReasonScalingDown, say: (*evidence).sayDead,
 	},
 	{
-		id: "await-pod", upholds: "S3", when: podMissing, again: soon,
+		id: "await-pod", upholds: "S3", when: podMissing, again: soon, stalls: (*evidence).neverEnds,
 		given:  "That pod does not exist, or is being deleted",
 		reason: drainv1alpha1.ReasonWaitingForPod, say: (*evidence).sayMissing,
 	},

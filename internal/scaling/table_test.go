@@ -186,6 +186,15 @@ var cases = map[string]struct {
 	"it joins again, and is to leave":       {world: given(3, 1, withLeave, has(2, 1, rejoins, runs)), rule: "leave", step: "StartJob", cached: true},
 	"a later Job stops the one before":      {world: given(3, 1, withLeave, has(2, 1, rejoins, runs), has(2, 2, leaves)), rule: "stop-replaced", step: "DeleteJob", cached: true},
 	"a later Job waits for the one before":  {world: given(3, 1, withLeave, has(2, 1, rejoins, runs, going), has(2, 2, leaves)), rule: "await-replaced", cached: true},
+	"one waits, and more are asked for":     {world: given(3, 5, withLeave, has(2, 1, leaves, runs, going), has(2, 2, rejoins)), rule: "raise", step: "Raise", to: 5, cached: true},
+	"the one before never ends":             {world: given(3, 1, withLeave, has(2, 1, rejoins, runs, going), has(2, 2, leaves), later(time.Hour)), rule: "await-replaced", stalls: true, cached: true},
+	"its pod never ends":                    {world: given(3, 1, withLeave, func(w *world) { w.pod(2).DeletionTimestamp = &metav1.Time{Time: noon} }, later(time.Hour)), rule: "await-pod", stalls: true},
+	"a pod whose Job is gone never ends": {
+		world: given(3, 1, withLeave, has(2, 1, leaves, runs, func(w *world, j *batchv1.Job) {
+			delete(w.jobs, j.Name)
+			w.pods[j.Name+"-pod"].DeletionTimestamp = &metav1.Time{Time: noon}
+		}), later(time.Hour)), rule: "await-loose-pod", stalls: true, cached: true,
+	},
 	"a pod whose Job is gone":               {world: given(3, 1, withLeave, has(2, 1, leaves, runs, func(w *world, j *batchv1.Job) { delete(w.jobs, j.Name) })), rule: "stop-loose-pod", step: "DeletePod", cached: true},
 	"a gated pod whose Job is gone is none": {world: given(3, 1, withLeave, has(2, 1, leaves, func(w *world, j *batchv1.Job) { delete(w.jobs, j.Name) })), rule: "leave", step: "StartJob", cached: true},
 	"a pod whose Job is gone, and that goes": {
