@@ -400,22 +400,30 @@ func (e *evidence) pastPods() []*corev1.Pod {
 
 func pastPod(e *evidence) bool { return len(e.pastPods()) > 0 }
 
-// notReady returns the names of the replicas that remain and are not ready.
-func (e *evidence) notReady() []string {
-	var names []string
-	for ordinal := e.Target.Start; ordinal < e.top; ordinal++ {
-		if pod := e.own[ordinal]; pod == nil || pod.DeletionTimestamp != nil || !isReady(pod) {
-			names = append(names, e.Target.PodName(ordinal))
+// notReady returns how many of the replicas that remain are not ready, and the names of the first few. Their number is anyone's to say who
+// may scale the StatefulSet, so it takes no longer than there are pods.
+func (e *evidence) notReady() (count int, first []string) {
+	ready := map[int32]bool{}
+	for ordinal, pod := range e.own {
+		if ordinal >= e.Target.Start && ordinal < e.top && pod.DeletionTimestamp == nil && isReady(pod) {
+			ready[ordinal] = true
 		}
 	}
-	return names
+	count = max(0, int(e.top)-int(e.Target.Start)) - len(ready)
+	for ordinal := e.Target.Start; len(first) < min(count, maxNamed); ordinal++ {
+		if !ready[ordinal] {
+			first = append(first, e.Target.PodName(ordinal))
+		}
+	}
+	return count, first
 }
 
 func notAllReady(e *evidence) bool {
 	if !e.live {
 		return e.Target.ReadyReplicas < e.Target.Replicas-1
 	}
-	return len(e.notReady()) > 0
+	count, _ := e.notReady()
+	return count > 0
 }
 
 func noLeave(e *evidence) bool { return e.Policy.Spec.Leave == nil }

@@ -152,11 +152,12 @@ var cases = map[string]struct {
 			w.policy.Spec.MinReadyReplicas, w.policy.Spec.WhenScaled = ptr.To[int32](1), drainv1alpha1.WhenScaledRetain
 		}), rule: "lower", step: "Lower",
 	},
-	"a pod that is out of range":      {world: given(3, 1, func(w *world) { w.startPod(3) }), rule: "await-past-pod"},
-	"a replica that is not ready":     {world: given(3, 1, unready(1)), rule: "await-ready"},
-	"a replica that is not there":     {world: given(3, 1, func(w *world) { delete(w.pods, "web-0") }), rule: "await-ready"},
-	"few ready replicas":              {world: given(3, 1, func(w *world) { w.set.Status.ReadyReplicas = 1; w.setReady(0, false) }), rule: "await-ready", cached: true},
-	"the highest ordinal isn't ready": {world: given(3, 1, unready(2)), rule: "lower", step: "Lower", to: 2},
+	"a pod that is out of range":           {world: given(3, 1, func(w *world) { w.startPod(3) }), rule: "await-past-pod"},
+	"a replica that is not ready":          {world: given(3, 1, unready(1)), rule: "await-ready"},
+	"a replica that is not there":          {world: given(3, 1, func(w *world) { delete(w.pods, "web-0") }), rule: "await-ready"},
+	"more replicas than anything has pods": {world: given(3, 1, func(w *world) { w.set.Spec.Replicas = ptr.To[int32](1<<31 - 1) }), rule: "await-ready", cached: true},
+	"few ready replicas":                   {world: given(3, 1, func(w *world) { w.set.Status.ReadyReplicas = 1; w.setReady(0, false) }), rule: "await-ready", cached: true},
+	"the highest ordinal isn't ready":      {world: given(3, 1, unready(2)), rule: "lower", step: "Lower", to: 2},
 
 	"a member leaves first":             {world: given(3, 1, withLeave), rule: "leave", step: "StartJob", cached: true},
 	"its Job is gated":                  {world: given(3, 1, withLeave, has(2, 1, leaves)), rule: "ungate-leave", step: "UngatePod", cached: true},

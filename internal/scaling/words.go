@@ -86,11 +86,10 @@ func (e *evidence) sayNotReady() string {
 	if !e.live {
 		return fmt.Sprintf("%s; waiting for ready replicas: %d of %d are ready", e.toGo(), e.Target.ReadyReplicas, e.Target.Replicas)
 	}
-	names := e.notReady()
+	count, names := e.notReady()
 	more := ""
-	if len(names) > maxNamed {
-		more = fmt.Sprintf(" and %d more", len(names)-maxNamed)
-		names = names[:maxNamed]
+	if count > len(names) {
+		more = fmt.Sprintf(" and %d more", count-len(names))
 	}
 	return fmt.Sprintf("%s; waiting for pods that remain to become ready: %s%s", e.toGo(), strings.Join(names, ", "), more)
 }
