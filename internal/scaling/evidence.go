@@ -454,6 +454,10 @@ func (e *evidence) deadAt() (at time.Time, counts bool) {
 	if ready := readyCondition(pod); ready != nil {
 		since = ready.LastTransitionTime
 	}
+	if since.IsZero() {
+		// Not every kubelet says since when. The year 1 is none.
+		return time.Time{}, false
+	}
 	return since.Add(time.Duration(*e.Policy.Spec.Leave.DeadAfterSeconds) * time.Second), true
 }
 

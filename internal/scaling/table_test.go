@@ -182,14 +182,17 @@ var cases = map[string]struct {
 	"its pod is dead":                       {world: given(3, 1, withLeave, deadAfter(60), unready(2), later(time.Minute)), rule: "lower-dead", step: "Lower", to: 2},
 	"its pod dies while its Job runs":       {world: given(3, 1, withLeave, deadAfter(60), has(2, 1, leaves, runs), unready(2), later(time.Minute)), rule: "lower-dead", step: "Lower", to: 2},
 	"its pod dies after its Job failed":     {world: given(3, 1, withLeave, deadAfter(60), has(2, 1, leaves), unready(2), later(time.Minute), func(w *world) { w.end(w.jobOf(2), batchv1.JobFailed, false) }), rule: "lower-dead", step: "Lower", to: 2},
-	"its pod is not dead yet":               {world: given(3, 1, withLeave, deadAfter(60), unready(2), later(59*time.Second)), rule: "leave", step: "StartJob"},
-	"it was back, and is to leave again":    {world: given(3, 1, withLeave, has(2, 1, rejoins, succeeds)), rule: "leave", step: "StartJob", cached: true},
-	"it joins again, and is to leave":       {world: given(3, 1, withLeave, has(2, 1, rejoins, runs)), rule: "leave", step: "StartJob", cached: true},
-	"a later Job stops the one before":      {world: given(3, 1, withLeave, has(2, 1, rejoins, runs), has(2, 2, leaves)), rule: "stop-replaced", step: "DeleteJob", cached: true},
-	"a later Job waits for the one before":  {world: given(3, 1, withLeave, has(2, 1, rejoins, runs, going), has(2, 2, leaves)), rule: "await-replaced", cached: true},
-	"one waits, and more are asked for":     {world: given(3, 5, withLeave, has(2, 1, leaves, runs, going), has(2, 2, rejoins)), rule: "raise", step: "Raise", to: 5, cached: true},
-	"the one before never ends":             {world: given(3, 1, withLeave, has(2, 1, rejoins, runs, going), has(2, 2, leaves), later(time.Hour)), rule: "await-replaced", stalls: true, cached: true},
-	"its pod never ends":                    {world: given(3, 1, withLeave, func(w *world) { w.pod(2).DeletionTimestamp = &metav1.Time{Time: noon} }, later(time.Hour)), rule: "await-pod", stalls: true},
+	"nothing says since when its pod isn't ready": {
+		world: given(3, 1, withLeave, deadAfter(60), unready(2), func(w *world) { w.pod(2).Status.Conditions[0].LastTransitionTime = metav1.Time{} }), rule: "leave", step: "StartJob",
+	},
+	"its pod is not dead yet":              {world: given(3, 1, withLeave, deadAfter(60), unready(2), later(59*time.Second)), rule: "leave", step: "StartJob"},
+	"it was back, and is to leave again":   {world: given(3, 1, withLeave, has(2, 1, rejoins, succeeds)), rule: "leave", step: "StartJob", cached: true},
+	"it joins again, and is to leave":      {world: given(3, 1, withLeave, has(2, 1, rejoins, runs)), rule: "leave", step: "StartJob", cached: true},
+	"a later Job stops the one before":     {world: given(3, 1, withLeave, has(2, 1, rejoins, runs), has(2, 2, leaves)), rule: "stop-replaced", step: "DeleteJob", cached: true},
+	"a later Job waits for the one before": {world: given(3, 1, withLeave, has(2, 1, rejoins, runs, going), has(2, 2, leaves)), rule: "await-replaced", cached: true},
+	"one waits, and more are asked for":    {world: given(3, 5, withLeave, has(2, 1, leaves, runs, going), has(2, 2, rejoins)), rule: "raise", step: "Raise", to: 5, cached: true},
+	"the one before never ends":            {world: given(3, 1, withLeave, has(2, 1, rejoins, runs, going), has(2, 2, leaves), later(time.Hour)), rule: "await-replaced", stalls: true, cached: true},
+	"its pod never ends":                   {world: given(3, 1, withLeave, func(w *world) { w.pod(2).DeletionTimestamp = &metav1.Time{Time: noon} }, later(time.Hour)), rule: "await-pod", stalls: true},
 	"a pod whose Job is gone never ends": {
 		world: given(3, 1, withLeave, has(2, 1, leaves, runs, func(w *world, j *batchv1.Job) {
 			delete(w.jobs, j.Name)
