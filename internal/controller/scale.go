@@ -26,6 +26,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -43,7 +44,7 @@ import (
 // looks live where the caches show that there is something to do.
 func (r *Reconciler) scale(ctx context.Context, snapshot plan.Snapshot, set *appsv1.StatefulSet, p *plan.Plan) error {
 	decision := r.scaling().Decide(snapshot, p, r.Clock.Now())
-	if !decision.Look {
+	if !decision.Look && (decision.Scaled.Status != metav1.ConditionTrue || saysScaled(snapshot.Policy)) {
 		showScaling(p, &decision)
 		return nil
 	}
@@ -87,6 +88,13 @@ func showScaling(p *plan.Plan, d *scaling.Decision) {
 	if d.Stalled && p.Stalled.Status != metav1.ConditionTrue {
 		p.Stalled = plan.Condition{Status: metav1.ConditionTrue, Reason: d.Scaled.Reason, Message: d.Scaled.Message}
 	}
+}
+
+// saysScaled reports whether the status says of the present spec that the StatefulSet has its replicas. Where it does not yet, the caches
+// are not enough to say so: that of policies can be ahead of those of StatefulSets and Jobs, and people wait for the condition.
+func saysScaled(policy *drainv1alpha1.DrainPolicy) bool {
+	scaled := meta.FindStatusCondition(policy.Status.Conditions, drainv1alpha1.ConditionScaled)
+	return scaled != nil && scaled.Status == metav1.ConditionTrue && scaled.ObservedGeneration == policy.Generation
 }
 
 // lookToScale returns what the API server holds about a policy, with all claims and all pods of its namespace. The StatefulSet is

@@ -172,3 +172,31 @@ func TestAWebhookThatTakesBackTheReplicasStalls(t *testing.T) {
 		})
 	}
 }
+
+// TestScaledIsNotTrueOfAnOldStatefulSet has a cache of StatefulSets that lags behind that of policies: a person undoes a scale-down of which
+// the operator has taken the first step.
+func TestScaledIsNotTrueOfAnOldStatefulSet(t *testing.T) {
+	cluster := fakeCluster(t, interceptor.Funcs{}, scaledStore(3)...)
+	r := reconcilerOn(cluster)
+	old := read(t, cluster, "store", &appsv1.StatefulSet{})
+	scaleStore(t, cluster, 2)
+	r.Client = interceptor.NewClient(cluster, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
+			if set, ok := o.(*appsv1.StatefulSet); ok {
+				old.DeepCopyInto(set)
+				return nil
+			}
+			return c.Get(ctx, key, o, options...)
+		},
+	})
+	if err := reconcileStore(t, r); err != nil {
+		t.Error(err)
+	}
+	scaled := meta.FindStatusCondition(read(t, cluster, "store", &drainv1alpha1.DrainPolicy{}).Status.Conditions, drainv1alpha1.ConditionScaled)
+	if scaled == nil || scaled.Status != metav1.ConditionFalse {
+		t.Errorf("the StatefulSet had 2 replicas, 3 were asked for, and the condition is %+v", scaled)
+	}
+	if set := read(t, cluster, "store", &appsv1.StatefulSet{}); *set.Spec.Replicas != 3 {
+		t.Errorf("the StatefulSet has %d replicas", *set.Spec.Replicas)
+	}
+}
