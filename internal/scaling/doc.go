@@ -41,5 +41,6 @@ limitations under the License.
 //
 // The newest Job of an ordinal says where its member stands. A Job that is to leave takes the place of one that joins again, and the
 // other way round: the new one is created first, with its pod gated, then the old one is deleted, and only then is the gate
-// removed. So a crash at any point leaves evidence that the member may have begun to leave.
+// removed. So a crash at any point leaves evidence that the member may have begun to leave. When it is seen to be back, the Job goes: what
+// shows that it succeeded is its pod, which others may delete. An ordinal in range without a Job has its member.
 package scaling

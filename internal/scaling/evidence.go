@@ -70,6 +70,8 @@ type evidence struct {
 	past *job
 	// back is a member that began to leave, that stays, and is not back yet, or nil.
 	back *member
+	// returned is a member that is back and whose Job is there still, or nil.
+	returned *member
 	// highest is the member of the highest ordinal, which leaves next on the way down.
 	highest *member
 }
@@ -148,8 +150,13 @@ func (e *evidence) findMembers(members []*member) {
 		switch {
 		case down && m.ordinal == e.top:
 			e.highest = m
-		case e.Target.InRange(m.ordinal) && !m.latest.succeededIn(drainv1alpha1.ActionRejoin) && e.back == nil:
-			e.back = m
+		case !e.Target.InRange(m.ordinal):
+		case m.latest.over():
+			// The rest of it goes by itself.
+		case m.latest.succeededIn(drainv1alpha1.ActionRejoin):
+			e.returned = cmp.Or(e.returned, m)
+		default:
+			e.back = cmp.Or(e.back, m)
 		}
 	}
 }
@@ -269,6 +276,11 @@ func (j *job) failed() bool { return j.end != nil && !j.succeeded() }
 
 func (j *job) succeededIn(action string) bool { return j.action == action && j.succeeded() }
 
+// over reports whether a Job by which a member joined again was seen to succeed, and is being deleted for that. Its pods go first.
+func (j *job) over() bool {
+	return j.action == drainv1alpha1.ActionRejoin && j.DeletionTimestamp != nil && j.end != nil && j.end.Type == batchv1.JobComplete
+}
+
 // edited reports whether the template was edited since the Job was created.
 func (j *job) edited(e *evidence) bool { return j.hash != objects.LeaveHash(e.Policy, e.Target) }
 
@@ -370,6 +382,8 @@ func rejoinRefused(e *evidence) bool { return mustRejoin(e) && plan.LeaveProblem
 func rejoinGated(e *evidence) bool { return e.back != nil && e.back.latest.gated != nil }
 
 func rejoining(e *evidence) bool { return e.back != nil }
+
+func returned(e *evidence) bool { return e.returned != nil }
 
 func reached(e *evidence) bool { return e.Target.Replicas == e.wanted }
 

@@ -67,6 +67,7 @@ var (
 	deleteOlder   = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.older.Job} }}
 	deleteUnasked = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.unasked.Job} }}
 	deleteLoose   = &action{"DeletePod", func(e *evidence) Step { return DeletePod{e.loose} }}
+	deleteBack    = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.returned.latest.Job} }}
 	deletePast    = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.past.Job} }}
 	startRejoin   = &action{"StartJob", func(e *evidence) Step { return StartJob{e.Target, e.back.next(e, drainv1alpha1.ActionRejoin)} }}
 	startLeave    = &action{"StartJob", func(e *evidence) Step { return StartJob{e.Target, e.highest.next(e, drainv1alpha1.ActionLeave)} }}
@@ -163,6 +164,12 @@ var table = Table{
 		tell: func(e *evidence) (string, string) {
 			return e.tellRunning(e.back, drainv1alpha1.ReasonRejoining, e.sayRejoining())
 		},
+	},
+	{
+		id: "drop-back", when: returned, then: deleteBack,
+		given:  "A member has joined again, and its Job is there. Later, when its pod is gone, nothing would show that it succeeded",
+		reason: drainv1alpha1.ReasonRejoining, say: (*evidence).sayBack,
+		idle: "a member that joins again once more is none the worse for it",
 	},
 
 	// Down, and what that waits for.

@@ -63,6 +63,7 @@ func succeeds(w *world, job *batchv1.Job) { w.end(job, batchv1.JobComplete, true
 func fails(w *world, job *batchv1.Job)    { w.end(job, batchv1.JobFailed, false) }
 func unproven(w *world, job *batchv1.Job) { w.end(job, batchv1.JobComplete, false) }
 func going(_ *world, job *batchv1.Job)    { job.DeletionTimestamp = &metav1.Time{Time: noon} }
+func loses(w *world, job *batchv1.Job)    { delete(w.pods, job.Name+"-pod") }
 func failedTimes(n string) func(*world, *batchv1.Job) {
 	return func(_ *world, job *batchv1.Job) { job.Annotations[drainv1alpha1.FailuresAnnotation] = n }
 }
@@ -216,7 +217,11 @@ var cases = map[string]struct {
 	"it joins again, and the template mounts a claim": {world: given(3, 3, withLeave, has(2, 1, rejoins, runs), mountsClaim), rule: "rejoin-refused", stalls: true, cached: true},
 	"the Job to join again is gated":                  {world: given(3, 3, withLeave, has(2, 1, rejoins)), rule: "ungate-rejoin", step: "UngatePod", cached: true},
 	"the Job to join again runs":                      {world: given(3, 3, withLeave, has(2, 1, rejoins, runs)), rule: "rejoining", cached: true},
-	"it is back":                                      {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds)), rule: "reached", cached: true},
+	"it is back":                                      {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds)), rule: "drop-back", step: "DeleteJob", cached: true},
+	"it is back, and its Job goes":                    {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds, going, loses)), rule: "reached", cached: true},
+	"it is back, and another is to leave":             {world: given(4, 3, withLeave, has(2, 1, rejoins, succeeds)), rule: "drop-back", step: "DeleteJob", cached: true},
+	"its pod is gone before it was seen to be back":   {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds, loses)), rule: "rejoin-backoff", cached: true},
+	"it joins again, and its Job is deleted":          {world: given(3, 3, withLeave, has(2, 1, rejoins, runs, going)), rule: "rejoin", step: "StartJob", cached: true},
 	"the Job to join again failed":                    {world: given(3, 3, withLeave, has(2, 1, rejoins, fails)), rule: "rejoin-backoff", cached: true},
 	"it failed for the third time":                    {world: given(3, 3, withLeave, has(2, 1, rejoins, fails, failedTimes("2"))), rule: "rejoin-backoff", stalls: true, cached: true},
 	"it failed a while ago":                           {world: given(3, 3, withLeave, has(2, 1, rejoins, fails), later(time.Hour)), rule: "rejoin", step: "StartJob", cached: true},

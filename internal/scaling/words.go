@@ -126,6 +126,10 @@ func (e *evidence) sayRejoining() string {
 	return fmt.Sprintf("The member of pod %s joins again by Job %q", e.name(e.back.ordinal), e.back.latest.Name)
 }
 
+func (e *evidence) sayBack() string {
+	return fmt.Sprintf("Deleting Job %q: the member of pod %s is back", e.returned.latest.Name, e.name(e.returned.ordinal))
+}
+
 // tellRunning says how a Job that runs is doing.
 func (e *evidence) tellRunning(m *member, reason, message string) (shown, words string) {
 	switch j := m.latest; {
