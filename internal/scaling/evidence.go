@@ -38,6 +38,9 @@ import (
 // startPatience is how long a pod may take to start before a person should look.
 const startPatience = 10 * time.Minute
 
+// readyPatience is how long a replica that remains may not be ready before a person should look.
+const readyPatience = 15 * time.Minute
+
 // stopPatience is how long a pod may take to end after it should have, before a person should look. Its node may be down.
 const stopPatience = 30 * time.Minute
 
@@ -440,6 +443,30 @@ func notAllReady(e *evidence) bool {
 	return count > 0
 }
 
+// unreadySince returns since when one of the pods that remain has not been ready, the longest such time, or zero.
+func (e *evidence) unreadySince() time.Time {
+	var longest time.Time
+	for ordinal, pod := range e.own {
+		since, unready := unreadySince(pod)
+		if ordinal >= e.Target.Start && ordinal < e.top && unready && (longest.IsZero() || since.Before(longest)) {
+			longest = since
+		}
+	}
+	return longest
+}
+
+func (e *evidence) untilUnready() time.Duration {
+	if since := e.unreadySince(); !since.IsZero() {
+		return sooner(lookEvery, since.Add(readyPatience).Sub(e.now))
+	}
+	return lookEvery
+}
+
+func (e *evidence) neverReady() bool {
+	since := e.unreadySince()
+	return !since.IsZero() && !e.now.Before(since.Add(readyPatience))
+}
+
 func noLeave(e *evidence) bool { return e.Policy.Spec.Leave == nil }
 
 // isReady reports whether a pod is ready.
@@ -461,18 +488,20 @@ func readyCondition(pod *corev1.Pod) *corev1.PodCondition {
 // that is so, or the node controller when the node is not heard of.
 func (e *evidence) deadAt() (at time.Time, counts bool) {
 	pod := e.own[e.highest.ordinal]
-	if pod == nil || noLeave(e) || e.Policy.Spec.Leave.DeadAfterSeconds == nil || isReady(pod) {
+	if pod == nil || noLeave(e) || e.Policy.Spec.Leave.DeadAfterSeconds == nil {
 		return time.Time{}, false
 	}
-	since := pod.CreationTimestamp
+	since, unready := unreadySince(pod)
+	return since.Add(time.Duration(*e.Policy.Spec.Leave.DeadAfterSeconds) * time.Second), unready
+}
+
+// unreadySince returns since when a pod is not ready, and whether that is so and known. Not every kubelet says since when.
+func unreadySince(pod *corev1.Pod) (since time.Time, unready bool) {
+	at := pod.CreationTimestamp
 	if ready := readyCondition(pod); ready != nil {
-		since = ready.LastTransitionTime
+		at = ready.LastTransitionTime
 	}
-	if since.IsZero() {
-		// Not every kubelet says since when. The year 1 is none.
-		return time.Time{}, false
-	}
-	return since.Add(time.Duration(*e.Policy.Spec.Leave.DeadAfterSeconds) * time.Second), true
+	return at.Time, !isReady(pod) && !at.IsZero()
 }
 
 func dead(e *evidence) bool {

@@ -206,7 +206,7 @@ var table = Table{
 		idle: "an ordinal with claims has a drain that waits for the same, and await-drains applies",
 	},
 	{
-		id: "await-ready", upholds: "S2", when: notAllReady, again: soon,
+		id: "await-ready", upholds: "S2", when: notAllReady, looks: true, again: (*evidence).untilUnready, stalls: (*evidence).neverReady,
 		given:  "A replica that remains is not ready",
 		reason: drainv1alpha1.ReasonWaitingForReadyReplicas, say: (*evidence).sayNotReady,
 	},
