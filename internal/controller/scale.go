@@ -59,8 +59,10 @@ func (r *Reconciler) scale(ctx context.Context, snapshot plan.Snapshot, set *app
 	drains := r.protocol().Make(live, r.Clock.Now())
 	decision = r.scaling().Decide(live, &drains, r.Clock.Now())
 	if decision.Next != nil {
+		// To scale up rests on the StatefulSet alone, whose version the write names. An API server that is slow must not keep that back.
+		_, raises := decision.Next.(scaling.Raise)
 		err = errOldLook
-		if r.Clock.Since(taken) <= maxLookAge {
+		if raises || r.Clock.Since(taken) <= maxLookAge {
 			err = r.takeScaling(ctx, live.Policy, &decision)
 		}
 	}

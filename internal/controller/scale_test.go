@@ -200,3 +200,23 @@ func TestScaledIsNotTrueOfAnOldStatefulSet(t *testing.T) {
 		t.Errorf("the StatefulSet has %d replicas", *set.Spec.Replicas)
 	}
 }
+
+// TestASlowAPIServerKeepsNothingFromScalingUp has each look take longer than one may for a step that takes something away.
+func TestASlowAPIServerKeepsNothingFromScalingUp(t *testing.T) {
+	for wanted, want := range map[int32]int32{5: 5, 1: 3} {
+		cluster := fakeCluster(t, interceptor.Funcs{}, scaledStore(wanted)...)
+		r := reconcilerOn(cluster)
+		r.Live = interceptor.NewClient(cluster, interceptor.Funcs{
+			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
+				pass(t, r, maxLookAge)
+				return c.Get(ctx, key, o, options...)
+			},
+		})
+		if err := reconcileStore(t, r); err != nil {
+			t.Log(err)
+		}
+		if set := read(t, cluster, "store", &appsv1.StatefulSet{}); *set.Spec.Replicas != want {
+			t.Errorf("%d replicas are asked for, and there are %d, want %d", wanted, *set.Spec.Replicas, want)
+		}
+	}
+}
