@@ -76,7 +76,7 @@ func install(ctx context.Context) {
 		}
 		Expect(k8s.Create(ctx, &object)).To(Succeed(), "%s %s", object.GetKind(), object.GetName())
 	}
-	Expect(policies).To(Equal(6))
+	Expect(policies).To(Equal(7))
 	// The API server takes a moment to follow new policies. When it follows one that comes last, it follows all.
 	last := metav1.ObjectMeta{Name: "last"}
 	Expect(k8s.Create(ctx,
