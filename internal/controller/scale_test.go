@@ -133,7 +133,7 @@ func TestAJobThatAnotherOwnsIsNotAskedForInHaste(t *testing.T) {
 	}
 }
 
-// TestAWebhookThatTakesBackTheReplicasStalls has a webhook that keeps the StatefulSet at three replicas, whoever scales it.
+// TestAWebhookThatTakesBackTheReplicasStalls has a webhook that keeps the StatefulSet at three replicas against all users.
 func TestAWebhookThatTakesBackTheReplicasStalls(t *testing.T) {
 	for _, leaves := range []bool{false, true} {
 		t.Run(fmt.Sprintf("leaves: %t", leaves), func(t *testing.T) {

@@ -230,11 +230,14 @@ var _ = Describe("A policy that is scaled", func() {
 		job = w.member(1, drainv1alpha1.ActionLeave)
 		w.exit(w.startPod(job), "bye")
 		w.complete(job)
-		Eventually(w.condition(drainv1alpha1.ConditionScaled)).Should(Equal("False/LeaveFailed"))
+		// The delay of the next attempt is a second, so on a busy machine the status need not show LeaveFailed.
+		var again *batchv1.Job
+		Eventually(func() types.UID {
+			again = w.member(1, drainv1alpha1.ActionLeave)
+			return again.UID
+		}).ShouldNot(Equal(job.UID), "the member must leave by another Job")
 
 		By("leaving")
-		again := w.member(1, drainv1alpha1.ActionLeave)
-		Expect(again.UID).NotTo(Equal(job.UID))
 		w.finish(again, "")
 		Eventually(w.replicasOf).Should(BeEquivalentTo(1))
 		w.runSet()
@@ -246,7 +249,7 @@ var _ = Describe("A policy that is scaled", func() {
 			}
 			return left
 		}).ShouldNot(ContainElement(drainv1alpha1.ActionLeave), "when all is over, the Job by which the member left goes")
-		Expect(w.condition(drainv1alpha1.ConditionScaled)()).To(Equal("True/ReplicasReached"))
+		Eventually(w.condition(drainv1alpha1.ConditionScaled)).Should(Equal("True/ReplicasReached"))
 	})
 
 	It("is fenced by the component that gives the right", func() {
