@@ -36,6 +36,8 @@ type rule struct {
 	upholds string
 	// idle says why the simulation shows nothing broken without it, and is empty if it must show that.
 	idle string
+	// rare says why the simulation does not come across it, and is empty if it must.
+	rare string
 	// given says in words when it applies, and when says it as code.
 	given string
 	when  func(*evidence) bool
@@ -146,7 +148,8 @@ var table = Table{
 		id: "rejoin-refused", when: rejoinRefused, stalls: func(*evidence) bool { return true },
 		given:  "Such a member is to join again, and spec.leave.template is refused, because it mounts a claim of the StatefulSet for example",
 		reason: drainv1alpha1.ReasonInvalidTemplate, say: func(e *evidence) string { return plan.LeaveProblem(&e.Snapshot) },
-		idle: "no template of the simulation by which members leave mounts a claim",
+		rare: "no template of the simulation by which members leave mounts a claim",
+		idle: "the simulation does not come across such a template",
 	},
 	{
 		id: "rejoin", upholds: "S5", when: mustRejoin, then: startRejoin, stalls: (*evidence).rejoinStalls,
@@ -344,14 +347,14 @@ func (m *member) next(e *evidence, action string) objects.Leave {
 
 // Row is a rule as the documentation shows it.
 type Row struct {
-	Rule, Upholds, Given, Reason, Step, Idle string
+	Rule, Upholds, Given, Reason, Step, Idle, Rare string
 }
 
 // Rows returns the rules for the documentation, in their order.
 func (t Table) Rows() []Row {
 	rows := make([]Row, 0, len(t))
 	for i := range t {
-		row := Row{Rule: t[i].id, Upholds: t[i].upholds, Given: t[i].given, Reason: t[i].reason, Idle: t[i].idle}
+		row := Row{Rule: t[i].id, Upholds: t[i].upholds, Given: t[i].given, Reason: t[i].reason, Idle: t[i].idle, Rare: t[i].rare}
 		if t[i].then != nil {
 			row.Step = t[i].then.step
 		}

@@ -50,9 +50,9 @@ func neverApplied() []string {
 			never = append(never, row.Rule)
 		}
 	}
-	for _, name := range scalingRules.Names() {
-		if counts[name].Load() == 0 {
-			never = append(never, name)
+	for _, row := range scalingRules.Rows() {
+		if row.Rare == "" && counts[row.Rule].Load() == 0 {
+			never = append(never, row.Rule)
 		}
 	}
 	return never
