@@ -145,12 +145,12 @@ var protocol = Protocol{
 	},
 	{
 		id: "free-claim-of-job", in: anywhere, when: jobHoldsGoingClaim, then: disposeOfOldJob,
-		given: "A claim is being deleted, and a past Job may hold it: the StatefulSet's pod can't start until it is gone",
+		given: "A claim is being deleted, no drained one is left to delete, and a past Job may hold it: the StatefulSet's pod can't start until it is gone",
 		state: drainv1alpha1.DrainDraining, tell: (*evidence).tellClaimHeld,
 	},
 	{
 		id: "free-claim-of-pod", in: anywhere, when: podHoldsGoingClaim, then: deleteEndedPod,
-		given: "A claim is being deleted, and an ended drain pod without a Job holds it",
+		given: "A claim is being deleted, no drained one is left to delete, and an ended drain pod without a Job holds it",
 		state: drainv1alpha1.DrainDraining, tell: (*evidence).tellClaimHeld,
 	},
 	{
