@@ -105,12 +105,7 @@ func (w *world) serveQueueLength(ctx context.Context) *atomic.Int64 {
 }
 
 var _ = Describe("A policy under an autoscaler", Label("scaling"), Serial, Ordered, func() {
-	var base, scaling installation
-	BeforeAll(func(ctx SpecContext) {
-		base, scaling = render(ctx, "config/default"), render(ctx, "config/overlays/scaling")
-		base.replaceWith(ctx, scaling)
-	}, NodeTimeout(2*time.Minute))
-	AfterAll(func(ctx SpecContext) { scaling.replaceWith(ctx, base) }, NodeTimeout(2*time.Minute))
+	mayScale()
 
 	It("follows an external metric down one ordinal at a time, and up at once", SpecTimeout(specTimeout), func(ctx SpecContext) {
 		w.startStore(ctx, statefulSet(3), drainPolicy(wanting(3), whenDrained(drainv1alpha1.WhenDrainedDelete)))

@@ -85,6 +85,16 @@ func (w *world) watchReplicas(ctx context.Context) func() []int32 {
 	}
 }
 
+// mayScale gives the operator the right to scale for the specs of an ordered container.
+func mayScale() {
+	var base, scaling installation
+	BeforeAll(func(ctx SpecContext) {
+		base, scaling = render(ctx, "config/default"), render(ctx, "config/overlays/scaling")
+		base.replaceWith(ctx, scaling)
+	}, NodeTimeout(2*time.Minute))
+	AfterAll(func(ctx SpecContext) { scaling.replaceWith(ctx, base) }, NodeTimeout(2*time.Minute))
+}
+
 // memberJobs returns the Jobs by which members leave or join again.
 func (w *world) memberJobs(ctx context.Context) []batchv1.Job {
 	GinkgoHelper()
@@ -94,12 +104,7 @@ func (w *world) memberJobs(ctx context.Context) []batchv1.Job {
 }
 
 var _ = Describe("A policy that is scaled", Label("scaling"), Serial, Ordered, func() {
-	var base, scaling installation
-	BeforeAll(func(ctx SpecContext) {
-		base, scaling = render(ctx, "config/default"), render(ctx, "config/overlays/scaling")
-		base.replaceWith(ctx, scaling)
-	}, NodeTimeout(2*time.Minute))
-	AfterAll(func(ctx SpecContext) { scaling.replaceWith(ctx, base) }, NodeTimeout(2*time.Minute))
+	mayScale()
 
 	It("goes down one ordinal at a time, and up at once, and keeps every record", SpecTimeout(specTimeout), func(ctx SpecContext) {
 		w.startStore(ctx, statefulSet(3), drainPolicy(wanting(3), whenDrained(drainv1alpha1.WhenDrainedDelete)))
