@@ -165,8 +165,8 @@ test-chart: $(BUILT_HELM) $(HELM_UNITTEST) ## Lint the Helm chart, run its unit 
 	$(HELM_UNITTEST) $(CHART)
 	$(GO) test ./test/chart -count=1
 
-# The images that the end-to-end tests need.
-E2E_IMAGES ?= drain-operator $(SAMPLE_IMAGES) $(DEBIAN_IMAGES)
+# The images that the end-to-end tests of CI need. Recipes with larger ones are slow: `make test-recipes` runs them.
+E2E_IMAGES ?= drain-operator $(SAMPLE_IMAGES) $(filter busybox,$(DEBIAN_IMAGES))
 BUILD_E2E_IMAGES = $(patsubst %,sample-image-%,$(filter $(SAMPLE_IMAGES),$(E2E_IMAGES))) \
 	$(patsubst %,debian-image-%,$(filter $(DEBIAN_IMAGES),$(E2E_IMAGES))) $(patsubst %,module-image-%,$(filter $(MODULE_IMAGES),$(E2E_IMAGES)))
 
@@ -188,13 +188,14 @@ test-versions: ## The same with every minor release of Kubernetes that is suppor
 
 # FOCUS=<regular expression> runs some of them, with the images that they need: make test-recipes FOCUS=vmagent E2E_IMAGES='drain-operator vmagent'.
 .PHONY: test-recipes
-test-recipes: E2E_IMAGES += $(MODULE_IMAGES)
+test-recipes: E2E_IMAGES += $(filter-out busybox,$(DEBIAN_IMAGES)) $(MODULE_IMAGES)
 test-recipes: ## Run every recipe on the local cluster, also those that take too long for CI.
 	$(MAKE) test-e2e LABELS='recipes && !faults' E2E_IMAGES='$(E2E_IMAGES)' GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v $(if $(FOCUS),-ginkgo.focus="$(FOCUS)")'
 
 # FOCUS=<regular expression> runs some of them.
 .PHONY: test-faults
 test-faults: export FAULTS_SOAK ?= 5m
+test-faults: E2E_IMAGES += zookeeper
 test-faults: ## Break nodes, managers, the control plane and objects of the local cluster during drains; FAULTS_SOAK is the time of the soak.
 	$(MAKE) test-e2e LABELS=faults GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v $(if $(FOCUS),-ginkgo.focus="$(FOCUS)")'
 

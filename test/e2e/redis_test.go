@@ -166,7 +166,7 @@ func expectKeys(ctx context.Context, c *redis.ClusterClient, sums, written map[s
 	Expect(lost).To(BeEmpty(), "keys that are lost or changed")
 }
 
-var _ = Describe("Redis Cluster", Label("recipes"), func() {
+var _ = Describe("Redis Cluster", Label("recipes", "slow"), func() {
 	It("shrinks from six primaries to four without losing a key, and grows again", SpecTimeout(redisTimeout), func(ctx SpecContext) {
 		w.applySample(ctx, "redis-cluster-primaries", "redis-primaries")
 		w.expectSample(ctx, 6)

@@ -235,7 +235,7 @@ func (w *world) startEnsemble(ctx context.Context, folder string) *ensemble {
 	return w.ensemble(ctx, 0, 1, 2, 3, 4)
 }
 
-var _ = Describe("ZooKeeper", Label("recipes"), func() {
+var _ = Describe("ZooKeeper", Label("recipes", "slow"), func() {
 	It("shrinks from five members to three, archives their logs, serves all along, and grows again", SpecTimeout(zkTimeout), func(ctx SpecContext) {
 		e := w.startEnsemble(ctx, "zookeeper")
 		conn := e.connect(0, 1, 2)
