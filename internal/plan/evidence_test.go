@@ -210,6 +210,14 @@ func TestOutcome(t *testing.T) {
 			main: []corev1.ContainerStatus{status("a", terminated(0, "fine now"), terminated(1, "disk"))},
 			want: "fine now",
 		},
+		"a restarted container that ends without a word reports what it said before": {
+			main: []corev1.ContainerStatus{status("a", terminated(143, ""), terminated(1, "no quorum"))},
+			want: "container a exited with code 143 (Error); its run before that ended with: no quorum",
+		},
+		"a restarted container that never said a word reports its last exit code": {
+			main: []corev1.ContainerStatus{status("a", terminated(143, ""), terminated(1, ""))},
+			want: "container a exited with code 143 (Error)",
+		},
 		"a failed init container reports its message": {
 			init: []corev1.ContainerStatus{status("i", terminated(1, "no volume"), nil)}, want: "no volume",
 		},

@@ -138,6 +138,12 @@ func outcome(pod *corev1.Pod) string {
 			if ended.ExitCode != 0 {
 				if text == "" {
 					text = fmt.Sprintf("container %s exited with code %d (%s)", statuses[i].Name, ended.ExitCode, ended.Reason)
+					// A container that was restarted, and then stopped at a deadline, says nothing of what went wrong before.
+					if before := statuses[i].LastTerminationState.Terminated; before != nil && before != ended && before.ExitCode != 0 {
+						if words := proof.WithoutReceipt(before.Message, receiptOf(pod)); words != "" {
+							text += "; its run before that ended with: " + words
+						}
+					}
 				}
 				return text
 			}
