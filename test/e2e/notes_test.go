@@ -35,16 +35,25 @@ import (
 // shellBlock is a block of commands in a page.
 var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 
-// runPage runs the blocks of commands of a page in the test's namespace, word for word but for the replacements, and returns what they print.
-func (w *world) runPage(ctx context.Context, page string, blocks int, replace *strings.Replacer) string {
+// shellBlocks are the blocks of commands of a page, at least as many as are asked for.
+func shellBlocks(page string, atLeast int) []string {
 	GinkgoHelper()
 	text, err := os.ReadFile(filepath.Join(top, page))
 	Expect(err).NotTo(HaveOccurred())
-	found := shellBlock.FindAllStringSubmatch(string(text), -1)
-	Expect(len(found)).To(BeNumerically(">=", blocks), "blocks of commands in %s", page)
+	var blocks []string
+	for _, found := range shellBlock.FindAllStringSubmatch(string(text), -1) {
+		blocks = append(blocks, found[1])
+	}
+	Expect(len(blocks)).To(BeNumerically(">=", atLeast), "blocks of commands in %s", page)
+	return blocks
+}
+
+// runPage runs the blocks of commands of a page in the test's namespace, word for word but for the replacements, and returns what they print.
+func (w *world) runPage(ctx context.Context, page string, blocks int, replace *strings.Replacer) string {
+	GinkgoHelper()
 	script := "set -euo pipefail\nkubectl() { command kubectl --namespace=" + w.namespace + " \"$@\"; }\n"
-	for _, block := range found[:blocks] {
-		script += replace.Replace(block[1])
+	for _, block := range shellBlocks(page, blocks)[:blocks] {
+		script += replace.Replace(block)
 	}
 	By("running the commands of " + page)
 	command := exec.CommandContext(ctx, "bash", "-c", script)

@@ -34,6 +34,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
@@ -245,6 +246,34 @@ var _ = Describe("Removal", Label("removal"), Serial, func() {
 		nothingIsLost(ctx)
 	})
 
+	It("in the documented order, with the commands of the page, leaves nothing where a StatefulSet has an annotation of 2018", Label("slow"), SpecTimeout(specTimeout), func(ctx SpecContext) {
+		start(ctx)
+		do(ctx, append(deletePolicies, "--timeout=2m")...)
+		w.annotate(ctx, podTemplate("--hold="+holdKey))
+		w.expectManagedDrain(ctx, 2, "Running")
+		managed, _ := w.managedUID(ctx)
+
+		By("deleting its policy alone, which the operator creates again")
+		do(ctx, append(deletePolicies, "--timeout=2m")...)
+		Eventually(ctx, func() types.UID {
+			uid, _ := w.managedUID(ctx)
+			return uid
+		}).ShouldNot(Or(BeEmpty(), Equal(managed)), "the annotation must lead to a new policy")
+
+		blocks := shellBlocks("docs/remove.md", 2)
+		Expect(blocks[1]).To(ContainSubstring("--statefulset-annotations=false"), "the second block is for these StatefulSets")
+		script := "set -euo pipefail\n" + blocks[1] + strings.ReplaceAll(blocks[0], "install.yaml", installManifest())
+		output, err := try(ctx, "bash", "-c", script)
+		Expect(err).NotTo(HaveOccurred(), output)
+		expectNoCRD(ctx)
+		said, err := free(ctx)
+		Expect(err).NotTo(HaveOccurred(), said)
+		Expect(strings.Count(said, "\n")).To(Equal(1), "nothing must be left to free: %s", said)
+		nothingIsLost(ctx)
+		// The operator that the next test finds must not drain for it.
+		w.annotate(ctx, "")
+	})
+
 	It("of everything at once, `kubectl delete -f install.yaml`, hangs until it is freed, and then ends by itself", SpecTimeout(specTimeout), func(ctx SpecContext) {
 		start(ctx)
 		output, err := try(ctx, "kubectl", "delete", "-f", installManifest(), "--timeout=15s")
@@ -330,10 +359,9 @@ var _ = Describe("Removal", Label("removal"), Serial, func() {
 
 	It("of everything at once, installed again, is ended by the operator", Label("slow"), SpecTimeout(specTimeout), func(ctx SpecContext) {
 		start(ctx)
-		output, err := try(ctx, "kubectl", "delete", "-f", installManifest(), "--timeout=15s")
-		if err == nil {
-			Skip("the operator was quick enough to release its locks: " + output)
-		}
+		// The operator could be quick enough to release its locks: it must be gone before they are asked for.
+		removeDeployment(ctx)
+		hang(ctx, "delete", "-f", installManifest(), "--ignore-not-found")
 		var said []byte
 		Eventually(ctx, func() (err error) {
 			said, err = exec.CommandContext(ctx, "kubectl", "apply", "-f", installManifest()).CombinedOutput()
