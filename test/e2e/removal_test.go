@@ -250,7 +250,7 @@ var _ = Describe("Removal", Label("removal"), Serial, func() {
 		start(ctx)
 		do(ctx, append(deletePolicies, "--timeout=2m")...)
 		w.annotate(ctx, podTemplate("--hold="+holdKey))
-		w.expectManagedDrain(ctx, 2, "Running")
+		w.expectManagedDrain(ctx, 2, "Draining JobRunning")
 		managed, _ := w.managedUID(ctx)
 
 		By("deleting its policy alone, which the operator creates again")
