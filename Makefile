@@ -22,7 +22,7 @@ CONTAINER_TOOL ?= docker
 SAMPLE_IMAGES := datastore kubia spool
 DEBIAN_IMAGES := zookeeper redis busybox
 # The programs that a go.mod in that folder, or in a folder of it, pins by its tool lines. make test-recipes builds these images.
-MODULE_IMAGES := vmagent etcd nats
+MODULE_IMAGES := vmagent etcd nats prometheus-thanos
 # The recipe of an image, where it has another name.
 RECIPE_redis := redis-cluster-primaries
 RECIPE_busybox := notes
@@ -306,12 +306,18 @@ module-images: $(MODULE_IMAGES:%=module-image-%) ## Make the images of servers t
 $(MODULE_IMAGES:%=module-image-%): module-image-%:
 	@grep -qs '^ID=debian' /etc/os-release || { echo 'module-image-$*: needs Debian, for busybox; push an image with the programs of its go.mod instead' >&2; exit 1; }
 	@rm -rf bin/images/$* && mkdir -p bin/images/$* dist/images
-	@for module in $(wildcard $(addprefix $(call image_folder,$*)/,go.mod */go.mod)); do \
-		echo "go build tool ($${module%/go.mod})"; \
-		CGO_ENABLED=0 GOOS=linux $(GO) build -C "$${module%/go.mod}" -mod=readonly -trimpath -buildvcs=false -ldflags '-s -w' -o $(CURDIR)/bin/images/$*/ tool; \
-	done
+	@$(foreach module,$(patsubst %/go.mod,%,$(wildcard $(addprefix $(call image_folder,$*)/,go.mod */go.mod))), \
+		echo 'go build tool ($(module))'; \
+		CGO_ENABLED=0 GOOS=linux $(GO) build -C $(module) $(addprefix -tags=,$(MODULE_TAGS_$(notdir $(module)))) \
+			-mod=readonly -trimpath -buildvcs=false -ldflags '-s -w' -o $(CURDIR)/bin/images/$*/ tool; \
+	)
 	@$(IMAGE_BUILDER) --name localhost/$*:dev $$(for program in bin/images/$*/*; do echo "--binary $(CURDIR)/$$program=/usr/local/bin/$${program##*/}"; done) \
 		--deb busybox-static $(DEBIAN_LINKS_busybox) $(MODULE_LINKS_$*) --user 65532:65532 --output $(CURDIR)/dist/images/$*.tar
+
+# Build tags, by the folder of a go.mod. No service discovery of Prometheus is used, and the clients of all clouds take most of its build. Thanos compiles
+# with this form of labels only.
+MODULE_TAGS_prometheus := remove_all_sd
+MODULE_TAGS_thanos := slicelabels
 
 # Go names a program after its package, which is server in etcd's case.
 MODULE_LINKS_etcd := --link server=/usr/local/bin/etcd
