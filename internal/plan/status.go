@@ -138,11 +138,22 @@ func (d *Drain) undrained() bool {
 	return d.State != drainv1alpha1.DrainDrained && slices.ContainsFunc(d.Claims, func(claim corev1.PersistentVolumeClaim) bool { return !unbound(&claim) })
 }
 
+// forPersons are the reasons for which drains don't start until a person changes something. An ordinal can have one that Ready lacks: of
+// a StatefulSet that is gone, Ready says only that, and an ordinal that was just looked at live can know more than the caches.
+var forPersons = map[string]bool{
+	drainv1alpha1.ReasonNoClaimTemplates:             true,
+	drainv1alpha1.ReasonTooManyClaimTemplates:        true,
+	drainv1alpha1.ReasonGracePeriodZero:              true,
+	drainv1alpha1.ReasonNoMatchLabels:                true,
+	drainv1alpha1.ReasonClaimsDeletedOnScaleDown:     true,
+	drainv1alpha1.ReasonClaimsDeletedWithStatefulSet: true,
+	drainv1alpha1.ReasonPolicyConflict:               true,
+	drainv1alpha1.ReasonInvalidTemplate:              true,
+	drainv1alpha1.ReasonAmbiguousClaims:              true,
+}
+
 func (p *planner) stalledCondition(drains []Drain) Condition {
-	switch p.ready.Reason {
-	case drainv1alpha1.ReasonNoClaimTemplates, drainv1alpha1.ReasonClaimsDeletedOnScaleDown, drainv1alpha1.ReasonClaimsDeletedWithStatefulSet,
-		drainv1alpha1.ReasonTooManyClaimTemplates, drainv1alpha1.ReasonGracePeriodZero, drainv1alpha1.ReasonNoMatchLabels,
-		drainv1alpha1.ReasonPolicyConflict, drainv1alpha1.ReasonInvalidTemplate, drainv1alpha1.ReasonAmbiguousClaims:
+	if forPersons[p.ready.Reason] {
 		return Condition{Status: metav1.ConditionTrue, Reason: p.ready.Reason, Message: p.ready.Message}
 	}
 	if first := slices.IndexFunc(drains, func(d Drain) bool { return d.Stalled }); first >= 0 {
@@ -230,7 +241,7 @@ func (p *planner) aged(d Drain, e *evidence) Drain {
 	}
 	due := patienceEnds(&d, e)
 	switch {
-	case d.Silent, d.State == drainv1alpha1.DrainBlocked, d.pending() && d.Failures >= stalledAttempts && !settling[d.Reason]:
+	case d.Silent, d.State == drainv1alpha1.DrainBlocked, d.pending() && forPersons[d.Reason], d.pending() && d.Failures >= stalledAttempts && !settling[d.Reason]:
 		d.Stalled = true
 	case !due.IsZero():
 		d.Stalled, d.StallsAfter = !p.now.Before(due), max(0, due.Sub(p.now))

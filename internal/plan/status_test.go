@@ -236,6 +236,14 @@ func TestStalledOnlyWhenAPersonMustAct(t *testing.T) {
 			given:      func(w *world) { w.claim("data", 3); w.claim("data", 2, volumeLost) },
 			wantReason: drainv1alpha1.ReasonClaimLost, wantTrue: true,
 		},
+		"a refused template stalls drains of a StatefulSet that is gone": {
+			given:      all(whenDeleted, orphan, setGone, func(w *world) { w.Preflight.Refusal = "no such image" }),
+			wantReason: drainv1alpha1.ReasonInvalidTemplate, wantTrue: true,
+		},
+		"a refused template of a StatefulSet that is gone does not stall where nothing is left to drain": {
+			given:      all(whenDeleted, setGone, func(w *world) { w.Preflight.Refusal = "no such image" }),
+			wantReason: drainv1alpha1.ReasonProgressing,
+		},
 		"a skipped ordinal does not stall": {
 			given:      func(w *world) { w.claim("data", 2, skip) },
 			wantReason: drainv1alpha1.ReasonProgressing,
@@ -380,6 +388,15 @@ func TestWhatTheActorLearnsReplacesThePlan(t *testing.T) {
 	if plan.Drained.Status != metav1.ConditionFalse || plan.Drained.Reason != drainv1alpha1.ReasonLockRefused ||
 		plan.Stalled.Status != metav1.ConditionTrue || plan.Stalled.Reason != drainv1alpha1.ReasonLockRefused {
 		t.Errorf("Drained = %+v, Stalled = %+v, want both to tell of the refused lock", plan.Drained, plan.Stalled)
+	}
+}
+
+func TestARefusalStaysWhenTheActorLearnsOfAnOrdinal(t *testing.T) {
+	w := given(all(whenDeleted, orphan, setGone, func(w *world) { w.claim("data", 4); w.Preflight.Refusal = "no such image" }))
+	plan := Make(w.snapshot(), now)
+	plan.Replace(w.snapshot(), Drain{Ordinal: 4, State: drainv1alpha1.DrainDraining, Reason: drainv1alpha1.ReasonStoppingJob, Message: "stopping"}, now)
+	if plan.Stalled.Status != metav1.ConditionTrue || plan.Stalled.Reason != drainv1alpha1.ReasonInvalidTemplate {
+		t.Errorf("Stalled = %+v, want it for the refused template, for which ordinal 2 waits", plan.Stalled)
 	}
 }
 

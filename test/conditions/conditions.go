@@ -133,6 +133,8 @@ func (c *content) checkDrains() {
 		c.refuseIf(e.Reason == "" || e.Message == "", "ordinal %d, %s, lacks its reason or its message", *e.Ordinal, e.State)
 		c.refuseIf(is(c.drained, metav1.ConditionTrue) && waits, "Drained is True and ordinal %d is %s, %s", *e.Ordinal, e.State, e.Reason)
 		c.refuseIf(is(c.stalled, metav1.ConditionFalse) && e.State == drainv1alpha1.DrainBlocked, "Stalled is False and ordinal %d is Blocked, %s", *e.Ordinal, e.Reason)
+		c.refuseIf(waits && slices.Contains(forPersons, e.Reason) && !is(c.stalled, metav1.ConditionTrue),
+			"Stalled is %s and ordinal %d waits for a person, %s", c.stalled.Status, *e.Ordinal, e.Reason)
 		named = named || waits && e.Reason == c.drained.Reason ||
 			e.State == drainv1alpha1.DrainRetained && c.drained.Reason == drainv1alpha1.ReasonRetained
 	}

@@ -76,6 +76,9 @@ func TestCheckFindsWhatIsUnsound(t *testing.T) {
 		"not Drained because claims are retained": {change: func(p *drainv1alpha1.DrainPolicy) {
 			p.Status.Conditions[1].Reason, p.Status.Drains[0].State = drainv1alpha1.ReasonRetained, drainv1alpha1.DrainRetained
 		}},
+		"an ordinal that waits for a person, and not Stalled": {func(p *drainv1alpha1.DrainPolicy) {
+			p.Status.Conditions[1].Reason, p.Status.Drains[0].Reason = drainv1alpha1.ReasonInvalidTemplate, drainv1alpha1.ReasonInvalidTemplate
+		}, "ordinal 1 waits for a person"},
 		"Blocked and not Stalled": {func(p *drainv1alpha1.DrainPolicy) { p.Status.Drains[0].State = drainv1alpha1.DrainBlocked }, "Stalled is False and ordinal 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
