@@ -113,7 +113,7 @@ const (
 	ReasonWaitingForDrains = "WaitingForDrains"
 	// ReasonTooFewReplicas means that fewer than spec.minReadyReplicas would remain to take the data of the next ordinal.
 	ReasonTooFewReplicas = "TooFewReplicas"
-	// ReasonWaitingForPod means that the pod of the member that is to leave does not exist, or is being deleted.
+	// ReasonWaitingForPod means that the pod of the member that is to leave, or to join again, does not exist, or is being deleted.
 	ReasonWaitingForPod = "WaitingForPod"
 	// ReasonLeaving means that the Job runs by which a member leaves.
 	ReasonLeaving = "Leaving"
@@ -123,6 +123,9 @@ const (
 	ReasonRejoining = "Rejoining"
 	// ReasonRejoinFailed means that this Job has failed. Another attempt follows.
 	ReasonRejoinFailed = "RejoinFailed"
+	// ReasonMemberNotBack means that a member that began to leave is to stay, and that no Job can let it join again: spec.leave is
+	// unset, or the annotation of the policy that names such members can't be read.
+	ReasonMemberNotBack = "MemberNotBack"
 	// ReasonScaleForbidden means that the operator has no right to update statefulsets/scale. The component config/components/scaling
 	// gives it.
 	ReasonScaleForbidden = "ScaleForbidden"

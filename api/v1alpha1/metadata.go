@@ -44,6 +44,10 @@ const (
 	// FailuresAnnotation is, on such a Job, how many Jobs with the same action have failed before it, in a row.
 	FailuresAnnotation = "drain.statefulset.dev/failures"
 
+	// MembersAnnotation is, on a DrainPolicy, the members that have begun to leave and are not known to be back, as JSON by ordinal.
+	// It outlives the Jobs by which they leave.
+	MembersAnnotation = "drain.statefulset.dev/members"
+
 	// DeletingAnnotation is, on a lock, the claims that the operator deletes under the lock, as a comma-separated list of
 	// name=resourceVersion.
 	DeletingAnnotation = "drain.statefulset.dev/deleting"

@@ -25,6 +25,7 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,19 +42,20 @@ import (
 )
 
 // scale takes the StatefulSet one step further towards spec.replicas, and puts into the plan what there is to say about that. It
-// looks live where the caches show that there is something to do.
-func (r *Reconciler) scale(ctx context.Context, snapshot plan.Snapshot, set *appsv1.StatefulSet, p *plan.Plan) error {
+// looks live where the caches show that there is something to do. It returns the policy as it is after the operator's own writes to it,
+// for the status to be written on.
+func (r *Reconciler) scale(ctx context.Context, snapshot plan.Snapshot, policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, p *plan.Plan) (*drainv1alpha1.DrainPolicy, error) {
 	decision := r.scaling().Decide(snapshot, p, r.Clock.Now())
 	if !decision.Look && (decision.Scaled.Status != metav1.ConditionTrue || saysScaled(snapshot.Policy)) {
 		showScaling(p, &decision)
-		return nil
+		return policy, nil
 	}
 	taken := r.Clock.Now()
 	live, err := r.lookToScale(ctx, snapshot)
 	if err != nil {
 		// What the caches say is shown. Without a word of it the condition would go, as if spec.replicas were unset.
 		showScaling(p, &decision)
-		return fmt.Errorf("looking at the replicas: %w", err)
+		return policy, fmt.Errorf("looking at the replicas: %w", err)
 	}
 	live.Taken = metav1.NewTime(taken)
 	drains := r.protocol().Make(live, r.Clock.Now())
@@ -63,7 +65,12 @@ func (r *Reconciler) scale(ctx context.Context, snapshot plan.Snapshot, set *app
 		_, raises := decision.Next.(scaling.Raise)
 		err = errOldLook
 		if raises || r.Clock.Since(taken) <= maxLookAge {
-			err = r.takeScaling(ctx, live.Policy, &decision)
+			var written *drainv1alpha1.DrainPolicy
+			written, err = r.takeScaling(ctx, live.Policy, &decision)
+			// The status is that of the policy that was planned for, and another manager's must not be written over.
+			if written != nil && written.Generation == policy.Generation && equality.Semantic.DeepEqual(written.Status, policy.Status) {
+				policy = written
+			}
 		}
 	}
 	refused := err != nil && classify(err) == plan.Refused
@@ -76,12 +83,12 @@ func (r *Reconciler) scale(ctx context.Context, snapshot plan.Snapshot, set *app
 	switch {
 	case refused:
 		// The status says it, and the step is taken again after a while.
-		return nil
+		return policy, nil
 	case err != nil:
-		return fmt.Errorf("%s: %w", scaling.StepName(decision.Next), err)
+		return policy, fmt.Errorf("%s: %w", scaling.StepName(decision.Next), err)
 	}
 	r.tellScaled(live.Policy, set, &decision)
-	return nil
+	return policy, nil
 }
 
 // showScaling puts a decision into the plan.
@@ -135,8 +142,8 @@ func (r *Reconciler) lookToScale(ctx context.Context, cached plan.Snapshot) (pla
 	return live, err
 }
 
-// takeScaling takes a step that was decided on a live look. It decides nothing.
-func (r *Reconciler) takeScaling(ctx context.Context, policy *drainv1alpha1.DrainPolicy, decision *scaling.Decision) (err error) {
+// takeScaling takes a step that was decided on a live look, and returns the policy if it has written to that. It decides nothing.
+func (r *Reconciler) takeScaling(ctx context.Context, policy *drainv1alpha1.DrainPolicy, decision *scaling.Decision) (written *drainv1alpha1.DrainPolicy, err error) {
 	logger := log.FromContext(ctx).WithValues("statefulSet", policy.Spec.StatefulSetRef.Name, "rule", decision.Rule, "step", scaling.StepName(decision.Next))
 	if step, deletes := decision.Next.(scaling.DeleteJob); deletes {
 		logger = logger.WithValues("job", klog.KObj(step.Job))
@@ -159,6 +166,10 @@ func (r *Reconciler) takeScaling(ctx context.Context, policy *drainv1alpha1.Drai
 				err = fmt.Errorf("%w: Job %q exists already; if the policy is not its controller, or it lacks the policy's labels, delete it", errTaken, job.Name)
 			}
 		}
+	case scaling.NoteMember:
+		written, err = r.noteMember(ctx, step.Policy, step.Ordinal, step.Note)
+	case scaling.ForgetMember:
+		written, err = r.noteMember(ctx, step.Policy, step.Ordinal, nil)
 	case scaling.UngatePod:
 		_, err = r.ungate(ctx, step.Pod)
 	case scaling.DeletePod:
@@ -169,7 +180,21 @@ func (r *Reconciler) takeScaling(ctx context.Context, policy *drainv1alpha1.Drai
 	if err == nil {
 		r.Metrics.Decided(decision.Rule)
 	}
-	return err
+	return written, err
+}
+
+// noteMember writes to a policy what is noted of a member, or removes it, provided that the policy is still as it was read.
+func (r *Reconciler) noteMember(ctx context.Context, policy *drainv1alpha1.DrainPolicy, ordinal int32, note *scaling.Note) (*drainv1alpha1.DrainPolicy, error) {
+	after := policy.DeepCopy()
+	if err := note.Set(after, ordinal); err != nil {
+		return nil, err
+	}
+	text := after.Annotations[drainv1alpha1.MembersAnnotation]
+	if err := r.Patch(ctx, after, client.MergeFromWithOptions(policy, client.MergeFromWithOptimisticLock{})); err != nil {
+		return nil, fmt.Errorf("noting a member in DrainPolicy %q: %w", policy.Name, err)
+	}
+	r.own.note(client.ObjectKeyFromObject(after), nil, after, r.Clock.Now())
+	return after, unaltered(after, map[string]string{drainv1alpha1.MembersAnnotation: text})
 }
 
 // scaleError is the error of a write to the scale of a StatefulSet.

@@ -170,8 +170,10 @@ func stripPolicy(object any) (any, error) {
 	if value, has := policy.Labels[drainv1alpha1.ManagedByLabel]; has {
 		metav1.SetMetaDataLabel(&stripped.ObjectMeta, drainv1alpha1.ManagedByLabel, value)
 	}
-	if value, has := policy.Annotations[drainv1alpha1.DescriptionAnnotation]; has {
-		metav1.SetMetaDataAnnotation(&stripped.ObjectMeta, drainv1alpha1.DescriptionAnnotation, value)
+	for _, key := range []string{drainv1alpha1.DescriptionAnnotation, drainv1alpha1.MembersAnnotation} {
+		if value, has := policy.Annotations[key]; has {
+			metav1.SetMetaDataAnnotation(&stripped.ObjectMeta, key, value)
+		}
 	}
 	stripped.Spec.Template = corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: policy.Spec.Template.Labels, Annotations: policy.Spec.Template.Annotations},
@@ -234,7 +236,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, con
 	}
 	return watched.
 		Named("drainpolicy").
-		For(&drainv1alpha1.DrainPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&drainv1alpha1.DrainPolicy{}, builder.WithPredicates(changed(memberEssence))).
 		// The next policy in line is reconciled when an older one is created or deleted.
 		Watches(&drainv1alpha1.DrainPolicy{}, handler.EnqueueRequestsFromMapFunc(r.siblings), builder.WithPredicates(comesOrGoes())).
 		Watches(&appsv1.StatefulSet{}, handler.EnqueueRequestsFromMapFunc(r.policiesOfSet), builder.WithPredicates(changed(setEssence))).
@@ -344,6 +346,11 @@ func changed(essence func(client.Object) any) predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		return !equality.Semantic.DeepEqual(essence(e.ObjectOld), essence(e.ObjectNew))
 	}}
+}
+
+// memberEssence is what decides in a policy. The deletion of a policy raises its generation.
+func memberEssence(object client.Object) any {
+	return []any{object.GetUID(), object.GetGeneration(), object.GetAnnotations()[drainv1alpha1.MembersAnnotation]}
 }
 
 // setEssence is what a drain may wait for in a StatefulSet. Its deletion raises the generation.

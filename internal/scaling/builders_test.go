@@ -164,8 +164,27 @@ func (w *world) jobOf(ordinal int32) *batchv1.Job {
 	return nil
 }
 
+// note makes the policy remember the Job of a member, as it does before the pod of the Job runs.
+func (w *world) note(job *batchv1.Job) {
+	ordinal, note := number(job.Labels[drainv1alpha1.OrdinalLabel]), Note{
+		Job: number(job.Labels[drainv1alpha1.AttemptLabel]), Action: job.Annotations[drainv1alpha1.ActionAnnotation],
+		Failures: number(job.Annotations[drainv1alpha1.FailuresAnnotation]), Template: job.Annotations[drainv1alpha1.TemplateHashAnnotation], Time: metav1.NewTime(w.now),
+	}
+	if err := note.Set(w.policy, ordinal); err != nil {
+		panic(err)
+	}
+}
+
+// forget removes what the policy remembers of a member.
+func (w *world) forget(ordinal int32) {
+	if err := (*Note)(nil).Set(w.policy, ordinal); err != nil {
+		panic(err)
+	}
+}
+
 // run lets the pod of a Job run.
 func (w *world) run(job *batchv1.Job) {
+	w.note(job)
 	pod := w.pods[job.Name+"-pod"]
 	pod.Spec.SchedulingGates = nil
 	pod.Status.Phase = corev1.PodRunning
@@ -174,6 +193,7 @@ func (w *world) run(job *batchv1.Job) {
 
 // end ends a Job, with or without the receipt.
 func (w *world) end(job *batchv1.Job, kind batchv1.JobConditionType, receipt bool) {
+	w.note(job)
 	pod := w.pods[job.Name+"-pod"]
 	pod.Spec.SchedulingGates = nil
 	message := "bye\n"

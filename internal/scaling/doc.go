@@ -41,6 +41,9 @@ limitations under the License.
 //
 // The newest Job of an ordinal says where its member stands. A Job that is to leave takes the place of one that joins again, and the
 // other way round: the new one is created first, with its pod gated, then the old one is deleted, and only then is the gate
-// removed. So a crash at any point leaves evidence that the member may have begun to leave. When it is seen to be back, the Job goes: what
-// shows that it succeeded is its pod, which others may delete. An ordinal in range without a Job has its member.
+// removed.
+//
+// Others may delete a Job, and its pod shows that it succeeded. So before a gate is removed, the policy notes the Job in an annotation,
+// and the note stays until the member is seen to be back with the pod that lives then, or until the drain of its ordinal is over. A Job that
+// is noted and gone is an attempt that has failed. An ordinal in range without a note has its member.
 package scaling

@@ -19,6 +19,7 @@ package scaling
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -61,6 +62,11 @@ type evidence struct {
 	wanted, top int32
 	// own are the pods of the StatefulSet by ordinal, on a live look.
 	own map[int32]*corev1.Pod
+	// notes are those of the policy, and unreadable says why they can't be read.
+	notes      Notes
+	unreadable string
+	// drained reports whether nothing is left to do about an ordinal.
+	drained func(ordinal int32) bool
 
 	// older is a Job in whose place a later one of its ordinal has come, and olderGoing says that it is being deleted.
 	older      *job
@@ -69,22 +75,25 @@ type evidence struct {
 	loose *corev1.Pod
 	// unasked is a Job that the policy does not ask for any more, or nil.
 	unasked *job
-	// past is the Job of an ordinal that is out of range, and can go, or nil.
+	// past is the Job of an ordinal that is out of range, and can go, or nil, and gone is a member of such an ordinal of which only
+	// the note is left, or nil.
 	past *job
+	gone *member
 	// back is a member that began to leave, that stays, and is not back yet, or nil.
 	back *member
-	// returned is a member that is back and whose Job is there still, or nil.
+	// returned is a member that is back and whose Job or note is there still, or nil.
 	returned *member
 	// highest is the member of the highest ordinal, which leaves next on the way down.
 	highest *member
 }
 
-// member is one ordinal, and the Jobs by which its member has left or joined again.
+// member is one ordinal, the Jobs by which its member has left or joined again, and what the policy remembers of it.
 type member struct {
 	ordinal int32
 	// latest is the newest Job, or nil.
 	latest *job
 	older  []*job
+	note   *Note
 }
 
 // job is a Job by which a member leaves or joins again.
@@ -112,24 +121,39 @@ func observe(snapshot plan.Snapshot, drains *plan.Plan, now time.Time) *evidence
 	if snapshot.Target.Replicas == 0 {
 		e.top = -1
 	}
+	e.drained = func(ordinal int32) bool {
+		d := drains.Drain(ordinal)
+		return d == nil || d.Over() && d.State != drainv1alpha1.DrainRetained
+	}
 	if e.live {
 		e.own = e.ownPods()
+	}
+	var err error
+	if e.notes, err = NotesOf(snapshot.Policy); err != nil {
+		e.unreadable = err.Error()
 	}
 	members := e.members()
 	e.loose = e.loosePod()
 	for _, m := range members {
-		e.findSpare(m, drains)
+		e.findSpare(m)
 	}
 	e.findMembers(members)
 	return e
 }
 
-// findSpare finds the Jobs of an ordinal that must not run, or that are evidence of nothing any more.
-func (e *evidence) findSpare(m *member, drains *plan.Plan) {
+// findSpare finds the Jobs of an ordinal that must not run, and what is evidence of nothing any more.
+func (e *evidence) findSpare(m *member) {
 	for _, j := range m.older {
 		if e.older == nil || e.olderGoing && j.DeletionTimestamp == nil {
 			e.older, e.olderGoing = j, j.DeletionTimestamp != nil
 		}
+	}
+	outside := !e.Target.InRange(m.ordinal)
+	if m.latest == nil {
+		if e.gone == nil && outside && e.isOver(m.ordinal) {
+			e.gone = m
+		}
+		return
 	}
 	if m.latest.DeletionTimestamp != nil {
 		return
@@ -137,7 +161,7 @@ func (e *evidence) findSpare(m *member, drains *plan.Plan) {
 	if e.unasked == nil && e.isUnasked(m.latest) {
 		e.unasked = m.latest
 	}
-	if e.past == nil && !e.Target.InRange(m.ordinal) && (m.latest.end == nil || e.isOver(drains, m.ordinal)) {
+	if e.past == nil && outside && (m.latest.end == nil || e.isOver(m.ordinal)) {
 		e.past = m.latest
 	}
 }
@@ -145,23 +169,117 @@ func (e *evidence) findSpare(m *member, drains *plan.Plan) {
 // findMembers finds the member that is to leave, and one that is to join again.
 func (e *evidence) findMembers(members []*member) {
 	e.highest = &member{ordinal: e.top}
-	if e.Policy.Spec.Leave == nil {
-		return
-	}
 	down := e.Policy.Spec.Replicas != nil && e.Target.Replicas > e.wanted
+	best := 0
 	for _, m := range members {
 		switch {
 		case down && m.ordinal == e.top:
 			e.highest = m
 		case !e.Target.InRange(m.ordinal):
-		case m.latest.over():
+		case noLeave(e):
+			// One that goes anyway is not missed.
+			if m.note != nil && m.ordinal < e.Target.Start+e.wanted {
+				e.back = cmp.Or(e.back, m)
+			}
+		case m.note == nil && m.latest.over():
 			// The rest of it goes by itself.
-		case m.latest.succeededIn(drainv1alpha1.ActionRejoin):
+		case e.isBack(m):
 			e.returned = cmp.Or(e.returned, m)
+		case e.back == nil:
+			e.back, best = m, e.turn(m)
 		default:
-			e.back = cmp.Or(e.back, m)
+			// One that waits must not keep those after it away from what they need.
+			if turn := e.turn(m); turn < best || turn == best && turn == turnWaits && e.retryAt(m).Before(e.retryAt(e.back)) {
+				e.back, best = m, turn
+			}
 		}
 	}
+}
+
+// The order in which members join again. One at a time does: a system of which two members change at once can lose its quorum.
+const (
+	turnRuns = iota
+	turnStarts
+	turnStuck
+	turnWaits
+	turnNoPod
+)
+
+// turn returns when a member that is to join again has its turn among all of them.
+func (e *evidence) turn(m *member) int {
+	switch {
+	case !e.needsJob(m) && e.stuck(m):
+		return turnStuck
+	case e.noPod(m.ordinal) && (e.needsJob(m) || m.latest.gated != nil):
+		return turnNoPod
+	case !e.needsJob(m):
+		return turnRuns
+	case e.now.Before(e.retryAt(m)):
+		return turnWaits
+	}
+	return turnStarts
+}
+
+// isBack reports whether a member has joined again, with the pod that lives now. A pod that came later may have started before its member
+// was in. Without a note, a completed Job shows that this was seen: the note outlives the pods of the Job, which others may delete.
+func (e *evidence) isBack(m *member) bool {
+	j := m.latest
+	if j == nil || j.action != drainv1alpha1.ActionRejoin {
+		return false
+	}
+	return m.note == nil && j.completed() || j.succeeded() && (!e.live || j.pod == e.podUID(m.ordinal))
+}
+
+// needsJob reports whether a Job is to be created by which a member joins again.
+func (e *evidence) needsJob(m *member) bool {
+	j := m.latest
+	return j == nil || j.action != drainv1alpha1.ActionRejoin || j.end != nil || j.edited(e) || j.DeletionTimestamp != nil
+}
+
+// vanished returns the note of the Job of a member that was let run and is gone, or nil. Its attempt counts as failed.
+func (m *member) vanished(e *evidence, action string) *Note {
+	if m.note == nil || m.note.Action != action || m.note.Template != objects.LeaveHash(e.Policy, e.Target) || m.latest != nil && m.latest.number >= m.note.Job {
+		return nil
+	}
+	return m.note
+}
+
+// retryAt returns when the next attempt of a member to join again may start, which is in the past if nothing failed.
+func (e *evidence) retryAt(m *member) time.Time { return m.retryAt(e, drainv1alpha1.ActionRejoin) }
+
+func (m *member) retryAt(e *evidence, action string) time.Time {
+	if gone := m.vanished(e, action); gone != nil {
+		if plan.NotYet(gone.Time.Time, e.now) {
+			return e.now
+		}
+		return gone.Time.Add(plan.Backoff(e.Policy.Spec.Retry, gone.Failures+1))
+	}
+	if j := m.latest; j != nil && j.action == action && j.failed() && !j.edited(e) {
+		return j.due(e)
+	}
+	return time.Time{}
+}
+
+// failures returns how many attempts with an action have failed in a row.
+func (m *member) failures(e *evidence, action string) int32 {
+	if gone := m.vanished(e, action); gone != nil {
+		return gone.Failures + 1
+	}
+	if j := m.latest; j != nil && j.action == action && j.failed() && !j.edited(e) {
+		return j.failures + 1
+	}
+	return 0
+}
+
+// noted reports whether the policy remembers that the latest Job of a member was let run.
+func (m *member) noted() bool {
+	return m.note != nil && m.note.Job == m.latest.number && m.note.Action == m.latest.action
+}
+
+// noPod reports whether an ordinal has no pod, or one that is being deleted. Only a live look can tell.
+func (e *evidence) noPod(ordinal int32) bool {
+	pod := e.own[ordinal]
+	return e.live && (pod == nil || pod.DeletionTimestamp != nil)
 }
 
 // ownPods returns the pods of the StatefulSet by ordinal.
@@ -195,10 +313,12 @@ func (e *evidence) loosePod() *corev1.Pod {
 	return loose
 }
 
-// members returns the ordinals that have Jobs by which members leave, the highest first.
+// members returns the ordinals that have Jobs by which members leave, or notes, the highest first.
 func (e *evidence) members() []*member {
 	byOrdinal := map[int32]*member{}
-	var members []*member
+	for ordinal, note := range e.notes {
+		byOrdinal[ordinal] = &member{ordinal: ordinal, note: &note}
+	}
 	for i := range e.Jobs {
 		if e.Jobs[i].Labels[drainv1alpha1.RoleLabel] != drainv1alpha1.RoleLeave || !plan.Controls(e.Policy.UID, &e.Jobs[i]) {
 			continue
@@ -211,7 +331,6 @@ func (e *evidence) members() []*member {
 		if m == nil {
 			m = &member{ordinal: int32(ordinal)}
 			byOrdinal[m.ordinal] = m
-			members = append(members, m)
 		}
 		switch {
 		case m.latest == nil:
@@ -222,6 +341,7 @@ func (e *evidence) members() []*member {
 			m.older = append(m.older, j)
 		}
 	}
+	members := slices.Collect(maps.Values(byOrdinal))
 	for _, m := range members {
 		slices.SortFunc(m.older, func(a, b *job) int { return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.Name, b.Name)) })
 	}
@@ -257,10 +377,13 @@ func (e *evidence) read(from *batchv1.Job) *job {
 	return j
 }
 
+// maxNumber is the largest number of a Job, or of its failures, that is believed.
+const maxNumber = 1 << 30
+
 // number reads what a label or an annotation counts; 0 if it can't be read.
 func number(text string) int32 {
 	n, err := strconv.ParseInt(text, 10, 32)
-	if err != nil || n < 0 || n > 1<<30 {
+	if err != nil || n < 0 || n > maxNumber {
 		return 0
 	}
 	return int32(n)
@@ -272,16 +395,16 @@ func (j *job) before(other *job) bool {
 }
 
 func (j *job) succeeded() bool {
-	return j.end != nil && j.end.Type == batchv1.JobComplete && j.doubt == ""
+	return j.completed() && j.doubt == ""
 }
 
 func (j *job) failed() bool { return j.end != nil && !j.succeeded() }
 
-func (j *job) succeededIn(action string) bool { return j.action == action && j.succeeded() }
+func (j *job) completed() bool { return j.end != nil && j.end.Type == batchv1.JobComplete }
 
 // over reports whether a Job by which a member joined again was seen to succeed, and is being deleted for that. Its pods go first.
 func (j *job) over() bool {
-	return j.action == drainv1alpha1.ActionRejoin && j.DeletionTimestamp != nil && j.end != nil && j.end.Type == batchv1.JobComplete
+	return j.action == drainv1alpha1.ActionRejoin && j.DeletionTimestamp != nil && j.completed()
 }
 
 // edited reports whether the template was edited since the Job was created.
@@ -295,11 +418,6 @@ func (j *job) due(e *evidence) time.Time {
 	return j.end.LastTransitionTime.Add(plan.Backoff(e.Policy.Spec.Retry, j.failures+1))
 }
 
-// backingOff reports whether a Job failed and the next one is not due.
-func (j *job) backingOff(e *evidence) bool {
-	return j.failed() && !j.edited(e) && e.now.Before(j.due(e))
-}
-
 // isUnasked reports whether the policy does not ask for a Job any more. One that has ended is evidence still, unless members do
 // not leave any more.
 func (e *evidence) isUnasked(j *job) bool {
@@ -308,10 +426,7 @@ func (e *evidence) isUnasked(j *job) bool {
 
 // isOver reports whether nothing is left to do about an ordinal, and nothing is left of its member: one that comes back on undrained
 // claims must join again.
-func (e *evidence) isOver(drains *plan.Plan, ordinal int32) bool {
-	d := drains.Drain(ordinal)
-	return (d == nil || d.Over() && d.State != drainv1alpha1.DrainRetained) && e.own[ordinal] == nil
-}
+func (e *evidence) isOver(ordinal int32) bool { return e.drained(ordinal) && e.own[ordinal] == nil }
 
 // podUID returns the UID of an ordinal's pod, or "" if it is not there or not known.
 func (e *evidence) podUID(ordinal int32) types.UID {
@@ -370,21 +485,31 @@ func unset(e *evidence) bool { return e.Policy.Spec.Replicas == nil }
 
 func tooFew(e *evidence) bool { return e.Target.Replicas < e.wanted }
 
-func rejoinBackingOff(e *evidence) bool {
-	return e.back != nil && e.back.latest.action == drainv1alpha1.ActionRejoin && e.back.latest.backingOff(e)
+func goneOver(e *evidence) bool { return e.gone != nil }
+
+func notesUnreadable(e *evidence) bool { return e.unreadable != "" }
+
+func cantRejoin(e *evidence) bool { return e.back != nil && noLeave(e) }
+
+func awaitsRejoinPod(e *evidence) bool {
+	return e.back != nil && e.noPod(e.back.ordinal) && (e.needsJob(e.back) || e.back.latest.gated != nil)
 }
 
-func mustRejoin(e *evidence) bool {
-	return e.back != nil && (e.back.latest.action != drainv1alpha1.ActionRejoin || e.back.latest.end != nil || e.back.latest.edited(e) || e.back.latest.DeletionTimestamp != nil)
-}
+func rejoinBackingOff(e *evidence) bool { return mustRejoin(e) && e.now.Before(e.retryAt(e.back)) }
+
+func mustRejoin(e *evidence) bool { return e.back != nil && e.needsJob(e.back) }
 
 // rejoinRefused reports whether the Job by which a member joins again would be made from a template that a policy is refused for. The way
 // down waits for the policy to be accepted; the way back must not run what that forbids either.
 func rejoinRefused(e *evidence) bool { return mustRejoin(e) && plan.LeaveProblem(&e.Snapshot) != "" }
 
-func rejoinGated(e *evidence) bool { return e.back != nil && e.back.latest.gated != nil }
+func rejoinUnnoted(e *evidence) bool { return rejoinGated(e) && !e.back.noted() }
 
-func rejoining(e *evidence) bool { return e.back != nil }
+func rejoinGated(e *evidence) bool { return rejoining(e) && e.back.latest.gated != nil }
+
+func rejoining(e *evidence) bool { return e.back != nil && !e.needsJob(e.back) }
+
+func returnedNoted(e *evidence) bool { return e.returned != nil && e.returned.note != nil }
 
 func returned(e *evidence) bool { return e.returned != nil }
 
@@ -517,10 +642,7 @@ func (e *evidence) untilDead() time.Duration {
 	return 0
 }
 
-func podMissing(e *evidence) bool {
-	pod := e.own[e.highest.ordinal]
-	return e.live && (pod == nil || pod.DeletionTimestamp != nil)
-}
+func podMissing(e *evidence) bool { return e.noPod(e.highest.ordinal) }
 
 // leaves reports whether the latest Job is one by which the pod that lives now leaves. Which pod that is, only a live look shows.
 func (e *evidence) leaves() bool {
@@ -528,12 +650,22 @@ func (e *evidence) leaves() bool {
 	return j != nil && j.DeletionTimestamp == nil && j.action == drainv1alpha1.ActionLeave && (!e.live || j.pod == e.podUID(e.highest.ordinal))
 }
 
-func leaveExhausted(e *evidence) bool {
-	most := e.Policy.Spec.Retry.MaxAttempts
-	return most != nil && e.leaves() && e.highest.latest.failed() && !e.highest.latest.edited(e) && e.highest.latest.failures+1 >= *most
+// leaveFailures returns how many attempts of the member that is to leave have failed in a row, with the pod that lives now.
+func (e *evidence) leaveFailures() int32 {
+	if !e.leaves() && e.highest.vanished(e, drainv1alpha1.ActionLeave) == nil {
+		return 0
+	}
+	return e.highest.failures(e, drainv1alpha1.ActionLeave)
 }
 
-func leaveBackingOff(e *evidence) bool { return e.leaves() && e.highest.latest.backingOff(e) }
+func leaveExhausted(e *evidence) bool {
+	most := e.Policy.Spec.Retry.MaxAttempts
+	return most != nil && e.leaveFailures() >= *most
+}
+
+func leaveBackingOff(e *evidence) bool {
+	return e.leaveFailures() > 0 && e.now.Before(e.highest.retryAt(e, drainv1alpha1.ActionLeave))
+}
 
 // mustLeave reports whether a Job by which the member leaves is to be created. A success counts whatever has become of the
 // template since.
@@ -543,10 +675,12 @@ func mustLeave(e *evidence) bool {
 
 func leaveGated(e *evidence) bool { return leaving(e) && e.highest.latest.gated != nil }
 
+func leaveUnnoted(e *evidence) bool { return leaveGated(e) && !e.highest.noted() }
+
 func leaving(e *evidence) bool { return e.highest.latest != nil && e.highest.latest.end == nil }
 
 func (e *evidence) untilLeave() time.Duration {
-	return sooner(e.highest.latest.due(e).Sub(e.now), e.untilLook())
+	return sooner(e.highest.retryAt(e, drainv1alpha1.ActionLeave).Sub(e.now), e.untilLook())
 }
 
 func (e *evidence) untilHighestStarts() time.Duration {
@@ -578,15 +712,10 @@ func (e *evidence) stuck(m *member) bool {
 		!m.latest.started && !e.now.Before(m.latest.CreationTimestamp.Add(startPatience))
 }
 
-func (m *member) stalls() bool {
-	j := m.latest
-	return j != nil && j.failed() && j.failures+1 >= plan.StalledAttempts
-}
-
-func (e *evidence) leaveStalls() bool { return e.highest.stalls() }
+func (e *evidence) leaveStalls() bool { return e.leaveFailures() >= plan.StalledAttempts }
 
 func (e *evidence) rejoinStalls() bool {
-	return e.back.latest.action == drainv1alpha1.ActionRejoin && e.back.stalls()
+	return e.back.failures(e, drainv1alpha1.ActionRejoin) >= plan.StalledAttempts
 }
 
 // name names the pod of an ordinal.

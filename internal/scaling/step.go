@@ -20,6 +20,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
@@ -48,6 +49,17 @@ type (
 		Target statefulset.Target
 		Leave  objects.Leave
 	}
+	// NoteMember writes to the policy that a member begins to leave, or joins again, before a pod of the Job runs.
+	NoteMember struct {
+		Policy  *drainv1alpha1.DrainPolicy
+		Ordinal int32
+		Note    *Note
+	}
+	// ForgetMember removes that note.
+	ForgetMember struct {
+		Policy  *drainv1alpha1.DrainPolicy
+		Ordinal int32
+	}
 	// UngatePod lets a pod of such a Job run.
 	UngatePod struct{ Pod *corev1.Pod }
 	// DeletePod deletes a pod of such a Job that is gone.
@@ -56,12 +68,14 @@ type (
 	DeleteJob struct{ Job *batchv1.Job }
 )
 
-func (Lower) name() string     { return "Lower" }
-func (Raise) name() string     { return "Raise" }
-func (StartJob) name() string  { return "StartJob" }
-func (UngatePod) name() string { return "UngatePod" }
-func (DeletePod) name() string { return "DeletePod" }
-func (DeleteJob) name() string { return "DeleteJob" }
+func (Lower) name() string        { return "Lower" }
+func (Raise) name() string        { return "Raise" }
+func (StartJob) name() string     { return "StartJob" }
+func (NoteMember) name() string   { return "NoteMember" }
+func (ForgetMember) name() string { return "ForgetMember" }
+func (UngatePod) name() string    { return "UngatePod" }
+func (DeletePod) name() string    { return "DeletePod" }
+func (DeleteJob) name() string    { return "DeleteJob" }
 
 // To returns the replicas that a step gives the StatefulSet.
 func (s Lower) To() int32 { return s.Target.Replicas - 1 }

@@ -113,7 +113,16 @@ func (s *story) carryOut(step Step) {
 		s.set.Status.ReadyReplicas = step.Replicas
 	case StartJob:
 		s.startJob(step.Leave)
+	case NoteMember:
+		if err := step.Note.Set(s.policy, step.Ordinal); err != nil {
+			s.t.Fatal(err)
+		}
+	case ForgetMember:
+		s.forget(step.Ordinal)
 	case UngatePod:
+		if notes, err := NotesOf(s.policy); err != nil || notes[number(step.Pod.Labels[drainv1alpha1.OrdinalLabel])].Job != number(step.Pod.Labels[drainv1alpha1.AttemptLabel]) {
+			s.t.Errorf("S5 is broken: pod %s runs, and the policy remembers %v: %v", step.Pod.Name, notes, err)
+		}
 		s.run(s.jobs[strings.TrimSuffix(step.Pod.Name, "-pod")])
 	case DeletePod:
 		delete(s.pods, step.Pod.Name)
@@ -326,6 +335,37 @@ var stories = []struct {
 		s.podGoes(2)
 		s.drainEnds(2)
 		s.happens("user: kubectl scale statefulset/web --replicas=0", func() { s.scaled(0); s.drains = []plan.Drain{waiting(1), waiting(0)} })
+		s.operator()
+	}},
+	{"scaled-away-while-leaving", "Someone scales the StatefulSet down, past the policy, while the member leaves, and its Job is stopped. The policy remembers the member. " +
+		"When the ordinal is back, undrained, it joins again.", 3, []func(*world){withLeave}, func(s *story) {
+		s.wants(2)
+		s.operator()
+		s.happens("user: kubectl scale statefulset/web --replicas=2", func() { s.scaled(2); s.drains = []plan.Drain{waiting(2)} })
+		s.operator()
+		s.wants(3)
+		s.operator()
+		s.happens("pod web-2 is gone, and made again with its claims", func() { s.drains = nil; s.startPod(2) })
+		s.operator()
+		s.leaves(2)
+		s.operator()
+	}},
+	{"jobs-deleted", "Someone deletes each Job: that by which the member leaves when it has failed, and that by which it joins again while it runs. The policy remembers both, " +
+		"so each is started again after its delay, and the member is not taken for back.", 3, []func(*world){withLeave}, func(s *story) {
+		s.wants(2)
+		s.operator()
+		s.member(2, "fails", batchv1.JobFailed, false)
+		s.happens("user: kubectl delete job "+s.jobOf(2).Name, func() { s.deleteJob(s.jobOf(2)) })
+		s.operator()
+		s.happens("the delay passes", func() { s.now = s.now.Add(30 * time.Second) })
+		s.operator()
+		s.wants(3)
+		s.operator()
+		s.happens("user: kubectl delete job "+s.jobOf(2).Name, func() { s.deleteJob(s.jobOf(2)) })
+		s.operator()
+		s.happens("the delay passes", func() { s.now = s.now.Add(30 * time.Second) })
+		s.operator()
+		s.leaves(2)
 		s.operator()
 	}},
 	{"policy-deleted", "The policy is deleted while a member leaves: its Job is stopped, and nothing is lowered.", 2, []func(*world){withLeave}, func(s *story) {

@@ -73,6 +73,10 @@ var (
 	deletePast    = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.past.Job} }}
 	startRejoin   = &action{"StartJob", func(e *evidence) Step { return StartJob{e.Target, e.back.next(e, drainv1alpha1.ActionRejoin)} }}
 	startLeave    = &action{"StartJob", func(e *evidence) Step { return StartJob{e.Target, e.highest.next(e, drainv1alpha1.ActionLeave)} }}
+	forgetGone    = &action{"ForgetMember", func(e *evidence) Step { return ForgetMember{e.Policy, e.gone.ordinal} }}
+	forgetBack    = &action{"ForgetMember", func(e *evidence) Step { return ForgetMember{e.Policy, e.returned.ordinal} }}
+	noteRejoin    = &action{"NoteMember", func(e *evidence) Step { return NoteMember{e.Policy, e.back.ordinal, e.back.noteOf(e)} }}
+	noteLeave     = &action{"NoteMember", func(e *evidence) Step { return NoteMember{e.Policy, e.highest.ordinal, e.highest.noteOf(e)} }}
 	ungateRejoin  = &action{"UngatePod", func(e *evidence) Step { return UngatePod{e.back.latest.gated} }}
 	ungateLeave   = &action{"UngatePod", func(e *evidence) Step { return UngatePod{e.highest.latest.gated} }}
 )
@@ -100,21 +104,26 @@ var table = Table{
 		reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayUnasked,
 	},
 	{
+		id: "stop-past", when: pastRunning, then: deletePast,
+		given:  "The Job of an ordinal that is out of range runs, or that of a StatefulSet that is gone",
+		reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayPast,
+		idle: "drop-past deletes it when the drain of the ordinal is over",
+	},
+	{
 		id: "no-target", when: noTarget,
 		given: "The policy is being deleted, another one counts, or there is no StatefulSet to scale",
 		tell:  (*evidence).tellReady,
 		idle:  "the rules after it would scale a StatefulSet for a policy that does not count, which ends as soon as that is gone",
 	},
 	{
-		id: "stop-past", when: pastRunning, then: deletePast,
-		given:  "The Job of an ordinal that is out of range runs",
-		reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayPast,
-		idle: "drop-past deletes it when the drain of the ordinal is over",
-	},
-	{
 		id: "drop-past", when: pastOver, then: deletePast,
 		given:  "The drain of an ordinal that is out of range is over, and a Job by which its member left is there",
 		reason: drainv1alpha1.ReasonScalingDown, say: (*evidence).sayPast,
+	},
+	{
+		id: "forget-past", when: goneOver, then: forgetGone,
+		given:  "The drain of an ordinal that is out of range is over, and the policy remembers that its member has left",
+		reason: drainv1alpha1.ReasonScalingDown, say: (*evidence).sayForgetPast,
 	},
 	{
 		id: "unset", when: unset,
@@ -140,8 +149,25 @@ var table = Table{
 
 	// Members that began to leave and whose ordinals stay.
 	{
-		id: "rejoin-backoff", when: rejoinBackingOff, again: func(e *evidence) time.Duration { return e.back.latest.due(e).Sub(e.now) }, stalls: (*evidence).rejoinStalls,
-		given:  "The Job by which such a member joins again failed, and its delay is not over",
+		id: "unread-members", when: notesUnreadable, stalls: func(*evidence) bool { return true },
+		given:  "The annotation of the policy can't be read that names the members that have begun to leave",
+		reason: drainv1alpha1.ReasonMemberNotBack, say: (*evidence).sayUnreadable,
+		rare: "no user of the simulation edits it",
+		idle: "no user of the simulation edits it",
+	},
+	{
+		id: "cannot-rejoin", when: cantRejoin, stalls: func(*evidence) bool { return true },
+		given:  "A member has begun to leave, its ordinal is in range, and spec.leave is unset",
+		reason: drainv1alpha1.ReasonMemberNotBack, say: (*evidence).sayCantRejoin,
+	},
+	{
+		id: "await-rejoin-pod", upholds: "S5", when: awaitsRejoinPod, again: soon,
+		given:  "The pod of such a member does not exist, or is being deleted",
+		reason: drainv1alpha1.ReasonWaitingForPod, say: (*evidence).sayAwaitRejoin,
+	},
+	{
+		id: "rejoin-backoff", when: rejoinBackingOff, again: func(e *evidence) time.Duration { return e.retryAt(e.back).Sub(e.now) }, stalls: (*evidence).rejoinStalls,
+		given:  "The Job by which such a member joins again failed or was deleted, and its delay is not over",
 		reason: drainv1alpha1.ReasonRejoinFailed, say: (*evidence).sayRejoinFailed,
 	},
 	{
@@ -153,8 +179,13 @@ var table = Table{
 	},
 	{
 		id: "rejoin", upholds: "S5", when: mustRejoin, then: startRejoin, stalls: (*evidence).rejoinStalls,
-		given:  "A member has begun to leave, its ordinal is in range, and it is not to leave now; or the last attempt to join again failed, or its template was edited",
+		given:  "A member has begun to leave, its ordinal is in range, and it is not to leave now; or the last attempt to join again failed, or its template was edited, or the member's pod was replaced",
 		reason: drainv1alpha1.ReasonRejoining, say: (*evidence).sayRejoin,
+	},
+	{
+		id: "note-rejoin", upholds: "S5", when: rejoinUnnoted, then: noteRejoin,
+		given:  "A pod of the Job by which such a member joins again is gated, and the policy does not remember this Job",
+		reason: drainv1alpha1.ReasonRejoining, say: (*evidence).sayNoteRejoin,
 	},
 	{
 		id: "ungate-rejoin", when: rejoinGated, then: ungateRejoin,
@@ -169,8 +200,13 @@ var table = Table{
 		},
 	},
 	{
+		id: "forget-back", upholds: "S5", when: returnedNoted, then: forgetBack,
+		given:  "A member has joined again with the pod that lives now, and the policy remembers that it had begun to leave",
+		reason: drainv1alpha1.ReasonRejoining, say: (*evidence).sayForgetBack,
+	},
+	{
 		id: "drop-back", when: returned, then: deleteBack,
-		given:  "A member has joined again, and its Job is there. Later, when its pod is gone, nothing would show that it succeeded",
+		given:  "A member has joined again, and its Job is there",
 		reason: drainv1alpha1.ReasonRejoining, say: (*evidence).sayBack,
 		idle: "a member that joins again once more is none the worse for it",
 	},
@@ -230,18 +266,23 @@ var table = Table{
 	},
 	{
 		id: "leave-exhausted", when: leaveExhausted, stalls: func(*evidence) bool { return true }, looks: true, again: (*evidence).untilLook,
-		given:  "spec.retry.maxAttempts Jobs by which the member leaves have failed",
+		given:  "spec.retry.maxAttempts Jobs by which the member leaves have failed, or were deleted after they had started",
 		reason: drainv1alpha1.ReasonLeaveFailed, say: (*evidence).sayExhausted,
 	},
 	{
 		id: "leave-backoff", when: leaveBackingOff, looks: true, again: (*evidence).untilLeave, stalls: (*evidence).leaveStalls,
-		given:  "The Job by which the member leaves failed, and its delay is not over",
+		given:  "The Job by which the member leaves failed or was deleted, and its delay is not over",
 		reason: drainv1alpha1.ReasonLeaveFailed, say: (*evidence).sayLeaveFailed,
 	},
 	{
 		id: "leave", upholds: "S3", when: mustLeave, then: startLeave, stalls: (*evidence).leaveStalls,
 		given:  "No Job by which the member leaves is there for the pod that lives now; or the last one failed, or its template was edited",
 		reason: drainv1alpha1.ReasonLeaving, say: (*evidence).sayLeave,
+	},
+	{
+		id: "note-leave", upholds: "S5", when: leaveUnnoted, then: noteLeave,
+		given:  "A pod of that Job is gated, and the policy does not remember that its member begins to leave",
+		reason: drainv1alpha1.ReasonLeaving, say: (*evidence).sayNoteLeave,
 	},
 	{
 		id: "ungate-leave", when: leaveGated, then: ungateLeave,
@@ -334,15 +375,19 @@ func (r *rule) apply(e *evidence) Decision {
 
 // next returns the Job that takes the place of a member's latest one.
 func (m *member) next(e *evidence, action string) objects.Leave {
-	leave := objects.Leave{Ordinal: m.ordinal, Number: 1, Action: action, PodUID: e.podUID(m.ordinal)}
-	if m.latest == nil {
-		return leave
+	leave := objects.Leave{Ordinal: m.ordinal, Number: 1, Action: action, PodUID: e.podUID(m.ordinal), Failures: m.failures(e, action)}
+	if m.note != nil {
+		leave.Number = m.note.Job + 1
 	}
-	leave.Number = m.latest.number + 1
-	if m.latest.action == action && m.latest.failed() && !m.latest.edited(e) {
-		leave.Failures = m.latest.failures + 1
+	if m.latest != nil {
+		leave.Number = max(leave.Number, m.latest.number+1)
 	}
 	return leave
+}
+
+// noteOf returns what the policy is to remember of a member's latest Job.
+func (m *member) noteOf(e *evidence) *Note {
+	return &Note{Job: m.latest.number, Action: m.latest.action, Failures: m.latest.failures, Template: m.latest.hash, Time: metav1.NewTime(e.now.UTC().Truncate(time.Second))}
 }
 
 // Row is a rule as the documentation shows it.

@@ -58,14 +58,29 @@ func has(ordinal, number int32, action string, then ...func(*world, *batchv1.Job
 	}
 }
 
-func runs(w *world, job *batchv1.Job)     { w.run(job) }
-func succeeds(w *world, job *batchv1.Job) { w.end(job, batchv1.JobComplete, true) }
-func fails(w *world, job *batchv1.Job)    { w.end(job, batchv1.JobFailed, false) }
-func unproven(w *world, job *batchv1.Job) { w.end(job, batchv1.JobComplete, false) }
-func going(_ *world, job *batchv1.Job)    { job.DeletionTimestamp = &metav1.Time{Time: noon} }
-func loses(w *world, job *batchv1.Job)    { delete(w.pods, job.Name+"-pod") }
+func runs(w *world, job *batchv1.Job)        { w.run(job) }
+func succeeds(w *world, job *batchv1.Job)    { w.end(job, batchv1.JobComplete, true) }
+func fails(w *world, job *batchv1.Job)       { w.end(job, batchv1.JobFailed, false) }
+func unproven(w *world, job *batchv1.Job)    { w.end(job, batchv1.JobComplete, false) }
+func going(_ *world, job *batchv1.Job)       { job.DeletionTimestamp = &metav1.Time{Time: noon} }
+func neverStarts(w *world, job *batchv1.Job) { w.pods[job.Name+"-pod"].Status.ContainerStatuses = nil }
+func loses(w *world, job *batchv1.Job)       { delete(w.pods, job.Name+"-pod") }
+func noted(w *world, job *batchv1.Job)       { w.note(job) }
+func vanishes(w *world, job *batchv1.Job)    { w.deleteJob(job) }
+
+// forgotten is a Job of a member of which the policy remembers nothing any more.
+func forgotten(w *world, job *batchv1.Job) { w.forget(number(job.Labels[drainv1alpha1.OrdinalLabel])) }
+
 func failedTimes(n string) func(*world, *batchv1.Job) {
-	return func(_ *world, job *batchv1.Job) { job.Annotations[drainv1alpha1.FailuresAnnotation] = n }
+	return func(w *world, job *batchv1.Job) {
+		job.Annotations[drainv1alpha1.FailuresAnnotation] = n
+		w.note(job)
+	}
+}
+
+// garbled makes what the policy remembers of members unreadable.
+func garbled(w *world) {
+	metav1.SetMetaDataAnnotation(&w.policy.ObjectMeta, drainv1alpha1.MembersAnnotation, "2")
 }
 
 func later(d time.Duration) func(*world) { return func(w *world) { w.now = w.now.Add(d) } }
@@ -162,8 +177,23 @@ var cases = map[string]struct {
 	"few ready replicas":                             {world: given(3, 1, func(w *world) { w.set.Status.ReadyReplicas = 1; w.setReady(0, false) }), rule: "await-ready", cached: true},
 	"the highest ordinal isn't ready":                {world: given(3, 1, unready(2)), rule: "lower", step: "Lower", to: 2},
 
-	"a member leaves first":             {world: given(3, 1, withLeave), rule: "leave", step: "StartJob", cached: true},
-	"its Job is gated":                  {world: given(3, 1, withLeave, has(2, 1, leaves)), rule: "ungate-leave", step: "UngatePod", cached: true},
+	"a member leaves first":       {world: given(3, 1, withLeave), rule: "leave", step: "StartJob", cached: true},
+	"its Job is gated":            {world: given(3, 1, withLeave, has(2, 1, leaves)), rule: "note-leave", step: "NoteMember", cached: true},
+	"its Job is gated, and noted": {world: given(3, 1, withLeave, has(2, 1, leaves, noted)), rule: "ungate-leave", step: "UngatePod", cached: true},
+	"its Job is gated, and the one before is noted": {
+		world: given(3, 1, withLeave, has(2, 1, leaves, noted, vanishes), has(2, 2, leaves)), rule: "note-leave", step: "NoteMember", cached: true,
+	},
+	"its Job was deleted":             {world: given(3, 1, withLeave, has(2, 1, leaves, runs, vanishes)), rule: "leave-backoff", cached: true},
+	"its Job was deleted a while ago": {world: given(3, 1, withLeave, has(2, 1, leaves, runs, vanishes), later(30*time.Second)), rule: "leave", step: "StartJob", cached: true},
+	"its Job was deleted after it had failed": {
+		world: given(3, 1, withLeave, has(2, 3, leaves, fails, failedTimes("1"), vanishes), later(30*time.Second)), rule: "leave-backoff", cached: true,
+	},
+	"its Job was deleted for the third time":     {world: given(3, 1, withLeave, has(2, 3, leaves, fails, failedTimes("2"), vanishes)), rule: "leave-backoff", stalls: true, cached: true},
+	"its Job was deleted, and is edited":         {world: given(3, 1, withLeave, has(2, 1, leaves, runs, vanishes), editsLeave), rule: "leave", step: "StartJob", cached: true},
+	"a Job by which it joined again was deleted": {world: given(3, 1, withLeave, has(2, 1, rejoins, runs, vanishes)), rule: "leave", step: "StartJob", cached: true},
+	"its Job was deleted too often": {
+		world: given(3, 1, withLeave, has(2, 1, leaves, fails, failedTimes("1"), vanishes), func(w *world) { w.policy.Spec.Retry.MaxAttempts = ptr.To[int32](2) }), rule: "leave-exhausted", stalls: true, cached: true,
+	},
 	"its Job runs":                      {world: given(3, 1, withLeave, has(2, 1, leaves, runs)), rule: "leaving", cached: true},
 	"its Job does not start":            {world: given(3, 1, withLeave, has(2, 1, leaves, runs, func(w *world, j *batchv1.Job) { w.pods[j.Name+"-pod"].Status.ContainerStatuses = nil }), later(time.Hour)), rule: "leaving", stalls: true, cached: true},
 	"it has left":                       {world: given(3, 1, withLeave, has(2, 1, leaves, succeeds)), rule: "lower-left", step: "Lower", to: 2, cached: true},
@@ -217,26 +247,59 @@ var cases = map[string]struct {
 	"undone and more: up comes first":                 {world: given(3, 4, withLeave, has(2, 1, leaves, succeeds)), rule: "raise", step: "Raise", to: 4, cached: true},
 	"undone, and the template mounts a claim":         {world: given(3, 3, withLeave, has(2, 1, leaves, runs), mountsClaim), rule: "rejoin-refused", stalls: true, cached: true},
 	"it joins again, and the template mounts a claim": {world: given(3, 3, withLeave, has(2, 1, rejoins, runs), mountsClaim), rule: "rejoin-refused", stalls: true, cached: true},
-	"the Job to join again is gated":                  {world: given(3, 3, withLeave, has(2, 1, rejoins)), rule: "ungate-rejoin", step: "UngatePod", cached: true},
-	"the Job to join again runs":                      {world: given(3, 3, withLeave, has(2, 1, rejoins, runs)), rule: "rejoining", cached: true},
-	"it is back":                                      {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds)), rule: "drop-back", step: "DeleteJob", cached: true},
-	"it is back, and its Job goes":                    {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds, going, loses)), rule: "reached", cached: true},
-	"it is back, and another is to leave":             {world: given(4, 3, withLeave, has(2, 1, rejoins, succeeds)), rule: "drop-back", step: "DeleteJob", cached: true},
-	"its pod is gone before it was seen to be back":   {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds, loses)), rule: "rejoin-backoff", cached: true},
-	"it joins again, and its Job is deleted":          {world: given(3, 3, withLeave, has(2, 1, rejoins, runs, going)), rule: "rejoin", step: "StartJob", cached: true},
-	"the Job to join again failed":                    {world: given(3, 3, withLeave, has(2, 1, rejoins, fails)), rule: "rejoin-backoff", cached: true},
-	"it failed for the third time":                    {world: given(3, 3, withLeave, has(2, 1, rejoins, fails, failedTimes("2"))), rule: "rejoin-backoff", stalls: true, cached: true},
-	"it failed a while ago":                           {world: given(3, 3, withLeave, has(2, 1, rejoins, fails), later(time.Hour)), rule: "rejoin", step: "StartJob", cached: true},
-	"another member leaves than the last":             {world: given(4, 1, withLeave, has(2, 1, leaves, succeeds)), rule: "rejoin", step: "StartJob", cached: true},
+	"the Job to join again is gated":                  {world: given(3, 3, withLeave, has(2, 1, rejoins)), rule: "note-rejoin", step: "NoteMember", cached: true},
+	"the Job to join again is gated, and noted":       {world: given(3, 3, withLeave, has(2, 1, rejoins, noted)), rule: "ungate-rejoin", step: "UngatePod", cached: true},
+	"the Job to join again is gated, and its pod is gone": {
+		world: given(3, 3, withLeave, has(2, 1, rejoins, noted), func(w *world) { delete(w.pods, "web-2") }), rule: "await-rejoin-pod",
+	},
+	"undone, and its pod is gone":          {world: given(3, 3, withLeave, has(2, 1, leaves, runs), func(w *world) { delete(w.pods, "web-2") }), rule: "await-rejoin-pod"},
+	"undone, and its pod is being deleted": {world: given(3, 3, withLeave, has(2, 1, leaves, runs), func(w *world) { w.pod(2).DeletionTimestamp = &metav1.Time{Time: noon} }), rule: "await-rejoin-pod"},
+	"undone, and its Job was deleted":      {world: given(3, 3, withLeave, has(2, 1, leaves, runs, vanishes)), rule: "rejoin", step: "StartJob", cached: true},
+	"undone, and spec.leave was removed":   {world: given(3, 3, withLeave, has(2, 1, leaves, runs, vanishes), removesLeave), rule: "cannot-rejoin", stalls: true, cached: true},
+	"spec.leave was removed, and the ordinal goes anyway": {
+		world: given(3, 1, withLeave, has(2, 1, leaves, runs, vanishes), removesLeave), rule: "lower", step: "Lower", to: 2, cached: true,
+	},
+	"the annotation can't be read":                             {world: given(3, 3, withLeave, garbled), rule: "unread-members", stalls: true, cached: true},
+	"the annotation can't be read, and more are asked for":     {world: given(3, 4, withLeave, garbled), rule: "raise", step: "Raise", to: 4, cached: true},
+	"the Job to join again was deleted":                        {world: given(3, 3, withLeave, has(2, 1, rejoins, runs, vanishes)), rule: "rejoin-backoff", cached: true},
+	"the Job to join again was deleted a while ago":            {world: given(3, 3, withLeave, has(2, 1, rejoins, runs, vanishes), later(time.Minute)), rule: "rejoin", step: "StartJob", cached: true},
+	"the Job to join again was deleted after it had succeeded": {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds, vanishes)), rule: "rejoin-backoff", cached: true},
+	"it is back, and its pod was replaced":                     {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds), replacedPod(2)), rule: "rejoin", step: "StartJob"},
+	"it is back, and its pod is gone":                          {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds), func(w *world) { delete(w.pods, "web-2") }), rule: "await-rejoin-pod"},
+	"one fails to join again, and a lower one is to":           {world: given(4, 4, withLeave, has(3, 1, rejoins, fails), has(1, 1, leaves, succeeds)), rule: "rejoin", step: "StartJob", cached: true},
+	"one does not start, and a lower one is to":                {world: given(4, 4, withLeave, has(3, 1, rejoins, runs, neverStarts), has(1, 1, leaves, succeeds), later(time.Hour)), rule: "rejoin", step: "StartJob", cached: true},
+	"one joins again, and a higher one is to":                  {world: given(4, 4, withLeave, has(3, 1, leaves, succeeds), has(1, 1, rejoins, runs)), rule: "rejoining", cached: true},
+	"one waits for its pod, and a lower one is to": {
+		world: given(4, 4, withLeave, has(3, 1, leaves, succeeds), has(1, 1, leaves, succeeds), func(w *world) { delete(w.pods, "web-3") }), rule: "rejoin", step: "StartJob",
+	},
+	"the Job to join again runs":                    {world: given(3, 3, withLeave, has(2, 1, rejoins, runs)), rule: "rejoining", cached: true},
+	"it is back":                                    {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds)), rule: "forget-back", step: "ForgetMember", cached: true},
+	"it is back, which is noted":                    {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds, forgotten)), rule: "drop-back", step: "DeleteJob", cached: true},
+	"it is back, and the pod of its Job is gone":    {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds, forgotten, loses)), rule: "drop-back", step: "DeleteJob", cached: true},
+	"it is back, and its Job goes":                  {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds, forgotten, going, loses)), rule: "reached", cached: true},
+	"its Job goes before it was seen to be back":    {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds, going, loses)), rule: "rejoin-backoff", cached: true},
+	"it is back, and another is to leave":           {world: given(4, 3, withLeave, has(2, 1, rejoins, succeeds)), rule: "forget-back", step: "ForgetMember", cached: true},
+	"its pod is gone before it was seen to be back": {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds, loses)), rule: "rejoin-backoff", cached: true},
+	"it joins again, and its Job is deleted":        {world: given(3, 3, withLeave, has(2, 1, rejoins, runs, going)), rule: "rejoin", step: "StartJob", cached: true},
+	"the Job to join again failed":                  {world: given(3, 3, withLeave, has(2, 1, rejoins, fails)), rule: "rejoin-backoff", cached: true},
+	"it failed for the third time":                  {world: given(3, 3, withLeave, has(2, 1, rejoins, fails, failedTimes("2"))), rule: "rejoin-backoff", stalls: true, cached: true},
+	"it failed a while ago":                         {world: given(3, 3, withLeave, has(2, 1, rejoins, fails), later(time.Hour)), rule: "rejoin", step: "StartJob", cached: true},
+	"another member leaves than the last":           {world: given(4, 1, withLeave, has(2, 1, leaves, succeeds)), rule: "rejoin", step: "StartJob", cached: true},
 
-	"the ordinal of a Job is out of range":           {world: given(2, 1, withLeave, has(2, 1, leaves, runs)), rule: "stop-past", step: "DeleteJob", cached: true},
-	"the drain of such an ordinal is not over":       {world: given(2, 1, withLeave, has(2, 1, leaves, succeeds), drainsPending(2)), rule: "await-drains", cached: true},
-	"the claims of such an ordinal stay undrained":   {world: given(2, 2, withLeave, has(2, 1, leaves, succeeds), retained(2)), rule: "reached", cached: true},
-	"such an ordinal is back, undrained":             {world: given(2, 3, withLeave, has(2, 1, leaves, succeeds), retained(2), isBack), rule: "rejoin", step: "StartJob", cached: true},
-	"the drain of such an ordinal is over":           {world: given(2, 1, withLeave, has(2, 1, leaves, succeeds)), rule: "drop-past", step: "DeleteJob", cached: true},
-	"members do not leave any more":                  {world: given(3, 1, withLeave, has(2, 1, leaves, succeeds), removesLeave), rule: "stop-unasked", step: "DeleteJob", cached: true},
-	"the policy is being deleted while one leaves":   {world: given(3, 1, withLeave, has(2, 1, leaves, runs), func(w *world) { w.policy.DeletionTimestamp = &metav1.Time{Time: noon} }), rule: "stop-unasked", step: "DeleteJob", cached: true},
-	"a suspended policy lets a member go on leaving": {world: given(3, 1, withLeave, has(2, 1, leaves, runs), func(w *world) { w.policy.Spec.Suspend = ptr.To(true) }), rule: "await-acceptance", cached: true},
+	"the ordinal of a Job is out of range":         {world: given(2, 1, withLeave, has(2, 1, leaves, runs)), rule: "stop-past", step: "DeleteJob", cached: true},
+	"the drain of such an ordinal is not over":     {world: given(2, 1, withLeave, has(2, 1, leaves, succeeds), drainsPending(2)), rule: "await-drains", cached: true},
+	"the claims of such an ordinal stay undrained": {world: given(2, 2, withLeave, has(2, 1, leaves, succeeds), retained(2)), rule: "reached", cached: true},
+	"such an ordinal is back, undrained":           {world: given(2, 3, withLeave, has(2, 1, leaves, succeeds), retained(2), isBack), rule: "rejoin", step: "StartJob", cached: true},
+	"the drain of such an ordinal is over, and its Job is gone": {
+		world: given(2, 1, withLeave, has(2, 1, leaves, succeeds, vanishes)), rule: "forget-past", step: "ForgetMember", cached: true,
+	},
+	"the Job of such an ordinal was deleted, and its drain is not over": {world: given(2, 2, withLeave, has(2, 1, leaves, runs, vanishes), retained(2)), rule: "reached", cached: true},
+	"such an ordinal is back, and its Job is gone":                      {world: given(2, 3, withLeave, has(2, 1, leaves, runs, vanishes), retained(2), isBack), rule: "rejoin", step: "StartJob", cached: true},
+	"the StatefulSet of a Job that runs is gone":                        {world: given(3, 1, withLeave, has(2, 1, leaves, runs), func(w *world) { w.set = nil }), rule: "stop-past", step: "DeleteJob", cached: true},
+	"the drain of such an ordinal is over":                              {world: given(2, 1, withLeave, has(2, 1, leaves, succeeds)), rule: "drop-past", step: "DeleteJob", cached: true},
+	"members do not leave any more":                                     {world: given(3, 1, withLeave, has(2, 1, leaves, succeeds), removesLeave), rule: "stop-unasked", step: "DeleteJob", cached: true},
+	"the policy is being deleted while one leaves":                      {world: given(3, 1, withLeave, has(2, 1, leaves, runs), func(w *world) { w.policy.DeletionTimestamp = &metav1.Time{Time: noon} }), rule: "stop-unasked", step: "DeleteJob", cached: true},
+	"a suspended policy lets a member go on leaving":                    {world: given(3, 1, withLeave, has(2, 1, leaves, runs), func(w *world) { w.policy.Spec.Suspend = ptr.To(true) }), rule: "await-acceptance", cached: true},
 }
 
 func TestDecide(t *testing.T) {

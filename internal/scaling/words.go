@@ -26,6 +26,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/objects"
 )
 
 func says(text string) func(*evidence) string { return func(*evidence) string { return text } }
@@ -126,8 +127,38 @@ func (e *evidence) sayRejoining() string {
 	return fmt.Sprintf("The member of pod %s joins again by Job %q", e.name(e.back.ordinal), e.back.latest.Name)
 }
 
+func (e *evidence) sayUnreadable() string {
+	return fmt.Sprintf("The annotation %s of the policy names the members that have begun to leave, and can't be read: fix it, or remove it when all members are back: %s",
+		drainv1alpha1.MembersAnnotation, e.unreadable)
+}
+
+func (e *evidence) sayForgetPast() string {
+	return fmt.Sprintf("Forgetting that the member of pod %s has left: its ordinal is out of range, and its drain is over", e.name(e.gone.ordinal))
+}
+
+func (e *evidence) sayCantRejoin() string {
+	return fmt.Sprintf("The member of pod %s has begun to leave, and spec.leave is unset: set it, so that the member joins again, or remove the annotation %s of the policy when all members are back",
+		e.name(e.back.ordinal), drainv1alpha1.MembersAnnotation)
+}
+
+func (e *evidence) sayAwaitRejoin() string {
+	return fmt.Sprintf("Waiting for pod %s to exist, so that its member can join again", e.name(e.back.ordinal))
+}
+
+func (e *evidence) sayForgetBack() string {
+	return fmt.Sprintf("Noting that the member of pod %s is back", e.name(e.returned.ordinal))
+}
+
 func (e *evidence) sayBack() string {
 	return fmt.Sprintf("Deleting Job %q: the member of pod %s is back", e.returned.latest.Name, e.name(e.returned.ordinal))
+}
+
+func (e *evidence) sayNoteLeave() string {
+	return fmt.Sprintf("%s; noting that the member of pod %s begins to leave, by Job %q", e.toGo(), e.name(e.highest.ordinal), e.highest.latest.Name)
+}
+
+func (e *evidence) sayNoteRejoin() string {
+	return fmt.Sprintf("Noting that the member of pod %s joins again, by Job %q", e.name(e.back.ordinal), e.back.latest.Name)
 }
 
 // tellRunning says how a Job that runs is doing.
@@ -151,16 +182,33 @@ func (j *job) why() string {
 	return j.end.Reason + ": " + cmp.Or(j.said, j.end.Message)
 }
 
-func (e *evidence) sayFailed(m *member, what string) string {
+func (e *evidence) sayFailed(m *member, action, what string) string {
+	if gone := m.vanished(e, action); gone != nil {
+		return fmt.Sprintf("Job %q, by which the member of pod %s %s, was deleted before it was seen to succeed (attempt %d); the next attempt starts at %s",
+			e.jobName(m.ordinal, gone), e.name(m.ordinal), what, gone.Failures+1, m.retryAt(e, action).UTC().Format(time.RFC3339))
+	}
 	return fmt.Sprintf("Job %q, by which the member of pod %s %s, failed (attempt %d): %s; the next attempt starts at %s", m.latest.Name, e.name(m.ordinal), what,
 		m.latest.failures+1, m.latest.why(), m.latest.due(e).UTC().Format(time.RFC3339))
 }
 
-func (e *evidence) sayLeaveFailed() string { return e.sayFailed(e.highest, "leaves") }
+// jobName returns the name of the Job of a note.
+func (e *evidence) jobName(ordinal int32, note *Note) string {
+	return objects.LeaveName(e.Target.Name, e.Policy.UID, objects.Leave{Ordinal: ordinal, Number: note.Job, Action: note.Action})
+}
 
-func (e *evidence) sayRejoinFailed() string { return e.sayFailed(e.back, "joins again") }
+func (e *evidence) sayLeaveFailed() string {
+	return e.sayFailed(e.highest, drainv1alpha1.ActionLeave, "leaves")
+}
+
+func (e *evidence) sayRejoinFailed() string {
+	return e.sayFailed(e.back, drainv1alpha1.ActionRejoin, "joins again")
+}
 
 func (e *evidence) sayExhausted() string {
-	return fmt.Sprintf("%d Jobs by which the member of pod %s leaves have failed, and spec.retry.maxAttempts is %d: fix spec.leave.template, or raise spec.replicas; the last one: %s",
-		e.highest.latest.failures+1, e.name(e.highest.ordinal), *e.Policy.Spec.Retry.MaxAttempts, e.highest.latest.why())
+	last := "the last one was deleted"
+	if e.highest.vanished(e, drainv1alpha1.ActionLeave) == nil {
+		last = "the last one: " + e.highest.latest.why()
+	}
+	return fmt.Sprintf("%d Jobs by which the member of pod %s leaves have failed, and spec.retry.maxAttempts is %d: fix spec.leave.template, or raise spec.replicas; %s",
+		e.leaveFailures(), e.name(e.highest.ordinal), *e.Policy.Spec.Retry.MaxAttempts, last)
 }

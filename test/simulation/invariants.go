@@ -65,7 +65,6 @@ func (w *world) check() {
 			w.violate(invariantStands, "lock %s has lost its finalizer", pod.Name)
 		}
 	}
-	w.forgetMembers()
 	for _, c := range w.running() {
 		if c.role != roleDrain || c.ghost {
 			continue
@@ -240,9 +239,6 @@ func (w *world) afterOperatorDeletes(r *run, object client.Object, decided time.
 			}
 		}
 	}
-	if job, ok := object.(*batchv1.Job); ok {
-		w.leaveJobStopped(r, job)
-	}
 	claim, ok := object.(*corev1.PersistentVolumeClaim)
 	if !ok || claim.DeletionTimestamp != nil {
 		return
@@ -280,6 +276,9 @@ func (w *world) afterOperatorDeletes(r *run, object client.Object, decided time.
 func (w *world) afterOperatorPatches(r *run, before, after client.Object) {
 	if policy, ok := after.(*drainv1alpha1.DrainPolicy); ok && slices.Contains(before.GetFinalizers(), drainv1alpha1.PolicyFinalizer) && !slices.Contains(policy.Finalizers, drainv1alpha1.PolicyFinalizer) {
 		w.checkLettingGo(r, policy)
+	}
+	if policy, ok := after.(*drainv1alpha1.DrainPolicy); ok {
+		w.afterOperatorForgets(r, before.(*drainv1alpha1.DrainPolicy), policy)
 	}
 	if pod, ok := after.(*corev1.Pod); ok && isDrain(pod) && len(pod.Spec.SchedulingGates) < len(before.(*corev1.Pod).Spec.SchedulingGates) {
 		w.checkUngated(r, pod)

@@ -108,6 +108,16 @@ func (w *world) settle() {
 		w.violate(invariantLiveness, "after %d rounds there is still no rest", rounds)
 		return
 	}
+	if w.missesMember() && w.broken == nil {
+		w.note("a person adds the Job by which members leave and join again")
+		update(w.store, w.inCharge().Name, func(policy *drainv1alpha1.DrainPolicy) { policy.Spec.Leave = w.leaveOptions() })
+		if quiet = w.goQuiet(rounds); !quiet && w.broken == nil {
+			w.violate(invariantLiveness, "after %d rounds there is still no rest", rounds)
+		}
+	}
+	if w.broken != nil {
+		return
+	}
 	w.checkPolicies()
 	w.checkOrdinals()
 	w.checkScaled()

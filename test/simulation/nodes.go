@@ -20,7 +20,6 @@ import (
 	"slices"
 	"time"
 
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -266,8 +265,6 @@ func (w *world) collectOrphans() {
 // removed hears of what is gone from the store.
 func (w *world) removed(k kind, object client.Object) {
 	switch k {
-	case jobs:
-		w.leaveJobGone(object.(*batchv1.Job))
 	case claims:
 		delete(w.volumes, object.GetUID())
 		w.backups[object.GetName()] = object.(*corev1.PersistentVolumeClaim)

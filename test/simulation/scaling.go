@@ -35,6 +35,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/scaling"
 )
 
 // The names under which a broken invariant of scaling is reported.
@@ -44,6 +45,7 @@ const (
 	invariantSettled = "the operator lowers the replicas only when no orphan is undrained and those that remain are ready"
 	invariantLeft    = "the operator lowers the replicas only when the member has left, or is dead"
 	invariantAlone   = "one Job at a time takes a member out or in"
+	invariantNoted   = "the policy remembers each member that has begun to leave, until it is back or its ordinal is drained"
 )
 
 // imageLeave and imageLeaveOther take a member out, or in again, and write the receipt.
@@ -59,7 +61,7 @@ type membership struct {
 	pod       types.UID
 	// changed is the version of the store when that was so last.
 	changed int64
-	// forgotten says that the operator can't know of it any more.
+	// forgotten says that its ordinal was out of range, and drained: nothing is left of it.
 	forgotten bool
 }
 
@@ -87,10 +89,68 @@ func (w *world) startLeave(c *container) {
 			w.violate(invariantAlone, "pods %s and %s run for the member of ordinal %d", other.pod, c.pod, c.ordinal)
 		}
 	}
+	w.checkNoted(c)
 	m.changed, m.left = w.store.version, false
 	if c.action == drainv1alpha1.ActionLeave {
 		m.out, m.forgotten = true, false
 	}
+}
+
+// checkNoted asserts that the policy remembers a Job before a pod of it runs.
+func (w *world) checkNoted(c *container) {
+	pod := get[*corev1.Pod](w.store, c.pod)
+	if pod == nil {
+		return
+	}
+	for _, policy := range list[*drainv1alpha1.DrainPolicy](w.store) {
+		if string(policy.UID) != pod.Labels[drainv1alpha1.PolicyUIDLabel] {
+			continue
+		}
+		notes, err := scaling.NotesOf(policy)
+		if err != nil || notes[c.ordinal].Action == "" {
+			w.violate(invariantNoted, "pod %s runs, and the policy remembers nothing of ordinal %d: %v", c.pod, c.ordinal, err)
+		}
+	}
+}
+
+// afterOperatorForgets asserts that what the operator forgets of members is over.
+func (w *world) afterOperatorForgets(r *run, before, after *drainv1alpha1.DrainPolicy) {
+	had, _ := scaling.NotesOf(before)
+	has, _ := scaling.NotesOf(after)
+	for ordinal := range had {
+		if _, still := has[ordinal]; still {
+			continue
+		}
+		m, pod := w.member(ordinal), get[*corev1.Pod](w.store, lockName(ordinal))
+		if r.set != nil && wanted(r.set, ordinal) {
+			there := pod != nil && !isLock(pod) && w.store.born[pod.UID] <= r.looked
+			if m.changed <= r.looked && (m.out || there && m.pod != pod.UID) {
+				w.violate(invariantNoted, "ordinal %d stays and is forgotten: out %t, with pod %s", ordinal, m.out, m.pod)
+			}
+			continue
+		}
+		if claim := w.undrained(r, ordinal); claim != "" {
+			w.violate(invariantNoted, "ordinal %d is forgotten, and claim %s is undrained", ordinal, claim)
+		}
+		m.forgotten = true
+	}
+}
+
+// undrained returns a claim of an ordinal that was to be seen and on which something is that a pod of the StatefulSet wrote, or "".
+func (w *world) undrained(r *run, ordinal int32) string {
+	for _, claim := range list[*corev1.PersistentVolumeClaim](w.store) {
+		_, number, _ := cutOrdinal(claim.Name)
+		v := w.volumes[claim.UID]
+		if number != ordinal || v == nil || w.store.born[claim.UID] > r.looked || claim.DeletionTimestamp != nil {
+			continue
+		}
+		for _, record := range v.records {
+			if record.by.role == roleSet && !w.excused(r, v, record.by) {
+				return claim.Name
+			}
+		}
+	}
+	return ""
 }
 
 // leave lets such a container do what it is there for.
@@ -314,16 +374,6 @@ func (w *world) checkLeft(r *run, policy *drainv1alpha1.DrainPolicy, top int32, 
 	w.violate(invariantLeft, "the replicas are lowered and the member of pod %s (%s) has not left: begun %t, left %t, with pod %s", pod.Name, pod.UID, m.out, m.left, m.pod)
 }
 
-// forgetMembers notes what the operator can't know of any more: an ordinal that was out of range starts again.
-func (w *world) forgetMembers() {
-	set := get[*appsv1.StatefulSet](w.store, setName)
-	for ordinal, m := range w.members {
-		if set == nil || !wanted(set, ordinal) {
-			m.forgotten = true
-		}
-	}
-}
-
 // checkScaled asserts that in the end the StatefulSet has what the policy asks for, and that all members that stay are back.
 func (w *world) checkScaled() {
 	policy, set := w.inCharge(), get[*appsv1.StatefulSet](w.store, setName)
@@ -351,7 +401,7 @@ func (w *world) checkScaled() {
 			w.violate(invariantLiveness, "Job %s is left, and its ordinal is drained and gone", job.Name)
 		}
 	}
-	if policy.Spec.Leave == nil || w.policiesMade > 1 || scaled.Status != metav1.ConditionTrue {
+	if w.policiesMade > 1 || scaled.Status != metav1.ConditionTrue {
 		return
 	}
 	for ordinal, m := range w.members {
@@ -359,6 +409,22 @@ func (w *world) checkScaled() {
 			w.violate(invariantLiveness, "the member of ordinal %d has begun to leave, and never joined again", ordinal)
 		}
 	}
+}
+
+// missesMember reports whether a member that began to leave has no way back, because a user has removed the Job by which it would join again.
+func (w *world) missesMember() bool {
+	policy := w.inCharge()
+	if policy == nil || policy.DeletionTimestamp != nil {
+		return false
+	}
+	scaled := meta.FindStatusCondition(policy.Status.Conditions, drainv1alpha1.ConditionScaled)
+	if scaled == nil || scaled.Reason != drainv1alpha1.ReasonMemberNotBack {
+		return false
+	}
+	if policy.Spec.Leave != nil || !meta.IsStatusConditionTrue(policy.Status.Conditions, drainv1alpha1.ConditionStalled) {
+		w.violate(invariantAlarm, "a member has no way back: spec.leave set %t, and Stalled isn't True", policy.Spec.Leave != nil)
+	}
+	return true
 }
 
 // mayStay reports whether the replicas may differ from what the policy asks for.
@@ -373,27 +439,4 @@ func (w *world) mayStay(policy *drainv1alpha1.DrainPolicy, scaled *metav1.Condit
 	}
 	ready := meta.FindStatusCondition(policy.Status.Conditions, drainv1alpha1.ConditionReady)
 	return scaled.Reason == drainv1alpha1.ReasonTooFewReplicas || scaled.Reason == drainv1alpha1.ReasonSuspended || ready.Status != metav1.ConditionTrue && scaled.Reason == ready.Reason
-}
-
-// leaveJobGone notes that a Job is gone by which a member left or joined again. What the operator did not delete itself it can't know of.
-func (w *world) leaveJobGone(job *batchv1.Job) {
-	if isLeaveJob(job) && !w.stopped[job.UID] {
-		w.member(ordinalLabel(job)).forgotten = true
-	}
-}
-
-// leaveJobStopped notes that the operator deletes one. It may, where it knows that nothing of it is needed.
-func (w *world) leaveJobStopped(r *run, job *batchv1.Job) {
-	if !isLeaveJob(job) {
-		return
-	}
-	w.stopped[job.UID] = true
-	if r.set == nil || !wanted(r.set, ordinalLabel(job)) {
-		w.member(ordinalLabel(job)).forgotten = true
-	}
-	for _, policy := range r.policies {
-		if policy.UID == ownerOf(job) && (policy.Spec.Leave == nil || policy.DeletionTimestamp != nil) {
-			w.member(ordinalLabel(job)).forgotten = true
-		}
-	}
 }

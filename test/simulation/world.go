@@ -116,9 +116,8 @@ type world struct {
 	// discarded are the claims that a user has deleted.
 	discarded map[types.UID]bool
 
-	// members are what the application believes of its members, by ordinal, and stopped the Jobs by which they leave that the operator deleted.
+	// members are what the application believes of its members, by ordinal.
 	members map[int32]*membership
-	stopped map[types.UID]bool
 	// asked is what the policy was scaled to before, and policiesMade is how many there were.
 	asked        int32
 	policiesMade int
@@ -172,7 +171,6 @@ func newWorld(cache *managerCache, trace *strings.Builder) *world {
 		discarded:    map[types.UID]bool{},
 		maimed:       map[types.UID]bool{},
 		members:      map[int32]*membership{},
-		stopped:      map[types.UID]bool{},
 		backups:      map[string]*corev1.PersistentVolumeClaim{},
 	}
 	w.store = newStore(func() time.Time { return w.clock.now })
