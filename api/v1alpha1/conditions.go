@@ -126,6 +126,9 @@ const (
 	// ReasonMemberNotBack means that a member that began to leave is to stay, and that no Job can let it join again: spec.leave is
 	// unset, or the annotation of the policy that names such members can't be read.
 	ReasonMemberNotBack = "MemberNotBack"
+	// ReasonReplicasContested means that something else sets the replicas of the StatefulSet again and again. The operator changes them
+	// less and less often.
+	ReasonReplicasContested = "ReplicasContested"
 	// ReasonScaleForbidden means that the operator has no right to update statefulsets/scale. The component config/components/scaling
 	// gives it.
 	ReasonScaleForbidden = "ScaleForbidden"

@@ -63,6 +63,7 @@ type Reconciler struct {
 	pods       podLists
 	own        ownWrites
 	reports    reports
+	pasts      pasts
 }
 
 // +kubebuilder:rbac:groups=drain.statefulset.dev,resources=drainpolicies,verbs=get;list;watch;patch
@@ -86,6 +87,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		r.preflights.forget(request.NamespacedName)
 		r.own.forget(request.NamespacedName)
 		r.reports.forget(request.NamespacedName)
+		r.pasts.forget(request.NamespacedName)
 		r.Metrics.Forget(request.NamespacedName)
 		return outcome(ctx, abandonedAfter, abandoned)
 	}

@@ -45,8 +45,11 @@ import (
 // looks live where the caches show that there is something to do. It returns the policy as it is after the operator's own writes to it,
 // for the status to be written on.
 func (r *Reconciler) scale(ctx context.Context, snapshot plan.Snapshot, policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, p *plan.Plan) (*drainv1alpha1.DrainPolicy, error) {
-	decision := r.scaling().Decide(snapshot, p, r.Clock.Now())
+	key := client.ObjectKeyFromObject(policy)
+	past := r.pasts.recall(key, policy, r.Clock.Now())
+	decision := r.scaling().Decide(snapshot, p, past, r.Clock.Now())
 	if !decision.Look && (decision.Scaled.Status != metav1.ConditionTrue || saysScaled(snapshot.Policy)) {
+		r.pasts.applied(key, policy, decision.Rule, r.Clock.Now())
 		showScaling(p, &decision)
 		return policy, nil
 	}
@@ -59,7 +62,8 @@ func (r *Reconciler) scale(ctx context.Context, snapshot plan.Snapshot, policy *
 	}
 	live.Taken = metav1.NewTime(taken)
 	drains := r.protocol().Make(live, r.Clock.Now())
-	decision = r.scaling().Decide(live, &drains, r.Clock.Now())
+	decision = r.scaling().Decide(live, &drains, past, r.Clock.Now())
+	r.pasts.applied(key, policy, decision.Rule, r.Clock.Now())
 	if decision.Next != nil {
 		// To scale up rests on the StatefulSet alone, whose version the write names. An API server that is slow must not keep that back.
 		_, raises := decision.Next.(scaling.Raise)
@@ -179,6 +183,9 @@ func (r *Reconciler) takeScaling(ctx context.Context, policy *drainv1alpha1.Drai
 	}
 	if err == nil {
 		r.Metrics.Decided(decision.Rule)
+		if to, scales := scaling.Replicas(decision.Next); scales {
+			r.pasts.wrote(client.ObjectKeyFromObject(policy), policy, to, r.Clock.Now())
+		}
 	}
 	return written, err
 }
@@ -224,7 +231,7 @@ func (r *Reconciler) writeScale(ctx context.Context, target statefulset.Target, 
 
 // tellScaled tells the policy's and the StatefulSet's readers of a change of the replicas.
 func (r *Reconciler) tellScaled(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, decision *scaling.Decision) {
-	if !scaling.Scales(decision.Next) || set == nil {
+	if _, scales := scaling.Replicas(decision.Next); !scales || set == nil {
 		return
 	}
 	r.Recorder.Eventf(policy, set, corev1.EventTypeNormal, decision.Scaled.Reason, "Scale", "%s", clip(decision.Scaled.Message))

@@ -55,6 +55,7 @@ type world struct {
 	drains []plan.Drain
 	ready  plan.Condition
 	rival  string
+	past   Past
 	uids   int
 }
 
@@ -138,7 +139,7 @@ func (w *world) snapshot(live bool) plan.Snapshot {
 }
 
 func (w *world) decide(table Table, live bool) Decision {
-	return table.Decide(w.snapshot(live), &plan.Plan{Ready: w.ready, Drains: w.drains}, w.now)
+	return table.Decide(w.snapshot(live), &plan.Plan{Ready: w.ready, Drains: w.drains}, w.past, w.now)
 }
 
 // startJob creates a Job and its gated pod.

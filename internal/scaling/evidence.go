@@ -45,6 +45,14 @@ const readyPatience = 15 * time.Minute
 // stopPatience is how long a pod may take to end after it should have, before a person should look. Its node may be down.
 const stopPatience = 30 * time.Minute
 
+// contestedWrites is how often the operator gives the StatefulSet the same number of replicas before it slows down and calls a person, and
+// firstContest and lastContest bound the delay.
+const (
+	contestedWrites = 3
+	firstContest    = 30 * time.Second
+	lastContest     = 10 * time.Minute
+)
+
 // lookEvery is how often the pod of a member that leaves is looked at. No cache holds it.
 const lookEvery = 30 * time.Second
 
@@ -52,7 +60,8 @@ const lookEvery = 30 * time.Second
 // rule is tried, and no rule changes it.
 type evidence struct {
 	plan.Snapshot
-	now time.Time
+	past Past
+	now  time.Time
 	// live says that the snapshot has the pods of the StatefulSet. The caches don't, so on them all is taken to be well with the pods.
 	live bool
 	// ready is whether a scale-down would be drained, and pending the most urgent drain that is not over, or nil.
@@ -75,10 +84,10 @@ type evidence struct {
 	loose *corev1.Pod
 	// unasked is a Job that the policy does not ask for any more, or nil.
 	unasked *job
-	// past is the Job of an ordinal that is out of range, and can go, or nil, and gone is a member of such an ordinal of which only
+	// outside is the Job of an ordinal that is out of range, and can go, or nil, and gone is a member of such an ordinal of which only
 	// the note is left, or nil.
-	past *job
-	gone *member
+	outside *job
+	gone    *member
 	// back is a member that began to leave, that stays, and is not back yet, or nil.
 	back *member
 	// returned is a member that is back and whose Job or note is there still, or nil.
@@ -113,9 +122,9 @@ type job struct {
 }
 
 // observe computes the evidence.
-func observe(snapshot plan.Snapshot, drains *plan.Plan, now time.Time) *evidence {
+func observe(snapshot plan.Snapshot, drains *plan.Plan, past Past, now time.Time) *evidence {
 	e := &evidence{
-		Snapshot: snapshot, now: now, live: !snapshot.Taken.IsZero(), ready: drains.Ready, pending: drains.Pending(),
+		Snapshot: snapshot, past: past, now: now, live: !snapshot.Taken.IsZero(), ready: drains.Ready, pending: drains.Pending(),
 		wanted: ptr.Deref(snapshot.Policy.Spec.Replicas, 0), top: snapshot.Target.Start + snapshot.Target.Replicas - 1,
 	}
 	if snapshot.Target.Replicas == 0 {
@@ -161,8 +170,8 @@ func (e *evidence) findSpare(m *member) {
 	if e.unasked == nil && e.isUnasked(m.latest) {
 		e.unasked = m.latest
 	}
-	if e.past == nil && outside && (m.latest.end == nil || e.isOver(m.ordinal)) {
-		e.past = m.latest
+	if e.outside == nil && outside && (m.latest.end == nil || e.isOver(m.ordinal)) {
+		e.outside = m.latest
 	}
 }
 
@@ -477,9 +486,9 @@ func noTarget(e *evidence) bool {
 	return e.Policy.DeletionTimestamp != nil || e.Rival != "" || !e.Target.Stands()
 }
 
-func pastRunning(e *evidence) bool { return e.past != nil && e.past.end == nil }
+func pastRunning(e *evidence) bool { return e.outside != nil && e.outside.end == nil }
 
-func pastOver(e *evidence) bool { return e.past != nil }
+func pastOver(e *evidence) bool { return e.outside != nil }
 
 func unset(e *evidence) bool { return e.Policy.Spec.Replicas == nil }
 
@@ -515,9 +524,35 @@ func returned(e *evidence) bool { return e.returned != nil }
 
 func reached(e *evidence) bool { return e.Target.Replicas == e.wanted }
 
-func notAccepted(e *evidence) bool {
-	return e.ready.Status != metav1.ConditionTrue || ptr.Deref(e.Policy.Spec.Suspend, false)
+// suspended reports whether something would be written that the policy asks not to be: replicas, or a Job. One that runs goes on.
+func suspended(e *evidence) bool {
+	return ptr.Deref(e.Policy.Spec.Suspend, false) && (e.Target.Replicas != e.wanted || mustRejoin(e) || rejoinGated(e))
 }
+
+// contestEnds returns when the replicas may be changed once more although something else has changed them back again and again, or zero.
+func (e *evidence) contestEnds() time.Time {
+	next := e.wanted
+	switch {
+	case e.Target.Replicas == e.wanted:
+		return time.Time{}
+	case e.Target.Replicas > e.wanted:
+		next = e.Target.Replicas - 1
+	}
+	delay := firstContest
+	for n := contestedWrites; n < e.past.Writes[next] && delay < lastContest; n++ {
+		delay *= 2
+	}
+	if e.past.Writes[next] < contestedWrites || plan.NotYet(e.past.Last, e.now) {
+		return time.Time{}
+	}
+	return e.past.Last.Add(min(delay, lastContest))
+}
+
+func contested(e *evidence) bool { return e.now.Before(e.contestEnds()) }
+
+func (e *evidence) untilContested() time.Duration { return e.contestEnds().Sub(e.now) }
+
+func notAccepted(e *evidence) bool { return e.ready.Status != metav1.ConditionTrue }
 
 func drainPending(e *evidence) bool { return e.pending != nil }
 

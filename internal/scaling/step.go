@@ -80,11 +80,13 @@ func (DeleteJob) name() string    { return "DeleteJob" }
 // To returns the replicas that a step gives the StatefulSet.
 func (s Lower) To() int32 { return s.Target.Replicas - 1 }
 
-// Scales reports whether a step changes the replicas.
-func Scales(step Step) bool {
-	switch step.(type) {
-	case Lower, Raise:
-		return true
+// Replicas returns the replicas that a step gives the StatefulSet, and whether it changes them.
+func Replicas(step Step) (to int32, scales bool) {
+	switch step := step.(type) {
+	case Lower:
+		return step.To(), true
+	case Raise:
+		return step.Replicas, true
 	}
-	return false
+	return 0, false
 }

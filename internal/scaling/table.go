@@ -55,6 +55,8 @@ type rule struct {
 	again func(*evidence) time.Duration
 	// stalls reports whether a person should look, or is nil if none needs to.
 	stalls func(*evidence) bool
+	// patience is how long it may apply without a break before a person should look, or 0 for ever.
+	patience time.Duration
 }
 
 // action makes the step of a rule from the evidence that the rule applies to.
@@ -70,7 +72,7 @@ var (
 	deleteUnasked = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.unasked.Job} }}
 	deleteLoose   = &action{"DeletePod", func(e *evidence) Step { return DeletePod{e.loose} }}
 	deleteBack    = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.returned.latest.Job} }}
-	deletePast    = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.past.Job} }}
+	deletePast    = &action{"DeleteJob", func(e *evidence) Step { return DeleteJob{e.outside.Job} }}
 	startRejoin   = &action{"StartJob", func(e *evidence) Step { return StartJob{e.Target, e.back.next(e, drainv1alpha1.ActionRejoin)} }}
 	startLeave    = &action{"StartJob", func(e *evidence) Step { return StartJob{e.Target, e.highest.next(e, drainv1alpha1.ActionLeave)} }}
 	forgetGone    = &action{"ForgetMember", func(e *evidence) Step { return ForgetMember{e.Policy, e.gone.ordinal} }}
@@ -130,6 +132,18 @@ var table = Table{
 		given: "spec.replicas is unset",
 	},
 	{
+		id: "suspended", when: suspended,
+		given:  "The policy is suspended, and the StatefulSet has another number of replicas than spec.replicas, or a member is to join again",
+		reason: drainv1alpha1.ReasonSuspended, say: (*evidence).saySuspended,
+	},
+	{
+		id: "contested", when: contested, again: (*evidence).untilContested, stalls: func(*evidence) bool { return true },
+		given:  "The operator has given the StatefulSet the next number of replicas three times under the same spec within an hour, something else has changed them each time, and the delay is not over",
+		reason: drainv1alpha1.ReasonReplicasContested, say: (*evidence).sayContested,
+		rare: "few histories change the replicas so often while the spec of the policy stays as it is",
+		idle: "it only delays what something else changes again",
+	},
+	{
 		id: "raise", when: tooFew, then: raise,
 		given:  "The StatefulSet has fewer replicas than spec.replicas",
 		reason: drainv1alpha1.ReasonScalingUp, say: (*evidence).sayRaise,
@@ -161,7 +175,7 @@ var table = Table{
 		reason: drainv1alpha1.ReasonMemberNotBack, say: (*evidence).sayCantRejoin,
 	},
 	{
-		id: "await-rejoin-pod", upholds: "S5", when: awaitsRejoinPod, again: soon,
+		id: "await-rejoin-pod", upholds: "S5", when: awaitsRejoinPod, again: soon, patience: stopPatience,
 		given:  "The pod of such a member does not exist, or is being deleted",
 		reason: drainv1alpha1.ReasonWaitingForPod, say: (*evidence).sayAwaitRejoin,
 	},
@@ -219,7 +233,7 @@ var table = Table{
 	},
 	{
 		id: "await-acceptance", upholds: "S2", when: notAccepted,
-		given: "The policy is not accepted, or is suspended: what is lowered could not be drained",
+		given: "The policy is not accepted: what is lowered could not be drained",
 		tell:  (*evidence).tellReady,
 	},
 	{
@@ -228,7 +242,7 @@ var table = Table{
 		reason: drainv1alpha1.ReasonWaitingForDrains, say: (*evidence).sayDrains,
 	},
 	{
-		id: "await-controller", upholds: "S2", when: behind,
+		id: "await-controller", upholds: "S2", when: behind, patience: readyPatience,
 		given:  "The StatefulSet controller has not observed the present spec",
 		reason: drainv1alpha1.ReasonStatefulSetNotObserved, say: says("Waiting for the StatefulSet controller to observe the latest replicas"),
 		idle: "await-past-pod and await-ready wait for what the controller is about to do",
@@ -239,13 +253,13 @@ var table = Table{
 		reason: drainv1alpha1.ReasonTooFewReplicas, say: (*evidence).sayTooFew,
 	},
 	{
-		id: "await-past-pod", upholds: "S2", when: pastPod, again: soon,
+		id: "await-past-pod", upholds: "S2", when: pastPod, again: soon, patience: stopPatience,
 		given:  "The pod of an ordinal that is out of range still exists",
 		reason: drainv1alpha1.ReasonPodStillExists, say: (*evidence).sayPastPod,
 		idle: "an ordinal with claims has a drain that waits for the same, and await-drains applies",
 	},
 	{
-		id: "await-ready", upholds: "S2", when: notAllReady, looks: true, again: (*evidence).untilUnready, stalls: (*evidence).neverReady,
+		id: "await-ready", upholds: "S2", when: notAllReady, looks: true, again: (*evidence).untilUnready, stalls: (*evidence).neverReady, patience: readyPatience,
 		given:  "A replica that remains is not ready",
 		reason: drainv1alpha1.ReasonWaitingForReadyReplicas, say: (*evidence).sayNotReady,
 	},
@@ -260,7 +274,7 @@ var table = Table{
 		reason: drainv1alpha1.ReasonScalingDown, say: (*evidence).sayDead,
 	},
 	{
-		id: "await-pod", upholds: "S3", when: podMissing, again: soon, stalls: (*evidence).neverEnds,
+		id: "await-pod", upholds: "S3", when: podMissing, again: soon, stalls: (*evidence).neverEnds, patience: readyPatience,
 		given:  "That pod does not exist, or is being deleted",
 		reason: drainv1alpha1.ReasonWaitingForPod, say: (*evidence).sayMissing,
 	},
@@ -331,12 +345,24 @@ func (d *Decision) Refused(forbidden bool, err error) {
 	d.Scaled = plan.Condition{Status: metav1.ConditionFalse, Reason: reason, Message: message}
 }
 
+// Past is what a manager remembers of its own decisions on a StatefulSet. It is gone with the manager, and no invariant rests on it: it
+// says when a person should look, and slows down what something else changes back.
+type Past struct {
+	// Rule is the one that applied last, without a break since Since.
+	Rule  string
+	Since time.Time
+	// Writes counts how often the operator gave the StatefulSet a number of replicas under the present spec of the policy, and Last is
+	// when it did that last.
+	Writes map[int32]int
+	Last   time.Time
+}
+
 // Rules returns the table.
 func Rules() Table { return slices.Clone(table) }
 
 // Decide returns the first rule that applies to a snapshot and the plan of its drains, carried out. It is deterministic.
-func (t Table) Decide(snapshot plan.Snapshot, drains *plan.Plan, now time.Time) Decision {
-	e := observe(snapshot, drains, now)
+func (t Table) Decide(snapshot plan.Snapshot, drains *plan.Plan, past Past, now time.Time) Decision {
+	e := observe(snapshot, drains, past, now)
 	for i := range t {
 		if r := &t[i]; r.when(e) {
 			return r.apply(e)
@@ -369,6 +395,14 @@ func (r *rule) apply(e *evidence) Decision {
 	d.Look = r.looks || d.Next != nil
 	if r.again != nil {
 		d.RetryAfter = max(0, r.again(e))
+	}
+	if r.patience > 0 {
+		left := r.patience
+		if e.past.Rule == r.id {
+			left = e.past.Since.Add(r.patience).Sub(e.now)
+		}
+		d.Stalled = d.Stalled || left <= 0
+		d.RetryAfter = sooner(d.RetryAfter, left)
 	}
 	return d
 }

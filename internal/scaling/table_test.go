@@ -78,6 +78,18 @@ func failedTimes(n string) func(*world, *batchv1.Job) {
 	}
 }
 
+func suspends(w *world) { w.policy.Spec.Suspend = ptr.To(true) }
+
+// wrote makes the operator have given the StatefulSet a number of replicas so many times, and the last time some time ago.
+func wrote(replicas int32, times int, ago time.Duration) func(*world) {
+	return func(w *world) { w.past.Writes, w.past.Last = map[int32]int{replicas: times}, w.now.Add(-ago) }
+}
+
+// waits makes a rule have applied for some time.
+func waits(rule string, since time.Duration) func(*world) {
+	return func(w *world) { w.past.Rule, w.past.Since = rule, w.now.Add(-since) }
+}
+
 // garbled makes what the policy remembers of members unreadable.
 func garbled(w *world) {
 	metav1.SetMetaDataAnnotation(&w.policy.ObjectMeta, drainv1alpha1.MembersAnnotation, "2")
@@ -142,9 +154,10 @@ var cases = map[string]struct {
 	"spec.replicas is unset":                  {world: given(3, 0, func(w *world) { w.policy.Spec.Replicas = nil }), rule: "unset", cached: true},
 	"enough replicas":                         {world: given(3, 3), rule: "reached", cached: true},
 	"too few replicas are raised at once":     {world: given(2, 5), rule: "raise", step: "Raise", to: 5, cached: true},
-	"a suspended policy raises":               {world: given(2, 5, func(w *world) { w.policy.Spec.Suspend = ptr.To(true) }), rule: "raise", step: "Raise", to: 5},
+	"a suspended policy does not raise":       {world: given(2, 5, suspends), rule: "suspended", cached: true},
+	"a suspended policy has its replicas":     {world: given(2, 2, suspends), rule: "reached", cached: true},
 	"too many replicas are lowered by one":    {world: given(5, 1), rule: "lower", step: "Lower", to: 4, cached: true},
-	"a suspended policy does not lower":       {world: given(5, 1, func(w *world) { w.policy.Spec.Suspend = ptr.To(true) }), rule: "await-acceptance", cached: true},
+	"a suspended policy does not lower":       {world: given(5, 1, suspends), rule: "suspended", cached: true},
 	"a policy that is refused does not lower": {world: given(5, 1, func(w *world) { w.ready.Status = metav1.ConditionFalse }), rule: "await-acceptance", cached: true},
 	"a policy that is being deleted":          {world: given(5, 1, func(w *world) { w.policy.DeletionTimestamp = &metav1.Time{Time: noon} }), rule: "no-target", cached: true},
 	"another policy counts":                   {world: given(2, 5, func(w *world) { w.rival = "older" }), rule: "no-target", cached: true},
@@ -299,7 +312,28 @@ var cases = map[string]struct {
 	"the drain of such an ordinal is over":                              {world: given(2, 1, withLeave, has(2, 1, leaves, succeeds)), rule: "drop-past", step: "DeleteJob", cached: true},
 	"members do not leave any more":                                     {world: given(3, 1, withLeave, has(2, 1, leaves, succeeds), removesLeave), rule: "stop-unasked", step: "DeleteJob", cached: true},
 	"the policy is being deleted while one leaves":                      {world: given(3, 1, withLeave, has(2, 1, leaves, runs), func(w *world) { w.policy.DeletionTimestamp = &metav1.Time{Time: noon} }), rule: "stop-unasked", step: "DeleteJob", cached: true},
-	"a suspended policy lets a member go on leaving":                    {world: given(3, 1, withLeave, has(2, 1, leaves, runs), func(w *world) { w.policy.Spec.Suspend = ptr.To(true) }), rule: "await-acceptance", cached: true},
+	"a suspended policy lets a member go on leaving":                    {world: given(3, 1, withLeave, has(2, 1, leaves, runs), suspends), rule: "suspended", cached: true},
+	"a suspended policy lets no member begin to join again":             {world: given(3, 3, withLeave, has(2, 1, leaves, succeeds), suspends), rule: "suspended", cached: true},
+	"a suspended policy lets no member run to join again":               {world: given(3, 3, withLeave, has(2, 1, rejoins), suspends), rule: "suspended", cached: true},
+	"a suspended policy lets a member go on joining again":              {world: given(3, 3, withLeave, has(2, 1, rejoins, runs), suspends), rule: "rejoining", cached: true},
+	"a suspended policy stops what must not run":                        {world: given(2, 1, withLeave, has(2, 1, leaves, runs), suspends), rule: "stop-past", step: "DeleteJob", cached: true},
+
+	"something else lowers again and again":     {world: given(2, 5, wrote(5, 3, 0)), rule: "contested", stalls: true, cached: true},
+	"something else raises again and again":     {world: given(5, 1, wrote(4, 3, 0)), rule: "contested", stalls: true, cached: true},
+	"it lowers for the third time":              {world: given(2, 5, wrote(5, 2, 0)), rule: "raise", step: "Raise", to: 5, cached: true},
+	"it lowers again, and the delay is over":    {world: given(2, 5, wrote(5, 3, 30*time.Second)), rule: "raise", step: "Raise", to: 5, cached: true},
+	"it lowers again, and the delay has grown":  {world: given(2, 5, wrote(5, 4, 59*time.Second)), rule: "contested", stalls: true, cached: true},
+	"it lowers again, and the delay is longest": {world: given(2, 5, wrote(5, 99, 10*time.Minute)), rule: "raise", step: "Raise", to: 5, cached: true},
+	"another number was written often":          {world: given(2, 5, wrote(4, 9, 0)), rule: "raise", step: "Raise", to: 5, cached: true},
+
+	"the pod that is to leave is never created": {world: given(3, 1, withLeave, func(w *world) { delete(w.pods, "web-2") }, waits("await-pod", 15*time.Minute)), rule: "await-pod", stalls: true},
+	"it was not created for a while":            {world: given(3, 1, withLeave, func(w *world) { delete(w.pods, "web-2") }, waits("await-pod", 14*time.Minute)), rule: "await-pod"},
+	"another rule applied until now":            {world: given(3, 1, withLeave, func(w *world) { delete(w.pods, "web-2") }, waits("leaving", time.Hour)), rule: "await-pod"},
+	"a pod that remains is never created":       {world: given(3, 1, func(w *world) { delete(w.pods, "web-0") }, waits("await-ready", 15*time.Minute)), rule: "await-ready", stalls: true},
+	"the controller never observes the spec":    {world: given(3, 1, func(w *world) { w.set.Generation++ }, waits("await-controller", time.Hour)), rule: "await-controller", stalls: true, cached: true},
+	"a pod to join again is never created": {
+		world: given(3, 3, withLeave, has(2, 1, leaves, runs), func(w *world) { delete(w.pods, "web-2") }, waits("await-rejoin-pod", time.Hour)), rule: "await-rejoin-pod", stalls: true,
+	},
 }
 
 func TestDecide(t *testing.T) {
@@ -309,7 +343,7 @@ func TestDecide(t *testing.T) {
 			if d.Rule != tc.rule || StepName(d.Next) != tc.step || d.Stalled != tc.stalls {
 				t.Errorf("rule %s with step %q (stalls: %t), want %s with %q (%t): %s", d.Rule, StepName(d.Next), d.Stalled, tc.rule, tc.step, tc.stalls, d.Scaled.Message)
 			}
-			if to, scales := target(d.Next); scales && to != tc.to {
+			if to, scales := Replicas(d.Next); scales && to != tc.to {
 				t.Errorf("the StatefulSet gets %d replicas, want %d", to, tc.to)
 			}
 			if cached := tc.world.decide(table, false); tc.cached && (cached.Rule != tc.rule || StepName(cached.Next) != tc.step) {
@@ -319,17 +353,6 @@ func TestDecide(t *testing.T) {
 			}
 		})
 	}
-}
-
-// target returns what a step gives the StatefulSet.
-func target(step Step) (int32, bool) {
-	switch step := step.(type) {
-	case Lower:
-		return step.To(), true
-	case Raise:
-		return step.Replicas, true
-	}
-	return 0, false
 }
 
 var (

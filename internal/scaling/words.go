@@ -35,9 +35,6 @@ func says(text string) func(*evidence) string { return func(*evidence) string { 
 const maxNamed = 3
 
 func (e *evidence) tellReady() (reason, message string) {
-	if ptr.Deref(e.Policy.Spec.Suspend, false) && e.Policy.DeletionTimestamp == nil && e.Rival == "" && e.Target.Stands() {
-		return drainv1alpha1.ReasonSuspended, "The replicas are not lowered while spec.suspend is true"
-	}
 	return e.ready.Reason, "The replicas are not lowered, because the policy is not accepted: " + e.ready.Message
 }
 
@@ -54,7 +51,19 @@ func (e *evidence) sayUnasked() string {
 }
 
 func (e *evidence) sayPast() string {
-	return fmt.Sprintf("Deleting Job %q: its ordinal is out of range", e.past.Name)
+	return fmt.Sprintf("Deleting Job %q: its ordinal is out of range", e.outside.Name)
+}
+
+func (e *evidence) saySuspended() string {
+	if e.Target.Replicas == e.wanted {
+		return fmt.Sprintf("The member of pod %s does not join again while spec.suspend is true", e.name(e.back.ordinal))
+	}
+	return fmt.Sprintf("StatefulSet %q has %d replicas and spec.replicas is %d; the operator does not scale it while spec.suspend is true", e.Target.Name, e.Target.Replicas, e.wanted)
+}
+
+func (e *evidence) sayContested() string {
+	return fmt.Sprintf("StatefulSet %q has %d replicas and spec.replicas is %d: something else sets the replicas of the StatefulSet again and again, such as an autoscaler or a GitOps sync; "+
+		"stop it, or set spec.suspend; the operator tries again at %s", e.Target.Name, e.Target.Replicas, e.wanted, e.contestEnds().UTC().Format(time.RFC3339))
 }
 
 func (e *evidence) sayRaise() string {
@@ -92,7 +101,7 @@ func (e *evidence) sayNotReady() string {
 	if count > len(names) {
 		more = fmt.Sprintf(" and %d more", count-len(names))
 	}
-	return fmt.Sprintf("%s; waiting for pods that remain to become ready: %s%s", e.toGo(), strings.Join(names, ", "), more)
+	return fmt.Sprintf("%s; waiting for pods that remain to become ready: %s%s; if one is not created, look at the events of the StatefulSet", e.toGo(), strings.Join(names, ", "), more)
 }
 
 func (e *evidence) sayLower() string {
@@ -108,7 +117,7 @@ func (e *evidence) sayDead() string {
 }
 
 func (e *evidence) sayMissing() string {
-	return fmt.Sprintf("%s; waiting for pod %s to exist, so that its member can leave", e.toGo(), e.name(e.highest.ordinal))
+	return fmt.Sprintf("%s; waiting for pod %s to exist, so that its member can leave; if it is not created, look at the events of the StatefulSet", e.toGo(), e.name(e.highest.ordinal))
 }
 
 func (e *evidence) sayLeave() string {
@@ -142,7 +151,7 @@ func (e *evidence) sayCantRejoin() string {
 }
 
 func (e *evidence) sayAwaitRejoin() string {
-	return fmt.Sprintf("Waiting for pod %s to exist, so that its member can join again", e.name(e.back.ordinal))
+	return fmt.Sprintf("Waiting for pod %s to exist, so that its member can join again; if it is not created, look at the events of the StatefulSet", e.name(e.back.ordinal))
 }
 
 func (e *evidence) sayForgetBack() string {

@@ -98,6 +98,7 @@ func (w *world) afterOperatorCreates(r *run, object client.Object, decided time.
 		return
 	case *batchv1.Job:
 		if isLeaveJob(object) {
+			w.checkLeaveStart(r, object, decided)
 			return
 		}
 		w.checkBackoff(r, object, decided)
@@ -279,6 +280,9 @@ func (w *world) afterOperatorPatches(r *run, before, after client.Object) {
 	}
 	if policy, ok := after.(*drainv1alpha1.DrainPolicy); ok {
 		w.afterOperatorForgets(r, before.(*drainv1alpha1.DrainPolicy), policy)
+	}
+	if pod, ok := after.(*corev1.Pod); ok && isLeaveJob(pod) && len(pod.Spec.SchedulingGates) < len(before.(*corev1.Pod).Spec.SchedulingGates) {
+		w.checkLeaveAsked(r, pod)
 	}
 	if pod, ok := after.(*corev1.Pod); ok && isDrain(pod) && len(pod.Spec.SchedulingGates) < len(before.(*corev1.Pod).Spec.SchedulingGates) {
 		w.checkUngated(r, pod)

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -40,12 +41,14 @@ import (
 
 // The names under which a broken invariant of scaling is reported.
 const (
-	invariantByOne   = "the operator lowers the replicas by one"
-	invariantAbove   = "the operator never lowers the replicas below what the policy asks for"
-	invariantSettled = "the operator lowers the replicas only when no orphan is undrained and those that remain are ready"
-	invariantLeft    = "the operator lowers the replicas only when the member has left, or is dead"
-	invariantAlone   = "one Job at a time takes a member out or in"
-	invariantNoted   = "the policy remembers each member that has begun to leave, until it is back or its ordinal is drained"
+	invariantByOne      = "the operator lowers the replicas by one"
+	invariantAbove      = "the operator never lowers the replicas below what the policy asks for"
+	invariantSettled    = "the operator lowers the replicas only when no orphan is undrained and those that remain are ready"
+	invariantLeft       = "the operator lowers the replicas only when the member has left, or is dead"
+	invariantScaleAsked = "nothing is scaled, and no member leaves or joins again, while the policy is suspended or being deleted"
+	invariantLiving     = "a Job by which a member leaves or joins again is for a pod that lives"
+	invariantAlone      = "one Job at a time takes a member out or in"
+	invariantNoted      = "the policy remembers each member that has begun to leave, until it is back or its ordinal is drained"
 )
 
 // imageLeave and imageLeaveOther take a member out, or in again, and write the receipt.
@@ -90,9 +93,56 @@ func (w *world) startLeave(c *container) {
 		}
 	}
 	w.checkNoted(c)
+	if try := w.tries[c.ordinal]; try != nil && strings.HasPrefix(c.pod, try.job.Name+"-") {
+		try.ran = true
+	}
 	m.changed, m.left = w.store.version, false
 	if c.action == drainv1alpha1.ActionLeave {
 		m.out, m.forgotten = true, false
+	}
+}
+
+// checkLeaveAsked asserts that the policy, as it was read, asks for a Job or a pod by which a member leaves or joins again.
+func (w *world) checkLeaveAsked(r *run, object client.Object) {
+	for uid, policy := range r.policies {
+		if string(uid) == object.GetLabels()[drainv1alpha1.PolicyUIDLabel] && (ptr.Deref(policy.Spec.Suspend, false) || policy.DeletionTimestamp != nil || policy.Spec.Leave == nil) {
+			w.violate(invariantScaleAsked, "%s starts, and the policy does not ask for it", object.GetName())
+		}
+	}
+}
+
+// leaveTry is the last Job of an ordinal by which its member leaves or joins again.
+type leaveTry struct {
+	job *batchv1.Job
+	// ran says that a pod of it has run, and worked that it did what it is there for.
+	ran, worked bool
+}
+
+// checkLeaveStart asserts that a Job by which a member leaves or joins again is for a pod that lives, and follows a failed one after its delay.
+func (w *world) checkLeaveStart(r *run, job *batchv1.Job, decided time.Time) {
+	w.checkLeaveAsked(r, job)
+	ordinal, pod := ordinalLabel(job), types.UID(job.Annotations[drainv1alpha1.PodAnnotation])
+	if !r.standing[pod] {
+		w.violate(invariantLiving, "Job %s is for pod %q of ordinal %d", job.Name, pod, ordinal)
+	}
+	last := w.tries[ordinal]
+	if last != nil && decided.Before(last.job.CreationTimestamp.Time) {
+		return // Its creation hung, and others were decided on since.
+	}
+	w.tries[ordinal] = &leaveTry{job: job}
+	if last == nil || !last.ran || last.worked || ownerOf(last.job) != ownerOf(job) {
+		return
+	}
+	for _, same := range []string{drainv1alpha1.ActionAnnotation, drainv1alpha1.PodAnnotation, drainv1alpha1.TemplateHashAnnotation} {
+		if last.job.Annotations[same] != job.Annotations[same] {
+			return
+		}
+	}
+	for _, policy := range r.policies {
+		delay := time.Duration(ptr.Deref(policy.Spec.Retry.InitialDelaySeconds, 0)) * time.Second
+		if passed := decided.Sub(last.job.CreationTimestamp.Time); policy.UID == ownerOf(job) && passed < delay-time.Second {
+			w.violate(invariantBackoff, "Job %s is made %s after Job %s, and the delay is %s", job.Name, passed, last.job.Name, delay)
+		}
 	}
 }
 
@@ -172,6 +222,9 @@ func (w *world) leave(c *container) {
 	m.out, m.left, m.changed, m.pod = c.action == drainv1alpha1.ActionLeave, c.action == drainv1alpha1.ActionLeave, w.store.version, ""
 	if pod := get[*corev1.Pod](w.store, lockName(c.ordinal)); pod != nil && !isLock(pod) {
 		m.pod = pod.UID
+	}
+	if try := w.tries[c.ordinal]; try != nil && strings.HasPrefix(c.pod, try.job.Name+"-") {
+		try.worked = true
 	}
 	c.finish(0, "done\n"+c.receipt+"\n")
 }
@@ -292,17 +345,19 @@ func (w *world) afterOperatorScales(r *run, before *appsv1.StatefulSet, to int32
 	case policy == nil || policy.Spec.Replicas == nil:
 		w.violate(invariantAbove, "the replicas are changed from %d to %d, and the policy has no spec.replicas", had, to)
 		return
+	case ptr.Deref(policy.Spec.Suspend, false) || policy.DeletionTimestamp != nil:
+		w.violate(invariantScaleAsked, "the replicas are changed from %d to %d although the policy is suspended or being deleted", had, to)
 	case to > had:
 		if to != *policy.Spec.Replicas {
 			w.violate(invariantAbove, "the replicas are raised to %d, and spec.replicas is %d", to, *policy.Spec.Replicas)
 		}
-		return
 	case to != had-1:
 		w.violate(invariantByOne, "the replicas are changed from %d to %d", had, to)
 	case to < *policy.Spec.Replicas:
 		w.violate(invariantAbove, "the replicas are lowered to %d, and spec.replicas is %d", to, *policy.Spec.Replicas)
-	case ptr.Deref(policy.Spec.Suspend, false) || policy.DeletionTimestamp != nil:
-		w.violate(invariantAbove, "the replicas are lowered although the policy is suspended or being deleted")
+	}
+	if to > had {
+		return
 	}
 	top := startOf(before) + had - 1
 	w.checkSettled(r, policy, before, top)
@@ -391,14 +446,21 @@ func (w *world) checkScaled() {
 	if job, ok := some(w, func(job *batchv1.Job) bool { return isLeaveJob(job) && ownerOf(job) == policy.UID }); ok && policy.Spec.Leave == nil {
 		w.violate(invariantLiveness, "Job %s is left, and the policy does not ask for it any more", job.Name)
 	}
-	for _, job := range list[*batchv1.Job](w.store) {
-		ordinal := ordinalLabel(job)
-		left := slices.ContainsFunc(list[*corev1.PersistentVolumeClaim](w.store), func(claim *corev1.PersistentVolumeClaim) bool {
+	left := func(ordinal int32) bool {
+		return slices.ContainsFunc(list[*corev1.PersistentVolumeClaim](w.store), func(claim *corev1.PersistentVolumeClaim) bool {
 			_, number, _ := cutOrdinal(claim.Name)
 			return number == ordinal
 		})
-		if isLeaveJob(job) && ownerOf(job) == policy.UID && !wanted(set, ordinal) && !left {
+	}
+	for _, job := range list[*batchv1.Job](w.store) {
+		if ordinal := ordinalLabel(job); isLeaveJob(job) && ownerOf(job) == policy.UID && !wanted(set, ordinal) && !left(ordinal) {
 			w.violate(invariantLiveness, "Job %s is left, and its ordinal is drained and gone", job.Name)
+		}
+	}
+	notes, _ := scaling.NotesOf(policy)
+	for ordinal := range notes {
+		if !wanted(set, ordinal) && !left(ordinal) {
+			w.violate(invariantLiveness, "ordinal %d is drained and gone, and the policy remembers its member", ordinal)
 		}
 	}
 	if w.policiesMade > 1 || scaled.Status != metav1.ConditionTrue {
@@ -433,6 +495,9 @@ func (w *world) mayStay(policy *drainv1alpha1.DrainPolicy, scaled *metav1.Condit
 		return slices.ContainsFunc(policy.Status.Drains, func(d drainv1alpha1.DrainStatus) bool {
 			return d.State != drainv1alpha1.DrainDrained && d.State != drainv1alpha1.DrainRetained
 		})
+	}
+	if scaled.Reason == drainv1alpha1.ReasonReplicasContested {
+		return meta.IsStatusConditionTrue(policy.Status.Conditions, drainv1alpha1.ConditionStalled)
 	}
 	if scaled.Reason == drainv1alpha1.ReasonLeaveFailed {
 		return policy.Spec.Retry.MaxAttempts != nil

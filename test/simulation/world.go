@@ -118,6 +118,8 @@ type world struct {
 
 	// members are what the application believes of its members, by ordinal.
 	members map[int32]*membership
+	// tries are the last Jobs by which they leave or join again.
+	tries map[int32]*leaveTry
 	// asked is what the policy was scaled to before, and policiesMade is how many there were.
 	asked        int32
 	policiesMade int
@@ -170,6 +172,7 @@ func newWorld(cache *managerCache, trace *strings.Builder) *world {
 		sabotaged:    map[string]int64{},
 		discarded:    map[types.UID]bool{},
 		maimed:       map[types.UID]bool{},
+		tries:        map[int32]*leaveTry{},
 		members:      map[int32]*membership{},
 		backups:      map[string]*corev1.PersistentVolumeClaim{},
 	}
