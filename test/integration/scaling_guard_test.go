@@ -27,6 +27,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -74,6 +75,14 @@ func (w *world) guarded(component string) {
 		}
 	}
 	Expect(installed).To(Equal(2), "a policy and its binding")
+}
+
+// reasonOf returns the reason of a condition of a policy in hand, or "".
+func reasonOf(policy *drainv1alpha1.DrainPolicy, kind string) string {
+	if condition := meta.FindStatusCondition(policy.Status.Conditions, kind); condition != nil {
+		return condition.Reason
+	}
+	return ""
 }
 
 var _ = Describe("The author of a scale", func() {
@@ -185,7 +194,32 @@ var _ = Describe("The scaling guard", func() {
 		accepts(scale(clientAs(as(operatorUser, serviceAccountGroups("drain-operator-system")...)), 4))
 	})
 
-	It("ends with spec.replicas, which is the way out without the operator", func() {
+	It("ends while the policy is suspended, which is the way out without the operator", func() {
+		w.policy(scaled)
+		w.guarded("scaling-guard")
+		inForce()
+		editor := w.editor()
+		refuses(scalePatch(editor, 4), scalesDown+"4")
+		accepts(w.merge(editor, w.get(), `{"spec":{"suspend":true}}`))
+		accepts(scalePatch(editor, 4))
+		accepts(w.merge(editor, w.get(), `{"spec":{"suspend":false}}`))
+		refuses(scalePatch(editor, 3), scalesDown+"3")
+	})
+
+	It("counts no policy that is in conflict with an older one", func() {
+		w.policy()
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
+		younger := w.newPolicy("younger", scaled)
+		Expect(k8s.Create(w.ctx, younger)).To(Succeed())
+		w.guarded("scaling-guard")
+		Eventually(func() string {
+			Expect(k8s.Get(w.ctx, client.ObjectKeyFromObject(younger), younger)).To(Succeed())
+			return reasonOf(younger, drainv1alpha1.ConditionReady)
+		}).Should(Equal(drainv1alpha1.ReasonPolicyConflict))
+		accepts(scalePatch(w.editor(), 4))
+	})
+
+	It("ends with spec.replicas", func() {
 		w.policy(scaled)
 		w.guarded("scaling-guard")
 		inForce()
