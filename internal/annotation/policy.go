@@ -168,11 +168,12 @@ func surplus(e Evidence, key drainv1alpha1.TemplateAnnotation, others []string, 
 // keep writes into a policy what the operator decides. The semantics are those of the controller
 // that the annotation is from: the claims go after a drain that succeeded, no replica needs to be ready
 // to take the data, and the pod is known by the name of the StatefulSet's. What isn't written here
-// is for people to change: spec.suspend, spec.minOrphanedSeconds, spec.job and spec.retry.
+// is for people to change: spec.suspend, spec.minOrphanedSeconds, spec.job and spec.retry, and spec.replicas with spec.leave, by which they
+// can scale it as any policy.
 func keep(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, key drainv1alpha1.TemplateAnnotation) {
 	metav1.SetMetaDataLabel(&policy.ObjectMeta, drainv1alpha1.ManagedByLabel, drainv1alpha1.ManagedByOperator)
 	metav1.SetMetaDataAnnotation(&policy.ObjectMeta, drainv1alpha1.DescriptionAnnotation, fmt.Sprintf(
-		"Kept by drain-operator for the annotation %s of StatefulSet %s. Edits are reverted, but for spec.suspend, spec.minOrphanedSeconds, spec.job and spec.retry. "+
+		"Kept by drain-operator for the annotation %s of StatefulSet %s. Edits are reverted, but for spec.suspend, spec.minOrphanedSeconds, spec.job, spec.retry, spec.replicas and spec.leave. "+
 			"A DrainPolicy of your own that names the StatefulSet replaces this one.", key, set.Name))
 	if metav1.GetControllerOf(policy) == nil {
 		policy.OwnerReferences = append(policy.OwnerReferences, *metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("StatefulSet")))

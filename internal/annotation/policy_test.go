@@ -53,7 +53,7 @@ func managed(mutate ...func(*drainv1alpha1.DrainPolicy)) drainv1alpha1.DrainPoli
 			Annotations: map[string]string{
 				"kubernetes.io/description": "Kept by drain-operator for the annotation " +
 					"statefulsets.kubernetes.io/scaledown-pod-template of StatefulSet store. " +
-					"Edits are reverted, but for spec.suspend, spec.minOrphanedSeconds, spec.job and spec.retry. " +
+					"Edits are reverted, but for spec.suspend, spec.minOrphanedSeconds, spec.job, spec.retry, spec.replicas and spec.leave. " +
 					"A DrainPolicy of your own that names the StatefulSet replaces this one.",
 			},
 			OwnerReferences: []metav1.OwnerReference{{
