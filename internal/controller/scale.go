@@ -67,8 +67,12 @@ func (r *Reconciler) scale(ctx context.Context, snapshot plan.Snapshot, policy *
 	if decision.Next != nil {
 		// To scale up rests on the StatefulSet alone, whose version the write names. An API server that is slow must not keep that back.
 		_, raises := decision.Next.(scaling.Raise)
+		_, starts := decision.Next.(scaling.StartJob)
 		err = errOldLook
-		if raises || r.Clock.Since(taken) <= maxLookAge {
+		if starts && objects.LeaveHash(live.Policy, live.Target) != objects.LeaveHash(snapshot.Policy, snapshot.Target) {
+			// The API server was asked about the template that the caches hold, and about no later one.
+			err = fmt.Errorf("%w: spec.leave, or what it takes over from the StatefulSet, was edited", errChanged)
+		} else if raises || r.Clock.Since(taken) <= maxLookAge {
 			var written *drainv1alpha1.DrainPolicy
 			written, err = r.takeScaling(ctx, live.Policy, &decision)
 			// The status is that of the policy that was planned for, and another manager's must not be written over.

@@ -220,3 +220,87 @@ func TestASlowAPIServerKeepsNothingFromScalingUp(t *testing.T) {
 		}
 	}
 }
+
+// TestNoMemberLeavesByATemplateThatWasNotAskedAbout has caches that lack the last edit of spec.leave.
+func TestNoMemberLeavesByATemplateThatWasNotAskedAbout(t *testing.T) {
+	for _, edited := range []bool{false, true} {
+		all := scaledStore(1)
+		for _, object := range all {
+			if policy, ok := object.(*drainv1alpha1.DrainPolicy); ok {
+				policy.Spec.Leave = &drainv1alpha1.LeaveOptions{Template: *policy.Spec.Template.DeepCopy()}
+				policy.Spec.Leave.Template.Spec.Volumes = nil
+			}
+		}
+		cluster := fakeCluster(t, interceptor.Funcs{}, all...)
+		r := reconcilerOn(cluster)
+		r.Live = interceptor.NewClient(cluster, interceptor.Funcs{
+			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
+				err := c.Get(ctx, key, o, options...)
+				if policy, ok := o.(*drainv1alpha1.DrainPolicy); ok && edited {
+					policy.Spec.Leave.Template.Spec.Containers[0].Image = "edited"
+				}
+				return err
+			},
+		})
+		_ = reconcileStore(t, r)
+		var jobs batchv1.JobList
+		if err := cluster.List(t.Context(), &jobs); err != nil || len(jobs.Items) > 0 == edited {
+			t.Errorf("edited: %t, and there are %d Jobs: %v", edited, len(jobs.Items), err)
+		}
+	}
+}
+
+// TestAFightForTheReplicasCallsAPerson has something else set the replicas again, at once, each time when the operator has.
+func TestAFightForTheReplicasCallsAPerson(t *testing.T) {
+	cluster := fakeCluster(t, interceptor.Funcs{}, scaledStore(5)...)
+	r := reconcilerOn(cluster)
+	raised := 0
+	for range 10 {
+		if err := reconcileStore(t, r); err != nil {
+			t.Error(err)
+		}
+		if *read(t, cluster, "store", &appsv1.StatefulSet{}).Spec.Replicas == 5 {
+			raised++
+			scaleStore(t, cluster, 3)
+		}
+		pass(t, r, 2*time.Second)
+	}
+	conditions := read(t, cluster, "store", &drainv1alpha1.DrainPolicy{}).Status.Conditions
+	scaled := meta.FindStatusCondition(conditions, drainv1alpha1.ConditionScaled)
+	if raised != 3 || scaled == nil || scaled.Reason != drainv1alpha1.ReasonReplicasContested || !meta.IsStatusConditionTrue(conditions, drainv1alpha1.ConditionStalled) {
+		t.Errorf("the replicas were raised %d times, and the conditions are %+v", raised, conditions)
+	}
+	pass(t, r, 30*time.Second)
+	if err := reconcileStore(t, r); err != nil {
+		t.Error(err)
+	}
+	if replicas := *read(t, cluster, "store", &appsv1.StatefulSet{}).Spec.Replicas; replicas != 5 {
+		t.Errorf("after the delay, the StatefulSet has %d replicas", replicas)
+	}
+}
+
+// TestAPodThatIsNeverCreatedCallsAPerson has no pod of an ordinal that remains, for longer and longer.
+func TestAPodThatIsNeverCreatedCallsAPerson(t *testing.T) {
+	var all []client.Object
+	for _, object := range scaledStore(1) {
+		if object.GetName() != "store-0" {
+			all = append(all, object)
+		}
+	}
+	cluster := fakeCluster(t, interceptor.Funcs{}, all...)
+	r := reconcilerOn(cluster)
+	start := r.Clock.Now()
+	for minutes, want := range []metav1.ConditionStatus{0: metav1.ConditionFalse, 14: metav1.ConditionFalse, 15: metav1.ConditionTrue} {
+		if want == "" {
+			continue
+		}
+		pass(t, r, start.Add(time.Duration(minutes)*time.Minute).Sub(r.Clock.Now()))
+		if err := reconcileStore(t, r); err != nil {
+			t.Error(err)
+		}
+		stalled := meta.FindStatusCondition(read(t, cluster, "store", &drainv1alpha1.DrainPolicy{}).Status.Conditions, drainv1alpha1.ConditionStalled)
+		if stalled == nil || stalled.Status != want {
+			t.Errorf("after %d minutes, the condition Stalled is %+v, want %s", minutes, stalled, want)
+		}
+	}
+}

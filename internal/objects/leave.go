@@ -23,6 +23,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -124,13 +125,25 @@ func LeaveHash(policy *drainv1alpha1.DrainPolicy, target statefulset.Target) str
 	return hex.EncodeToString(sum[:])[:16]
 }
 
-// LeaveProof returns what is expected of the pod of such a Job.
-func LeaveProof(policy *drainv1alpha1.DrainPolicy, job *batchv1.Job) proof.Expected {
+// LeaveProof returns what is expected of the pod of such a Job. Its containers are those of the policy, because a webhook can have added others
+// to the Job. When the template was edited since, they are those of the Job.
+func LeaveProof(policy *drainv1alpha1.DrainPolicy, target statefulset.Target, job *batchv1.Job) proof.Expected {
 	want := proof.Expected{Proof: drainv1alpha1.Proof(job.Annotations[drainv1alpha1.ProofAnnotation]), Receipt: plan.Receipt(job.Name)}
-	for i := range policy.Spec.Leave.Template.Spec.Containers {
-		want.Containers = append(want.Containers, policy.Spec.Leave.Template.Spec.Containers[i].Name)
+	containers := job.Spec.Template.Spec.Containers
+	if policy.Spec.Leave != nil && job.Annotations[drainv1alpha1.TemplateHashAnnotation] == LeaveHash(policy, target) {
+		containers = policy.Spec.Leave.Template.Spec.Containers
+	}
+	for i := range containers {
+		want.Containers = append(want.Containers, containers[i].Name)
 	}
 	return want
+}
+
+// LeavesStatefulSet reports whether a pod of such a Job, of whatever policy, takes a member of a StatefulSet out or in.
+func LeavesStatefulSet(pod *corev1.Pod, set string) bool {
+	return slices.ContainsFunc(pod.Spec.Containers, func(container corev1.Container) bool {
+		return slices.ContainsFunc(container.Env, func(env corev1.EnvVar) bool { return env.Name == "DRAIN_STATEFULSET" && env.Value == set })
+	})
 }
 
 // leaveTemplate returns spec.leave.template with what it takes over from the StatefulSet.

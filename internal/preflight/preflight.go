@@ -123,7 +123,7 @@ func askLeave(snapshot plan.Snapshot, try func(Object) error) (refusal string, e
 		return "", nil
 	}
 	job := objects.LeaveJob(policy, snapshot.Target, objects.Leave{Ordinal: snapshot.Target.Start + snapshot.Target.Replicas, Number: 1, Action: drainv1alpha1.ActionLeave, PodUID: "preflight"})
-	want := objects.LeaveProof(policy, job)
+	want := objects.LeaveProof(policy, snapshot.Target, job)
 	if own := proof.Pod(&job.Spec.Template.Spec, want); len(own) > 0 {
 		return "The end of the Job by which a member leaves could not be believed: " + list("leave.template.spec.", own), nil
 	}

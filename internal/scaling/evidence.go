@@ -305,14 +305,20 @@ func (e *evidence) ownPods() map[int32]*corev1.Pod {
 }
 
 // loosePod returns a pod by which a member leaves or joins again, that was let run and whose Job is gone, or nil. One that is not
-// being deleted comes first.
+// being deleted comes first. Those of another policy for this StatefulSet count too: this one scales it only when that policy is gone, and
+// deleting it with --cascade=orphan leaves its Jobs. Such a Job creates another pod, which keeps its gate.
 func (e *evidence) loosePod() *corev1.Pod {
 	var loose *corev1.Pod
 	for i := range e.Pods {
 		pod := &e.Pods[i]
-		if pod.Labels[drainv1alpha1.RoleLabel] != drainv1alpha1.RoleLeave || pod.Labels[drainv1alpha1.PolicyUIDLabel] != string(e.Policy.UID) ||
-			plan.Terminal(pod) || plan.Gated(pod) ||
-			slices.ContainsFunc(e.Jobs, func(job batchv1.Job) bool { return metav1.IsControlledBy(pod, &job) }) {
+		if pod.Labels[drainv1alpha1.RoleLabel] != drainv1alpha1.RoleLeave || plan.Terminal(pod) || plan.Gated(pod) {
+			continue
+		}
+		if pod.Labels[drainv1alpha1.PolicyUIDLabel] != string(e.Policy.UID) {
+			if e.Rival != "" || !objects.LeavesStatefulSet(pod, e.Target.Name) {
+				continue
+			}
+		} else if slices.ContainsFunc(e.Jobs, func(job batchv1.Job) bool { return metav1.IsControlledBy(pod, &job) }) {
 			continue
 		}
 		if loose == nil || loose.DeletionTimestamp != nil {
@@ -380,7 +386,7 @@ func (e *evidence) read(from *batchv1.Job) *job {
 		}
 		j.said = cmp.Or(plan.Said(pod), j.said)
 		if e.Policy.Spec.Leave != nil && pod.Status.Phase == corev1.PodSucceeded && j.doubt != "" {
-			j.doubt = proof.Doubt(pod, objects.LeaveProof(e.Policy, from))
+			j.doubt = proof.Doubt(pod, objects.LeaveProof(e.Policy, e.Target, from))
 		}
 	}
 	return j

@@ -66,7 +66,15 @@ func going(_ *world, job *batchv1.Job)       { job.DeletionTimestamp = &metav1.T
 func neverStarts(w *world, job *batchv1.Job) { w.pods[job.Name+"-pod"].Status.ContainerStatuses = nil }
 func loses(w *world, job *batchv1.Job)       { delete(w.pods, job.Name+"-pod") }
 func noted(w *world, job *batchv1.Job)       { w.note(job) }
-func vanishes(w *world, job *batchv1.Job)    { w.deleteJob(job) }
+
+// anothers makes a Job and its pod those of another policy. Only the pod is seen.
+func anothers(w *world, job *batchv1.Job) {
+	w.pods[job.Name+"-pod"].Labels[drainv1alpha1.PolicyUIDLabel] = "another"
+	delete(w.jobs, job.Name)
+	w.forget(number(job.Labels[drainv1alpha1.OrdinalLabel]))
+}
+
+func vanishes(w *world, job *batchv1.Job) { w.deleteJob(job) }
 
 // forgotten is a Job of a member of which the policy remembers nothing any more.
 func forgotten(w *world, job *batchv1.Job) { w.forget(number(job.Labels[drainv1alpha1.OrdinalLabel])) }
@@ -155,6 +163,9 @@ var cases = map[string]struct {
 	"enough replicas":                         {world: given(3, 3), rule: "reached", cached: true},
 	"too few replicas are raised at once":     {world: given(2, 5), rule: "raise", step: "Raise", to: 5, cached: true},
 	"a suspended policy does not raise":       {world: given(2, 5, suspends), rule: "suspended", cached: true},
+	"a suspended policy without replicas":     {world: given(3, 0, suspends, func(w *world) { w.policy.Spec.Replicas = nil }), rule: "unset", cached: true},
+	"a suspended policy, and a fight":         {world: given(2, 5, suspends, wrote(5, 3, 0)), rule: "suspended", cached: true},
+	"enough replicas, and not accepted":       {world: given(3, 3, func(w *world) { w.ready.Status = metav1.ConditionFalse }), rule: "reached", cached: true},
 	"a suspended policy has its replicas":     {world: given(2, 2, suspends), rule: "reached", cached: true},
 	"too many replicas are lowered by one":    {world: given(5, 1), rule: "lower", step: "Lower", to: 4, cached: true},
 	"a suspended policy does not lower":       {world: given(5, 1, suspends), rule: "suspended", cached: true},
@@ -190,8 +201,12 @@ var cases = map[string]struct {
 	"few ready replicas":                             {world: given(3, 1, func(w *world) { w.set.Status.ReadyReplicas = 1; w.setReady(0, false) }), rule: "await-ready", cached: true},
 	"the highest ordinal isn't ready":                {world: given(3, 1, unready(2)), rule: "lower", step: "Lower", to: 2},
 
-	"a member leaves first":       {world: given(3, 1, withLeave), rule: "leave", step: "StartJob", cached: true},
-	"its Job is gated":            {world: given(3, 1, withLeave, has(2, 1, leaves)), rule: "note-leave", step: "NoteMember", cached: true},
+	"a member leaves first":           {world: given(3, 1, withLeave), rule: "leave", step: "StartJob", cached: true},
+	"its Job is gated":                {world: given(3, 1, withLeave, has(2, 1, leaves)), rule: "note-leave", step: "NoteMember", cached: true},
+	"its Job is gated, and is edited": {world: given(3, 1, withLeave, has(2, 1, leaves), editsLeave), rule: "leave", step: "StartJob", cached: true},
+	"its pod is dead, and being deleted": {
+		world: given(3, 1, withLeave, deadAfter(60), unready(2), later(time.Minute), func(w *world) { w.pod(2).DeletionTimestamp = &metav1.Time{Time: noon} }), rule: "lower-dead", step: "Lower", to: 2,
+	},
 	"its Job is gated, and noted": {world: given(3, 1, withLeave, has(2, 1, leaves, noted)), rule: "ungate-leave", step: "UngatePod", cached: true},
 	"its Job is gated, and the one before is noted": {
 		world: given(3, 1, withLeave, has(2, 1, leaves, noted, vanishes), has(2, 2, leaves)), rule: "note-leave", step: "NoteMember", cached: true,
@@ -217,9 +232,12 @@ var cases = map[string]struct {
 	"its Job failed too often": {
 		world: given(3, 1, withLeave, has(2, 1, leaves, fails, failedTimes("1")), func(w *world) { w.policy.Spec.Retry.MaxAttempts = ptr.To[int32](2) }), rule: "leave-exhausted", stalls: true, cached: true,
 	},
-	"its Job failed, and is edited":         {world: given(3, 1, withLeave, has(2, 1, leaves, fails), editsLeave), rule: "leave", step: "StartJob", cached: true},
-	"its Job runs, and is edited":           {world: given(3, 1, withLeave, has(2, 1, leaves, runs), editsLeave), rule: "leave", step: "StartJob", cached: true},
-	"it has left, and the Job is edited":    {world: given(3, 1, withLeave, has(2, 1, leaves, succeeds), editsLeave), rule: "lower-left", step: "Lower", to: 2, cached: true},
+	"its Job failed, and is edited":      {world: given(3, 1, withLeave, has(2, 1, leaves, fails), editsLeave), rule: "leave", step: "StartJob", cached: true},
+	"its Job runs, and is edited":        {world: given(3, 1, withLeave, has(2, 1, leaves, runs), editsLeave), rule: "leave", step: "StartJob", cached: true},
+	"it has left, and the Job is edited": {world: given(3, 1, withLeave, has(2, 1, leaves, succeeds), editsLeave), rule: "lower-left", step: "Lower", to: 2, cached: true},
+	"it has left, and a container is renamed": {
+		world: given(3, 1, withLeave, has(2, 1, leaves, succeeds), func(w *world) { w.policy.Spec.Leave.Template.Spec.Containers[0].Name = "renamed" }), rule: "lower-left", step: "Lower", to: 2, cached: true,
+	},
 	"it has left, and its pod was replaced": {world: given(3, 1, withLeave, has(2, 1, leaves, succeeds), replacedPod(2)), rule: "leave", step: "StartJob"},
 	"it leaves, and its pod was replaced":   {world: given(3, 1, withLeave, has(2, 1, leaves, runs), replacedPod(2)), rule: "leave", step: "StartJob"},
 	"its pod is not there":                  {world: given(3, 1, withLeave, func(w *world) { delete(w.pods, "web-2") }), rule: "await-pod"},
@@ -245,7 +263,19 @@ var cases = map[string]struct {
 			w.pods[j.Name+"-pod"].DeletionTimestamp = &metav1.Time{Time: noon}
 		}), later(time.Hour)), rule: "await-loose-pod", stalls: true, cached: true,
 	},
-	"a pod whose Job is gone":               {world: given(3, 1, withLeave, has(2, 1, leaves, runs, func(w *world, j *batchv1.Job) { delete(w.jobs, j.Name) })), rule: "stop-loose-pod", step: "DeletePod", cached: true},
+	"a pod whose Job is gone":              {world: given(3, 1, withLeave, has(2, 1, leaves, runs, func(w *world, j *batchv1.Job) { delete(w.jobs, j.Name) })), rule: "stop-loose-pod", step: "DeletePod", cached: true},
+	"a pod of another policy that is gone": {world: given(3, 1, withLeave, has(1, 1, leaves, runs, anothers)), rule: "stop-loose-pod", step: "DeletePod", cached: true},
+	"a pod of another policy that counts":  {world: given(3, 1, withLeave, has(1, 1, leaves, runs, anothers), func(w *world) { w.rival = "older" }), rule: "no-target", cached: true},
+	"a pod of another StatefulSet's policy": {
+		world: given(3, 1, withLeave, has(1, 1, leaves, runs, anothers, func(w *world, j *batchv1.Job) {
+			env := w.pods[j.Name+"-pod"].Spec.Containers[0].Env
+			for i := range env {
+				if env[i].Name == "DRAIN_STATEFULSET" {
+					env[i].Value = "other"
+				}
+			}
+		})), rule: "leave", step: "StartJob", cached: true,
+	},
 	"a gated pod whose Job is gone is none": {world: given(3, 1, withLeave, has(2, 1, leaves, func(w *world, j *batchv1.Job) { delete(w.jobs, j.Name) })), rule: "leave", step: "StartJob", cached: true},
 	"a pod whose Job is gone, and that goes": {
 		world: given(3, 1, withLeave, has(2, 1, leaves, runs, func(w *world, j *batchv1.Job) {
@@ -267,8 +297,13 @@ var cases = map[string]struct {
 	},
 	"undone, and its pod is gone":          {world: given(3, 3, withLeave, has(2, 1, leaves, runs), func(w *world) { delete(w.pods, "web-2") }), rule: "await-rejoin-pod"},
 	"undone, and its pod is being deleted": {world: given(3, 3, withLeave, has(2, 1, leaves, runs), func(w *world) { w.pod(2).DeletionTimestamp = &metav1.Time{Time: noon} }), rule: "await-rejoin-pod"},
-	"undone, and its Job was deleted":      {world: given(3, 3, withLeave, has(2, 1, leaves, runs, vanishes)), rule: "rejoin", step: "StartJob", cached: true},
-	"undone, and spec.leave was removed":   {world: given(3, 3, withLeave, has(2, 1, leaves, runs, vanishes), removesLeave), rule: "cannot-rejoin", stalls: true, cached: true},
+	"undone without spec.leave, and its pod is gone": {
+		world: given(3, 3, withLeave, has(2, 1, leaves, runs, vanishes), removesLeave, func(w *world) { delete(w.pods, "web-2") }), rule: "cannot-rejoin", stalls: true, cached: true,
+	},
+	"the Job to join again failed, and its pod is gone": {world: given(3, 3, withLeave, has(2, 1, rejoins, fails), func(w *world) { delete(w.pods, "web-2") }), rule: "await-rejoin-pod"},
+	"one joins again, and another one is back":          {world: given(4, 4, withLeave, has(3, 1, rejoins, runs), has(1, 1, rejoins, succeeds)), rule: "rejoining", cached: true},
+	"undone, and its Job was deleted":                   {world: given(3, 3, withLeave, has(2, 1, leaves, runs, vanishes)), rule: "rejoin", step: "StartJob", cached: true},
+	"undone, and spec.leave was removed":                {world: given(3, 3, withLeave, has(2, 1, leaves, runs, vanishes), removesLeave), rule: "cannot-rejoin", stalls: true, cached: true},
 	"spec.leave was removed, and the ordinal goes anyway": {
 		world: given(3, 1, withLeave, has(2, 1, leaves, runs, vanishes), removesLeave), rule: "lower", step: "Lower", to: 2, cached: true,
 	},
@@ -305,6 +340,12 @@ var cases = map[string]struct {
 	"such an ordinal is back, undrained":           {world: given(2, 3, withLeave, has(2, 1, leaves, succeeds), retained(2), isBack), rule: "rejoin", step: "StartJob", cached: true},
 	"the drain of such an ordinal is over, and its Job is gone": {
 		world: given(2, 1, withLeave, has(2, 1, leaves, succeeds, vanishes)), rule: "forget-past", step: "ForgetMember", cached: true,
+	},
+	"the drain of such an ordinal is over, and spec.replicas is unset": {
+		world: given(2, 1, withLeave, has(2, 1, leaves, succeeds, vanishes), func(w *world) { w.policy.Spec.Replicas = nil }), rule: "forget-past", step: "ForgetMember", cached: true,
+	},
+	"the drain of such an ordinal is over, and the policy is being deleted": {
+		world: given(2, 1, withLeave, has(2, 1, leaves, succeeds), func(w *world) { w.policy.DeletionTimestamp = &metav1.Time{Time: noon} }), rule: "no-target", cached: true,
 	},
 	"the Job of such an ordinal was deleted, and its drain is not over": {world: given(2, 2, withLeave, has(2, 1, leaves, runs, vanishes), retained(2)), rule: "reached", cached: true},
 	"such an ordinal is back, and its Job is gone":                      {world: given(2, 3, withLeave, has(2, 1, leaves, runs, vanishes), retained(2), isBack), rule: "rejoin", step: "StartJob", cached: true},
@@ -390,8 +431,47 @@ func TestTheTableIsTotal(t *testing.T) {
 	}
 }
 
-// TestTheOrderMatters holds that each rule changes a decision where it is: without it, or below the next one, some case is decided
-// otherwise.
+// free are neighbors whose order does not matter, with the reason.
+var free = map[[2]string]string{
+	{"stop-replaced", "stop-loose-pod"}:    bothStop,
+	{"stop-loose-pod", "stop-unasked"}:     bothStop,
+	{"stop-unasked", "stop-past"}:          bothStop,
+	{"drop-past", "forget-past"}:           "either is removed first, and each is of another ordinal",
+	{"await-replaced", "await-loose-pod"}:  bothWait,
+	{"await-loose-pod", "unread-members"}:  bothWait,
+	{"unread-members", "cannot-rejoin"}:    "without notes that can be read, no member is known to be out",
+	{"rejoin-backoff", "rejoin-refused"}:   bothWait,
+	{"rejoin", "note-rejoin"}:              "a gated Job is under way, so no other is to be created",
+	{"await-acceptance", "await-drains"}:   bothWait,
+	{"await-drains", "await-controller"}:   bothWait,
+	{"await-controller", "too-few-remain"}: bothWait,
+	{"too-few-remain", "await-past-pod"}:   bothWait,
+	{"await-past-pod", "await-ready"}:      bothWait,
+	{"lower", "lower-dead"}:                "one is without spec.leave, and the other one with it",
+	{"await-pod", "leave-exhausted"}:       bothWait,
+}
+
+const (
+	bothStop = "each stops what must not run, and the other one follows"
+	bothWait = "both only wait; the order decides what is said"
+)
+
+// TestNeighborsMatter holds that no two neighbors can change places: some case is decided otherwise.
+func TestNeighborsMatter(t *testing.T) {
+	for i := range len(table) - 1 {
+		swapped := slices.Clone(table)
+		swapped[i], swapped[i+1] = swapped[i+1], swapped[i]
+		changes := false
+		for _, tc := range cases {
+			changes = changes || tc.world.decide(swapped, true).Rule != tc.rule
+		}
+		if pair := [2]string{table[i].id, table[i+1].id}; changes == (free[pair] != "") {
+			t.Errorf("rules %s and %s: swapping them changes a decision: %t, and the reason why it need not is %q", pair[0], pair[1], changes, free[pair])
+		}
+	}
+}
+
+// TestTheOrderMatters holds that each rule changes a decision where it is: without it, some case is decided otherwise.
 func TestTheOrderMatters(t *testing.T) {
 	for i := range table {
 		without := table.Without(table[i].id)
