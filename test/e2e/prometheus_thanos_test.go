@@ -193,15 +193,30 @@ func (w *world) expectShipped(ctx context.Context, replica string) {
 	}).WithTimeout(3*time.Minute).Should(Succeed(), "the sidecar must upload a block of the oldest points of %s", replica)
 }
 
+// lastWords is what the last drain pod of an ordinal has left as its message. The policy's status has it too, unless the operator has waited for the
+// Job's end when the claim was gone.
+func (w *world) lastWords(ordinal int32) string {
+	words := ""
+	for _, pod := range w.recorder.drainPods() {
+		for _, container := range pod.Status.ContainerStatuses {
+			if ended := container.State.Terminated; ended != nil && pod.Labels[drainv1alpha1.OrdinalLabel] == fmt.Sprint(ordinal) {
+				words = ended.Message
+			}
+		}
+	}
+	return words
+}
+
 // expectUploaded waits for the end of a replica's drain, and holds that the store has the blocks that it has uploaded and those of the sidecar, and
 // no others.
 func (w *world) expectUploaded(ctx context.Context, ordinal int32) {
 	GinkgoHelper()
 	w.expectNoClaim(ctx, fmt.Sprintf("data-prometheus-%d", ordinal))
-	entry := w.expectEnd(ctx, ordinal, drainv1alpha1.ReasonClaimsDeleted)
-	counts := regexp.MustCompile(`^uploaded and verified [1-9]\d* samples in ([1-9]\d*) blocks; (\d+) blocks were uploaded before$`).
-		FindStringSubmatch(entry.Message)
-	Expect(counts).To(HaveLen(3), "the message %q", entry.Message)
+	w.expectEnd(ctx, ordinal, drainv1alpha1.ReasonClaimsDeleted)
+	words := w.lastWords(ordinal)
+	counts := regexp.MustCompile(`^uploaded and verified [1-9]\d* samples in ([1-9]\d*) blocks; (\d+) blocks were uploaded before\n`).
+		FindStringSubmatch(words)
+	Expect(counts).To(HaveLen(3), "the last words %q", words)
 	want := 0
 	for _, count := range counts[1:] {
 		n, err := strconv.Atoi(count)
