@@ -22,7 +22,7 @@ CONTAINER_TOOL ?= docker
 SAMPLE_IMAGES := datastore kubia spool
 DEBIAN_IMAGES := zookeeper redis busybox
 # The programs that a go.mod in that folder, or in a folder of it, pins by its tool lines. make test-recipes builds these images.
-MODULE_IMAGES := vmagent etcd nats prometheus-thanos
+MODULE_IMAGES := vmagent etcd nats prometheus-thanos opentelemetry-collector
 # The recipe of an image, where it has another name.
 RECIPE_redis := redis-cluster-primaries
 RECIPE_busybox := notes
