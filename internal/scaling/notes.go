@@ -27,7 +27,7 @@ import (
 )
 
 // Note is what a policy remembers of a member that has begun to leave and is not known to be back. It is written before a pod of a
-// Job runs, so whatever becomes of the Job, and whoever deletes it, the member is not forgotten.
+// Job runs, so the member is not forgotten if the Job is deleted.
 type Note struct {
 	// Job is the number of the last Job of the ordinal whose pod the operator has let run, or was about to.
 	Job int32 `json:"job"`

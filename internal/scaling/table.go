@@ -55,7 +55,7 @@ type rule struct {
 	again func(*evidence) time.Duration
 	// stalls reports whether a person should look, or is nil if none needs to.
 	stalls func(*evidence) bool
-	// patience is how long it may apply without a break before a person should look, or 0 for ever.
+	// patience is how long it may apply without a break before a person should look, or 0 for no limit.
 	patience time.Duration
 }
 

@@ -255,7 +255,6 @@ var _ = Describe("A policy that is scaled", func() {
 	It("remembers a member whose Job is deleted and whose ordinal is scaled away, until it is back", func() {
 		w.mayScale()
 		w.statefulSet(2)
-		w.createClaims(1)
 		w.runSet()
 		w.policy(wants(2), leave)
 		Eventually(w.condition(drainv1alpha1.ConditionScaled)).Should(Equal("True/ReplicasReached"))

@@ -138,10 +138,14 @@ func (w *world) checkLeaveStart(r *run, job *batchv1.Job, decided time.Time) {
 			return
 		}
 	}
+	since := last.job.CreationTimestamp.Time
+	if before := get[*batchv1.Job](w.store, last.job.Name); before != nil && before.UID == last.job.UID && finished(before) {
+		since = before.Status.Conditions[len(before.Status.Conditions)-1].LastTransitionTime.Time
+	}
 	for _, policy := range r.policies {
 		delay := time.Duration(ptr.Deref(policy.Spec.Retry.InitialDelaySeconds, 0)) * time.Second
-		if passed := decided.Sub(last.job.CreationTimestamp.Time); policy.UID == ownerOf(job) && passed < delay-time.Second {
-			w.violate(invariantBackoff, "Job %s is made %s after Job %s, and the delay is %s", job.Name, passed, last.job.Name, delay)
+		if passed := decided.Sub(since); policy.UID == ownerOf(job) && passed < delay-time.Second {
+			w.violate(invariantBackoff, "Job %s is made %s after Job %s was made or ended, and the delay is %s", job.Name, passed, last.job.Name, delay)
 		}
 	}
 }
