@@ -260,13 +260,13 @@ var _ = Describe("A policy that is scaled", func() {
 		Eventually(w.condition(drainv1alpha1.ConditionScaled)).Should(Equal("True/ReplicasReached"))
 		w.scalePolicy(1)
 		job := w.member(1, drainv1alpha1.ActionLeave)
-		w.startPod(job)
+		pod := w.startPod(job)
 		Eventually(w.condition(drainv1alpha1.ConditionScaled)).Should(Equal("False/Leaving"))
 		Expect(w.get().Annotations).To(HaveKeyWithValue(drainv1alpha1.MembersAnnotation, ContainSubstring(`"action":"leave"`)))
 
-		By("suspending the policy, deleting the Job without its pods, and scaling the StatefulSet")
+		By("suspending the policy, deleting the Job, and scaling the StatefulSet; without a garbage collector, the pod of the Job stays")
 		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Suspend = ptr.To(true) })
-		Expect(k8s.Delete(w.ctx, job, client.PropagationPolicy(metav1.DeletePropagationOrphan))).To(Succeed())
+		Expect(k8s.Delete(w.ctx, job, client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
 		Expect(k8s.SubResource("scale").Update(w.ctx, w.set.DeepCopy(), client.WithSubResourceBody(&autoscalingv1.Scale{
 			ObjectMeta: w.meta("store"), Spec: autoscalingv1.ScaleSpec{Replicas: 1},
 		}))).To(Succeed())
@@ -274,14 +274,19 @@ var _ = Describe("A policy that is scaled", func() {
 		Eventually(w.condition(drainv1alpha1.ConditionScaled)).Should(Equal("False/Suspended"))
 		Consistently(w.replicasOf).Should(BeEquivalentTo(1), "a suspended policy scales nothing, up neither")
 
-		By("letting the policy go on")
+		By("letting the pod of the Job end, as the kubelet would, and the policy go on")
+		Eventually(func() *metav1.Time {
+			Expect(k8s.Get(w.ctx, client.ObjectKeyFromObject(pod), pod)).To(Succeed())
+			return pod.DeletionTimestamp
+		}).ShouldNot(BeNil(), "the operator stops a pod whose Job is gone")
+		Expect(k8s.Delete(w.ctx, pod, client.GracePeriodSeconds(0))).To(Succeed())
 		w.edit(func(p *drainv1alpha1.DrainPolicy) { p.Spec.Suspend = ptr.To(false) })
 		Eventually(w.replicasOf).Should(BeEquivalentTo(2))
 		w.runSet()
 		w.finish(w.member(1, drainv1alpha1.ActionRejoin), "")
 		Eventually(w.condition(drainv1alpha1.ConditionScaled)).Should(Equal("True/ReplicasReached"))
 		Expect(w.get().Annotations).NotTo(HaveKey(drainv1alpha1.MembersAnnotation))
-		Consistently(w.jobs).Should(HaveEach(HaveField("DeletionTimestamp", Not(BeNil()))), "no Job must be left that would take the member in or out")
+		Eventually(w.jobs).Should(BeEmpty(), "no Job must be left that would take the member in or out")
 	})
 
 	It("is fenced by the component that gives the right", func() {
