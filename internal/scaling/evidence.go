@@ -198,7 +198,9 @@ func (e *evidence) findMembers(members []*member) {
 			e.back, best = m, e.turn(m)
 		default:
 			// One that waits must not keep those after it away from what they need.
-			if turn := e.turn(m); turn < best || turn == best && turn == turnWaits && e.retryAt(m).Before(e.retryAt(e.back)) {
+			turn := e.turn(m)
+			earlier := best == turnWaits && e.retryAt(m).Before(e.retryAt(e.back))
+			if turn < best || turn == best && earlier {
 				e.back, best = m, turn
 			}
 		}
