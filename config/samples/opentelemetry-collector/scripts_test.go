@@ -88,7 +88,8 @@ func TestTheQueueIsSent(t *testing.T) {
 	t.Parallel()
 	s := newReplica(t)
 	s.Expect("drain.sh", "", 0, "sent 30 items in 2 batches, nothing is left\n")
-	if got, want := s.Read("state/flags"), s.Path("volume/drain")+" --config=/etc/otelcol/exporter.yaml --config=/etc/otelcol/drain.yaml\n"; got != want {
+	want := s.Path("volume/drain") + " --config=/etc/otelcol/exporter.yaml --config=/etc/otelcol/drain.yaml\n"
+	if got := s.Read("state/flags"); got != want {
 		t.Errorf("the collector was started with %q, want %q", got, want)
 	}
 	if got := s.Read(queue); got != "qmv0\n" {
@@ -137,14 +138,18 @@ func TestWhatIsLeftFailsTheDrain(t *testing.T) {
 		// early says that the collector must not have been started.
 		early bool
 	}{
-		"a batch is in the queue":        {given: counted("1", "30"), impatient: true, want: "nothing was sent for 4 s, 30 of 30 items before"},
-		"a batch is on its way":          {given: counted("0", "20"), impatient: true, want: "nothing was sent for 4 s, 20 of 30 items before"},
-		"the storage refuses a batch":    {given: said(refusal), want: `the remote storage refused a batch: "msg":"Exporting failed. Dropping data."`},
-		"the storage takes a part":       {given: said(`{"level":"warn","msg":"Partial success response"}`), want: "the remote storage refused a batch"},
-		"a batch can't be read":          {given: said(`{"level":"debug","msg":"Failed to dispatch item"}`), want: "the collector can't read 1 batches"},
-		"a batch on its way can't":       {given: said(`{"level":"warn","msg":"Failed unmarshalling item"}`), want: "the collector can't read 1 batches"},
-		"a batch on its way is gone":     {given: said(`{"level":"warn","msg":"Failed retrieving item"}`), want: "the collector can't read 1 batches"},
-		"the notes can't be read":        {given: said(`{"msg":"Failed getting metadata, starting with new ones"}`), want: "the collector can't read 1 batches"},
+		"a batch is in the queue": {given: counted("1", "30"), impatient: true, want: "nothing was sent for 4 s, 30 of 30 items before"},
+		"a batch is on its way":   {given: counted("0", "20"), impatient: true, want: "nothing was sent for 4 s, 20 of 30 items before"},
+		// It says so at once, and not when its patience ends.
+		"the storage refuses a batch": {
+			given: func(s *stage.Stage) { said(refusal)(s); count(s, "0", "20") },
+			want:  `the remote storage refused a batch: "msg":"Exporting failed. Dropping data."`,
+		},
+		"the storage takes a part":       {given: said(`{"msg":"Partial success response"}`), want: "the remote storage refused a batch"},
+		"a batch can't be read":          {given: said(`{"msg":"Failed to dispatch item"}`), want: "the collector can't read 1 batches"},
+		"a batch on its way can't":       {given: said(`{"msg":"Failed unmarshalling item"}`), want: "the collector can't read 1 batches"},
+		"a batch on its way is gone":     {given: said(`{"msg":"Failed retrieving item"}`), want: "the collector can't read 1 batches"},
+		"the notes can't be read":        {given: said(`{"msg":"starting with new ones"}`), want: "the collector can't read 1 batches"},
 		"the collector ends early":       {given: written("state/crash", ""), want: "the collector has ended"},
 		"the collector ends with errors": {given: written("state/status", "2"), want: "the collector has ended with 2"},
 		"the collector puts a batch back at its end": {
@@ -166,7 +171,7 @@ func TestWhatIsLeftFailsTheDrain(t *testing.T) {
 		"the storage restarts meanwhile": {
 			given: written("state/uptime", "vm_app_uptime_seconds -1\n"), want: "the remote storage has restarted during the drain",
 		},
-		"a queue is damaged":       {given: written(queue, "damaged"), early: true, want: "the queue exporter_otlp_http__metrics is damaged: page 3: invalid"},
+		"a queue is damaged":       {given: written(queue, "damaged"), early: true, want: "exporter_otlp_http__metrics is damaged: page 3: invalid"},
 		"a queue can't be read":    {given: written("state/unreadable", ""), early: true, want: "the queue exporter_otlp_http__metrics is damaged"},
 		"a volume without a queue": {given: removed("volume/queue"), early: true, want: "there is no queue on this volume"},
 		"a folder without a queue": {given: removed(queue), early: true, want: "there is no queue on this volume"},

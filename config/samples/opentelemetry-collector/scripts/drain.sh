@@ -117,7 +117,8 @@ if [ "$all" -gt 0 ]; then
 	while :; do
 		kill -0 "$collector" 2>/dev/null || fail "the collector has ended: $(complaint)"
 		if [ -z "$items" ] && grep -q 'Everything is ready' $log; then
-			items=$(sed -n '/Loaded queue metadata/s/.*"itemsSize":\([0-9][0-9]*\).*/\1/p' $log | awk '{ sum += $1; n++ } END { if (!n) exit 1; printf "%.0f", sum }') ||
+			items=$(sed -n '/Loaded queue metadata/s/.*"itemsSize":\([0-9][0-9]*\).*/\1/p' $log |
+				awk '{ sum += $1; n++ } END { if (!n) exit 1; printf "%.0f", sum }') ||
 				fail "the collector doesn't tell what it has found in its queue: is it another version?"
 		fi
 		if [ -n "$items" ] && get http://127.0.0.1:8888/metrics; then
@@ -126,7 +127,8 @@ if [ "$all" -gt 0 ]; then
 			if [ "$left" -eq 0 ] && [ "$sent_items" -ge "$items" ]; then break; fi
 			if [ "$sent_items" -gt "$best" ]; then
 				best=$sent_items give_up=$(($(now) + patience))
-				echo "drain-progress: $((items > sent_items ? sent_items * 100 / items : 100))% sent $sent_items of $items items, $left batches are left"
+				percent=$((items > sent_items ? sent_items * 100 / items : 100))
+				echo "drain-progress: $percent% sent $sent_items of $items items, $left batches are left"
 			fi
 		fi
 		accepts_loss || check_log
