@@ -42,9 +42,10 @@ run() { # WHAT COMMAND…
 	"$@" >$output 2>/tmp/errors &
 	work=$!
 	give_up=$(($(now) + patience))
-	while kill -0 "$work" 2>/dev/null; do
-		[ "$(now)" -lt "$give_up" ] || fail "$what took longer than $patience s: $(last_error)"
+	while :; do
 		echo "drain-progress: $what"
+		kill -0 "$work" 2>/dev/null || break
+		[ "$(now)" -lt "$give_up" ] || fail "$what took longer than $patience s: $(last_error)"
 		pause
 	done
 	status=0
