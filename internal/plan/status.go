@@ -439,7 +439,10 @@ func (d *Drain) status(previous *drainv1alpha1.DrainStatus) drainv1alpha1.DrainS
 	if !d.OrphanedSince.IsZero() {
 		entry.OrphanedTime = &d.OrphanedSince
 	}
-	if entry.Message == "" || d.Reason != drainv1alpha1.ReasonReleasingLock {
+	// The words of a drain whose claims are gone are on no object any more, so what is waited for since must not take their place.
+	said := len(d.Claims) == 0 && previous != nil && previous.CompletionTime != nil &&
+		(Concluded(previous) || previous.Reason == drainv1alpha1.ReasonStoppingJob)
+	if entry.Message == "" || !said && d.Reason != drainv1alpha1.ReasonReleasingLock {
 		entry.Message = truncate(d.Message)
 	}
 	if d.Mark != nil && entry.CompletionTime == nil {

@@ -509,6 +509,8 @@ func TestStatusTellsADrainFromItsStartToItsEnd(t *testing.T) {
 	plan := Make(w.snapshot(), now)
 	mark := as[WriteMark](plan.Drain(2).Next).Mark
 	markedBy(mark)(&w.Claims[0])
+	going := w.Jobs[0]
+	going.DeletionTimestamp, going.Finalizers = &noon, []string{metav1.FinalizerDeleteDependents}
 	w.Jobs, w.Pods = nil, w.Pods[:1]
 	started := *w.Policy.Status.Drains[0].StartTime
 	if e := entry(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonDeletingClaims,
@@ -517,6 +519,13 @@ func TestStatusTellsADrainFromItsStartToItsEnd(t *testing.T) {
 		t.Errorf("with its mark the entry is %+v", e)
 	}
 	w.Claims = nil
+	w.Jobs = []batchv1.Job{going}
+	for range 2 { // The claims can go before the Job's pods do.
+		if e := entry(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonStoppingJob, "moved 12 records"); e.JobName != job {
+			t.Errorf("without claims, and with its Job, the entry is %+v", e)
+		}
+	}
+	w.Jobs = nil
 	if e := entry(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonReleasingLock,
 		"moved 12 records"); e.JobName != job || len(e.Claims) != 1 || e.Claims[0] != claim {
 		t.Errorf("without claims the entry is %+v", e)
