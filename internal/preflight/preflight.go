@@ -122,7 +122,8 @@ func askLeave(snapshot plan.Snapshot, try func(Object) error) (refusal string, e
 	if policy.Spec.Leave == nil || len(policy.Spec.Leave.Template.Spec.Containers) == 0 {
 		return "", nil
 	}
-	job := objects.LeaveJob(policy, snapshot.Target, objects.Leave{Ordinal: snapshot.Target.Start + snapshot.Target.Replicas, Number: 1, Action: drainv1alpha1.ActionLeave, PodUID: "preflight"})
+	// No real Job has the number 0, so the trial doesn't meet one of its name: that of the ordinal that was lowered last is there still.
+	job := objects.LeaveJob(policy, snapshot.Target, objects.Leave{Ordinal: snapshot.Target.Start + snapshot.Target.Replicas, Action: drainv1alpha1.ActionLeave, PodUID: "preflight"})
 	want := objects.LeaveProof(policy, snapshot.Target, job)
 	if own := proof.Pod(&job.Spec.Template.Spec, want); len(own) > 0 {
 		return "The end of the Job by which a member leaves could not be believed: " + list("leave.template.spec.", own), nil

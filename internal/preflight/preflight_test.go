@@ -22,9 +22,12 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
@@ -86,5 +89,27 @@ func accepted() plan.Snapshot {
 			Namespace: "shop", Name: "web", Presence: statefulset.Present, UID: "set", Replicas: 1,
 			ClaimTemplates: []string{"data"}, MatchLabels: map[string]string{"app": "web"},
 		},
+	}
+}
+
+// TestTheTrialOfALeavingMemberHasNoRealName holds that the Job by which the ordinal that was lowered last has left, which is there until its
+// drain is over, does not make the API server refuse the trial: a dry run knows the names.
+func TestTheTrialOfALeavingMemberHasNoRealName(t *testing.T) {
+	snapshot := accepted()
+	snapshot.Policy.Spec.Leave = &drainv1alpha1.LeaveOptions{Template: *snapshot.Template.DeepCopy()}
+	leave := objects.Leave{Ordinal: snapshot.Target.Start + snapshot.Target.Replicas, Number: 1, Action: drainv1alpha1.ActionLeave}
+	taken := objects.LeaveName(snapshot.Target.Name, snapshot.Policy.UID, leave)
+	leaves := 0
+	refusal, err := Ask(snapshot, func(object Object) error {
+		if object.GetName() == taken {
+			return apierrors.NewAlreadyExists(schema.GroupResource{Group: "batch", Resource: "jobs"}, taken)
+		}
+		if object.GetLabels()[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLeave {
+			leaves++
+		}
+		return nil
+	})
+	if refusal != "" || err != nil || leaves != 2 {
+		t.Errorf("the answer is %q, %v, and %d objects of a leaving member were tried", refusal, err, leaves)
 	}
 }

@@ -132,7 +132,14 @@ func (c *apiClient) Create(ctx context.Context, object client.Object, options ..
 	how.ApplyOptions(options)
 	w, asked, k := c.manager.world, copyOf(object), kindOf(object)
 	if len(how.DryRun) > 0 {
-		return c.call(ctx, object, &call{remote: true, do: func() (client.Object, error) { return w.admit(asked, true) }}, "dry run of a create in %s", k)
+		return c.call(ctx, object, &call{remote: true, do: func() (client.Object, error) {
+			admitted, err := w.admit(asked, true)
+			if err == nil && w.store.objects[k][asked.GetName()] != nil {
+				// A dry run goes as far as the storage, which knows the names.
+				err = apierrors.NewAlreadyExists(k.resource(), asked.GetName())
+			}
+			return admitted, err
+		}}, "dry run of a create in %s", k)
 	}
 	run, decided := c.asItIs(), w.clock.now
 	return c.call(ctx, object, &call{remote: true, write: true, key: "create " + k.String(), do: func() (client.Object, error) {
