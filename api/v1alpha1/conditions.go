@@ -115,6 +115,8 @@ const (
 	ReasonTooFewReplicas = "TooFewReplicas"
 	// ReasonWaitingForPod means that the pod of the member that is to leave, or to join again, does not exist, or is being deleted.
 	ReasonWaitingForPod = "WaitingForPod"
+	// ReasonWaitingForMember means that a pod runs that takes the member of another ordinal out or in.
+	ReasonWaitingForMember = "WaitingForMember"
 	// ReasonLeaving means that the Job runs by which a member leaves.
 	ReasonLeaving = "Leaving"
 	// ReasonLeaveFailed means that this Job has failed. Another attempt follows.

@@ -27,6 +27,7 @@ limitations under the License.
 //   - S4: It never lowers them below spec.replicas as it was at the moment of the live look.
 //   - S5: A member that began to leave and whose ordinal stays in range joins again.
 //   - S6: At most one Job of an ordinal runs by which its member leaves or joins again.
+//   - S7: A pod by which a member leaves or joins again is let run only while none runs for another ordinal, as a live look shows it.
 //
 // They add to the promises, and take nothing from them: a lowered ordinal is an orphan like any other, and its claims are drained
 // by the protocol of internal/plan.

@@ -94,6 +94,8 @@ type evidence struct {
 	returned *member
 	// highest is the member of the highest ordinal, which leaves next on the way down.
 	highest *member
+	// changing are the members of which a pod runs that takes them out or in.
+	changing []*member
 }
 
 // member is one ordinal, the Jobs by which its member has left or joined again, and what the policy remembers of it.
@@ -111,12 +113,15 @@ type job struct {
 	number, failures int32
 	action, hash     string
 	pod              types.UID
-	// end is how it has ended, or nil, and doubt says why its success proves nothing.
+	// end is how it has ended, or nil, doubt says why its success proves nothing, and shown that a pod is left that shows how it ended.
 	end   *batchv1.JobCondition
 	doubt string
-	// gated is a pod of it that has its gate still, or nil, and started says that a container of some pod has run.
-	gated   *corev1.Pod
+	shown bool
+	// gated is a pod of it that has its gate still, or nil, and running one that has none, and has not ended.
+	gated, running *corev1.Pod
+	// started says that a container of its newest pod has run, and asked when that pod was created, or else the Job.
 	started bool
+	asked   time.Time
 	// said is the last termination message, and trouble is why a pod does not run until a person acts.
 	said, trouble string
 }
@@ -145,6 +150,9 @@ func observe(snapshot plan.Snapshot, drains *plan.Plan, past Past, now time.Time
 	e.loose = e.loosePod()
 	for _, m := range members {
 		e.findSpare(m)
+		if m.running() != nil {
+			e.changing = append(e.changing, m)
+		}
 	}
 	e.findMembers(members)
 	return e
@@ -207,7 +215,8 @@ func (e *evidence) findMembers(members []*member) {
 	}
 }
 
-// The order in which members join again. One at a time does: a system of which two members change at once can lose its quorum.
+// The order in which members join again, one at a time: a system of which two members change at once can lose its quorum. So the one of
+// which a pod runs has its turn first, also when that pod takes it out and is to be stopped.
 const (
 	turnRuns = iota
 	turnStarts
@@ -219,26 +228,27 @@ const (
 // turn returns when a member that is to join again has its turn among all of them.
 func (e *evidence) turn(m *member) int {
 	switch {
-	case !e.needsJob(m) && e.stuck(m):
-		return turnStuck
+	case m.running() != nil:
+		return turnRuns
 	case e.noPod(m.ordinal) && (e.needsJob(m) || m.latest.gated != nil):
 		return turnNoPod
-	case !e.needsJob(m):
-		return turnRuns
-	case e.now.Before(e.retryAt(m)):
+	case !e.needsJob(m) && e.stuck(m):
+		return turnStuck
+	case e.needsJob(m) && e.now.Before(e.retryAt(m)):
 		return turnWaits
 	}
 	return turnStarts
 }
 
 // isBack reports whether a member has joined again, with the pod that lives now. A pod that came later may have started before its member
-// was in. Without a note, a completed Job shows that this was seen: the note outlives the pods of the Job, which others may delete.
+// was in. Without a note, a completed Job shows that this was seen: the note outlives the pods of the Job, which others may delete. But
+// the note may have been taken off, so a pod that is left must not speak against it.
 func (e *evidence) isBack(m *member) bool {
 	j := m.latest
 	if j == nil || j.action != drainv1alpha1.ActionRejoin {
 		return false
 	}
-	return m.note == nil && j.completed() || j.succeeded() && (!e.live || j.pod == e.podUID(m.ordinal))
+	return m.note == nil && j.completed() && (j.doubt == "" || !j.shown) || j.succeeded() && (!e.live || j.pod == e.podUID(m.ordinal))
 }
 
 // needsJob reports whether a Job is to be created by which a member joins again.
@@ -372,26 +382,55 @@ func (e *evidence) read(from *batchv1.Job) *job {
 		Job: from, number: number(from.Labels[drainv1alpha1.AttemptLabel]), failures: number(from.Annotations[drainv1alpha1.FailuresAnnotation]),
 		action: from.Annotations[drainv1alpha1.ActionAnnotation], hash: from.Annotations[drainv1alpha1.TemplateHashAnnotation],
 		pod: types.UID(from.Annotations[drainv1alpha1.PodAnnotation]), end: plan.Finished(from), doubt: "no pod of it is left that shows how it ended",
-		started: ptr.Deref(from.Status.Ready, 0) > 0,
+		asked: from.CreationTimestamp.Time,
 	}
+	var newest time.Time
 	for i := range e.Pods {
 		pod := &e.Pods[i]
 		if !metav1.IsControlledBy(pod, from) {
 			continue
 		}
-		j.started = j.started || plan.Started(pod)
+		if !pod.CreationTimestamp.Time.Before(newest) {
+			newest, j.started = pod.CreationTimestamp.Time, plan.Started(pod)
+		}
 		if plan.Gated(pod) && !plan.Terminal(pod) && pod.DeletionTimestamp == nil && j.gated == nil {
 			j.gated = pod
+		}
+		if !plan.Gated(pod) && !plan.Terminal(pod) && (j.running == nil || pod.DeletionTimestamp != nil) {
+			j.running = pod
 		}
 		if _, trouble := plan.Trouble(pod); trouble != "" {
 			j.trouble = trouble
 		}
 		j.said = cmp.Or(plan.Said(pod), j.said)
 		if e.Policy.Spec.Leave != nil && pod.Status.Phase == corev1.PodSucceeded && j.doubt != "" {
+			j.shown = true
 			j.doubt = proof.Doubt(pod, objects.LeaveProof(e.Policy, e.Target, from))
 		}
 	}
+	j.started = j.started || ptr.Deref(from.Status.Ready, 0) > 0
+	if newest.After(j.asked) {
+		j.asked = newest
+	}
 	return j
+}
+
+// hangsSince returns since when a pod of the Job should have ended, or zero. Its node may be down.
+func (j *job) hangsSince() time.Time {
+	if j.running == nil || j.running.DeletionTimestamp == nil {
+		return time.Time{}
+	}
+	return j.running.DeletionTimestamp.Time
+}
+
+// running returns the pod that runs of any Job of a member, or nil.
+func (m *member) running() *corev1.Pod {
+	for _, j := range append(slices.Clip(m.older), m.latest) {
+		if j != nil && j.running != nil {
+			return j.running
+		}
+	}
+	return nil
 }
 
 // maxNumber is the largest number of a Job, or of its failures, that is believed.
@@ -521,6 +560,20 @@ func mustRejoin(e *evidence) bool { return e.back != nil && e.needsJob(e.back) }
 func rejoinRefused(e *evidence) bool { return mustRejoin(e) && plan.LeaveProblem(&e.Snapshot) != "" }
 
 func rejoinUnnoted(e *evidence) bool { return rejoinGated(e) && !e.back.noted() }
+
+// other returns another member than this one of which a pod runs that takes it out or in, or nil.
+func (e *evidence) other(than *member) *member {
+	for _, m := range e.changing {
+		if m.ordinal != than.ordinal {
+			return m
+		}
+	}
+	return nil
+}
+
+func rejoinAwaitsTurn(e *evidence) bool { return rejoinGated(e) && e.other(e.back) != nil }
+
+func leaveAwaitsTurn(e *evidence) bool { return leaveGated(e) && e.other(e.highest) != nil }
 
 func rejoinGated(e *evidence) bool { return rejoining(e) && e.back.latest.gated != nil }
 
@@ -743,16 +796,21 @@ func sooner(a, b time.Duration) time.Duration {
 
 // untilStart returns the time until a person should look at a pod that does not start, or 0.
 func (e *evidence) untilStart(m *member) time.Duration {
+	if since := m.latest.hangsSince(); !since.IsZero() {
+		return max(0, since.Add(stopPatience).Sub(e.now))
+	}
 	if m.latest.started {
 		return 0
 	}
-	return max(0, m.latest.CreationTimestamp.Add(startPatience).Sub(e.now))
+	return max(0, m.latest.asked.Add(startPatience).Sub(e.now))
 }
 
 // stuck reports whether a person should look at a Job that runs.
 func (e *evidence) stuck(m *member) bool {
+	hangs := m.latest.hangsSince()
 	return m.latest.trouble != "" || m.latest.failures >= plan.StalledAttempts ||
-		!m.latest.started && !e.now.Before(m.latest.CreationTimestamp.Add(startPatience))
+		!hangs.IsZero() && !e.now.Before(hangs.Add(stopPatience)) ||
+		!m.latest.started && !e.now.Before(m.latest.asked.Add(startPatience))
 }
 
 func (e *evidence) leaveStalls() bool { return e.leaveFailures() >= plan.StalledAttempts }

@@ -197,6 +197,11 @@ var table = Table{
 		reason: drainv1alpha1.ReasonRejoining, say: (*evidence).sayRejoin,
 	},
 	{
+		id: "await-turn", upholds: "S7", when: rejoinAwaitsTurn, again: soon, stalls: func(e *evidence) bool { return e.stuck(e.other(e.back)) },
+		given:  "A pod of that Job is gated, and one runs that takes the member of another ordinal out or in",
+		reason: drainv1alpha1.ReasonWaitingForMember, say: func(e *evidence) string { return e.sayAwaitTurn(e.back) },
+	},
+	{
 		id: "note-rejoin", upholds: "S5", when: rejoinUnnoted, then: noteRejoin,
 		given:  "A pod of the Job by which such a member joins again is gated, and the policy does not remember this Job",
 		reason: drainv1alpha1.ReasonRejoining, say: (*evidence).sayNoteRejoin,
@@ -232,7 +237,7 @@ var table = Table{
 		reason: drainv1alpha1.ReasonReplicasReached, say: (*evidence).sayReached,
 	},
 	{
-		id: "await-acceptance", upholds: "S2", when: notAccepted,
+		id: "await-acceptance", upholds: "S2", when: notAccepted, patience: readyPatience,
 		given: "The policy is not accepted: what is lowered could not be drained",
 		tell:  (*evidence).tellReady,
 	},
@@ -292,6 +297,12 @@ var table = Table{
 		id: "leave", upholds: "S3", when: mustLeave, then: startLeave, stalls: (*evidence).leaveStalls,
 		given:  "No Job by which the member leaves is there for the pod that lives now; or the last one failed, or its template was edited",
 		reason: drainv1alpha1.ReasonLeaving, say: (*evidence).sayLeave,
+	},
+	{
+		id: "await-turn-to-leave", upholds: "S7", when: leaveAwaitsTurn, again: soon, stalls: func(e *evidence) bool { return e.stuck(e.other(e.highest)) },
+		given:  "A pod of that Job is gated, and one runs that takes the member of another ordinal out or in",
+		reason: drainv1alpha1.ReasonWaitingForMember, say: func(e *evidence) string { return e.sayAwaitTurn(e.highest) },
+		idle: "a pod that ran for an ordinal that was scaled away has nearly always ended before the next member's may",
 	},
 	{
 		id: "note-leave", upholds: "S5", when: leaveUnnoted, then: noteLeave,

@@ -64,8 +64,11 @@ func fails(w *world, job *batchv1.Job)       { w.end(job, batchv1.JobFailed, fal
 func unproven(w *world, job *batchv1.Job)    { w.end(job, batchv1.JobComplete, false) }
 func going(_ *world, job *batchv1.Job)       { job.DeletionTimestamp = &metav1.Time{Time: noon} }
 func neverStarts(w *world, job *batchv1.Job) { w.pods[job.Name+"-pod"].Status.ContainerStatuses = nil }
-func loses(w *world, job *batchv1.Job)       { delete(w.pods, job.Name+"-pod") }
-func noted(w *world, job *batchv1.Job)       { w.note(job) }
+func hangs(w *world, job *batchv1.Job) {
+	w.pods[job.Name+"-pod"].DeletionTimestamp = &metav1.Time{Time: noon}
+}
+func loses(w *world, job *batchv1.Job) { delete(w.pods, job.Name+"-pod") }
+func noted(w *world, job *batchv1.Job) { w.note(job) }
 
 // anothers makes a Job and its pod those of another policy. Only the pod is seen.
 func anothers(w *world, job *batchv1.Job) {
@@ -307,16 +310,35 @@ var cases = map[string]struct {
 	"spec.leave was removed, and the ordinal goes anyway": {
 		world: given(3, 1, withLeave, has(2, 1, leaves, runs, vanishes), removesLeave), rule: "lower", step: "Lower", to: 2, cached: true,
 	},
-	"the annotation can't be read":                             {world: given(3, 3, withLeave, garbled), rule: "unread-members", stalls: true, cached: true},
-	"the annotation can't be read, and more are asked for":     {world: given(3, 4, withLeave, garbled), rule: "raise", step: "Raise", to: 4, cached: true},
-	"the Job to join again was deleted":                        {world: given(3, 3, withLeave, has(2, 1, rejoins, runs, vanishes)), rule: "rejoin-backoff", cached: true},
-	"the Job to join again was deleted a while ago":            {world: given(3, 3, withLeave, has(2, 1, rejoins, runs, vanishes), later(time.Minute)), rule: "rejoin", step: "StartJob", cached: true},
-	"the Job to join again was deleted after it had succeeded": {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds, vanishes)), rule: "rejoin-backoff", cached: true},
-	"it is back, and its pod was replaced":                     {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds), replacedPod(2)), rule: "rejoin", step: "StartJob"},
-	"it is back, and its pod is gone":                          {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds), func(w *world) { delete(w.pods, "web-2") }), rule: "await-rejoin-pod"},
-	"one fails to join again, and a lower one is to":           {world: given(4, 4, withLeave, has(3, 1, rejoins, fails), has(1, 1, leaves, succeeds)), rule: "rejoin", step: "StartJob", cached: true},
-	"one does not start, and a lower one is to":                {world: given(4, 4, withLeave, has(3, 1, rejoins, runs, neverStarts), has(1, 1, leaves, succeeds), later(time.Hour)), rule: "rejoin", step: "StartJob", cached: true},
-	"one joins again, and a higher one is to":                  {world: given(4, 4, withLeave, has(3, 1, leaves, succeeds), has(1, 1, rejoins, runs)), rule: "rejoining", cached: true},
+	"the annotation can't be read":                                  {world: given(3, 3, withLeave, garbled), rule: "unread-members", stalls: true, cached: true},
+	"the annotation can't be read, and more are asked for":          {world: given(3, 4, withLeave, garbled), rule: "raise", step: "Raise", to: 4, cached: true},
+	"the Job to join again was deleted":                             {world: given(3, 3, withLeave, has(2, 1, rejoins, runs, vanishes)), rule: "rejoin-backoff", cached: true},
+	"the Job to join again was deleted a while ago":                 {world: given(3, 3, withLeave, has(2, 1, rejoins, runs, vanishes), later(time.Minute)), rule: "rejoin", step: "StartJob", cached: true},
+	"the Job to join again was deleted after it had succeeded":      {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds, vanishes)), rule: "rejoin-backoff", cached: true},
+	"it is back, and its pod was replaced":                          {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds), replacedPod(2)), rule: "rejoin", step: "StartJob"},
+	"it is back, and its pod is gone":                               {world: given(3, 3, withLeave, has(2, 1, rejoins, succeeds), func(w *world) { delete(w.pods, "web-2") }), rule: "await-rejoin-pod"},
+	"one fails to join again, and a lower one is to":                {world: given(4, 4, withLeave, has(3, 1, rejoins, fails), has(1, 1, leaves, succeeds)), rule: "rejoin", step: "StartJob", cached: true},
+	"one does not start, and a lower one is to":                     {world: given(4, 4, withLeave, has(3, 1, rejoins, runs, neverStarts), has(1, 1, leaves, succeeds), later(time.Hour)), rule: "rejoining", stalls: true, cached: true},
+	"one leaves that is to stay, and a higher one is to join again": {world: given(4, 4, withLeave, has(3, 1, leaves, succeeds), has(1, 1, leaves, runs)), rule: "rejoin", step: "StartJob", cached: true},
+	"one joins again and is to leave, and a lower one is to join again": {
+		world: given(4, 3, withLeave, has(3, 1, rejoins, runs), has(1, 1, rejoins)), rule: "await-turn", cached: true,
+	},
+	"one never ends for which a lower one waits": {
+		world: given(4, 3, withLeave, has(3, 1, rejoins, runs, hangs), has(1, 1, rejoins), later(time.Hour)), rule: "await-turn", stalls: true, cached: true,
+	},
+	"one is to leave, and the pod of one that was scaled away runs": {
+		world: given(3, 1, withLeave, has(3, 1, leaves, runs, going), has(2, 1, leaves)), rule: "await-turn-to-leave", cached: true,
+	},
+	"its pod is on a node that is down": {
+		world: given(3, 3, withLeave, has(2, 1, rejoins, runs, hangs), later(time.Hour)), rule: "rejoining", stalls: true, cached: true,
+	},
+	"its pod was told to end a moment ago": {
+		world: given(3, 3, withLeave, has(2, 1, rejoins, runs, hangs), later(time.Minute)), rule: "rejoining", cached: true,
+	},
+	"it is back without proof, and the note was taken off": {
+		world: given(3, 3, withLeave, has(2, 1, rejoins, unproven, forgotten)), rule: "rejoin-backoff", cached: true,
+	},
+	"one joins again, and a higher one is to": {world: given(4, 4, withLeave, has(3, 1, leaves, succeeds), has(1, 1, rejoins, runs)), rule: "rejoining", cached: true},
 	"one waits for its pod, and a lower one is to": {
 		world: given(4, 4, withLeave, has(3, 1, leaves, succeeds), has(1, 1, leaves, succeeds), func(w *world) { delete(w.pods, "web-3") }), rule: "rejoin", step: "StartJob",
 	},
@@ -398,7 +420,7 @@ func TestDecide(t *testing.T) {
 
 var (
 	ruleName = regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
-	upheld   = regexp.MustCompile(`^(S[1-6](, S[1-6])*)?$`)
+	upheld   = regexp.MustCompile(`^(S[1-7](, S[1-7])*)?$`)
 )
 
 // TestTheTableIsTotal holds that some rule always applies, that each one is reached, and that each says what it must.
@@ -441,7 +463,8 @@ var free = map[[2]string]string{
 	{"await-loose-pod", "unread-members"}:  bothWait,
 	{"unread-members", "cannot-rejoin"}:    "without notes that can be read, no member is known to be out",
 	{"rejoin-backoff", "rejoin-refused"}:   bothWait,
-	{"rejoin", "note-rejoin"}:              "a gated Job is under way, so no other is to be created",
+	{"rejoin", "await-turn"}:               underWay,
+	{"leave", "await-turn-to-leave"}:       underWay,
 	{"await-acceptance", "await-drains"}:   bothWait,
 	{"await-drains", "await-controller"}:   bothWait,
 	{"await-controller", "too-few-remain"}: bothWait,
@@ -454,6 +477,7 @@ var free = map[[2]string]string{
 const (
 	bothStop = "each stops what must not run, and the other one follows"
 	bothWait = "both only wait; the order decides what is said"
+	underWay = "a gated Job is under way, so no other is to be created"
 )
 
 // TestNeighborsMatter holds that no two neighbors can change places: some case is decided otherwise.
@@ -484,6 +508,14 @@ func TestTheOrderMatters(t *testing.T) {
 		if !changes && i < len(table)-1 {
 			t.Errorf("rule %s can go", table[i].id)
 		}
+	}
+}
+
+// TestTheMemberWhoseJobRunsHasItsTurn holds that one that leaves and is to stay is stopped before another one joins again.
+func TestTheMemberWhoseJobRunsHasItsTurn(t *testing.T) {
+	d := given(4, 4, withLeave, has(3, 1, leaves, succeeds), has(1, 1, leaves, runs)).decide(table, true)
+	if start, ok := d.Next.(StartJob); !ok || start.Leave.Ordinal != 1 || start.Leave.Action != drainv1alpha1.ActionRejoin {
+		t.Errorf("rule %s takes the step %+v, want member 1 to join again", d.Rule, d.Next)
 	}
 }
 

@@ -154,6 +154,16 @@ func (e *evidence) sayAwaitRejoin() string {
 	return fmt.Sprintf("Waiting for pod %s to exist, so that its member can join again; if it is not created, look at the events of the StatefulSet", e.name(e.back.ordinal))
 }
 
+func (e *evidence) sayAwaitTurn(m *member) string {
+	other := e.other(m)
+	text := fmt.Sprintf("The member of pod %s waits until pod %q has ended, which takes that of pod %s out or in: one member changes at a time",
+		e.name(m.ordinal), other.running().Name, e.name(other.ordinal))
+	if since := other.running().DeletionTimestamp; since != nil {
+		text += fmt.Sprintf("; it should have ended at %s, so look at node %q", since.UTC().Format(time.RFC3339), other.running().Spec.NodeName)
+	}
+	return text
+}
+
 func (e *evidence) sayForgetBack() string {
 	return fmt.Sprintf("Noting that the member of pod %s is back", e.name(e.returned.ordinal))
 }
@@ -175,6 +185,9 @@ func (e *evidence) tellRunning(m *member, reason, message string) (shown, words 
 	switch j := m.latest; {
 	case j.trouble != "":
 		return reason, fmt.Sprintf("%s, which does not run: %s; fix it, or edit spec.leave.template to replace the Job", message, j.trouble)
+	case !j.hangsSince().IsZero():
+		return reason, fmt.Sprintf("%s, whose pod %q should have ended at %s: if node %q is down for good, declare it out of service", message, j.running.Name,
+			j.hangsSince().UTC().Format(time.RFC3339), j.running.Spec.NodeName)
 	case !j.started:
 		return drainv1alpha1.ReasonPodNotStarted, message + ", whose pod has not started yet"
 	case j.said != "":

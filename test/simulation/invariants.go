@@ -283,6 +283,7 @@ func (w *world) afterOperatorPatches(r *run, before, after client.Object) {
 	}
 	if pod, ok := after.(*corev1.Pod); ok && isLeaveJob(pod) && len(pod.Spec.SchedulingGates) < len(before.(*corev1.Pod).Spec.SchedulingGates) {
 		w.checkLeaveAsked(r, pod)
+		w.checkTurn(r, pod)
 	}
 	if pod, ok := after.(*corev1.Pod); ok && isDrain(pod) && len(pod.Spec.SchedulingGates) < len(before.(*corev1.Pod).Spec.SchedulingGates) {
 		w.checkUngated(r, pod)

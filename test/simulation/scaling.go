@@ -48,6 +48,7 @@ const (
 	invariantScaleAsked = "nothing is scaled, and no member leaves or joins again, while the policy is suspended or being deleted"
 	invariantLiving     = "a Job by which a member leaves or joins again is for a pod that lives"
 	invariantAlone      = "one Job at a time takes a member out or in"
+	invariantTurn       = "one member at a time is taken out or in"
 	invariantNoted      = "the policy remembers each member that has begun to leave, until it is back or its ordinal is drained"
 )
 
@@ -109,6 +110,17 @@ func (w *world) checkLeaveAsked(r *run, object client.Object) {
 			w.violate(invariantScaleAsked, "%s starts, and the policy does not ask for it", object.GetName())
 		}
 	}
+}
+
+// checkTurn asserts that no pod was seen to run that takes another member out or in, when one is let run.
+func (w *world) checkTurn(r *run, pod *corev1.Pod) {
+	for _, other := range list[*corev1.Pod](w.store) {
+		since, ungated := w.letRun[other.UID]
+		if ungated && since <= r.looked && isLeaveJob(other) && !terminal(other) && ordinalLabel(other) != ordinalLabel(pod) {
+			w.violate(invariantTurn, "pod %s is let run beside %s", pod.Name, other.Name)
+		}
+	}
+	w.letRun[pod.UID] = w.store.version
 }
 
 // leaveTry is the last Job of an ordinal by which its member leaves or joins again.

@@ -120,6 +120,8 @@ type world struct {
 	members map[int32]*membership
 	// tries are the last Jobs by which they leave or join again.
 	tries map[int32]*leaveTry
+	// letRun is the version of the store at which the operator let a pod run by which a member leaves or joins again.
+	letRun map[types.UID]int64
 	// asked is what the policy was scaled to before, and policiesMade is how many there were.
 	asked        int32
 	policiesMade int
@@ -173,6 +175,7 @@ func newWorld(cache *managerCache, trace *strings.Builder) *world {
 		discarded:    map[types.UID]bool{},
 		maimed:       map[types.UID]bool{},
 		tries:        map[int32]*leaveTry{},
+		letRun:       map[types.UID]int64{},
 		members:      map[int32]*membership{},
 		backups:      map[string]*corev1.PersistentVolumeClaim{},
 	}
