@@ -20,7 +20,7 @@ CONTAINER_TOOL ?= docker
 # The images of the recipes. What an image is made of is in its recipe's folder, config/samples/<recipe>/image: a program of ours, or the
 # names of Debian's packages in a Dockerfile.
 SAMPLE_IMAGES := datastore kubia spool
-DEBIAN_IMAGES := zookeeper redis busybox
+DEBIAN_IMAGES := zookeeper redis busybox rabbitmq
 # The programs that a go.mod in that folder, or in a folder of it, pins by its tool lines. make test-recipes builds these images.
 MODULE_IMAGES := vmagent etcd nats prometheus-thanos opentelemetry-collector
 # The recipe of an image, where it has another name.
