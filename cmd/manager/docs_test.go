@@ -17,6 +17,7 @@ limitations under the License.
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -103,7 +104,11 @@ func TestTheDocsHaveTheMetrics(t *testing.T) {
 		"--leader-elect", "--leader-elect-resource-namespace=default")
 	manager.awaitProbe("/readyz", ok)
 	expectWork(t, newClient(t, environment.Config), "default", "measured")
-	scraped := scrape(t, address)
+	var scraped string
+	await(t, "the cache has the status, of which the metrics are made", func(context.Context) (bool, error) {
+		scraped = scrape(t, address)
+		return strings.Contains(scraped, "drain_operator_policy_condition{"), nil
+	})
 	manager.stop()
 
 	if !strings.Contains(scraped, `drain_operator_build_info{`) || !strings.Contains(scraped, `revision="`) {

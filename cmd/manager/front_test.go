@@ -130,15 +130,20 @@ func (f *front) last(n int) []string {
 
 // count returns the number of requests so far that match a regular expression.
 func (f *front) count(pattern string) int {
+	matching, _ := f.split(pattern)
+	return matching
+}
+
+// split returns the numbers of requests so far that match a regular expression, and that don't, at one moment.
+func (f *front) split(pattern string) (matching, others int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n := 0
 	for _, request := range f.requests {
 		if regexp.MustCompile(pattern).MatchString(request) {
-			n++
+			matching++
 		}
 	}
-	return n
+	return matching, len(f.requests) - matching
 }
 
 // kubeconfig returns the path of a kubeconfig that leads to the front.
