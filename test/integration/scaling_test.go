@@ -289,6 +289,25 @@ var _ = Describe("A policy that is scaled", func() {
 		Eventually(w.jobs).Should(BeEmpty(), "no Job must be left that would take the member in or out")
 	})
 
+	It("goes further down while the Job is there by which the last member has left", func() {
+		w.mayScale()
+		w.statefulSet(3)
+		w.runSet()
+		w.policy(wants(3), leave, func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenScaled = drainv1alpha1.WhenScaledRetain })
+		Eventually(w.condition(drainv1alpha1.ConditionScaled)).Should(Equal("True/ReplicasReached"))
+		w.scalePolicy(2)
+		left := w.member(2, drainv1alpha1.ActionLeave)
+		w.finish(left, "")
+		Eventually(w.replicasOf).Should(BeEquivalentTo(2))
+		w.runSet()
+		Eventually(w.condition(drainv1alpha1.ConditionScaled)).Should(Equal("True/ReplicasReached"))
+
+		w.scalePolicy(1)
+		w.finish(w.member(1, drainv1alpha1.ActionLeave), "")
+		Eventually(w.replicasOf).Should(BeEquivalentTo(1), "the edit must not make the policy unaccepted")
+		Expect(k8s.Get(w.ctx, client.ObjectKeyFromObject(left), left)).To(Succeed(), "without its Job, this shows nothing")
+	})
+
 	It("is fenced by the component that gives the right", func() {
 		for _, object := range kustomization("config/overlays/scaling") {
 			if strings.HasSuffix(object.GetName(), "-fence-scale") {
