@@ -203,6 +203,8 @@ var _ = Describe("The scaling guard", func() {
 		accepts(w.merge(editor, w.get(), `{"spec":{"suspend":true}}`))
 		accepts(scalePatch(editor, 4))
 		accepts(w.merge(editor, w.get(), `{"spec":{"suspend":false}}`))
+		// The API server evaluates it on a cache of the policies.
+		inForce()
 		refuses(scalePatch(editor, 3), scalesDown+"3")
 	})
 
