@@ -200,6 +200,7 @@ var table = Table{
 		id: "await-turn", upholds: "S7", when: rejoinAwaitsTurn, again: soon, stalls: func(e *evidence) bool { return e.stuck(e.other(e.back)) },
 		given:  "A pod of that Job is gated, and one runs that takes the member of another ordinal out or in",
 		reason: drainv1alpha1.ReasonWaitingForMember, say: func(e *evidence) string { return e.sayAwaitTurn(e.back) },
+		rare: "two members must be out at once, and one of them be asked to leave again",
 	},
 	{
 		id: "note-rejoin", upholds: "S5", when: rejoinUnnoted, then: noteRejoin,
@@ -302,6 +303,7 @@ var table = Table{
 		id: "await-turn-to-leave", upholds: "S7", when: leaveAwaitsTurn, again: soon, stalls: func(e *evidence) bool { return e.stuck(e.other(e.highest)) },
 		given:  "A pod of that Job is gated, and one runs that takes the member of another ordinal out or in",
 		reason: drainv1alpha1.ReasonWaitingForMember, say: func(e *evidence) string { return e.sayAwaitTurn(e.highest) },
+		rare: "a pod that ran for an ordinal that was scaled away has nearly always ended before the next member's may",
 		idle: "a pod that ran for an ordinal that was scaled away has nearly always ended before the next member's may",
 	},
 	{
