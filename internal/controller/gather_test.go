@@ -18,6 +18,7 @@ package controller
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -95,6 +96,22 @@ func reconcilerOn(cluster client.Client) *Reconciler {
 		Client: cluster, Live: cluster, Recorder: events.NewFakeRecorder(100),
 		Clock: clocktesting.NewFakePassiveClock(time.Unix(1000, 0)),
 	}
+}
+
+// inOrder is the order of requests one after another, as the source has them.
+func inOrder(n int) []int {
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	return order
+}
+
+// backwards is the opposite order.
+func backwards(n int) []int {
+	order := inOrder(n)
+	slices.Reverse(order)
+	return order
 }
 
 // look returns what a reconcile has in hand before it plans.

@@ -157,7 +157,7 @@ func TestALookThatHangsMarksNothingThatWasUsedMeanwhile(t *testing.T) {
 			used = true
 		}
 		hanging := reconcilerOn(cluster)
-		hanging.OneAtATime = true
+		hanging.Order = inOrder
 		hanging.Live = interceptor.NewClient(cluster, interceptor.Funcs{
 			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
 				meanwhile()
@@ -263,7 +263,7 @@ func TestNoClaimIsMarkedOrDeletedOnAnOldLook(t *testing.T) {
 	_, _, all := drainedStore(drainv1alpha1.WhenDrainedDelete)
 	cluster := fakeCluster(t, interceptor.Funcs{}, all...)
 	r := reconcilerOn(cluster)
-	r.OneAtATime = true
+	r.Order = inOrder
 	slow := true
 	r.Live = interceptor.NewClient(cluster, interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, l client.ObjectList, options ...client.ListOption) error {
 		err := c.List(ctx, l, options...)

@@ -56,8 +56,9 @@ type Reconciler struct {
 	Scaling scaling.Table
 	// Progress knows how far running drains are; nil if the operator reads no logs.
 	Progress *progress.Poller
-	// OneAtATime says that a reconcile makes no two requests at the same time, for tests that decide what comes first.
-	OneAtATime bool
+	// Order returns the indices of n requests that a reconcile would make at the same time, in the order in which it makes them instead,
+	// for tests that decide what comes first; nil for all at the same time.
+	Order func(n int) []int
 
 	preflights preflights
 	pods       podLists

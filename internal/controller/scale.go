@@ -115,7 +115,8 @@ func saysScaled(policy *drainv1alpha1.DrainPolicy) bool {
 }
 
 // lookToScale returns what the API server holds about a policy, with all claims and all pods of its namespace. The StatefulSet is
-// read first: a write to its scale names this version, so all else is at least as new as what the write changes.
+// read first: a write to its scale names this version, so all else is at least as new as what the write changes. The pods are listed last:
+// of a Job that is over, its pods must be seen to be, or a member that has left would be asked to leave once more.
 func (r *Reconciler) lookToScale(ctx context.Context, cached plan.Snapshot) (plan.Snapshot, error) {
 	policy := &drainv1alpha1.DrainPolicy{}
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(cached.Policy), policy); apierrors.IsNotFound(err) || err == nil && policy.UID != cached.Policy.UID {
@@ -132,20 +133,18 @@ func (r *Reconciler) lookToScale(ctx context.Context, cached plan.Snapshot) (pla
 	}
 	var claims corev1.PersistentVolumeClaimList
 	var jobs batchv1.JobList
-	var pods []corev1.Pod
-	err := r.together(
+	if err := r.together(
 		func() error {
 			return failedList(r.Live.List(ctx, &claims, client.InNamespace(policy.Namespace)), "claims")
 		},
 		func() error {
 			return failedList(r.Live.List(ctx, &jobs, ownLabels(policy), client.InNamespace(policy.Namespace)), "Jobs")
 		},
-		func() (err error) {
-			pods, err = r.listPods(ctx, policy, true)
-			return err
-		},
 		func() error { return gatherRival(ctx, r.Live, &live) },
-	)
+	); err != nil {
+		return live, err
+	}
+	pods, err := r.listPods(ctx, policy, true)
 	live.Claims, live.Jobs, live.Pods = claims.Items, jobs.Items, pods
 	return live, err
 }

@@ -39,6 +39,9 @@ import (
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
+	"github.com/statefulset-dev/drain-operator/internal/proof"
+	"github.com/statefulset-dev/drain-operator/internal/scaling"
+	"github.com/statefulset-dev/drain-operator/internal/statefulset"
 )
 
 // scaledStore is orphanedStore without an orphan: three replicas that are ready, of which the policy wants some.
@@ -248,6 +251,91 @@ func TestNoMemberLeavesByATemplateThatWasNotAskedAbout(t *testing.T) {
 			t.Errorf("edited: %t, and there are %d Jobs: %v", edited, len(jobs.Items), err)
 		}
 	}
+}
+
+// TestAMemberThatLeavesDuringTheLookLeavesOnce has the pod of the Job by which a member leaves succeed, and the Job complete, between the
+// two lists that show it, whichever of them the API server answers first.
+func TestAMemberThatLeavesDuringTheLookLeavesOnce(t *testing.T) {
+	for name, order := range map[string]func(int) []int{"as the source has them": inOrder, "the other way round": backwards} {
+		t.Run(name, func(t *testing.T) {
+			cluster, job, pod := leavingStore(t)
+			r := reconcilerOn(cluster)
+			r.Order = order
+			lists := 0
+			r.Live = interceptor.NewClient(cluster, interceptor.Funcs{
+				List: func(ctx context.Context, c client.WithWatch, l client.ObjectList, options ...client.ListOption) error {
+					err := c.List(ctx, l, options...)
+					switch l.(type) {
+					case *corev1.PodList, *batchv1.JobList:
+						if lists++; lists == 1 {
+							err = errors.Join(err, c.Status().Update(ctx, pod), c.Status().Update(ctx, job))
+						}
+					}
+					return err
+				},
+			})
+			for range 2 {
+				if err := reconcileStore(t, r); err != nil {
+					t.Error(err)
+				}
+			}
+			var jobs batchv1.JobList
+			if err := cluster.List(t.Context(), &jobs); err != nil || len(jobs.Items) != 1 {
+				t.Errorf("there are %d Jobs by which the member leaves, want the one that has succeeded: %v", len(jobs.Items), err)
+			}
+			if set := read(t, cluster, "store", &appsv1.StatefulSet{}); *set.Spec.Replicas != 2 {
+				t.Errorf("the member has left, and there are %d replicas, want 2", *set.Spec.Replicas)
+			}
+		})
+	}
+}
+
+// leavingStore is scaledStore with the Job by which the member of ordinal 2 leaves and its pod, which runs. It returns both as they are when
+// they have succeeded, so long ago that another attempt would be due.
+func leavingStore(t *testing.T) (client.WithWatch, *batchv1.Job, *corev1.Pod) {
+	t.Helper()
+	all := scaledStore(2)
+	var job *batchv1.Job
+	var pod *corev1.Pod
+	for _, object := range all {
+		policy, ok := object.(*drainv1alpha1.DrainPolicy)
+		if !ok {
+			continue
+		}
+		policy.Spec.Leave = &drainv1alpha1.LeaveOptions{Template: *policy.Spec.Template.DeepCopy()}
+		policy.Spec.Leave.Template.Spec.Volumes = nil
+		policy.Spec.Retry.InitialDelaySeconds = ptr.To[int32](1)
+		for _, object := range all {
+			if set, ok := object.(*appsv1.StatefulSet); ok {
+				job = objects.LeaveJob(policy, statefulset.Of(set), objects.Leave{Ordinal: 2, Number: 1, Action: drainv1alpha1.ActionLeave, PodUID: "store-2"})
+			}
+		}
+		note := &scaling.Note{Job: 1, Action: drainv1alpha1.ActionLeave, Template: job.Annotations[drainv1alpha1.TemplateHashAnnotation], Time: metav1.Unix(900, 0)}
+		if err := note.Set(policy, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	job.UID, job.CreationTimestamp = "leave", metav1.Unix(900, 0)
+	pod = objects.Pod(job)
+	pod.Name, pod.GenerateName, pod.UID, pod.Spec.SchedulingGates = job.Name+"-x", "", "leave-pod", nil
+	pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(job, batchv1.SchemeGroupVersion.WithKind("Job"))}
+	pod.Status.Phase = corev1.PodRunning
+	cluster := fakeCluster(t, interceptor.Funcs{}, append(all, job, pod)...)
+	pod, job = read(t, cluster, pod.Name, &corev1.Pod{}), read(t, cluster, job.Name, &batchv1.Job{})
+	end := metav1.Unix(990, 0)
+	receipt := ""
+	for _, variable := range pod.Spec.Containers[0].Env {
+		if variable.Name == proof.ReceiptVariable {
+			receipt = variable.Value
+		}
+	}
+	pod.Status.Phase = corev1.PodSucceeded
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
+		Name: pod.Spec.Containers[0].Name, State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{FinishedAt: end, Message: receipt}},
+	}}
+	job.Status.Conditions = []batchv1.JobCondition{{Type: batchv1.JobComplete, Status: corev1.ConditionTrue, LastTransitionTime: end}}
+	job.Status.CompletionTime = &end
+	return cluster, job, pod
 }
 
 // TestAFightForTheReplicasCallsAPerson has something else set the replicas again, at once, each time when the operator has.

@@ -30,11 +30,13 @@ import (
 // sideBySide is how many requests a reconcile makes at the same time.
 const sideBySide = 16
 
-// each calls a function for each index, side by side unless the reconciler is to do one thing at a time. It returns the
-// first error.
+// each calls a function for each index, side by side unless the reconciler has an order. It returns the first error.
 func (r *Reconciler) each(n int, do func(i int) error) error {
-	if r.OneAtATime || n == 1 {
-		for i := range n {
+	if n == 1 {
+		return do(0)
+	}
+	if r.Order != nil {
+		for _, i := range r.Order(n) {
 			if err := do(i); err != nil {
 				return err
 			}

@@ -117,7 +117,7 @@ func TestEachBoundsWhatRunsSideBySide(t *testing.T) {
 			want       time.Duration
 		}{
 			{&Reconciler{}, 2 * time.Second},
-			{&Reconciler{OneAtATime: true}, (sideBySide + 1) * time.Second},
+			{&Reconciler{Order: inOrder}, (sideBySide + 1) * time.Second},
 		} {
 			start := time.Now()
 			done := make([]bool, sideBySide+1)
@@ -127,7 +127,7 @@ func TestEachBoundsWhatRunsSideBySide(t *testing.T) {
 				return nil
 			})
 			if took := time.Since(start); err != nil || took != tc.want || slices.Contains(done, false) {
-				t.Errorf("one at a time %t: %v, %v after %s, want all after %s", tc.reconciler.OneAtATime, done, err, took, tc.want)
+				t.Errorf("one at a time %t: %v, %v after %s, want all after %s", tc.reconciler.Order != nil, done, err, took, tc.want)
 			}
 		}
 	})

@@ -88,6 +88,9 @@ func (c *apiClient) List(ctx context.Context, into client.ObjectList, options ..
 		objects := c.manager.view.objects[k]
 		if c.live {
 			objects = w.store.objects[k]
+			if k == pods || k == jobs {
+				run.lookedLast = w.store.version
+			}
 			if k == pods {
 				run.lookedOwn = w.store.version
 				if len(options) == 1 {

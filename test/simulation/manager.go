@@ -65,6 +65,8 @@ type run struct {
 	// looked is the store's version at the latest list of all pods, and lookedOwn at the latest
 	// live list of any; a reconcile that doesn't look can't tell that there was no user.
 	looked, lookedOwn int64
+	// lookedLast is the store's version at the latest live list of pods or Jobs.
+	lookedLast int64
 	// standing holds what was read, by UID, and whether it was seen when it wasn't being deleted.
 	standing map[types.UID]bool
 	// held holds the policies, by UID, that were seen to have their finalizer.
@@ -93,15 +95,28 @@ func newManager(w *world, name string) *manager {
 // boot starts the process, which remembers nothing.
 func (m *manager) boot() {
 	m.reconciler = &controller.Reconciler{
-		Client:     &apiClient{manager: m},
-		Live:       &apiClient{manager: m, live: true},
-		Recorder:   silent{},
-		Clock:      m.world.clock,
-		Protocol:   rules,
-		Scaling:    scalingRules,
-		OneAtATime: true,
+		Client:   &apiClient{manager: m},
+		Live:     &apiClient{manager: m, live: true},
+		Recorder: silent{},
+		Clock:    m.world.clock,
+		Protocol: rules,
+		Scaling:  scalingRules,
+		Order:    m.world.order,
 	}
 	m.annotations = &controller.AnnotationReconciler{Client: m.reconciler.Client, Live: m.reconciler.Live, Recorder: silent{}}
+}
+
+// order returns in which order a reconcile makes requests that it would make at the same time. Which of them the API server answers first
+// is nobody's to say.
+func (w *world) order(n int) []int {
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	if w.choices.chance(30) {
+		slices.Reverse(order)
+	}
+	return order
 }
 
 // start begins a reconcile of a policy; it stands before its first call then.

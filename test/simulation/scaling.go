@@ -49,6 +49,7 @@ const (
 	invariantLiving     = "a Job by which a member leaves or joins again is for a pod that lives"
 	invariantAlone      = "one Job at a time takes a member out or in"
 	invariantTurn       = "one member at a time is taken out or in"
+	invariantOnce       = "what a member was seen to have done, it is not asked to do again"
 	invariantNoted      = "the policy remembers each member that has begun to leave, until it is back or its ordinal is drained"
 )
 
@@ -142,7 +143,7 @@ func (w *world) checkLeaveStart(r *run, job *batchv1.Job, decided time.Time) {
 		return // Its creation hung, and others were decided on since.
 	}
 	w.tries[ordinal] = &leaveTry{job: job}
-	if last == nil || !last.ran || last.worked || ownerOf(last.job) != ownerOf(job) {
+	if last == nil || !last.ran || ownerOf(last.job) != ownerOf(job) {
 		return
 	}
 	for _, same := range []string{drainv1alpha1.ActionAnnotation, drainv1alpha1.PodAnnotation, drainv1alpha1.TemplateHashAnnotation} {
@@ -150,8 +151,18 @@ func (w *world) checkLeaveStart(r *run, job *batchv1.Job, decided time.Time) {
 			return
 		}
 	}
+	before := get[*batchv1.Job](w.store, last.job.Name)
+	if before == nil || before.UID != last.job.UID || !finished(before) {
+		before = nil
+	}
+	if last.worked {
+		if before != nil && w.sawSuccess(r, before) {
+			w.violate(invariantOnce, "Job %s is made, and Job %s of the same pod was seen to succeed", job.Name, before.Name)
+		}
+		return
+	}
 	since := last.job.CreationTimestamp.Time
-	if before := get[*batchv1.Job](w.store, last.job.Name); before != nil && before.UID == last.job.UID && finished(before) {
+	if before != nil {
 		since = before.Status.Conditions[len(before.Status.Conditions)-1].LastTransitionTime.Time
 	}
 	for _, policy := range r.policies {
@@ -160,6 +171,17 @@ func (w *world) checkLeaveStart(r *run, job *batchv1.Job, decided time.Time) {
 			w.violate(invariantBackoff, "Job %s is made %s after Job %s was made or ended, and the delay is %s", job.Name, passed, last.job.Name, delay)
 		}
 	}
+}
+
+// sawSuccess reports whether a Job and a pod of it had succeeded when a reconcile last listed objects of either kind.
+func (w *world) sawSuccess(r *run, job *batchv1.Job) bool {
+	seen := func(object client.Object) bool {
+		version, _ := strconv.ParseInt(object.GetResourceVersion(), 10, 64)
+		return version <= r.lookedLast && object.GetDeletionTimestamp() == nil
+	}
+	return seen(job) && hasCondition(job, batchv1.JobComplete) && slices.ContainsFunc(list[*corev1.Pod](w.store), func(pod *corev1.Pod) bool {
+		return metav1.IsControlledBy(pod, job) && seen(pod) && pod.Status.Phase == corev1.PodSucceeded
+	})
 }
 
 // checkNoted asserts that the policy remembers a Job before a pod of it runs.
