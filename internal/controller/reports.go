@@ -33,15 +33,15 @@ import (
 const (
 	// progressDelay is how long a status waits that says only how far drains are. What is over by then is never written: a
 	// person could not have read it.
-	progressDelay = time.Second
+	progressDelay = 2 * time.Second
 	// progressRate and progressBurst bound how many such statuses of all policies are written in a second. What a person or
 	// an alert waits for is written at once.
-	progressRate  = 10
+	progressRate  = 5
 	progressBurst = 10
 )
 
 // reports remembers since when the statuses of policies lack something that can wait. It is lost with the process, which
-// costs a second.
+// costs progressDelay.
 type reports struct {
 	mu      sync.Mutex
 	since   map[types.NamespacedName]time.Time

@@ -78,7 +78,7 @@ func TestWhatAPersonWaitsForIsWrittenAtOnce(t *testing.T) {
 	}
 }
 
-func TestProgressWaitsForASecondAndIsBounded(t *testing.T) {
+func TestProgressWaitsAndIsBounded(t *testing.T) {
 	start := time.Date(2026, time.May, 1, 12, 0, 0, 0, time.UTC)
 	before := drainingStatus(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonLocked)
 	after := drainingStatus(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonJobRunning)
@@ -89,8 +89,8 @@ func TestProgressWaitsForASecondAndIsBounded(t *testing.T) {
 		if due := p.due(key(i), before, after, start); due != progressDelay {
 			t.Fatalf("policy %d waits for %s first, want %s", i, due, progressDelay)
 		}
-		if due := p.due(key(i), before, after, start.Add(300*time.Millisecond)); due != 700*time.Millisecond {
-			t.Fatalf("policy %d waits for %s then, want the rest of the second", i, due)
+		if due := p.due(key(i), before, after, start.Add(300*time.Millisecond)); due != progressDelay-300*time.Millisecond {
+			t.Fatalf("policy %d waits for %s then, want the rest of %s", i, due, progressDelay)
 		}
 	}
 	written := 0
@@ -110,6 +110,6 @@ func TestProgressWaitsForASecondAndIsBounded(t *testing.T) {
 		t.Errorf("a status that is as it should be waits for %s", due)
 	}
 	if due := p.due(last, before, after, start.Add(progressDelay)); due != progressDelay {
-		t.Errorf("what changes next waits for %s, want a second again", due)
+		t.Errorf("what changes next waits for %s, want %s again", due, progressDelay)
 	}
 }
