@@ -220,7 +220,8 @@ type DrainPolicySpec struct {
 	ProgressDeadlineSeconds *int32 `json:"progressDeadlineSeconds,omitempty"`
 
 	// suspend prevents new drains and further attempts from starting when set to true. Running drains continue, and the
-	// status still reports orphaned ordinals. Defaults to false.
+	// status still reports orphaned ordinals. With replicas, the operator also does not scale the StatefulSet, neither down
+	// nor up, and no member starts to leave or to join again. Defaults to false.
 	// +optional
 	// +kubebuilder:default=false
 	Suspend *bool `json:"suspend,omitempty"`
@@ -274,7 +275,8 @@ type LeaveOptions struct {
 
 	// deadAfterSeconds is the time in seconds for which the pod of the highest ordinal must not have been ready before the
 	// operator takes the member for dead. A dead member does not leave: the operator lowers the replicas, and the drain of its
-	// claims must do. When unset, a member never counts as dead. Must be between 10 and 31536000 (one year).
+	// claims must do. A pod that is not ready because its member is leaving counts, too, so set a longer time than leaving
+	// takes. When unset, a member never counts as dead. Must be between 10 and 31536000 (one year).
 	// +optional
 	// +kubebuilder:validation:Minimum=10
 	// +kubebuilder:validation:Maximum=31536000
