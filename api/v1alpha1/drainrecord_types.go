@@ -20,7 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// DrainResult is how an attempt to drain an ordinal went.
+// DrainResult is how an attempt went.
 //
 // +kubebuilder:validation:Enum=Running;Succeeded;Failed;NotProven;Stopped
 type DrainResult string
@@ -38,6 +38,20 @@ const (
 	DrainResultStopped DrainResult = "Stopped"
 )
 
+// RecordedAction is what an attempt does.
+//
+// +kubebuilder:validation:Enum=Drain;Leave;Rejoin
+type RecordedAction string
+
+const (
+	// RecordedDrain means that the attempt drains the claims of the ordinal.
+	RecordedDrain RecordedAction = "Drain"
+	// RecordedLeave means that the member of the ordinal leaves by the attempt.
+	RecordedLeave RecordedAction = "Leave"
+	// RecordedRejoin means that the member of the ordinal joins again by the attempt.
+	RecordedRejoin RecordedAction = "Rejoin"
+)
+
 // Bounds of a DrainRecord. The schema has them too.
 const (
 	// MaxRecordedContainers is the maximum number of containers in a record.
@@ -52,23 +66,25 @@ const (
 	MaxRecordedClaims = 100
 )
 
-// DrainRecord records one attempt to drain an ordinal, so that its result and the end of its log can be read when its Job and
-// its pods are gone. The operator creates it when the first container of the attempt has ended, and updates it until the Job has
-// ended. It keeps the latest records of each policy, and deletes older ones. A record is for people: the operator decides nothing
-// by it, and it may be missing. The log of a drain can hold whatever the drain prints.
+// DrainRecord records one attempt to drain an ordinal, or to let its member leave or join again, so that its result and the end
+// of its log can be read when its Job and its pods are gone. The operator creates it when the first container of the attempt has
+// ended, and updates it until the Job has ended. It keeps the latest records of each policy, and deletes older ones. A record is
+// for people: the operator decides nothing by it, and it may be missing. The log can hold whatever the attempt prints.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:shortName=drec
 // +kubebuilder:selectablefield:JSONPath=`.policyName`
 // +kubebuilder:selectablefield:JSONPath=`.result`
+// +kubebuilder:selectablefield:JSONPath=`.action`
 // +kubebuilder:printcolumn:name="Policy",type=string,JSONPath=`.policyName`,description="Name of the DrainPolicy"
-// +kubebuilder:printcolumn:name="Ordinal",type=integer,JSONPath=`.ordinal`,description="Ordinal that was drained"
+// +kubebuilder:printcolumn:name="Ordinal",type=integer,JSONPath=`.ordinal`,description="Ordinal that the attempt is about"
+// +kubebuilder:printcolumn:name="Action",type=string,JSONPath=`.action`,description="What the attempt does"
 // +kubebuilder:printcolumn:name="Attempt",type=integer,JSONPath=`.attempt`,description="Number of the attempt"
 // +kubebuilder:printcolumn:name="Result",type=string,JSONPath=`.result`,description="How the attempt went"
 // +kubebuilder:printcolumn:name="Started",type=date,JSONPath=`.startTime`,description="Time since the attempt started"
 // +kubebuilder:printcolumn:name="Ended",type=date,JSONPath=`.completionTime`,description="Time since the attempt ended"
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.message`,description="How the attempt went, in words",priority=1
-// +kubebuilder:validation:XValidation:rule="self.policyName == oldSelf.policyName && self.ordinal == oldSelf.ordinal && self.attempt == oldSelf.attempt && self.jobName == oldSelf.jobName && self.jobUID == oldSelf.jobUID",message="policyName, ordinal, attempt, jobName and jobUID are immutable: a record is about one attempt"
+// +kubebuilder:validation:XValidation:rule="self.policyName == oldSelf.policyName && self.ordinal == oldSelf.ordinal && self.attempt == oldSelf.attempt && self.jobName == oldSelf.jobName && self.jobUID == oldSelf.jobUID && self.action == oldSelf.action",message="policyName, ordinal, action, attempt, jobName and jobUID are immutable: a record is about one attempt"
 type DrainRecord struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -82,12 +98,19 @@ type DrainRecord struct {
 	// +kubebuilder:validation:MaxLength=253
 	PolicyName string `json:"policyName,omitempty"`
 
-	// ordinal is the ordinal that the attempt drains.
+	// ordinal is the ordinal that the attempt drains, or whose member leaves or joins again by it.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Ordinal *int32 `json:"ordinal,omitempty"`
 
-	// attempt is the number of the attempt, starting from 1.
+	// action is what the attempt does: Drain, Leave or Rejoin. Leave and Rejoin are attempts by spec.leave of the policy.
+	// Defaults to Drain.
+	// +optional
+	// +kubebuilder:default=Drain
+	Action RecordedAction `json:"action,omitempty"`
+
+	// attempt is the number of the attempt, starting from 1. Attempts with Leave and Rejoin are counted since the last one that
+	// did not fail.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Attempt int32 `json:"attempt,omitempty"`
@@ -114,7 +137,7 @@ type DrainRecord struct {
 	ClaimNames []string `json:"claimNames,omitempty"`
 
 	// result is how the attempt went: Running, Succeeded, Failed, NotProven or Stopped. Succeeded does not mean that the claims
-	// are drained: the policy's status does.
+	// are drained: the policy's status says that.
 	// +required
 	Result DrainResult `json:"result,omitempty"`
 

@@ -14,8 +14,8 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-// Package history keeps a DrainRecord of each attempt to drain an ordinal: how it went, and the end of its log. Under whenDrained: Delete,
-// the Job and its pods are deleted seconds after the drain has ended.
+// Package history keeps a DrainRecord of each attempt to drain an ordinal, or to let its member leave or join again: how it went, and the
+// end of its log. Under whenDrained: Delete, the Job and its pods are deleted seconds after the drain has ended.
 //
 // A record is for people. It is not evidence: no decision rests on it, the planner and the actor never read one, and a record may be
 // missing, late or incomplete. Nothing waits for it either. The Recorder has a queue of its own, and whatever goes wrong there is noted in

@@ -19,6 +19,7 @@ package history
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -129,13 +130,12 @@ func logSize(containers int) int {
 	return min(drainv1alpha1.MaxRecordedLog, drainv1alpha1.MaxRecordedLogs/max(1, containers))
 }
 
-// newRecord returns the record of a Job without what became of it, or nil if its labels don't say that it is a drain's.
+// newRecord returns the record of a Job without what became of it, or nil if its labels don't say that it is the operator's.
 func newRecord(job *batchv1.Job) *drainv1alpha1.DrainRecord {
 	ordinal, errOrdinal := strconv.ParseInt(job.Labels[drainv1alpha1.OrdinalLabel], 10, 32)
-	attempt, errAttempt := strconv.ParseInt(job.Labels[drainv1alpha1.AttemptLabel], 10, 32)
+	action, attempt, errAttempt := purpose(job)
 	owner := metav1.GetControllerOf(job)
-	if job.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLeave || errOrdinal != nil || errAttempt != nil || ordinal < 0 || attempt < 1 || owner == nil ||
-		string(owner.UID) != job.Labels[drainv1alpha1.PolicyUIDLabel] {
+	if errOrdinal != nil || errAttempt != nil || ordinal < 0 || attempt < 1 || owner == nil || string(owner.UID) != job.Labels[drainv1alpha1.PolicyUIDLabel] {
 		return nil
 	}
 	// The record is deleted with the policy, and doesn't hold up its deletion.
@@ -156,13 +156,27 @@ func newRecord(job *batchv1.Job) *drainv1alpha1.DrainRecord {
 			Labels: map[string]string{
 				drainv1alpha1.PolicyUIDLabel: string(owner.UID),
 				drainv1alpha1.OrdinalLabel:   job.Labels[drainv1alpha1.OrdinalLabel],
-				drainv1alpha1.AttemptLabel:   job.Labels[drainv1alpha1.AttemptLabel],
+				drainv1alpha1.AttemptLabel:   strconv.Itoa(int(attempt)),
 			},
 			OwnerReferences: []metav1.OwnerReference{controller},
 		},
-		PolicyName: owner.Name, Ordinal: ptr.To(int32(ordinal)), Attempt: int32(attempt), JobName: job.Name, JobUID: string(job.UID),
+		PolicyName: owner.Name, Ordinal: ptr.To(int32(ordinal)), Action: action, Attempt: attempt, JobName: job.Name, JobUID: string(job.UID),
 		ClaimNames: claims[:min(len(claims), drainv1alpha1.MaxRecordedClaims)],
 	}
+}
+
+// purpose returns what a Job does, and which attempt to do that it is. The Jobs by which the member of an ordinal leaves and joins again are
+// numbered together, so it is their failures that say which attempt one is.
+func purpose(job *batchv1.Job) (drainv1alpha1.RecordedAction, int32, error) {
+	action, text, before := drainv1alpha1.RecordedDrain, job.Labels[drainv1alpha1.AttemptLabel], int64(0)
+	if job.Labels[drainv1alpha1.RoleLabel] == drainv1alpha1.RoleLeave {
+		action, text, before = drainv1alpha1.RecordedLeave, job.Annotations[drainv1alpha1.FailuresAnnotation], 1
+		if job.Annotations[drainv1alpha1.ActionAnnotation] == drainv1alpha1.ActionRejoin {
+			action = drainv1alpha1.RecordedRejoin
+		}
+	}
+	number, err := strconv.ParseInt(text, 10, 32)
+	return action, int32(min(number+before, math.MaxInt32)), err
 }
 
 // conclude writes into a record how the attempt stands, by the Job and its pods. What was said of a complete Job stays: its pods, which

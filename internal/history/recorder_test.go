@@ -273,7 +273,7 @@ func TestASuccessIsRecordedWithItsLog(t *testing.T) {
 				APIVersion: "drain.statefulset.dev/v1alpha1", Kind: "DrainPolicy", Name: "web", UID: "policy", Controller: ptr.To(true),
 			}},
 		},
-		PolicyName: "web", Ordinal: ptr.To[int32](2), Attempt: 1, JobName: jobName, JobUID: string(jobUID), ClaimNames: []string{"data-web-2"},
+		PolicyName: "web", Ordinal: ptr.To[int32](2), Action: drainv1alpha1.RecordedDrain, Attempt: 1, JobName: jobName, JobUID: string(jobUID), ClaimNames: []string{"data-web-2"},
 		Result: drainv1alpha1.DrainResultSucceeded, Message: "moved 17 records",
 		StartTime: &noon, CompletionTime: ptr.To(metav1.NewTime(noon.Add(2 * time.Minute))),
 		Containers: []drainv1alpha1.ContainerRecord{{
@@ -283,6 +283,36 @@ func TestASuccessIsRecordedWithItsLog(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("record (-want +got):\n%s", diff)
+	}
+}
+
+// TestAMemberThatLeavesOrJoinsAgainIsRecorded has Jobs whose number is not that of the attempt: it counts the Jobs of both actions.
+func TestAMemberThatLeavesOrJoinsAgainIsRecorded(t *testing.T) {
+	for name, test := range map[string]struct {
+		action, failures string
+		want             drainv1alpha1.RecordedAction
+		attempt          int32
+	}{
+		"the first attempt to leave":           {drainv1alpha1.ActionLeave, "0", drainv1alpha1.RecordedLeave, 1},
+		"the third attempt to join again":      {drainv1alpha1.ActionRejoin, "2", drainv1alpha1.RecordedRejoin, 3},
+		"a number of failures no one can have": {drainv1alpha1.ActionLeave, "2147483647", drainv1alpha1.RecordedLeave, 2147483647},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			s.job.Labels[drainv1alpha1.RoleLabel], s.job.Labels[drainv1alpha1.AttemptLabel] = drainv1alpha1.RoleLeave, "7"
+			s.job.Annotations[drainv1alpha1.ActionAnnotation], s.job.Annotations[drainv1alpha1.FailuresAnnotation] = test.action, test.failures
+			s.must(s.client.Update(t.Context(), s.job))
+			s.job.Status.StartTime = &noon
+			s.ends(1, "no quorum")
+			s.jobEnds(batchv1.JobFailed, "BackoffLimitExceeded")
+			s.save()
+			s.reconcile()
+			got := s.record()
+			if got.Action != test.want || got.Attempt != test.attempt || got.Labels[drainv1alpha1.AttemptLabel] != fmt.Sprint(test.attempt) ||
+				got.Result != drainv1alpha1.DrainResultFailed || got.Message != "BackoffLimitExceeded: says the Job controller; no quorum" {
+				t.Errorf("the record is %+v", got)
+			}
+		})
 	}
 }
 

@@ -32,13 +32,13 @@ import (
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
 
-// drainRecord returns the record of an attempt, or nil.
+// drainRecord returns the record of an attempt to drain, or nil.
 func (w *world) drainRecord(ctx context.Context, g Gomega, ordinal, attempt int32) *drainv1alpha1.DrainRecord {
 	var list drainv1alpha1.DrainRecordList
 	g.Expect(cluster.List(ctx, &list, client.InNamespace(w.namespace))).To(Succeed())
 	var found *drainv1alpha1.DrainRecord
 	for i := range list.Items {
-		if record := &list.Items[i]; *record.Ordinal == ordinal && record.Attempt == attempt {
+		if record := &list.Items[i]; record.Action == drainv1alpha1.RecordedDrain && *record.Ordinal == ordinal && record.Attempt == attempt {
 			g.Expect(found).To(BeNil(), "two records of attempt %d", attempt)
 			found = record
 		}

@@ -121,6 +121,7 @@ var _ = Describe("A record", func() {
 			"containers[0].message": func(r *drainv1alpha1.DrainRecord) { r.Containers[0].Message += "x" },
 			"result":                func(r *drainv1alpha1.DrainRecord) { r.Result = "Fine" },
 			"attempt":               func(r *drainv1alpha1.DrainRecord) { r.Attempt = 0 },
+			"action":                func(r *drainv1alpha1.DrainRecord) { r.Action = "leave" },
 		} {
 			err := k8s.Create(w.ctx, record(change), client.DryRunAll)
 			Expect(err).To(Satisfy(apierrors.IsInvalid), why)
@@ -128,10 +129,12 @@ var _ = Describe("A record", func() {
 		}
 		created := record(nil)
 		Expect(k8s.Create(w.ctx, created)).To(Succeed())
+		Expect(created.Action).To(Equal(drainv1alpha1.RecordedDrain), "the records of before have no action")
 		for what, change := range map[string]func(*drainv1alpha1.DrainRecord){
 			"policyName": func(r *drainv1alpha1.DrainRecord) { r.PolicyName = "other" },
 			"ordinal":    func(r *drainv1alpha1.DrainRecord) { r.Ordinal = ptr.To[int32](3) },
 			"attempt":    func(r *drainv1alpha1.DrainRecord) { r.Attempt = 2 },
+			"action":     func(r *drainv1alpha1.DrainRecord) { r.Action = drainv1alpha1.RecordedLeave },
 			"jobName":    func(r *drainv1alpha1.DrainRecord) { r.JobName = "other" },
 			"jobUID":     func(r *drainv1alpha1.DrainRecord) { r.JobUID = "other" },
 		} {
