@@ -34,6 +34,9 @@ const (
 	eventDrainStarted = "DrainStarted"
 	eventDrained      = "Drained"
 
+	eventMemberLeft = "MemberLeft"
+	eventMemberBack = "MemberBack"
+
 	eventAnnotationIgnored = "AnnotationIgnored"
 	eventPolicyCreated     = "DrainPolicyCreated"
 	eventPolicyReverted    = "DrainPolicyReverted"

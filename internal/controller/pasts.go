@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
@@ -41,6 +42,8 @@ type past struct {
 	uid        types.UID
 	generation int64
 	scaling.Past
+	// told is, by ordinal, the number of the Job whose end was reported last; nil if this manager has reported none of the policy.
+	told map[int32]int32
 }
 
 // of returns what is remembered of a policy. Writes count only under the spec that they were made for. The caller holds the mutex.
@@ -87,6 +90,38 @@ func (p *pasts) wrote(key types.NamespacedName, policy *drainv1alpha1.DrainPolic
 	}
 	known.Writes[replicas]++
 	known.Last = now
+}
+
+// started remembers that a member has begun another attempt. Numbers of Jobs start again when an ordinal was drained.
+func (p *pasts) started(key types.NamespacedName, policy *drainv1alpha1.DrainPolicy, ordinal int32, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known := p.of(key, policy, now)
+	if known.told == nil {
+		known.told = map[int32]int32{}
+	}
+	delete(known.told, ordinal)
+}
+
+// news reports whether the end of an attempt has not been reported yet. A manager that has reported none yet goes by the status: the manager
+// before it may have reported the failure.
+func (p *pasts) news(key types.NamespacedName, policy *drainv1alpha1.DrainPolicy, attempt *scaling.Attempt, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known := p.of(key, policy, now)
+	before := known.told == nil && attempt.Failed != "" && saysFailed(policy)
+	if known.told == nil {
+		known.told = map[int32]int32{}
+	}
+	number, told := known.told[attempt.Ordinal]
+	known.told[attempt.Ordinal] = attempt.Number
+	return !before && (!told || number != attempt.Number)
+}
+
+// saysFailed reports whether the status says that an attempt of a member has failed.
+func saysFailed(policy *drainv1alpha1.DrainPolicy) bool {
+	scaled := meta.FindStatusCondition(policy.Status.Conditions, drainv1alpha1.ConditionScaled)
+	return scaled != nil && (scaled.Reason == drainv1alpha1.ReasonLeaveFailed || scaled.Reason == drainv1alpha1.ReasonRejoinFailed)
 }
 
 // forget forgets a policy that is gone.

@@ -35,6 +35,7 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/annotation"
+	"github.com/statefulset-dev/drain-operator/internal/metrics"
 	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 	"github.com/statefulset-dev/drain-operator/internal/scaling"
@@ -50,6 +51,7 @@ func (r *Reconciler) scale(ctx context.Context, snapshot plan.Snapshot, policy *
 	decision := r.scaling().Decide(snapshot, p, past, r.Clock.Now())
 	if !decision.Look && (decision.Scaled.Status != metav1.ConditionTrue || saysScaled(snapshot.Policy)) {
 		r.pasts.applied(key, policy, decision.Rule, r.Clock.Now())
+		r.tellEnded(snapshot.Policy, set, &decision)
 		showScaling(p, &decision)
 		return policy, nil
 	}
@@ -64,6 +66,7 @@ func (r *Reconciler) scale(ctx context.Context, snapshot plan.Snapshot, policy *
 	drains := r.protocol().Make(live, r.Clock.Now())
 	decision = r.scaling().Decide(live, &drains, past, r.Clock.Now())
 	r.pasts.applied(key, policy, decision.Rule, r.Clock.Now())
+	r.tellEnded(live.Policy, set, &decision)
 	if decision.Next != nil {
 		// To scale up rests on the StatefulSet alone, whose version the write names. An API server that is slow must not keep that back.
 		_, raises := decision.Next.(scaling.Raise)
@@ -232,13 +235,52 @@ func (r *Reconciler) writeScale(ctx context.Context, target statefulset.Target, 
 	return nil
 }
 
-// tellScaled tells the policy's and the StatefulSet's readers of a change of the replicas.
+// tellScaled tells the policy's and the StatefulSet's readers of a change of the replicas, and of a member that begins to leave or to join
+// again.
 func (r *Reconciler) tellScaled(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, decision *scaling.Decision) {
-	if _, scales := scaling.Replicas(decision.Next); !scales || set == nil {
+	if _, scales := scaling.Replicas(decision.Next); scales {
+		r.tellBoth(policy, set, notice{corev1.EventTypeNormal, decision.Scaled.Reason, "Scale", decision.Scaled.Message})
+	}
+	step, starts := decision.Next.(scaling.StartJob)
+	if !starts {
 		return
 	}
-	r.Recorder.Eventf(policy, set, corev1.EventTypeNormal, decision.Scaled.Reason, "Scale", "%s", clip(decision.Scaled.Message))
-	r.Recorder.Eventf(set, policy, corev1.EventTypeNormal, decision.Scaled.Reason, "Scale", "%s", clip(decision.Scaled.Message))
+	r.pasts.started(client.ObjectKeyFromObject(policy), policy, step.Leave.Ordinal, r.Clock.Now())
+	what, action := "leaves", "Leave"
+	if step.Leave.Action == drainv1alpha1.ActionRejoin {
+		what, action = "joins again", "Rejoin"
+	}
+	r.tellBoth(policy, set, notice{corev1.EventTypeNormal, decision.Scaled.Reason, action, fmt.Sprintf("The member of pod %q %s by Job %q (attempt %d)",
+		step.Target.PodName(step.Leave.Ordinal), what, objects.LeaveName(step.Target.Name, policy.UID, step.Leave), step.Leave.Failures+1)})
+}
+
+// tellEnded tells them once that an attempt of a member is over, and counts it.
+func (r *Reconciler) tellEnded(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, decision *scaling.Decision) {
+	attempt := decision.Ended
+	if attempt == nil || !r.pasts.news(client.ObjectKeyFromObject(policy), policy, attempt, r.Clock.Now()) {
+		return
+	}
+	action, reason, failed := "Leave", eventMemberLeft, drainv1alpha1.ReasonLeaveFailed
+	if attempt.Action == drainv1alpha1.ActionRejoin {
+		action, reason, failed = "Rejoin", eventMemberBack, drainv1alpha1.ReasonRejoinFailed
+	}
+	key := metrics.KeyOf(policy)
+	if attempt.Failed != "" {
+		r.Metrics.MemberFailed(key, attempt.Action, attempt.Failed)
+		r.tellBoth(policy, set, notice{corev1.EventTypeWarning, failed, action, attempt.Message})
+		return
+	}
+	r.Metrics.MemberSucceeded(key, attempt.Action, attempt.Took)
+	r.tellBoth(policy, set, notice{corev1.EventTypeNormal, reason, action, attempt.Message})
+}
+
+// tellBoth makes an event on the policy and one on the StatefulSet.
+func (r *Reconciler) tellBoth(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, n notice) {
+	if set == nil {
+		return
+	}
+	r.Recorder.Eventf(policy, set, n.eventType, n.reason, n.action, "%s", clip(n.message))
+	r.Recorder.Eventf(set, policy, n.eventType, n.reason, n.action, "%s", clip(n.message))
 }
 
 // scaling returns the rules to scale by.

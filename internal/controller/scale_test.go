@@ -24,6 +24,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -31,12 +33,14 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/metrics"
 	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 	"github.com/statefulset-dev/drain-operator/internal/proof"
@@ -390,5 +394,133 @@ func TestAPodThatIsNeverCreatedCallsAPerson(t *testing.T) {
 		if stalled == nil || stalled.Status != want {
 			t.Errorf("after %d minutes, the condition Stalled is %+v, want %s", minutes, stalled, want)
 		}
+	}
+}
+
+// TestEachAttemptOfAMemberIsReportedOnce has the member leave at the second attempt, and another manager take over after the first has failed.
+func TestEachAttemptOfAMemberIsReportedOnce(t *testing.T) {
+	all := scaledStore(2)
+	for _, object := range all {
+		if policy, ok := object.(*drainv1alpha1.DrainPolicy); ok {
+			policy.Spec.Leave = &drainv1alpha1.LeaveOptions{Template: *policy.Spec.Template.DeepCopy()}
+			policy.Spec.Leave.Template.Spec.Volumes = nil
+			policy.Spec.Retry = drainv1alpha1.RetryOptions{InitialDelaySeconds: ptr.To[int32](30), MaxDelaySeconds: ptr.To[int32](30)}
+		}
+	}
+	cluster := fakeCluster(t, interceptor.Funcs{}, all...)
+	r := reconcilerOn(cluster)
+	r.Metrics = &metrics.Events{}
+	told := func(r *Reconciler) []string {
+		t.Helper()
+		for range 5 {
+			if err := reconcileStore(t, r); err != nil {
+				t.Error(err)
+			}
+			pass(t, r, 2*time.Second)
+		}
+		var about []string
+		for recorder := r.Recorder.(*events.FakeRecorder); ; {
+			select {
+			case event := <-recorder.Events:
+				if strings.Contains(event, "store-2") {
+					about = append(about, event)
+				}
+				continue
+			default:
+			}
+			return about
+		}
+	}
+	end := func(number int32, phase corev1.PodPhase, kind batchv1.JobConditionType, r *Reconciler) string {
+		t.Helper()
+		policy := read(t, cluster, "store", &drainv1alpha1.DrainPolicy{})
+		name := objects.LeaveName("store", policy.UID, objects.Leave{Ordinal: 2, Number: number, Action: drainv1alpha1.ActionLeave})
+		job := read(t, cluster, name, &batchv1.Job{})
+		pod := objects.Pod(job)
+		pod.Name, pod.GenerateName, pod.Spec.SchedulingGates = name+"-pod", "", nil
+		pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(job, batchv1.SchemeGroupVersion.WithKind("Job"))}
+		pod.Status.Phase = phase
+		exit := map[corev1.PodPhase]int32{corev1.PodFailed: 1}[phase]
+		for i := range pod.Spec.Containers {
+			pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, corev1.ContainerStatus{
+				Name: pod.Spec.Containers[i].Name, State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: exit, Message: "bye"}},
+			})
+		}
+		if err := cluster.Create(t.Context(), pod); err != nil {
+			t.Fatal(err)
+		}
+		now := metav1.NewTime(r.Clock.Now())
+		job.Status.Conditions = []batchv1.JobCondition{{Type: kind, Status: corev1.ConditionTrue, Reason: "Because", LastTransitionTime: now}}
+		if err := cluster.Status().Update(t.Context(), job); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	twice := func(events ...string) []string {
+		var both []string
+		for _, event := range events {
+			both = append(both, event, event)
+		}
+		return both
+	}
+	expect := func(when string, got, want []string) {
+		t.Helper()
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s, the policy and the StatefulSet are told (-want +got):\n%s", when, diff)
+		}
+	}
+
+	begun := told(r)
+	first := end(1, corev1.PodFailed, batchv1.JobFailed, r)
+	expect("at the start", begun, twice(fmt.Sprintf(`Normal Leaving The member of pod "store-2" leaves by Job %q (attempt 1)`, first)))
+	expect("after a failure", told(r), twice(fmt.Sprintf(`Warning LeaveFailed Job %q, by which the member of pod "store-2" leaves, failed (attempt 1): Because: bye`, first)))
+
+	next := reconcilerOn(cluster)
+	next.Clock, next.Metrics = r.Clock, r.Metrics
+	expect("by another manager", told(next), nil)
+	pass(t, next, time.Minute)
+	begun = told(next)
+	second := end(2, corev1.PodSucceeded, batchv1.JobComplete, next)
+	expect("after the delay", begun, twice(fmt.Sprintf(`Normal Leaving The member of pod "store-2" leaves by Job %q (attempt 2)`, second)))
+	expect("at the end", told(next), twice(
+		fmt.Sprintf(`Normal MemberLeft The member of pod "store-2" has left by Job %q: bye`, second),
+		`Normal ScalingDown Lowering the replicas of StatefulSet "store" from 3 to 2: the member of pod "store-2" has left`,
+	))
+
+	registry := prometheus.NewPedanticRegistry()
+	leading := make(chan struct{})
+	close(leading)
+	registry.MustRegister(metrics.NewCollector(func() (*metrics.Seen, error) {
+		return &metrics.Seen{Policies: []drainv1alpha1.DrainPolicy{*read(t, cluster, "store", &drainv1alpha1.DrainPolicy{})}}, nil
+	}, next.Metrics, leading))
+	counted, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	results := map[string]float64{}
+	for _, family := range counted {
+		for _, series := range family.GetMetric() {
+			if family.GetName() == "drain_operator_member_attempts_total" && series.GetCounter().GetValue() > 0 {
+				// Labels are sorted by name: action, namespace, policy, result.
+				results[series.GetLabel()[0].GetValue()+" "+series.GetLabel()[3].GetValue()] = series.GetCounter().GetValue()
+			}
+		}
+	}
+	if diff := cmp.Diff(map[string]float64{"leave JobFailed": 1, "leave Succeeded": 1}, results); diff != "" {
+		t.Errorf("attempts are counted (-want +got):\n%s", diff)
+	}
+}
+
+// TestAJobWhoseNumberWasUsedBeforeIsReported has an ordinal drained between two attempts, after which its Jobs are numbered from 1 again.
+func TestAJobWhoseNumberWasUsedBeforeIsReported(t *testing.T) {
+	var p pasts
+	policy, now := &drainv1alpha1.DrainPolicy{}, time.Unix(1000, 0)
+	left := &scaling.Attempt{Ordinal: 2, Number: 1, Action: drainv1alpha1.ActionLeave}
+	if !p.news(storeKey, policy, left, now) || p.news(storeKey, policy, left, now) {
+		t.Error("the end of an attempt is not reported once")
+	}
+	p.started(storeKey, policy, 2, now)
+	if !p.news(storeKey, policy, left, now) {
+		t.Error("the end of an attempt is not reported, because an earlier one had its number")
 	}
 }

@@ -120,7 +120,17 @@ func collectEvents(to chan<- prometheus.Metric, policy *drainv1alpha1.DrainPolic
 		attempts.sample(to, float64(t.attempts[result]), policy.Namespace, policy.Name, result)
 	}
 	claimsDeleted.sample(to, float64(t.deleted), policy.Namespace, policy.Name)
-	to <- prometheus.MustNewConstHistogram(drainDuration.desc, t.count, t.seconds, t.drained, policy.Namespace, policy.Name)
+	to <- prometheus.MustNewConstHistogram(drainDuration.desc, t.count, t.seconds, t.upTo, policy.Namespace, policy.Name)
+	if policy.Spec.Leave == nil {
+		return
+	}
+	for _, action := range actions {
+		m := t.members[action]
+		for _, result := range memberResults {
+			memberAttempts.sample(to, float64(m.attempts[result]), policy.Namespace, policy.Name, action, result)
+		}
+		to <- prometheus.MustNewConstHistogram(memberDuration.desc, m.count, m.seconds, m.upTo, policy.Namespace, policy.Name, action)
+	}
 }
 
 // byState counts the ordinals in each state. status.drains has no room for more than 100, and leaves out the least urgent: the counters

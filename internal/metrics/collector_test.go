@@ -94,6 +94,10 @@ func full() (*Seen, *Events) {
 	events.AttemptSucceeded(key, 5*time.Second)
 	events.AttemptSucceeded(key, 10*time.Hour)
 	events.ClaimDeleted(key)
+	policy.Spec.Leave = &drainv1alpha1.LeaveOptions{}
+	events.MemberFailed(key, drainv1alpha1.ActionLeave, drainv1alpha1.ReasonNotProven)
+	events.MemberSucceeded(key, drainv1alpha1.ActionLeave, 2*time.Second)
+	events.MemberSucceeded(key, drainv1alpha1.ActionRejoin, 2*time.Minute)
 	return &Seen{Policies: []drainv1alpha1.DrainPolicy{policy}, Locks: map[Key][]int32{key: {7, 2}, gone: {0}}}, events
 }
 
@@ -121,7 +125,7 @@ func TestMetricsFollowPrometheusConventions(t *testing.T) {
 	if len(gathered) != len(Families()) {
 		t.Errorf("gathered %d families, want all %d", len(gathered), len(Families()))
 	}
-	bounded := []string{"namespace", "policy", "statefulset", "state", "condition", "status", "reason", "result", "rule"}
+	bounded := []string{"namespace", "policy", "statefulset", "state", "condition", "status", "reason", "result", "action", "rule"}
 	for _, family := range gathered {
 		if !strings.HasPrefix(family.GetName(), "drain_operator_") {
 			t.Errorf("%s doesn't have the prefix of the operator's own metrics", family.GetName())
@@ -197,6 +201,18 @@ func TestMetricsOfAPolicyEndWithIt(t *testing.T) {
 	}
 	if len(events.policies) != 0 {
 		t.Error("a policy that was forgotten takes memory")
+	}
+}
+
+func TestAPolicyWithoutLeaveHasNoMetricsOfMembers(t *testing.T) {
+	seen, events := full()
+	const leaves = `drain_operator_member_attempts_total{action="leave",namespace="shop",policy="carts",result="Succeeded"} 1`
+	if got := text(t, registryOf(seen, events, lead())); !strings.Contains(got, leaves) {
+		t.Fatalf("a policy with leave lacks %s in\n%s", leaves, got)
+	}
+	seen.Policies[0].Spec.Leave = nil
+	if got := text(t, registryOf(seen, events, lead())); strings.Contains(got, "_member_") {
+		t.Errorf("a policy without leave has\n%s", got)
 	}
 }
 

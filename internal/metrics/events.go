@@ -43,23 +43,56 @@ func KeyOf(policy metav1.Object) Key {
 	return Key{types.NamespacedName{Namespace: policy.GetNamespace(), Name: policy.GetName()}, policy.GetUID()}
 }
 
-// tally is what has happened for one policy.
+// tally is what has happened for one policy: to its drains, and to the members of its StatefulSet by action.
 type tally struct {
-	uid      types.UID
+	uid     types.UID
+	deleted uint64
+	ended
+	members map[string]*ended
+}
+
+// ended are attempts that have ended: how many by result, and how long those took that succeeded.
+type ended struct {
 	attempts map[string]uint64
-	deleted  uint64
-	// drained has the number of drains up to each bound of durations, and those of any length in count.
-	drained map[float64]uint64
+	// upTo has the number of those that took no longer than each bound of durations, and count that of all.
+	upTo    map[float64]uint64
 	count   uint64
 	seconds float64
 }
 
 func newTally(uid types.UID) *tally {
-	t := &tally{uid: uid, attempts: map[string]uint64{}, drained: map[float64]uint64{}}
-	for _, bound := range durations {
-		t.drained[bound] = 0
+	t := &tally{uid: uid, ended: newEnded(), members: map[string]*ended{}}
+	for _, action := range actions {
+		e := newEnded()
+		t.members[action] = &e
 	}
 	return t
+}
+
+func newEnded() ended {
+	e := ended{attempts: map[string]uint64{}, upTo: map[float64]uint64{}}
+	for _, bound := range durations {
+		e.upTo[bound] = 0
+	}
+	return e
+}
+
+func (e *ended) succeeded(took time.Duration) {
+	e.attempts[resultSucceeded]++
+	e.count++
+	e.seconds += took.Seconds()
+	for _, bound := range durations {
+		if took.Seconds() <= bound {
+			e.upTo[bound]++
+		}
+	}
+}
+
+// clone returns a copy that shares nothing.
+func (e *ended) clone() ended {
+	c := *e
+	c.attempts, c.upTo = maps.Clone(e.attempts), maps.Clone(e.upTo)
+	return c
 }
 
 // Decided counts a step that was taken by a rule of the protocol.
@@ -82,14 +115,23 @@ func (e *Events) AttemptFailed(policy Key, reason string) {
 
 // AttemptSucceeded counts an attempt that succeeded, whose Job took that long.
 func (e *Events) AttemptSucceeded(policy Key, took time.Duration) {
+	e.count(policy, func(t *tally) { t.succeeded(took) })
+}
+
+// MemberFailed counts an attempt of a member to leave or to join again that failed.
+func (e *Events) MemberFailed(policy Key, action, reason string) {
 	e.count(policy, func(t *tally) {
-		t.attempts[resultSucceeded]++
-		t.count++
-		t.seconds += took.Seconds()
-		for _, bound := range durations {
-			if took.Seconds() <= bound {
-				t.drained[bound]++
-			}
+		if m := t.members[action]; m != nil {
+			m.attempts[reason]++
+		}
+	})
+}
+
+// MemberSucceeded counts such an attempt that succeeded, whose Job took so long.
+func (e *Events) MemberSucceeded(policy Key, action string, took time.Duration) {
+	e.count(policy, func(t *tally) {
+		if m := t.members[action]; m != nil {
+			m.succeeded(took)
 		}
 	})
 }
@@ -135,9 +177,12 @@ func (e *Events) of(policy Key) *tally {
 	if known == nil || known.uid != policy.UID {
 		return newTally(policy.UID)
 	}
-	t := *known
-	t.attempts, t.drained = maps.Clone(known.attempts), maps.Clone(known.drained)
-	return &t
+	t := &tally{uid: known.uid, deleted: known.deleted, ended: known.clone(), members: map[string]*ended{}}
+	for action, m := range known.members {
+		c := m.clone()
+		t.members[action] = &c
+	}
+	return t
 }
 
 // rules returns a copy of the steps by rule.

@@ -42,6 +42,9 @@ var (
 		resultSucceeded, drainv1alpha1.ReasonJobFailed, drainv1alpha1.ReasonNotProven,
 		drainv1alpha1.ReasonJobDeleted, drainv1alpha1.ReasonPodChanged,
 	}
+	// actions are the values of the label "action", and memberResults those of the label "result" beside them.
+	actions       = []string{drainv1alpha1.ActionLeave, drainv1alpha1.ActionRejoin}
+	memberResults = []string{resultSucceeded, drainv1alpha1.ReasonJobFailed, drainv1alpha1.ReasonNotProven, drainv1alpha1.ReasonJobDeleted}
 	// states are the values of the label "state".
 	states = []drainv1alpha1.DrainState{
 		drainv1alpha1.DrainWaiting, drainv1alpha1.DrainDraining, drainv1alpha1.DrainFailed,
@@ -53,7 +56,7 @@ var (
 	policyInfo = gauge("drain_operator_policy_info",
 		"A DrainPolicy and its StatefulSet, with the value 1, to join other metrics by.", "statefulset")
 	policyCondition = gauge("drain_operator_policy_condition",
-		"A condition of a DrainPolicy (Ready, Drained or Stalled) with its present status and reason, with the value 1.", "condition", "status", "reason")
+		"A condition of a DrainPolicy (Ready, Drained, Stalled or Scaled) with its present status and reason, with the value 1.", "condition", "status", "reason")
 	ordinals = gauge("drain_operator_ordinals",
 		"Ordinals in each state of a drain. Drained are those whose claims are drained and kept.", "state")
 	orphanedBytes = gauge("drain_operator_orphaned_bytes",
@@ -75,13 +78,17 @@ var (
 		"Steps that the operator has taken, by the rule of the protocol that asked for them.", "rule")
 	drainDuration = family("drain_operator_drain_duration_seconds", prometheus.UntypedValue,
 		"Time from the start to the end of the Job of an attempt that succeeded.", "namespace", "policy")
+	memberAttempts = counter("drain_operator_member_attempts_total",
+		"Attempts of members to leave or to join again that have ended, by result. Absent while spec.leave is unset.", "namespace", "policy", "action", "result")
+	memberDuration = family("drain_operator_member_duration_seconds", prometheus.UntypedValue,
+		"Time from the start to the end of the Job of such an attempt that succeeded.", "namespace", "policy", "action")
 )
 
 // Families returns all metrics of this package, in the order of the page about them.
 func Families() []*Family {
 	return []*Family{
 		ordinals, oldestOrphan, orphanedBytes, scaleUpBlocked, strandedClaims, locks, policyCondition, policyInfo,
-		attempts, drainDuration, claimsDeleted, decisions,
+		attempts, drainDuration, claimsDeleted, memberAttempts, memberDuration, decisions,
 	}
 }
 

@@ -55,6 +55,8 @@ type rule struct {
 	again func(*evidence) time.Duration
 	// stalls reports whether a person should look, or is nil if none needs to.
 	stalls func(*evidence) bool
+	// after is the member whose latest attempt is over when it applies, for people, or nil.
+	after func(*evidence) *member
 	// patience is how long it may apply without a break before a person should look, or 0 for no limit.
 	patience time.Duration
 }
@@ -183,6 +185,7 @@ var table = Table{
 		id: "rejoin-backoff", when: rejoinBackingOff, again: func(e *evidence) time.Duration { return e.retryAt(e.back).Sub(e.now) }, stalls: (*evidence).rejoinStalls,
 		given:  "The Job by which such a member joins again failed or was deleted, and its delay is not over",
 		reason: drainv1alpha1.ReasonRejoinFailed, say: (*evidence).sayRejoinFailed,
+		after: func(e *evidence) *member { return e.back },
 	},
 	{
 		id: "rejoin-refused", when: rejoinRefused, stalls: func(*evidence) bool { return true },
@@ -195,6 +198,7 @@ var table = Table{
 		id: "rejoin", upholds: "S5", when: mustRejoin, then: startRejoin, stalls: (*evidence).rejoinStalls,
 		given:  "A member has begun to leave, its ordinal is in range, and it is not to leave now; or the last attempt to join again failed, or its template was edited, or the member's pod was replaced",
 		reason: drainv1alpha1.ReasonRejoining, say: (*evidence).sayRejoin,
+		after: func(e *evidence) *member { return e.back },
 	},
 	{
 		id: "await-turn", upholds: "S7", when: rejoinAwaitsTurn, again: soon, stalls: func(e *evidence) bool { return e.stuck(e.other(e.back)) },
@@ -223,6 +227,7 @@ var table = Table{
 		id: "forget-back", upholds: "S5", when: returnedNoted, then: forgetBack,
 		given:  "A member has joined again with the pod that lives now, and the policy remembers that it had begun to leave",
 		reason: drainv1alpha1.ReasonRejoining, say: (*evidence).sayForgetBack,
+		after: func(e *evidence) *member { return e.returned },
 	},
 	{
 		id: "drop-back", when: returned, then: deleteBack,
@@ -288,16 +293,19 @@ var table = Table{
 		id: "leave-exhausted", when: leaveExhausted, stalls: func(*evidence) bool { return true }, looks: true, again: (*evidence).untilLook,
 		given:  "spec.retry.maxAttempts Jobs by which the member leaves have failed, or were deleted after they had started",
 		reason: drainv1alpha1.ReasonLeaveFailed, say: (*evidence).sayExhausted,
+		after: func(e *evidence) *member { return e.highest },
 	},
 	{
 		id: "leave-backoff", when: leaveBackingOff, looks: true, again: (*evidence).untilLeave, stalls: (*evidence).leaveStalls,
 		given:  "The Job by which the member leaves failed or was deleted, and its delay is not over",
 		reason: drainv1alpha1.ReasonLeaveFailed, say: (*evidence).sayLeaveFailed,
+		after: func(e *evidence) *member { return e.highest },
 	},
 	{
 		id: "leave", upholds: "S3", when: mustLeave, then: startLeave, stalls: (*evidence).leaveStalls,
 		given:  "No Job by which the member leaves is there for the pod that lives now; or the last one failed, or its template was edited",
 		reason: drainv1alpha1.ReasonLeaving, say: (*evidence).sayLeave,
+		after: func(e *evidence) *member { return e.highest },
 	},
 	{
 		id: "await-turn-to-leave", upholds: "S7", when: leaveAwaitsTurn, again: soon, stalls: func(e *evidence) bool { return e.stuck(e.other(e.highest)) },
@@ -327,6 +335,7 @@ var table = Table{
 		id: "lower-left", upholds: "S1, S3", when: always, then: lower,
 		given:  "Otherwise: the member has left",
 		reason: drainv1alpha1.ReasonScalingDown, say: (*evidence).sayLeft,
+		after: func(e *evidence) *member { return e.highest },
 	},
 }
 
@@ -342,6 +351,8 @@ type Decision struct {
 	Next Step
 	// Look says that a decision on the caches is good for nothing but to look live.
 	Look bool
+	// Ended is the attempt of a member that is over by now, or nil. It is decided again and again, until another attempt starts.
+	Ended *Attempt
 	// RetryAfter is the time after which the step may be another although nothing in the caches changes; 0 if there is none.
 	RetryAfter time.Duration
 }
@@ -406,6 +417,9 @@ func (r *rule) apply(e *evidence) Decision {
 		d.Next = r.then.of(e)
 	}
 	d.Look = r.looks || d.Next != nil
+	if r.after != nil {
+		d.Ended = e.attemptOf(r.after(e))
+	}
 	if r.again != nil {
 		d.RetryAfter = max(0, r.again(e))
 	}

@@ -224,6 +224,14 @@ var _ = Describe("A policy that is scaled", func() {
 		w.finish(back, "")
 		Eventually(w.condition(drainv1alpha1.ConditionScaled)).Should(Equal("True/ReplicasReached"))
 		Expect(w.replicasOf()).To(BeEquivalentTo(2))
+		attempts := func() []string {
+			var all []string
+			for _, record := range w.recordList() {
+				all = append(all, fmt.Sprintf("%s %d of %d: %s", record.Action, record.Attempt, *record.Ordinal, record.Result))
+			}
+			return all
+		}
+		Eventually(attempts).Should(ConsistOf("Rejoin 1 of 1: Succeeded"), "no container of the Job that was stopped has ended")
 
 		By("leaving without a receipt, which proves nothing")
 		w.scalePolicy(1)
@@ -250,6 +258,16 @@ var _ = Describe("A policy that is scaled", func() {
 			return left
 		}).ShouldNot(ContainElement(drainv1alpha1.ActionLeave), "when all is over, the Job by which the member left goes")
 		Eventually(w.condition(drainv1alpha1.ConditionScaled)).Should(Equal("True/ReplicasReached"))
+
+		By("looking at what is left of that")
+		Eventually(attempts).Should(ConsistOf("Leave 1 of 1: NotProven", "Leave 2 of 1: Succeeded", "Drain 1 of 1: Succeeded"))
+		for _, kind := range []string{"DrainPolicy", "StatefulSet"} {
+			for reason, want := range map[string]int{
+				drainv1alpha1.ReasonLeaving: 3, drainv1alpha1.ReasonRejoining: 1, drainv1alpha1.ReasonLeaveFailed: 1, "MemberBack": 1, "MemberLeft": 1,
+			} {
+				Eventually(w.events(kind, reason)).Should(Equal(want), "%s of the %s", reason, kind)
+			}
+		}
 	})
 
 	It("remembers a member whose Job is deleted and whose ordinal is scaled away, until it is back", func() {

@@ -114,6 +114,10 @@ func build() (dashboard.Dashboard, error) {
 			query{`sum by (namespace, policy) (drain_operator_locks{` + chosen + `})`, "{{namespace}}/{{policy}}"})).
 		WithPanel(graph("Stranded claims", "Claims that look like the StatefulSet's and that the operator does not drain.", units.Short,
 			query{`sum by (namespace, policy) (drain_operator_stranded_claims{` + chosen + `})`, "{{namespace}}/{{policy}}"})).
+		WithPanel(graph("Members that leave or join again, in an hour", "Attempts of policies with spec.leave, by result.", units.Short,
+			query{`sum by (action, result) (increase(drain_operator_member_attempts_total{` + chosen + `}[1h])) or on() vector(0)`, "{{action}} {{result}}"})).
+		WithPanel(graph("Time to leave or join again", "90 % of the attempts that succeeded in the last 6 hours took no longer.", units.Seconds,
+			query{`histogram_quantile(0.9, sum by (le, action) (increase(drain_operator_member_duration_seconds_bucket{` + chosen + `}[6h]))) or on() vector(0)`, "{{action}}"})).
 		WithRow(dashboard.NewRowBuilder("Operator")).
 		WithPanel(graph("Steps by rule", "The ten rules of the protocol that asked for most of the steps.", units.OpsPerSecond,
 			query{`topk(10, sum by (rule) (rate(drain_operator_decisions_total[$__rate_interval])))`, "{{rule}}"})).
