@@ -24,6 +24,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,6 +68,68 @@ func TestTheChartIsWhatKustomizeBuilds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTheRightToScaleIsInTheNamespaces combines scaling with rights in some namespaces, in both orders of the components.
+func TestTheRightToScaleIsInTheNamespaces(t *testing.T) {
+	t.Parallel()
+	rendered := helm(t, "--set=namespaces={team-a,team-b},scaling.enabled=true")
+	want := []string{"Role team-a/drain-operator-manager-role", "Role team-b/drain-operator-manager-role"}
+	if diff := cmp.Diff(want, whoMayScale(rendered)); diff != "" {
+		t.Errorf("roles of the chart that give the right to scale (-want +got):\n%s", diff)
+	}
+	for _, components := range [][]string{{"namespaced", "scaling"}, {"scaling", "namespaced"}} {
+		built := kustomize(t, someNamespaces(t, components, "team-a", "team-b"))
+		delete(built, "Namespace /"+namespace)
+		if diff := cmp.Diff(built, rendered); diff != "" {
+			t.Errorf("with the components %q, the chart differs (-kustomize +helm):\n%s", components, diff)
+		}
+	}
+}
+
+// whoMayScale returns the roles that give the right to scale StatefulSets.
+func whoMayScale(objects map[string]map[string]any) []string {
+	var roles []string
+	for key, object := range objects {
+		rules, _ := object["rules"].([]any)
+		for _, rule := range rules {
+			if resources, _ := rule.(map[string]any)["resources"].([]any); slices.Contains(resources, any("statefulsets/scale")) {
+				roles = append(roles, key)
+			}
+		}
+	}
+	slices.Sort(roles)
+	return roles
+}
+
+// someNamespaces writes the kustomization that docs/install.md has for some namespaces, with these components, and returns its folder.
+func someNamespaces(t *testing.T, components []string, namespaces ...string) string {
+	t.Helper()
+	dist := filepath.Join(top, "dist")
+	if err := os.MkdirAll(dist, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	folder, err := os.MkdirTemp(dist, "test-") //nolint:usetesting // kustomize takes bases by relative path only.
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	files := map[string]string{"kustomization.yaml": "resources: [../../config/default, " + strings.Join(namespaces, ", ") + "]\n" +
+		"components: [../../config/components/" + strings.Join(components, ", ../../config/components/") + "]\n" +
+		"patches:\n- target: {kind: Deployment}\n  patch: '[{\"op\": \"add\", \"path\": \"/spec/template/spec/containers/0/args/-\", \"value\": \"--namespaces=" +
+		strings.Join(namespaces, ",") + "\"}]'\n"}
+	for _, name := range namespaces {
+		files[name+"/kustomization.yaml"] = "namespace: " + name + "\nresources: [../../../config/components/namespaced/rights]\n"
+		if err := os.Mkdir(filepath.Join(folder, name), 0o750); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return "dist/" + filepath.Base(folder)
 }
 
 // TestOnlyTheCRDsAreKept looks which objects Helm never deletes.
