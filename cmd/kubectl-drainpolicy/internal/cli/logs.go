@@ -46,8 +46,8 @@ func logsCommand(s *session) *cobra.Command {
 	follow, tail := false, int64(-1)
 	command := &cobra.Command{
 		Use: "logs NAME [ORDINAL]", Short: "Show what drains say",
-		Long: `Shows the logs of the latest drain pod of the ordinal, or of each ordinal that has one. When the pod is gone, it shows the record of the latest attempt, or what the drain said at its end,
-if the policy or a claim remembers that.`,
+		Long: `Shows the logs of the latest drain pod of the ordinal, or of each ordinal that has one. A pod by which a member leaves or joins again counts, too. When the pod
+is gone, it shows the record of the latest attempt, or what the drain said at its end, if the policy or a claim remembers that.`,
 		Args: cobra.RangeArgs(1, 2), ValidArgsFunction: s.completePolicies,
 		RunE: s.run(func(ctx context.Context, args []string) error {
 			policy, err := s.policy(ctx, args[0])
@@ -85,9 +85,7 @@ type source struct {
 
 func (s *session) logs(ctx context.Context, policy *drainv1alpha1.DrainPolicy, only *int32, options *corev1.PodLogOptions) error {
 	var pods corev1.PodList
-	if err := s.client.List(ctx, &pods, client.InNamespace(policy.Namespace), client.MatchingLabels{
-		drainv1alpha1.PolicyUIDLabel: string(policy.UID), drainv1alpha1.RoleLabel: drainv1alpha1.RoleDrain,
-	}); err != nil {
+	if err := s.client.List(ctx, &pods, client.InNamespace(policy.Namespace), client.MatchingLabels{drainv1alpha1.PolicyUIDLabel: string(policy.UID)}); err != nil {
 		return err
 	}
 	sources := sources(policy, pods.Items, only)
@@ -127,9 +125,14 @@ func (s *session) logs(ctx context.Context, policy *drainv1alpha1.DrainPolicy, o
 	return errors.Join(errs...)
 }
 
-// sources returns the containers of the latest drain pod of each ordinal, by ordinal.
+// sources returns the containers of the latest drain pod of each ordinal, by ordinal. A pod by which a member leaves or joins again is one,
+// too, and in the same second it comes before a drain.
 func sources(policy *drainv1alpha1.DrainPolicy, pods []corev1.Pod, only *int32) []source {
-	slices.SortFunc(pods, func(a, b corev1.Pod) int { return b.CreationTimestamp.Compare(a.CreationTimestamp.Time) })
+	role := func(pod *corev1.Pod) string { return pod.Labels[drainv1alpha1.RoleLabel] }
+	pods = slices.DeleteFunc(pods, func(pod corev1.Pod) bool { return role(&pod) == drainv1alpha1.RoleLock })
+	slices.SortFunc(pods, func(a, b corev1.Pod) int {
+		return cmp.Or(b.CreationTimestamp.Compare(a.CreationTimestamp.Time), cmp.Compare(role(&a), role(&b)))
+	})
 	var found []source
 	seen := map[int32]bool{}
 	for i := range pods {
@@ -240,7 +243,15 @@ func (s *session) records(ctx context.Context, policy *drainv1alpha1.DrainPolicy
 
 // showRecord prints the end of the log that a record has, or what it has instead.
 func (s *session) showRecord(record *drainv1alpha1.DrainRecord) {
-	fmt.Fprintf(s.ErrOut, "note: ordinal %d has no drain pod; this is DrainRecord %q of attempt %d, which has the result %s\n", *record.Ordinal, record.Name, record.Attempt, record.Result)
+	what := ""
+	switch record.Action {
+	case drainv1alpha1.RecordedLeave:
+		what = " to leave"
+	case drainv1alpha1.RecordedRejoin:
+		what = " to join again"
+	case drainv1alpha1.RecordedDrain:
+	}
+	fmt.Fprintf(s.ErrOut, "note: ordinal %d has no drain pod; this is DrainRecord %q of attempt %d%s, which has the result %s\n", *record.Ordinal, record.Name, record.Attempt, what, record.Result)
 	for i := range record.Containers {
 		container := &record.Containers[i]
 		prefix := fmt.Sprintf("[%d %s] ", *record.Ordinal, container.Name)

@@ -27,9 +27,12 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
@@ -269,4 +272,52 @@ func TestLogsShowWhatIsLeftOfADrain(t *testing.T) {
 	record("third", 3, "", "the kubelet did not answer")
 	w.Expect(w.answers(0, "logs", "store")).To(And(
 		ContainSubstring("[2 drain] moved 7"), ContainSubstring(`the log of container "drain" is missing: the kubelet did not answer`)))
+}
+
+func TestAMemberThatLeavesIsShownAndWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	w.statefulSet(3)
+	w.policy(func(policy *drainv1alpha1.DrainPolicy) {
+		policy.Spec.Replicas = ptr.To[int32](3)
+		policy.Spec.Leave = &drainv1alpha1.LeaveOptions{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "drain", Image: "leave"}}}}}
+		policy.Spec.Retry = drainv1alpha1.RetryOptions{InitialDelaySeconds: ptr.To[int32](2), MaxDelaySeconds: ptr.To[int32](2)}
+	})
+	w.Expect(k8s.Patch(t.Context(), w.get(), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"replicas":2}}`)))).To(Succeed())
+	done := make(chan int, 1)
+	var out, errOut bytes.Buffer
+	go func() { done <- w.into(t.Context(), &out, &errOut, "wait", "store", "--timeout=1m") }()
+	first := w.job(2)
+	pod := w.startPod(first)
+	w.Expect(w.answers(0, "status", "store")).To(And(MatchRegexp(`\nmember 2 +Leaving +\S+ +1\n├─ job `+first.Name+` `), Not(ContainSubstring("ordinal 2"))))
+	w.Expect(w.answers(exitError, "logs", "store", "2")).To(ContainSubstring("somewhere"), "the API server asks the kubelet of that pod")
+
+	w.Expect(k8s.Create(t.Context(), &drainv1alpha1.DrainRecord{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "first", Labels: map[string]string{
+			drainv1alpha1.PolicyUIDLabel: string(w.get().UID), drainv1alpha1.OrdinalLabel: "2", drainv1alpha1.AttemptLabel: "1",
+		}},
+		PolicyName: "store", Ordinal: ptr.To[int32](2), Action: drainv1alpha1.RecordedLeave, Attempt: 1, JobName: first.Name, JobUID: string(first.UID),
+		Result: drainv1alpha1.DrainResultFailed, Message: "no quorum",
+	})).To(Succeed())
+	w.fail(first, pod, "no quorum")
+	second := w.job(2)
+	w.Expect(second.Name).NotTo(Equal(first.Name))
+	w.Expect(w.answers(0, "status", "store")).To(MatchRegexp(`\nmember 2 +Leaving +\S+ +2 +attempt 1: Failed: no quorum\n`))
+	w.Eventually(func() error { return k8s.Get(t.Context(), client.ObjectKeyFromObject(pod), pod) }).Should(Satisfy(apierrors.IsNotFound), "the first Job is deleted with its pod")
+	w.Expect(w.answers(0, "logs", "store", "2")).To(ContainSubstring(`this is DrainRecord "first" of attempt 1 to leave`))
+	w.Consistently(done, 1500*time.Millisecond).ShouldNot(Receive(), "nothing is orphaned yet, and the member leaves")
+
+	w.succeed(second, w.startPod(second), "")
+	w.Eventually(func() int32 { w.refresh(); return *w.set.Spec.Replicas }).Should(BeEquivalentTo(2))
+	w.scale(2)
+	w.Expect(k8s.Delete(t.Context(), &corev1.Pod{ObjectMeta: w.meta("store-2")}, client.GracePeriodSeconds(0))).To(Succeed())
+	var drain *batchv1.Job
+	w.Eventually(func() string {
+		drain = w.job(2)
+		return drain.Labels[drainv1alpha1.RoleLabel]
+	}).Should(Equal(drainv1alpha1.RoleDrain))
+	w.Eventually(func() string { return w.answers(0, "status", "store") }).Should(And(ContainSubstring("ordinal 2"), Not(ContainSubstring("member 2"))), "it has left")
+	w.succeed(drain, w.start(drain), "moved 7 records")
+	w.Eventually(done).Should(Receive(BeZero()))
+	w.Expect(out.String()).To(ContainSubstring(`drainpolicy/store drained: StatefulSet "store" has 2 replicas; `))
+	w.Expect(errOut.String()).To(ContainSubstring(`the member of pod "store-2" leaves`))
 }

@@ -28,6 +28,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -45,7 +46,8 @@ func statusCommand(s *session) *cobra.Command {
 	o := &statusOptions{}
 	command := &cobra.Command{
 		Use: "status [NAME]", Short: "Show what the drains of a policy wait for, and how far they are",
-		Long: `Shows each policy with its ordinals, and each ordinal with its lock, Job, pods and claims.
+		Long: `Shows each policy with its ordinals, and each ordinal with its lock, Job, pods and claims. A policy with spec.leave also has
+the members that leave or join again, each with its Job and pods.
 
 With more than ` + fmt.Sprint(view.Shown) + ` ordinals, it shows the most urgent ones and counts the others. --watch redraws the tree in a terminal, and
 writes a line for each change elsewhere.`,
@@ -97,6 +99,7 @@ func (s *session) status(ctx context.Context, o *statusOptions, name string) err
 		return err
 	}
 	s.note(notes)
+	s.recall(ctx, policies)
 	if o.output != "" {
 		return s.print(o.output, name != "", policies)
 	}
@@ -105,6 +108,31 @@ func (s *session) status(ctx context.Context, o *statusOptions, name string) err
 	}
 	s.tree(o, policies)
 	return nil
+}
+
+// recall adds the last words of the attempt before to members whose next one runs. The Job that failed is gone by then, but for its
+// record. Without the right to read records, there are none.
+func (s *session) recall(ctx context.Context, policies []view.Policy) {
+	for i := range policies {
+		for j := range policies[i].Members {
+			m := &policies[i].Members[j]
+			if m.State != view.MemberLeaving && m.State != view.MemberRejoining || m.Attempt < 2 || m.Message != "" {
+				continue
+			}
+			var list drainv1alpha1.DrainRecordList
+			if s.client.List(ctx, &list, client.InNamespace(policies[i].Namespace), client.MatchingFields{"policyName": policies[i].Name}, client.MatchingLabels{
+				drainv1alpha1.OrdinalLabel: fmt.Sprint(m.Ordinal), drainv1alpha1.AttemptLabel: fmt.Sprint(m.Attempt - 1),
+			}) != nil {
+				return
+			}
+			var last metav1.Time
+			for k := range list.Items {
+				if record := &list.Items[k]; strings.EqualFold(string(record.Action), m.Action) && last.Before(&record.CreationTimestamp) {
+					last, m.Message = record.CreationTimestamp, fmt.Sprintf("attempt %d: %s: %s", record.Attempt, record.Result, record.Message)
+				}
+			}
+		}
+	}
 }
 
 func in(namespace string) string {

@@ -414,8 +414,16 @@ func (w *world) draining(mutate ...func(*drainv1alpha1.DrainPolicy)) (*batchv1.J
 	return job, w.start(job)
 }
 
-// start creates the pod of a Job, waits until the operator ungates it, and has it run.
+// start runs the pod of a drain of ordinal 2.
 func (w *world) start(job *batchv1.Job) *corev1.Pod {
+	w.t.Helper()
+	pod := w.startPod(job)
+	w.Eventually(w.drain(2)).Should(Equal("Draining/JobRunning"))
+	return pod
+}
+
+// startPod creates the pod of a Job, waits until the operator ungates it, and has it run.
+func (w *world) startPod(job *batchv1.Job) *corev1.Pod {
 	w.t.Helper()
 	pod := &corev1.Pod{ObjectMeta: *job.Spec.Template.ObjectMeta.DeepCopy(), Spec: *job.Spec.Template.Spec.DeepCopy()}
 	pod.Namespace, pod.GenerateName = job.Namespace, job.Name+"-"
@@ -429,7 +437,6 @@ func (w *world) start(job *batchv1.Job) *corev1.Pod {
 		ObjectMeta: w.meta(pod.Name), Target: corev1.ObjectReference{Kind: "Node", Name: "somewhere"},
 	})).To(Succeed())
 	w.podStatus(pod, corev1.PodRunning, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}})
-	w.Eventually(w.drain(2)).Should(Equal("Draining/JobRunning"))
 	return pod
 }
 

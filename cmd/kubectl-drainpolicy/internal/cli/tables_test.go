@@ -66,6 +66,16 @@ func judged(drained, stalled metav1.Condition, mutate ...func(*drainv1alpha1.Dra
 	return p
 }
 
+// scaling returns a policy that asks for replicas, and whose status says this of it.
+func scaling(replicas int32, drained, stalled metav1.Condition, status metav1.ConditionStatus, reason string, mutate ...func(*drainv1alpha1.DrainPolicy)) *drainv1alpha1.DrainPolicy {
+	return judged(drained, stalled, append([]func(*drainv1alpha1.DrainPolicy){func(p *drainv1alpha1.DrainPolicy) {
+		p.Spec.Replicas = &replicas
+		p.Status.Conditions = append(p.Status.Conditions, metav1.Condition{
+			Type: drainv1alpha1.ConditionScaled, Status: status, Reason: reason, Message: "the StatefulSet", ObservedGeneration: 3,
+		})
+	}}, mutate...)...)
+}
+
 func TestWaitIsNotEndedByAConditionFromBefore(t *testing.T) {
 	yes := metav1.Condition{Status: metav1.ConditionTrue, Reason: "NoOrphans", Message: "no orphans"}
 	no := metav1.Condition{Status: metav1.ConditionFalse, Reason: "JobRunning", Message: "the Job runs"}
@@ -94,9 +104,35 @@ func TestWaitIsNotEndedByAConditionFromBefore(t *testing.T) {
 		"kept undrained":                       {set: set(2), policy: judged(metav1.Condition{Status: metav1.ConditionFalse, Reason: "Retained"}, calm), replicas: -1, code: exitStalled},
 		"suspended":                            {set: set(2), policy: judged(metav1.Condition{Status: metav1.ConditionFalse, Reason: "Suspended"}, calm), replicas: -1, code: exitStalled},
 		"stranded":                             {set: set(2), policy: judged(metav1.Condition{Status: metav1.ConditionFalse, Reason: "ClaimsStranded"}, calm), replicas: -1, code: exitStalled},
-		"another policy of that name":          {set: set(2), policy: judged(yes, calm, func(p *drainv1alpha1.DrainPolicy) { p.UID = "another" }), replicas: -1, code: exitGone},
-		"a policy that is being deleted":       {set: set(2), policy: judged(yes, calm, func(p *drainv1alpha1.DrainPolicy) { p.DeletionTimestamp = ptr.To(metav1.Now()) }), replicas: -1, code: exitGone},
-		"no StatefulSet":                       {policy: judged(yes, calm), replicas: -1, code: exitGone},
+		"the policy is scaled, and the StatefulSet is on its way": {
+			set: set(2), policy: scaling(1, yes, calm, "False", "WaitingForDrains"), replicas: -1, want: "WaitingForDrains: the StatefulSet",
+		},
+		"the policy is scaled, and all is drained": {
+			set: set(2), policy: scaling(2, yes, calm, "True", "ReplicasReached"), replicas: -1, want: "the StatefulSet; no orphans", done: true,
+		},
+		"the policy is scaled up, and a member is not back": {
+			set: set(2), policy: scaling(2, yes, calm, "False", "Rejoining"), replicas: -1, want: "Rejoining: the StatefulSet",
+		},
+		"the StatefulSet has the replicas, and its drain runs": {
+			set: set(2), policy: scaling(2, no, calm, "True", "ReplicasReached"), replicas: -1, want: "JobRunning: the Job runs",
+		},
+		"a member fails to leave, and nothing is orphaned": {
+			set: set(2), policy: scaling(1, yes, metav1.Condition{Status: metav1.ConditionTrue, Reason: "LeaveFailed"}, "False", "LeaveFailed"), replicas: -1, code: exitStalled,
+		},
+		"a suspended policy does not scale": {set: set(2), policy: scaling(1, yes, calm, "False", "Suspended"), replicas: -1, code: exitStalled},
+		"Scaled is of before": {
+			set: set(2), policy: scaling(2, yes, calm, "True", "ReplicasReached", func(p *drainv1alpha1.DrainPolicy) { p.Status.Conditions[2].ObservedGeneration = 2 }), replicas: -1, want: observe,
+		},
+		"Scaled is not there yet": {
+			set: set(2), policy: scaling(2, yes, calm, "True", "ReplicasReached", func(p *drainv1alpha1.DrainPolicy) { p.Status.Conditions = p.Status.Conditions[:2] }), replicas: -1, want: observe,
+		},
+		"the autoscaler has not scaled the policy yet": {
+			set: set(2), policy: scaling(2, yes, calm, "True", "ReplicasReached"), replicas: 1, want: `waiting for DrainPolicy "web" to be scaled from 2 to 1 replicas`,
+		},
+		"the policy is scaled up again":  {set: set(2), policy: scaling(2, yes, calm, "True", "ReplicasReached"), replicas: 1, reached: true, code: exitGone},
+		"another policy of that name":    {set: set(2), policy: judged(yes, calm, func(p *drainv1alpha1.DrainPolicy) { p.UID = "another" }), replicas: -1, code: exitGone},
+		"a policy that is being deleted": {set: set(2), policy: judged(yes, calm, func(p *drainv1alpha1.DrainPolicy) { p.DeletionTimestamp = ptr.To(metav1.Now()) }), replicas: -1, code: exitGone},
+		"no StatefulSet":                 {policy: judged(yes, calm), replicas: -1, code: exitGone},
 		"a deleted StatefulSet, not seen to be": {
 			policy: judged(yes, calm, func(p *drainv1alpha1.DrainPolicy) { p.Spec.WhenDeleted = drainv1alpha1.WhenDeletedDrain }), replicas: -1, want: observe,
 		},

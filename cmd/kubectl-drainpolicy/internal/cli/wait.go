@@ -46,11 +46,13 @@ func waitCommand(s *session) *cobra.Command {
 	command := &cobra.Command{
 		Use: "wait NAME", Short: "Wait until the scale-down that was just asked for is drained",
 		Long: `Waits until the operator has observed the StatefulSet as it is now, and all ordinals outside its range are drained. So it can be called
-right after "kubectl scale": a condition from before does not end it.
+right after "kubectl scale": a condition from before does not end it. With spec.replicas, it also waits until the operator has scaled the
+StatefulSet to that, up or down, and no member leaves or joins again.
 
 It exits with 0 when all is drained, 3 when a person must act, the claims are kept undrained or the policy is suspended, 4 at the timeout, and 5 when the policy, the
 StatefulSet or the scale-down is gone. It writes what it waits for to stderr.`,
 		Example: `  kubectl scale statefulset/datastore --replicas=2 && kubectl drainpolicy wait datastore --timeout=30m
+  kubectl scale drainpolicy/datastore --replicas=2 && kubectl drainpolicy wait datastore --timeout=1h
   kubectl drainpolicy wait datastore --replicas=0    # also waits for the scale-down itself, of an autoscaler for example`,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: s.completePolicies,
 		RunE: s.run(func(ctx context.Context, args []string) error {
@@ -62,7 +64,7 @@ StatefulSet or the scale-down is gone. It writes what it waits for to stderr.`,
 			return s.wait(ctx, args[0], replicas, timeout)
 		}),
 	}
-	command.Flags().Int32Var(&replicas, "replicas", replicas, "Number of replicas to wait for; unset, those that the StatefulSet has when the command starts")
+	command.Flags().Int32Var(&replicas, "replicas", replicas, "Number of replicas to wait for; unset, those that spec.replicas asks for, or else the StatefulSet has, when the command starts")
 	command.Flags().DurationVar(&timeout, "timeout", 0, "Time after which to give up, such as 30m; 0 is no limit")
 	return command
 }
@@ -133,7 +135,8 @@ func (s *session) look(ctx context.Context, w *waiting) (text string, done bool,
 type waiting struct {
 	// policy is as it was at the start.
 	policy *drainv1alpha1.DrainPolicy
-	// replicas is the number that the StatefulSet is scaled to; -1 is what it has at the first look. reached is set when it had it once.
+	// replicas is the number that the StatefulSet is scaled to; -1 is what is asked for at the first look. reached is set when that was asked
+	// for once.
 	replicas int32
 	reached  bool
 }
@@ -148,20 +151,32 @@ func (w *waiting) judge(set *appsv1.StatefulSet, policy *drainv1alpha1.DrainPoli
 		return "", false, &answer{exitGone, fmt.Sprintf("StatefulSet %q does not exist, and spec.whenDeleted is not Drain", policy.Spec.StatefulSetRef.Name)}
 	}
 	if set != nil {
-		if text, err := w.scaled(set); text != "" || err != nil {
+		if text, err := w.scaled(set, policy); text != "" || err != nil {
 			return text, false, err
 		}
 	}
+	var conditions []*metav1.Condition
+	var scaled *metav1.Condition
+	if set != nil && policy.Spec.Replicas != nil {
+		scaled = meta.FindStatusCondition(policy.Status.Conditions, drainv1alpha1.ConditionScaled)
+		conditions = append(conditions, scaled)
+	}
 	drained := meta.FindStatusCondition(policy.Status.Conditions, drainv1alpha1.ConditionDrained)
 	stalled := meta.FindStatusCondition(policy.Status.Conditions, drainv1alpha1.ConditionStalled)
-	if drained == nil || stalled == nil || !current(set, policy, drained, stalled) {
+	if !current(set, policy, append(conditions, drained, stalled)...) {
 		return "waiting for the operator to observe the StatefulSet and the policy as they are now", false, nil
 	}
 	switch {
-	case drained.Status == metav1.ConditionTrue:
+	case drained.Status == metav1.ConditionTrue && scaled == nil:
 		return drained.Message, true, nil
+	case drained.Status == metav1.ConditionTrue && scaled.Status == metav1.ConditionTrue:
+		return scaled.Message + "; " + drained.Message, true, nil
 	case stalled.Status == metav1.ConditionTrue:
 		return "", false, &answer{exitStalled, fmt.Sprintf("a person must act: %s: %s", stalled.Reason, stalled.Message)}
+	case scaled != nil && scaled.Reason == drainv1alpha1.ReasonSuspended:
+		return "", false, &answer{exitStalled, fmt.Sprintf("%s; \"kubectl drainpolicy resume %s\" lets the operator scale it", scaled.Message, policy.Name)}
+	case scaled != nil && scaled.Status != metav1.ConditionTrue:
+		return fmt.Sprintf("%s: %s", scaled.Reason, scaled.Message), false, nil
 	case drained.Reason == drainv1alpha1.ReasonSuspended:
 		return "", false, &answer{exitStalled, fmt.Sprintf("no drain starts: spec.suspend of DrainPolicy %q is true; \"kubectl drainpolicy resume %s\" lets drains start", policy.Name, policy.Name)}
 	case drained.Reason == drainv1alpha1.ReasonRetained, drained.Reason == drainv1alpha1.ReasonClaimsStranded:
@@ -170,19 +185,23 @@ func (w *waiting) judge(set *appsv1.StatefulSet, policy *drainv1alpha1.DrainPoli
 	return fmt.Sprintf("%s: %s", drained.Reason, drained.Message), false, nil
 }
 
-// scaled says what the StatefulSet itself must do first.
-func (w *waiting) scaled(set *appsv1.StatefulSet) (text string, err error) {
-	now := ptr.Deref(set.Spec.Replicas, 1)
+// scaled says what must be asked for first, and whether the StatefulSet controller has observed it. With spec.replicas, that asks for the
+// replicas, and the operator takes the StatefulSet there.
+func (w *waiting) scaled(set *appsv1.StatefulSet, policy *drainv1alpha1.DrainPolicy) (text string, err error) {
+	asked, what := ptr.Deref(set.Spec.Replicas, 1), fmt.Sprintf("StatefulSet %q", set.Name)
+	if policy.Spec.Replicas != nil {
+		asked, what = *policy.Spec.Replicas, fmt.Sprintf("DrainPolicy %q", policy.Name)
+	}
 	if w.replicas < 0 {
-		w.replicas = now
+		w.replicas = asked
 	}
 	switch {
-	case now == w.replicas:
+	case asked == w.replicas:
 		w.reached = true
 	case w.reached:
-		return "", &answer{exitGone, fmt.Sprintf("StatefulSet %q was scaled to %d replicas meanwhile, so there is no scale-down to %d to wait for", set.Name, now, w.replicas)}
+		return "", &answer{exitGone, fmt.Sprintf("%s was scaled to %d replicas meanwhile, so there is no scale-down to %d to wait for", what, asked, w.replicas)}
 	default:
-		return fmt.Sprintf("waiting for StatefulSet %q to be scaled from %d to %d replicas", set.Name, now, w.replicas), nil
+		return fmt.Sprintf("waiting for %s to be scaled from %d to %d replicas", what, asked, w.replicas), nil
 	}
 	if set.Status.ObservedGeneration < set.Generation {
 		return fmt.Sprintf("waiting for the StatefulSet controller to observe StatefulSet %q", set.Name), nil
@@ -197,7 +216,7 @@ func current(set *appsv1.StatefulSet, policy *drainv1alpha1.DrainPolicy, conditi
 		return false
 	}
 	for _, c := range conditions {
-		if c.ObservedGeneration != policy.Generation {
+		if c == nil || c.ObservedGeneration != policy.Generation {
 			return false
 		}
 	}

@@ -55,6 +55,11 @@ var colors = map[string]color.Attribute{
 	string(drainv1alpha1.DrainDrained): color.FgGreen,
 }
 
+var memberColors = map[MemberState]color.Attribute{
+	MemberLeaving: color.FgCyan, MemberRejoining: color.FgCyan, MemberLeft: color.FgGreen, MemberBack: color.FgGreen,
+	MemberLeaveFailed: color.FgRed, MemberRejoinFailed: color.FgRed, MemberNotBack: color.FgYellow,
+}
+
 // Write writes a policy as a tree.
 func (p *Policy) Write(out io.Writer, style Style) {
 	set := "StatefulSet " + p.StatefulSet.Name
@@ -79,11 +84,14 @@ func (p *Policy) Write(out io.Writer, style Style) {
 	if len(p.Stranded) > 0 {
 		fmt.Fprintf(out, "  %d stranded claims, which the operator does not drain: %s\n", len(p.Stranded), few(p.Stranded))
 	}
-	if len(p.Ordinals) == 0 {
+	if len(p.Ordinals)+len(p.Members) == 0 {
 		return
 	}
 	shown, rest := p.pick(style.All)
 	table := NewTable(style, "NAME", "STATE", "REASON", "SINCE", "ATTEMPT", "MESSAGE")
+	for i := range p.Members {
+		p.Members[i].rows(table)
+	}
 	for i := range shown {
 		shown[i].rows(table)
 	}
@@ -139,34 +147,37 @@ func few(names []string) string {
 // rows adds an ordinal and its objects.
 func (o *Ordinal) rows(table *Table) {
 	table.Row(colors[string(o.State)], fmt.Sprintf("ordinal %d", o.Ordinal), string(o.State), o.Reason, table.style.age(o.Since), attempt(o.Attempt), o.Message)
-	type child struct{ name, state, since, more string }
 	var children []child
 	if o.Lock != nil {
 		children = append(children, child{"lock " + o.Lock.Name, o.Lock.State, table.style.age(&o.Lock.Since), ""})
 	}
 	if o.Job != nil {
-		children = append(children, child{"job " + o.Job.Name, o.Job.State, table.style.age(&o.Job.Since), ""})
+		children = append(children, table.style.job(o.Job))
 	}
 	for i := range o.Pods {
-		pod := &o.Pods[i]
-		more := ""
-		if pod.Node != "" {
-			more = fmt.Sprintf("on node %q", pod.Node)
-		}
-		children = append(children, child{"pod " + pod.Name, pod.State, table.style.age(&pod.Since), more})
+		children = append(children, table.style.pod(&o.Pods[i]))
 	}
 	for i := range o.Claims {
 		claim := &o.Claims[i]
 		more := strings.Join(slices.DeleteFunc([]string{claim.Size, claim.Class}, func(s string) bool { return s == "" }), ", ")
 		children = append(children, child{"claim " + claim.Name, claim.State, table.style.age(&claim.Since), more})
 	}
-	for i, c := range children {
-		branch := "├─ "
-		if i == len(children)-1 {
-			branch = "└─ "
-		}
-		table.Row(0, branch+c.name, c.state, "", c.since, "", c.more)
+	table.branches(children)
+}
+
+// child is a row about an object, below that of what it belongs to.
+type child struct{ name, state, since, more string }
+
+func (s Style) job(job *Object) child {
+	return child{"job " + job.Name, job.State, s.age(&job.Since), ""}
+}
+
+func (s Style) pod(pod *Object) child {
+	more := ""
+	if pod.Node != "" {
+		more = fmt.Sprintf("on node %q", pod.Node)
 	}
+	return child{"pod " + pod.Name, pod.State, s.age(&pod.Since), more}
 }
 
 func attempt(number int32) string {
@@ -176,7 +187,7 @@ func attempt(number int32) string {
 	return fmt.Sprint(number)
 }
 
-// Lines returns one line for the policy and one for each ordinal, by a key that stays the same while they change.
+// Lines returns one line for each condition of the policy, each member and each ordinal, by a key that stays the same while they change.
 func (p *Policy) Lines() (keys []string, lines map[string]string) {
 	lines = map[string]string{}
 	add := func(key, line string) {
@@ -187,6 +198,15 @@ func (p *Policy) Lines() (keys []string, lines map[string]string) {
 	for i := range p.Conditions {
 		c := &p.Conditions[i]
 		add(name+" "+c.Type, fmt.Sprintf("%s %s=%s %s: %s", name, c.Type, c.Status, c.Reason, c.Message))
+	}
+	for i := range p.Members {
+		m := &p.Members[i]
+		key := fmt.Sprintf("%s member %d", name, m.Ordinal)
+		line := fmt.Sprintf("%s %s (attempt %d)", key, m.State, m.Attempt)
+		if m.Message != "" {
+			line += ": " + m.Message
+		}
+		add(key, line)
 	}
 	for i := range p.Ordinals {
 		o := &p.Ordinals[i]
@@ -213,7 +233,7 @@ func (s Style) condition(c *metav1.Condition) color.Attribute {
 	switch {
 	case c.Status == good:
 		return color.FgGreen
-	case c.Type == drainv1alpha1.ConditionDrained:
+	case c.Type == drainv1alpha1.ConditionDrained, c.Type == drainv1alpha1.ConditionScaled:
 		return color.FgYellow
 	}
 	return color.FgRed
@@ -250,6 +270,17 @@ func NewTable(style Style, heading ...string) *Table { return &Table{style: styl
 // Row adds a row, whose second cell has the color.
 func (t *Table) Row(paint color.Attribute, cells ...string) {
 	t.rows, t.paint = append(t.rows, cells), append(t.paint, paint)
+}
+
+// branches adds the rows of objects.
+func (t *Table) branches(children []child) {
+	for i, c := range children {
+		branch := "├─ "
+		if i == len(children)-1 {
+			branch = "└─ "
+		}
+		t.Row(0, branch+c.name, c.state, "", c.since, "", c.more)
+	}
 }
 
 // Write writes the heading and the rows. Columns without any text below the heading are left out.

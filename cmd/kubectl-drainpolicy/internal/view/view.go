@@ -47,6 +47,8 @@ type Policy struct {
 	Failed     int32              `json:"failed"`
 	Kept       int32              `json:"kept"`
 	Capacity   string             `json:"orphanedCapacity,omitempty"`
+	// Members are those that leave or join again, sorted from the highest ordinal to the lowest.
+	Members []Member `json:"members,omitempty"`
 	// Ordinals are sorted from the highest to the lowest.
 	Ordinals []Ordinal `json:"ordinals,omitempty"`
 	// Unlisted is the number of undrained ordinals for which status.drains has no room.
@@ -120,7 +122,7 @@ func Of(policy *drainv1alpha1.DrainPolicy, in Objects) Policy {
 	for i := range status.StrandedClaims {
 		p.Stranded = append(p.Stranded, status.StrandedClaims[i].Name)
 	}
-	p.Ordinals = ordinals(policy, in)
+	p.Members, p.Ordinals = members(policy, in), ordinals(policy, in)
 	p.Unlisted = unlisted(status)
 	return p
 }
@@ -171,7 +173,7 @@ func ordinals(policy *drainv1alpha1.DrainPolicy, in Objects) []Ordinal {
 	}
 	for i := range in.Jobs {
 		job := &in.Jobs[i]
-		if ordinal, ok := OrdinalOf(policy, job); ok && !superseded(job.Name, latest[ordinal]) {
+		if ordinal, ok := OrdinalOf(policy, job); ok && !ofMember(job) && !superseded(job.Name, latest[ordinal]) {
 			at(ordinal).Job = &Object{Name: job.Name, State: jobState(job), Since: job.CreationTimestamp}
 		}
 	}

@@ -29,6 +29,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
@@ -110,6 +111,72 @@ ordinal 2            Draining  JobRunning  50s    2        the Job runs
 	plain := strings.NewReplacer("\x1b[1m", "", "\x1b[22m", "", "\x1b[32m", "", "\x1b[33m", "", "\x1b[36m", "", "\x1b[0m", "", "\x1b[0;22m", "").Replace(colored.String())
 	if diff := cmp.Diff(want, plain); diff != "" || plain == colored.String() {
 		t.Errorf("colors change the columns, or there are none: %s", diff)
+	}
+}
+
+// leaving returns a Job by which the member of an ordinal leaves or joins again, and its pod.
+func leaving(ordinal, job, action, failures string, end batchv1.JobConditionType, said string) (batchv1.Job, corev1.Pod) {
+	name := "web-" + ordinal + "-" + action + "-" + job
+	j := batchv1.Job{ObjectMeta: ours(name, drainv1alpha1.RoleLeave)}
+	j.UID, j.Labels[drainv1alpha1.OrdinalLabel], j.Labels[drainv1alpha1.AttemptLabel] = types.UID(name), ordinal, job
+	j.Annotations = map[string]string{drainv1alpha1.ActionAnnotation: action, drainv1alpha1.FailuresAnnotation: failures}
+	if end != "" {
+		j.Status.Conditions = []batchv1.JobCondition{{
+			Type: end, Status: corev1.ConditionTrue, Reason: "BackoffLimitExceeded", Message: "too often", LastTransitionTime: ago(20 * time.Second),
+		}}
+	}
+	p := corev1.Pod{ObjectMeta: ours(name+"-x", drainv1alpha1.RoleLeave), Status: corev1.PodStatus{Phase: corev1.PodRunning}}
+	p.Labels[drainv1alpha1.OrdinalLabel] = ordinal
+	p.OwnerReferences = []metav1.OwnerReference{{Kind: "Job", Name: name, UID: j.UID, Controller: ptr.To(true)}}
+	if said != "" {
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{{LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Message: said}}}}
+	}
+	return j, p
+}
+
+func TestATreeHasTheMembersThatLeaveOrJoinAgain(t *testing.T) {
+	in := Objects{}
+	add := func(j batchv1.Job, pod corev1.Pod) { in.Jobs, in.Pods = append(in.Jobs, j), append(in.Pods, pod) }
+	add(leaving("1", "3", drainv1alpha1.ActionLeave, "2", "", "no quorum"))
+	add(leaving("1", "2", drainv1alpha1.ActionLeave, "1", batchv1.JobFailed, "an older one"))
+	add(leaving("0", "2", drainv1alpha1.ActionRejoin, "0", batchv1.JobFailed, ""))
+	add(leaving("2", "1", drainv1alpha1.ActionLeave, "0", batchv1.JobComplete, "")) // Its ordinal is drained.
+	add(leaving("3", "1", drainv1alpha1.ActionLeave, "0", batchv1.JobComplete, "bye"))
+	p := policy()
+	p.Status.StatefulSet = &drainv1alpha1.ObservedStatefulSet{StartOrdinal: ptr.To[int32](0), Replicas: ptr.To[int32](2)}
+	p.Annotations = map[string]string{drainv1alpha1.MembersAnnotation: `{"5":{"job":1,"action":"leave","template":"","time":"2026-11-26T02:59:00Z"},"1":{"job":2,"action":"leave","template":"","time":"2026-11-26T02:59:00Z"}}`}
+	p.Status.Drains, p.Status.Undrained = nil, nil
+	v := Of(p, in)
+	var out bytes.Buffer
+	v.Write(&out, Style{Now: now})
+	want := strings.TrimLeft(`
+NAME                     STATE         SINCE  ATTEMPT  MESSAGE
+member 5                 NotBack       60s    1
+member 1                 Leaving       60s    3        no quorum
+├─ job web-1-leave-3     Running       60s
+└─ pod web-1-leave-3-x   Running       60s
+member 0                 RejoinFailed  20s    1        BackoffLimitExceeded: too often
+├─ job web-0-rejoin-2    Failed        60s
+└─ pod web-0-rejoin-2-x  Running       60s
+`, "\n")
+	if _, got, _ := strings.Cut(out.String(), "orphaned ordinals\n"); got != want {
+		t.Error(cmp.Diff(want, got))
+	}
+
+	p.Status.StatefulSet.Replicas = ptr.To[int32](4)
+	p.Status.Conditions = append(p.Status.Conditions, metav1.Condition{
+		Type: drainv1alpha1.ConditionScaled, Status: metav1.ConditionFalse, Reason: drainv1alpha1.ReasonLeaveFailed, Message: `Job "web-2-leave-1" left no receipt`,
+	})
+	v = Of(p, in)
+	_, lines := v.Lines()
+	for key, want := range map[string]string{
+		"shop/web member 2": `shop/web member 2 LeaveFailed (attempt 1): Job "web-2-leave-1" left no receipt`,
+		"shop/web member 3": "shop/web member 3 Left (attempt 1): bye",
+		"shop/web member 5": "shop/web member 5 NotBack (attempt 1)",
+	} {
+		if lines[key] != want {
+			t.Errorf("the line is %q, want %q", lines[key], want)
+		}
 	}
 }
 
