@@ -104,9 +104,12 @@ func (w *world) scalePolicy(n int32) {
 	GinkgoHelper()
 	policy := &drainv1alpha1.DrainPolicy{ObjectMeta: w.meta("store")}
 	var scale autoscalingv1.Scale
-	Expect(k8s.SubResource("scale").Get(w.ctx, policy, &scale)).To(Succeed())
-	scale.Spec.Replicas = n
-	Expect(k8s.SubResource("scale").Update(w.ctx, policy, client.WithSubResourceBody(&scale))).To(Succeed())
+	// The operator may write to the policy in between, so it is a conflict at times, which kubectl also tries again.
+	Eventually(func() error {
+		Expect(k8s.SubResource("scale").Get(w.ctx, policy, &scale)).To(Succeed())
+		scale.Spec.Replicas = n
+		return k8s.SubResource("scale").Update(w.ctx, policy, client.WithSubResourceBody(&scale))
+	}).Should(Succeed())
 }
 
 // member waits for the Job with an action of an ordinal.
