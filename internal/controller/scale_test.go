@@ -271,7 +271,8 @@ func TestAMemberThatLeavesDuringTheLookLeavesOnce(t *testing.T) {
 					err := c.List(ctx, l, options...)
 					switch l.(type) {
 					case *corev1.PodList, *batchv1.JobList:
-						if lists++; lists == 1 {
+						lists++
+						if lists == 1 {
 							err = errors.Join(err, c.Status().Update(ctx, pod), c.Status().Update(ctx, job))
 						}
 					}

@@ -106,8 +106,7 @@ func (m *manager) boot() {
 	m.annotations = &controller.AnnotationReconciler{Client: m.reconciler.Client, Live: m.reconciler.Live, Recorder: silent{}}
 }
 
-// order returns in which order a reconcile makes requests that it would make at the same time. Which of them the API server answers first
-// is nobody's to say.
+// order returns in which order a reconcile makes requests that it would make at the same time: the API server may answer any of them first.
 func (w *world) order(n int) []int {
 	order := make([]int, n)
 	for i := range order {
