@@ -163,6 +163,25 @@ func TestUndoScalesUpWhatCanBeHadBack(t *testing.T) {
 	w.Expect(w.answers(exitNo, "undo", "store", "2")).To(ContainSubstring("nothing to undo"))
 }
 
+func TestUndoScalesThePolicyThatHasReplicas(t *testing.T) {
+	w := newWorld(t)
+	w.statefulSet(3)
+	w.policy(func(policy *drainv1alpha1.DrainPolicy) {
+		policy.Spec.MinOrphanedSeconds, policy.Spec.Replicas = ptr.To[int32](3600), ptr.To[int32](1)
+	})
+	w.scale(1)
+	w.Eventually(w.drain(2)).Should(Equal("Waiting/WaitingForMinOrphanedSeconds"))
+	w.create(&autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: w.meta("scaler"), Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
+		ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{Kind: "DrainPolicy", Name: "store", APIVersion: drainv1alpha1.GroupVersion.String()}, MaxReplicas: 3,
+	}})
+	w.Expect(w.answers(0, "undo", "store", "2", "--dry-run")).To(ContainSubstring("drainpolicy/store scaled from 1 to 3 (dry run)"))
+	w.Expect(w.answers(0, "undo", "store", "2")).To(And(
+		ContainSubstring("drainpolicy/store scaled from 1 to 3"), ContainSubstring("its pod starts with all its data"), ContainSubstring(`HorizontalPodAutoscaler "scaler" also scales`)))
+	policy := &drainv1alpha1.DrainPolicy{ObjectMeta: w.meta("store")}
+	w.Expect(k8s.Get(t.Context(), client.ObjectKeyFromObject(policy), policy)).To(Succeed())
+	w.Expect(policy.Spec.Replicas).To(HaveValue(BeEquivalentTo(3)))
+}
+
 func TestUndoOfARunningDrain(t *testing.T) {
 	w := newWorld(t)
 	w.draining()

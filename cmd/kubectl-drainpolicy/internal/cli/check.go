@@ -257,7 +257,7 @@ func (s *session) checkReplicas(ctx context.Context, r *Review, policy *drainv1a
 	default:
 		r.add(good, "replicas", "%s", text)
 	}
-	if name := s.autoscaler(ctx, set); name != "" {
+	if name := s.autoscaler(ctx, policy, set); name != "" {
 		r.add(warning, "autoscaler", "HorizontalPodAutoscaler %q also scales the StatefulSet, and can undo this", name)
 	}
 }

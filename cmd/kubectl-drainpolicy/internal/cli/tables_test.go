@@ -159,6 +159,9 @@ func TestUndoSaysWhatCanBeHadBack(t *testing.T) {
 		p.Status.Drains = []drainv1alpha1.DrainStatus{{Ordinal: ptr.To[int32](3), State: state, Reason: reason, Attempts: attempts}}
 		return p
 	}
+	replicas := func(n int32) func(*drainv1alpha1.DrainPolicy) {
+		return func(p *drainv1alpha1.DrainPolicy) { p.Spec.Replicas = &n }
+	}
 	for name, test := range map[string]struct {
 		set    *appsv1.StatefulSet
 		policy *drainv1alpha1.DrainPolicy
@@ -182,6 +185,8 @@ func TestUndoSaysWhatCanBeHadBack(t *testing.T) {
 		"back in range":                 {set: set(4), policy: drain("Draining", "BackInRange", 1), code: exitNo},
 		"back in range, now":            {set: set(4), policy: drain("Draining", "BackInRange", 1), now: true, want: undoing{0, true, "the operator stops the drain, and the pod starts on the partly drained claims"}},
 		"an ordinal without a drain":    {set: set(2), policy: judged(metav1.Condition{}, metav1.Condition{}), code: exitNo},
+		"a policy that is scaled":       {set: set(2), policy: drain("Waiting", "WaitingForSlot", 0, replicas(2)), want: undoing{4, false, "no drain has run; its pod starts with all its data"}},
+		"one that asks for it already":  {set: set(2), policy: drain("Waiting", "WaitingForSlot", 0, replicas(4)), code: exitNo},
 		"no StatefulSet":                {policy: drain("Waiting", "WaitingForSlot", 0), code: exitNo},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -25,6 +25,7 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -36,7 +37,8 @@ func undoCommand(s *session) *cobra.Command {
 	now := false
 	command := changeCommand(s, &cobra.Command{
 		Use: "undo NAME ORDINAL", Short: "Scale the StatefulSet up, so that an orphaned ordinal is back", Args: cobra.ExactArgs(2),
-		Long: `Says what can be had back of an ordinal now, and scales the StatefulSet up to it. Before its drain starts, that is everything. A running drain finishes
+		Long: `Says what can be had back of an ordinal now, and scales the StatefulSet up to it; with spec.replicas, it scales the policy, or the operator would
+scale the StatefulSet down again. Before the drain of the ordinal starts, that is everything. A running drain finishes
 first, and the pod starts on what it leaves; with --now, spec.whenScaledUp becomes Cancel, and the pod starts on partly drained claims. When the
 claims are deleted or being deleted, nothing can be had back, and undo changes nothing.`,
 	}, func(ctx context.Context, c *change, args []string) error {
@@ -73,18 +75,31 @@ func (c *change) undo(ctx context.Context, policy *drainv1alpha1.DrainPolicy, or
 		}
 	}
 	if u.replicas > 0 {
-		before := ptr.Deref(set.Spec.Replicas, 1)
-		if err := c.scale(ctx, set, u.replicas); err != nil {
+		if err := c.scale(ctx, scaledBy(policy, set), u.replicas); err != nil {
 			return err
 		}
-		c.done("statefulset/%s scaled from %d to %d", set.Name, before, u.replicas)
-		if others := u.replicas - before - 1; others > 0 {
+		if others := u.replicas - ptr.Deref(set.Spec.Replicas, 1) - 1; others > 0 {
 			fmt.Fprintf(c.ErrOut, "note: %d lower ordinals are back as well\n", others)
 		}
 	}
 	fmt.Fprintf(c.Out, "ordinal %d: %s\n", ordinal, u.back)
-	c.warnOfAutoscaler(ctx, set)
+	c.warnOfAutoscaler(ctx, policy, set)
 	return nil
+}
+
+// scalable is what people scale: a StatefulSet, or its policy where that has spec.replicas, or the operator would scale down again.
+type scalable struct {
+	client.Object
+	// kind as people type it, and the replicas that it asks for.
+	kind     string
+	replicas int32
+}
+
+func scaledBy(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) scalable {
+	if policy.Spec.Replicas != nil {
+		return scalable{policy, "drainpolicy", *policy.Spec.Replicas}
+	}
+	return scalable{set, "statefulset", ptr.Deref(set.Spec.Replicas, 1)}
 }
 
 // undo decides what can be had back of an ordinal.
@@ -108,10 +123,14 @@ func undo(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, ordinal in
 	if _, err := needDrain(policy, ordinal); err != nil {
 		return undoing{}, err
 	}
-	up := undoing{replicas: ordinal - target.Start + 1}
+	up, by := undoing{replicas: ordinal - target.Start + 1}, scaledBy(policy, set)
 	if lost(policy, d) {
 		return undoing{}, no("the claims of ordinal %d are drained and deleted, or about to be (%s); that can't be undone. The data is where the drain moved it. "+
-			"An empty replica can be had: kubectl -n %s scale statefulset/%s --replicas=%d", ordinal, d.Reason, policy.Namespace, set.Name, up.replicas)
+			"An empty replica can be had: kubectl -n %s scale %s/%s --replicas=%d", ordinal, d.Reason, policy.Namespace, by.kind, by.GetName(), up.replicas)
+	}
+	if by.replicas >= up.replicas {
+		// Only a policy can ask for more than the StatefulSet has.
+		return undoing{}, no("the policy asks for %d replicas already, so the operator brings ordinal %d back; condition Scaled says what that waits for", by.replicas, ordinal)
 	}
 	up.cancel, up.back = whatIsLeft(policy, d, now)
 	return up, nil
@@ -161,38 +180,46 @@ func notStarted(reason string) bool {
 	return false
 }
 
-// scale writes the StatefulSet's scale subresource, which is the right of people who scale. It fails if the StatefulSet was changed since.
-func (c *change) scale(ctx context.Context, set *appsv1.StatefulSet, replicas int32) error {
-	scale := &autoscalingv1.Scale{}
-	if err := c.client.SubResource("scale").Get(ctx, set, scale); err != nil {
-		return err
+// scale writes a scale subresource, which is the right of people who scale. It fails if the replicas were changed since; the status of a
+// policy changes all the time.
+func (c *change) scale(ctx context.Context, of scalable, replicas int32) error {
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		scale := &autoscalingv1.Scale{}
+		if err := c.client.SubResource("scale").Get(ctx, of.Object, scale); err != nil {
+			return err
+		}
+		if scale.Spec.Replicas != of.replicas {
+			return fmt.Errorf("%s/%s was scaled to %d meanwhile: try again", of.kind, of.GetName(), scale.Spec.Replicas)
+		}
+		scale.Spec.Replicas = replicas
+		options := &client.SubResourceUpdateOptions{SubResourceBody: scale}
+		if c.dryRun {
+			options.DryRun = []string{metav1.DryRunAll}
+		}
+		return c.client.SubResource("scale").Update(ctx, of.Object, options)
+	})
+	if err == nil {
+		c.done("%s/%s scaled from %d to %d", of.kind, of.GetName(), of.replicas, replicas)
 	}
-	if scale.Spec.Replicas != ptr.Deref(set.Spec.Replicas, 1) {
-		return fmt.Errorf("StatefulSet %q was scaled to %d meanwhile: try again", set.Name, scale.Spec.Replicas)
-	}
-	scale.Spec.Replicas = replicas
-	options := &client.SubResourceUpdateOptions{SubResourceBody: scale}
-	if c.dryRun {
-		options.DryRun = []string{metav1.DryRunAll}
-	}
-	return c.client.SubResource("scale").Update(ctx, set, options)
+	return err
 }
 
 // warnOfAutoscaler says that a HorizontalPodAutoscaler may scale down again. It is a courtesy: without the right to read them, it says nothing.
-func (s *session) warnOfAutoscaler(ctx context.Context, set *appsv1.StatefulSet) {
-	if name := s.autoscaler(ctx, set); name != "" {
+func (s *session) warnOfAutoscaler(ctx context.Context, policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) {
+	if name := s.autoscaler(ctx, policy, set); name != "" {
 		fmt.Fprintf(s.ErrOut, "note: HorizontalPodAutoscaler %q also scales StatefulSet %q, and can scale it down again: raise its minReplicas\n", name, set.Name)
 	}
 }
 
-// autoscaler returns the name of the HorizontalPodAutoscaler of a StatefulSet, or "".
-func (s *session) autoscaler(ctx context.Context, set *appsv1.StatefulSet) string {
+// autoscaler returns the name of the HorizontalPodAutoscaler that scales a StatefulSet, by itself or through its policy, or "".
+func (s *session) autoscaler(ctx context.Context, policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet) string {
 	var list autoscalingv2.HorizontalPodAutoscalerList
 	if s.client.List(ctx, &list, client.InNamespace(set.Namespace)) != nil {
 		return ""
 	}
 	for i := range list.Items {
-		if of := list.Items[i].Spec.ScaleTargetRef; of.Kind == "StatefulSet" && of.Name == set.Name {
+		of := list.Items[i].Spec.ScaleTargetRef
+		if of.Kind == "StatefulSet" && of.Name == set.Name || of.Kind == "DrainPolicy" && of.Name == policy.Name {
 			return list.Items[i].Name
 		}
 	}
