@@ -197,7 +197,7 @@ test-recipes: ## Run every recipe on the local cluster, also those that take too
 test-faults: export FAULTS_SOAK ?= 5m
 test-faults: E2E_IMAGES += zookeeper
 test-faults: ## Break nodes, managers, the control plane and objects of the local cluster during drains; FAULTS_SOAK is the time of the soak.
-	$(MAKE) test-e2e LABELS=faults GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v $(if $(FOCUS),-ginkgo.focus="$(FOCUS)")'
+	$(MAKE) test-e2e LABELS=faults E2E_IMAGES='$(E2E_IMAGES)' GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v $(if $(FOCUS),-ginkgo.focus="$(FOCUS)")'
 
 .PHONY: test-overlays
 test-overlays: ## Install every overlay and the Helm chart on the local cluster, and drain under each.

@@ -166,6 +166,11 @@ func scalingRules() []guard {
 
 // rulesAbout are the profiles of the rules that the mixture of histories seldom needs.
 var rulesAbout = map[string]string{
+	"void-used":           "looks at what is kept",
+	"stop-suspended":      "queueing systems",
+	"note-deletion":       "releases that come late and deletions in the meantime",
+	"policy-deleted":      "policies that leave orphans",
+	"stop-without-claim":  "pods, Jobs and nodes that are taken away",
 	"failed-not-accepted": "drains that the kubelet ends",
 	"abandoned-job":       "policies that leave orphans",
 }
