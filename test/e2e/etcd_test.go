@@ -359,6 +359,12 @@ var _ = Describe("etcd", Label("recipes", "slow"), func() {
 			var set corev1.Pod
 			g.Expect(cluster.Get(ctx, w.key("etcd-2"), &set)).To(Succeed())
 			g.Expect(set.Labels).To(HaveKeyWithValue(drainv1alpha1.RoleLabel, drainv1alpha1.RoleLock), "etcd-2 must be locked")
+			// etcd-1 may end later, and until then there is a majority without the drains.
+			pods := w.drainPodsOf(2)
+			g.Expect(pods).NotTo(BeEmpty())
+			logs, err := exec.CommandContext(ctx, "kubectl", "--namespace="+w.namespace, "logs", pods[0].Name).CombinedOutput()
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(string(logs)).To(ContainSubstring("so it serves again"))
 			bounded, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
 			list, err := one.MemberList(bounded)
