@@ -51,7 +51,7 @@ majority_lost() {
 		echo "none of the members that remain answers ($peers). Look why their Pods don't run"
 		return
 	fi
-	for url in $(echo "$known" | voters | cut -d ' ' -f 3); do
+	for url in $(echo "$known" | voters | cut -d ' ' -f 3 | sort); do
 		name=${url#*//} name=${name%%.*}
 		if runs "$name"; then up="$up $name"; fi
 	done
