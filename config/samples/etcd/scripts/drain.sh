@@ -3,11 +3,9 @@
 # own server until they have. Each step looks first whether it was done before.
 # shellcheck shell=dash
 set -eu
-# shellcheck source-path=SCRIPTDIR source=cluster.sh
-. "$(dirname "$0")/cluster.sh"
+# shellcheck source-path=SCRIPTDIR source=job.sh
+. "$(dirname "$0")/job.sh"
 
-own_url=$(peer_url "$DRAIN_POD_NAME")
-peers=$(echo "${DRAIN_PEERS-}" | tr , ' ')
 pid='' said=''
 
 # finish ends the work with the words that the policy's status shows.
@@ -29,16 +27,6 @@ stop_server() {
 	done
 	wait "$pid" || true
 	pid=
-}
-
-# ask_majority sets list to the members, as a majority knows them, and via to the member that was asked. It fails if none of those that remain answers.
-ask_majority() {
-	local peer
-	for peer in $peers; do
-		via=http://$peer:2379
-		if list=$(members "$via" 2>/dev/null); then return; fi
-	done
-	return 1
 }
 
 # majority_lost says which members run, how many must, and how many replicas these are at least.
@@ -63,9 +51,6 @@ majority_lost() {
 		"drained. Bring members back: kubectl scale statefulset/$DRAIN_STATEFULSET --replicas=$replicas, then scale down one by one"
 }
 
-# runs reports whether a member's server runs. Clients it answers only when it has found a majority; the other members can ask it for its version.
-runs() { timeout 2 wget -q -O /dev/null "$(peer_url "$1")/version" 2>/dev/null; }
-
 # goes_first prints the Pod of a higher ordinal that leaves, too, and whose member's server a drain runs. Each of them has a vote that this one needs.
 goes_first() {
 	local url name ordinal
@@ -76,24 +61,6 @@ goes_first() {
 			return
 		fi
 	done
-}
-
-# hand_over makes one of those that remain the leader. A leader that removes itself stops before the others know it for sure, and a single one that remains
-# would then wait for a vote that never comes.
-hand_over() {
-	local leads peer url to
-	leads=$(ctl http://127.0.0.1:2379 endpoint status --write-out fields | awk '
-		$1 == "\"MemberID\"" {id = $3 ""}
-		$1 == "\"Leader\"" {leader = $3 ""}
-		END {if (leader != "" && leader != "0") {if (leader == id) print "yes"; else print "no"}}')
-	[ -n "$leads" ] || return 1
-	[ "$leads" = yes ] || return 0
-	for peer in $peers; do
-		url=$(peer_url "${peer%%.*}")
-		to=$(echo "$list" | voters | with_url "$url")
-		if [ -n "$to" ] && ctl http://127.0.0.1:2379 move-leader "${to%% *}"; then return; fi
-	done
-	return 1
 }
 
 drain() {
@@ -144,7 +111,7 @@ drain() {
 			if [ -n "$pid" ]; then first=$(goes_first); fi
 			if [ -n "$first" ]; then
 				said="$first goes first"
-			elif [ -z "$pid" ] || hand_over; then
+			elif [ -z "$pid" ] || hand_over http://127.0.0.1:2379; then
 				found=1
 				# "unhealthy cluster" is what etcd says until all that serve have been connected for five seconds.
 				said="etcd said last: $(ctl "$via" member remove "${own%% *}" 2>&1 | tail -n 1 | cut -c 1-200)"
@@ -185,30 +152,4 @@ drain() {
 	finish 0 "removed the member ${member:-$DRAIN_POD_NAME}, $count members remain"
 }
 
-if [ "${1-}" = work ]; then drain; fi
-# The work is done by a session of its own, so that this shell, the first of the container, hears a signal at once and can end it all.
-# Told to end, etcd exits with 0. Nothing is removed by that, so this must not.
-setsid "$0" work &
-work=$!
-stop() {
-	trap '' TERM INT
-	kill -TERM -- "-$work" 2>/dev/null || true
-	# etcd hands over if it leads.
-	n=0
-	while kill -0 -- "-$work" 2>/dev/null && [ "$n" -lt 200 ]; do
-		n=$((n + 1))
-		sleep 0.1
-	done
-	last_words "told to stop before it was done"
-	exit 143
-}
-trap stop TERM INT
-status=0
-wait "$work" || status=$?
-if [ "$status" != 0 ]; then
-	if [ -w "$message" ] && [ ! -s "$message" ]; then last_words "drain.sh ended with $status"; fi
-	kill -KILL -- "-$work" 2>/dev/null || true
-	exit "$status"
-fi
-# The last act: only a drain that has ended by itself gets here.
-if [ -n "${DRAIN_RECEIPT-}" ]; then printf '%s\n' "$DRAIN_RECEIPT" >>"$message"; fi
+run drain "$@"
