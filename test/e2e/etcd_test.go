@@ -76,10 +76,10 @@ func (w *world) etcdEndpoints(ctx context.Context, ordinals ...int32) []string {
 	return endpoints
 }
 
-// startEtcd applies the sample, founds the cluster and waits for all of its members.
-func (w *world) startEtcd(ctx context.Context) {
+// startEtcd applies a sample, founds the cluster and waits for all of its members.
+func (w *world) startEtcd(ctx context.Context, folder string) {
 	GinkgoHelper()
-	w.applySample(ctx, "etcd", "etcd")
+	w.applySample(ctx, folder, "etcd")
 	By("founding the cluster")
 	Eventually(ctx, func() error {
 		output, err := exec.CommandContext(ctx, "kubectl", "--namespace="+w.namespace, "exec", "etcd-0", "--", "/etc/etcd/found.sh").CombinedOutput()
@@ -337,7 +337,7 @@ func (w *world) drainPodsOf(ordinal int32) []*corev1.Pod {
 
 var _ = Describe("etcd", Label("recipes", "slow"), func() {
 	It("shrinks from five members to three and to one, also without a majority, and grows again", SpecTimeout(etcdTimeout), func(ctx SpecContext) {
-		w.startEtcd(ctx)
+		w.startEtcd(ctx, "etcd")
 		a := w.gatherEtcdAudience(ctx)
 		expectEtcdMembers(ctx, a.client, 0, 1, 2, 3, 4)
 
@@ -394,7 +394,7 @@ var _ = Describe("etcd", Label("recipes", "slow"), func() {
 	})
 
 	It("says what to do when the drains can't bring the majority back, and goes on when that is done", SpecTimeout(etcdTimeout), func(ctx SpecContext) {
-		w.startEtcd(ctx)
+		w.startEtcd(ctx, "etcd")
 		// One vote at a time is too few for five members.
 		w.changePolicy(ctx, "etcd", func(p *drainv1alpha1.DrainPolicy) {
 			p.Spec.MaxConcurrentDrains = ptr.To[int32](1)

@@ -214,6 +214,253 @@ func TestDrainStopsAtOnce(t *testing.T) {
 	s.Expect("drain.sh", "state/started", 143, "told to stop before it was done")
 }
 
+// newMember is a member whose server runs, or not if state/down is there. What it says by itself is in state/own. Its Job has no claim.
+func newMember(t *testing.T, action string) *stage.Stage {
+	s := newEtcd(t)
+	s.Env = append(s.Env, "DRAIN_ACTION="+action)
+	if err := os.RemoveAll(s.Path("volume")); err != nil {
+		t.Fatal(err)
+	}
+	s.Program("bin/wget", "#!/bin/sh\n[ ! -e "+s.Path("state/down")+" ]\n")
+	s.Program("bin/etcdctl-of-others", s.Read("bin/etcdctl"))
+	s.Program("bin/etcdctl", fmt.Sprintf(`#!/usr/bin/env bash
+case "$*" in
+*//web-5.etcd:2379*member?list*) [[ -e %[1]s/own ]] && cat %[1]s/own ;;
+*//web-5.etcd:2379*endpoint?status*) [[ -e %[1]s/own ]] && cat %[1]s/status ;;
+*) exec etcdctl-of-others "$@" ;;
+esac
+`, s.Path("state")))
+	s.Write("state/own", list(cluster, all...))
+	s.Write("state/status", "\"MemberID\" : 7\n\"Leader\" : 1\n")
+	return s
+}
+
+// stop makes a member of which only its Pod is left.
+func stop(t *testing.T, s *stage.Stage) {
+	t.Helper()
+	s.Write("state/down", "")
+	if err := os.Remove(s.Path("state/own")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMemberLeavesAlive(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(*stage.Stage)
+		// moved is whether it hands over the lead first.
+		moved bool
+	}{
+		"that follows": {func(*stage.Stage) {}, false},
+		"that leads": {func(s *stage.Stage) {
+			s.Write("state/status", "\"MemberID\" : 7\n\"Leader\" : 7\n")
+			s.Write("state/moved", "\"MemberID\" : 7\n\"Leader\" : 1\n")
+		}, true},
+		"whose server is down": {func(s *stage.Stage) { stop(t, s) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newMember(t, "leave")
+			test.change(s)
+			s.Expect("member.sh", "", 0, "removed web-5, 2 members remain")
+			s.Expect("member.sh", "", 0, "web-5 is not a member, 2 members remain") // A second run finds what was done.
+			asked := s.Read("state/asked")
+			if got := strings.Count(asked, "member remove "+member); got != 1 {
+				t.Errorf("the member was removed %d times", got)
+			}
+			if moved, removed := strings.Index(asked, "move-leader 1"), strings.Index(asked, "member remove"); moved >= 0 != test.moved || moved > removed {
+				t.Errorf("it handed over: %t, want %t, and before it leaves; asked:\n%s", moved >= 0, test.moved, asked)
+			}
+		})
+	}
+}
+
+func TestMemberLeavesInTimeOrFails(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(*testing.T, *stage.Stage)
+		want   string
+	}{
+		"the last member": {func(_ *testing.T, s *stage.Stage) { s.Env = append(s.Env, "DRAIN_PEERS=") }, "no member would remain beside web-5"},
+		"members that refuse": {func(_ *testing.T, s *stage.Stage) { s.Write("state/refuses", "Error: etcdserver: unhealthy cluster\n") },
+			"web-5 has not left after 1 s: etcd said last: Error: etcdserver: unhealthy cluster"},
+		"members without a majority": {func(_ *testing.T, s *stage.Stage) { s.Write("state/members", none) },
+			"web-5 has not left after 1 s: none of these answers with a majority: web-0.etcd.ns.svc web-1.etcd.ns.svc"},
+		"another cluster": {func(_ *testing.T, s *stage.Stage) { s.Write("state/members", list("abc", all...)) },
+			"http://web-0.etcd.ns.svc:2379 is a member of the cluster abc, and web-5 is one of the cluster " + cluster},
+		"another cluster that doesn't know it": {func(_ *testing.T, s *stage.Stage) { s.Write("state/members", list("abc", staying...)) },
+			"http://web-0.etcd.ns.svc:2379 is a member of the cluster abc, and web-5 is one of the cluster " + cluster},
+		"a leader that no member replaces": {func(_ *testing.T, s *stage.Stage) {
+			s.Write("state/status", "\"MemberID\" : 7\n\"Leader\" : 7\n")
+			s.Write("state/moved", "\"MemberID\" : 7\n\"Leader\" : 7\n")
+			s.Program("bin/etcdctl-of-others", strings.Replace(s.Read("bin/etcdctl-of-others"), "*move-leader*)", "*move-leader*) exit 1;", 1))
+		}, "web-5 has not left after 1 s: it leads, and none of those that remain takes over"},
+		"an action that is unknown": {func(_ *testing.T, s *stage.Stage) { s.Env = append(s.Env, "DRAIN_ACTION=dance") }, "there is no action dance"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newMember(t, "leave")
+			test.change(t, s)
+			s.Expect("member.sh", "", 1, test.want)
+			expectAsked(t, s, "member remove", strings.Contains(test.want, "etcd said last"))
+		})
+	}
+}
+
+func TestMemberStopsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newMember(t, "leave")
+	s.Env = append(s.Env, "PATIENCE_SECONDS=600")
+	s.Write("state/members", none)
+	s.Expect("member.sh", "state/asked", 143, "told to stop before it was done")
+}
+
+func TestMemberJoinsAgain(t *testing.T) {
+	t.Parallel()
+	s := newMember(t, "rejoin")
+	s.Env = append(s.Env, "PATIENCE_SECONDS=20")
+	s.Expect("member.sh", "", 0, "web-5 is the member "+member+", and serves") // One that has not left.
+	expectAsked(t, s, "member add", false)
+
+	// One that has left: when it is added, its server starts as another member, which is a voter a moment later.
+	stop(t, s)
+	s.Write("state/members", list(cluster, staying...))
+	s.Write("state/added", list(cluster, append(staying[:2:2], one("abcd", "web-5", "", true))...))
+	joined := list(cluster, append(staying[:2:2], one("abcd", "web-5", "web-5", false))...)
+	s.Program("bin/sleep", fmt.Sprintf(`#!/bin/sh
+if grep -q 'member add' %[1]s/asked && ! grep -q '"abcd","name"' %[1]s/members; then
+	printf '%%s' '%[2]s' >%[1]s/members
+	cp %[1]s/members %[1]s/own
+fi
+exec /bin/sleep "$@"
+`, s.Path("state"), joined))
+	for range 2 { // A second run finds what was done.
+		s.Expect("member.sh", "", 0, "web-5 is the member abcd, and serves")
+	}
+	if got := strings.Count(s.Read("state/asked"), "member add web-5 --learner --peer-urls http://web-5.etcd:2380"); got != 1 {
+		t.Errorf("the member was added %d times; asked:\n%s", got, s.Read("state/asked"))
+	}
+}
+
+// The last member can't leave. The policy lets it join again all the same when one asks it to stay.
+func TestLastMemberIsBack(t *testing.T) {
+	t.Parallel()
+	s := newMember(t, "rejoin")
+	s.Env = append(s.Env, "DRAIN_PEERS=")
+	s.Write("state/own", list(cluster, one(member, "web-5", "web-5", false)))
+	s.Expect("member.sh", "", 0, "web-5 is the member "+member+", and serves")
+}
+
+func TestMemberJoinsInTimeOrFails(t *testing.T) {
+	t.Parallel()
+	unstarted := list(cluster, append(staying[:2:2], one("abcd", "web-5", "", true))...)
+	for name, test := range map[string]struct {
+		change func(*testing.T, *stage.Stage)
+		want   string
+		added  bool
+	}{
+		"a Pod without a server": {func(_ *testing.T, s *stage.Stage) {
+			s.Write("state/members", list(cluster, staying...))
+			s.Write("state/added", unstarted)
+		}, "it is added, and its Pod has not started its server", true},
+		"a learner that doesn't keep up": {func(_ *testing.T, s *stage.Stage) {
+			s.Write("state/members", list(cluster, append(staying[:2:2], one("abcd", "web-5", "web-5", true))...))
+		}, "it has not caught up", false},
+		"another learner": {func(_ *testing.T, s *stage.Stage) {
+			s.Write("state/members", list(cluster, append(staying[:2:2], one("4", "web-4", "", true))...))
+		}, "another member is joining", false},
+		"members without a majority":    {func(_ *testing.T, s *stage.Stage) { s.Write("state/members", none) }, "none of these answers with a majority", false},
+		"a member whose server is down": {stop, "it is a member, and its server doesn't answer", false},
+		"a server that is another member": {func(_ *testing.T, s *stage.Stage) {
+			s.Write("state/own", list(cluster, append(staying[:2:2], one("abcd", "web-5", "web-5", false))...))
+		}, "it is a member, and its server doesn't answer", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newMember(t, "rejoin")
+			test.change(t, s)
+			s.Expect("member.sh", "", 1, "web-5 doesn't serve as a member after 1 s: "+test.want)
+			expectAsked(t, s, "member add", test.added)
+		})
+	}
+}
+
+// A member that left ends, and its container starts again while its Pod runs.
+func TestMemberThatLeftStaysOut(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		// noted is the UID of the Pod in which the server was a member.
+		noted string
+		// data is whether the data is still there. It is set aside when the member is added again.
+		data bool
+		want bool
+	}{
+		"in the Pod that it left in":          {"uid-1", true, true},
+		"when it was added and removed again": {"uid-1", false, true},
+		"but not in another Pod":              {"uid-0", true, false},
+		"but not before it was a member":      {"", false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newEtcd(t)
+			s.Env = append(s.Env, "POD_UID=uid-1")
+			s.Write("state/members", list(cluster, staying...))
+			s.Write("state/added", list(cluster, staying...)) // It does not get so far as to be added.
+			if test.noted != "" {
+				s.Write("volume/member-pod", test.noted+"\n")
+			}
+			if !test.data {
+				emptyVolume(t, s)
+			}
+			s.Expect("start.sh", "", 1, map[bool]string{true: "the cluster has removed this member while its Pod runs", false: "there was no cluster to join"}[test.want])
+			expectAsked(t, s, "member add", !test.want)
+			s.ExpectNot("state/started", "a server was started")
+			if _, err := os.Stat(s.Path("volume/data/member/wal/" + walFile)); test.data && err != nil {
+				t.Error("its data was set aside before it was added again")
+			}
+		})
+	}
+}
+
+func TestMemberThatLeftJoinsWhenItIsAddedAgain(t *testing.T) {
+	t.Parallel()
+	s := newEtcd(t)
+	s.Env = append(s.Env, "POD_UID=uid-1")
+	s.Write("volume/member-pod", "uid-1\n")
+	s.Write("state/members", list(cluster, append(staying[:2:2], one("abcd", "web-5", "", true))...))
+	s.Write("state/back", list(cluster, all...))
+	// Its server makes a log, and is a voter at once.
+	s.Program("bin/etcd", fmt.Sprintf(`#!/bin/sh
+echo "$*" >%[1]s/state/started
+ls %[1]s/volume >%[1]s/state/found
+mkdir -p %[1]s/volume/data/member/wal
+cp %[1]s/volume/aside-*/member/wal/%[2]s %[1]s/volume/data/member/wal/
+cp %[1]s/state/back %[1]s/state/members
+for i in $(seq 50); do [ -e %[1]s/volume/joining ] || exit 0; sleep 0.1; done
+exit 1
+`, s.Path(""), walFile))
+	if code, output := s.Output("start.sh"); code != 0 || !strings.Contains(output, "Setting the data on the volume aside: the cluster has removed the member "+member) {
+		t.Fatalf("start.sh exited with %d: %s", code, output)
+	}
+	if got := s.Read("state/started"); !strings.Contains(got, "--initial-cluster-state existing") {
+		t.Errorf("etcd was started with %q", got)
+	}
+	if got := s.Read("state/found"); strings.Contains(got, "data\n") || !strings.Contains(got, "aside-") {
+		t.Errorf("on the volume was %q, want the data that the cluster is done with set aside", got)
+	}
+	expectAsked(t, s, "member add", false)
+}
+
+func TestStartNotesThePodThatIsAMember(t *testing.T) {
+	t.Parallel()
+	s := newEtcd(t)
+	s.Env = append(s.Env, "POD_UID=uid-1")
+	s.Program("bin/etcd", fmt.Sprintf("#!/bin/sh\nfor i in $(seq 50); do [ ! -e %[1]s/volume/member-pod ] || exit 0; sleep 0.1; done\nexit 1\n", s.Path("")))
+	if code, output := s.Output("start.sh"); code != 0 || s.Read("volume/member-pod") != "uid-1\n" {
+		t.Errorf("start.sh exited with %d, and noted the Pod %q: %s", code, s.Read("volume/member-pod"), output)
+	}
+}
+
 // A member that sees no others may be the first, or DNS fails. It is not for it to say.
 func TestNoMemberFoundsAClusterByItself(t *testing.T) {
 	t.Parallel()

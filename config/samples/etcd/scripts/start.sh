@@ -18,22 +18,26 @@ set_aside() {
 	mv "$data" "$home/aside-$(now)"
 }
 
+# stays_out reports whether the server of this very Pod was a member. If it isn't any more, it has left while its Pod runs: the policy is about to stop the
+# Pod, or lets it join again (member.sh). It must not undo that by itself. Without POD_UID, members don't leave in this way.
+stays_out() { [ -n "${POD_UID-}" ] && [ "$(cat "$home/member-pod" 2>/dev/null)" = "$POD_UID" ]; }
+
 own_volume || exit 1
 rm -f "$home/waiting"
-flags=
+flags='' useless=''
 if ids=$(identity); then
 	# A drain may have removed the member, and then this Pod is back. Data that the cluster is done with must not vote, and can't: etcd refuses.
 	if list=$(members "$service") && [ "$(echo "$list" | cluster_of)" = "${ids#* }" ] && [ -z "$(echo "$list" | with_id "${ids% *}")" ]; then
-		set_aside "the cluster has removed the member ${ids% *}"
+		useless="the cluster has removed the member ${ids% *}"
 	fi
 elif [ -e "$data" ]; then
-	set_aside "it has no write-ahead log, so its server has never served"
+	useless="it has no write-ahead log, so its server has never served"
 fi
 
-if [ ! -e "$data" ]; then
+if [ -n "$useless" ] || [ ! -e "$data" ]; then
 	trap 'exit 143' TERM
 	touch "$home/waiting" "$home/joining"
-	echo "Waiting for the cluster, to join it, or for found.sh"
+	echo "Waiting for the cluster, to join it, or for found.sh${useless:+: $useless}"
 	deadline=$(($(now) + patience))
 	until [ -e "$home/founded" ]; do
 		if list=$(members "$service"); then
@@ -42,7 +46,7 @@ if [ ! -e "$data" ]; then
 			'')
 				# As a learner: it has no vote until it has the data, so the others need no majority with it. One at a time: etcd refuses a second one,
 				# but notes each request that it refuses in its log.
-				echo "$list" | grep -q ' learner$' || ctl "$service" member add "$HOSTNAME" --learner --peer-urls "$me" 2>&1 | said
+				stays_out || echo "$list" | grep -q ' learner$' || ctl "$service" member add "$HOSTNAME" --learner --peer-urls "$me" 2>&1 | said
 				;;
 			*' - '*)
 				flags="--initial-cluster-state existing --initial-cluster $(echo "$list" | all_members | awk -v me="$me" '
@@ -57,6 +61,10 @@ if [ ! -e "$data" ]; then
 			esac
 		fi
 		if [ "$(now)" -gt "$deadline" ]; then
+			if stays_out; then
+				last_words "the cluster has removed this member while its Pod runs, and has not added it again for $patience s. It is for the policy to let it join again. If there is none, delete the Pod"
+				exit 1
+			fi
 			last_words "there was no cluster to join for $patience s. If there is none yet, found it: kubectl exec etcd-0 -- /etc/etcd/found.sh"
 			exit 1
 		fi
@@ -64,6 +72,8 @@ if [ ! -e "$data" ]; then
 		wait $!
 	done
 	trap - TERM
+	# Only now: a drain that comes first reads on the volume which member it has to ask for.
+	if [ -e "$data" ]; then set_aside "$useless"; fi
 	if [ -z "$flags" ]; then
 		# The token makes the IDs of this cluster its own. Without it, a cluster of the same names that was there before had the same.
 		flags="--initial-cluster-state new --initial-cluster $HOSTNAME=$me --initial-cluster-token $(cat /proc/sys/kernel/random/uuid)"
@@ -71,23 +81,24 @@ if [ ! -e "$data" ]; then
 fi
 rm -f "$home/waiting" "$home/founded"
 
-# join makes a voter of this member as soon as it has the data.
+# join makes a voter of this member as soon as it has the data, and notes the Pod that it is one in.
 join() {
 	local deadline list='' own
 	deadline=$(($(now) + patience))
-	while [ -e "$home/joining" ]; do
+	while [ -e "$home/joining" ] || [ -n "${POD_UID-}" ]; do
 		if own=$(identity) && list=$(members "$service"); then
 			own=$(echo "$list" | with_id "${own% *}")
 			case $own in
 			*' voter')
-				echo "Joined the cluster: $own"
+				if [ -n "${POD_UID-}" ]; then echo "$POD_UID" >"$home/member-pod"; fi
+				if [ -e "$home/joining" ]; then echo "Joined the cluster: $own"; fi
 				rm -rf "$home/joining" "$home"/aside-*
 				return
 				;;
 			*' learner') ctl "$service" member promote "${own%% *}" 2>&1 | said ;;
 			esac
 		fi
-		if [ "$(now)" -gt "$deadline" ]; then
+		if [ -e "$home/joining" ] && [ "$(now)" -gt "$deadline" ]; then
 			last_words "the cluster didn't make a voter of this member for $patience s"
 			kill $$
 			return
