@@ -159,6 +159,9 @@ func scalingRules() []guard {
 		if slices.Contains([]string{"raise", "lower", "reached", "await-acceptance", "await-drains", "await-ready", "await-controller", "await-past-pod", "no-target", "too-few-remain"}, row.Rule) {
 			about = "policies that are scaled"
 		}
+		if row.Rule == "unset" {
+			about = "" // In those histories spec.replicas is always set.
+		}
 		list = append(list, guard{name: row.Rule, what: row.Given, drops: []string{row.Rule}, about: about, liveness: true, unneeded: row.Idle})
 	}
 	return list
