@@ -167,10 +167,11 @@ func TestUndoScalesThePolicyThatHasReplicas(t *testing.T) {
 	w := newWorld(t)
 	w.statefulSet(3)
 	w.policy(func(policy *drainv1alpha1.DrainPolicy) {
-		policy.Spec.MinOrphanedSeconds, policy.Spec.Replicas = ptr.To[int32](3600), ptr.To[int32](1)
+		// The operator scales nothing meanwhile.
+		policy.Spec.Suspend, policy.Spec.Replicas = ptr.To(true), ptr.To[int32](1)
 	})
 	w.scale(1)
-	w.Eventually(w.drain(2)).Should(Equal("Waiting/WaitingForMinOrphanedSeconds"))
+	w.Eventually(w.drain(2)).Should(Equal("Waiting/Suspended"))
 	w.create(&autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: w.meta("scaler"), Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
 		ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{Kind: "DrainPolicy", Name: "store", APIVersion: drainv1alpha1.GroupVersion.String()}, MaxReplicas: 3,
 	}})
