@@ -222,6 +222,7 @@ var table = Table{
 		tell: func(e *evidence) (string, string) {
 			return e.tellRunning(e.back, drainv1alpha1.ReasonRejoining, e.sayRejoining())
 		},
+		idle: "no step is taken by it, and the pods of other members await their turn; but the status would say too early that all is well",
 	},
 	{
 		id: "forget-back", upholds: "S5", when: returnedNoted, then: forgetBack,
@@ -246,6 +247,7 @@ var table = Table{
 		id: "await-acceptance", upholds: "S2", when: notAccepted, patience: readyPatience,
 		given: "The policy is not accepted: what is lowered could not be drained",
 		tell:  (*evidence).tellReady,
+		idle:  "await-drains keeps the next ordinal: one is lowered, and its drain waits until the policy is accepted",
 	},
 	{
 		id: "await-drains", upholds: "S2", when: drainPending,
@@ -262,6 +264,7 @@ var table = Table{
 		id: "too-few-remain", when: tooFewRemain, stalls: func(*evidence) bool { return true },
 		given:  "Fewer than spec.minReadyReplicas would remain, so the drain of the next ordinal could not start",
 		reason: drainv1alpha1.ReasonTooFewReplicas, say: (*evidence).sayTooFew,
+		idle: "one ordinal is lowered, and its drain waits for replicas that are not there",
 	},
 	{
 		id: "await-past-pod", upholds: "S2", when: pastPod, again: soon, patience: stopPatience,
@@ -283,6 +286,7 @@ var table = Table{
 		id: "lower-dead", when: dead, then: lower,
 		given:  "The pod of the highest ordinal has not been ready for spec.leave.deadAfterSeconds",
 		reason: drainv1alpha1.ReasonScalingDown, say: (*evidence).sayDead,
+		idle: "all nodes of the simulation come back in the end, and the member leaves then",
 	},
 	{
 		id: "await-pod", upholds: "S3", when: podMissing, again: soon, stalls: (*evidence).neverEnds, patience: readyPatience,
