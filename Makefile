@@ -190,14 +190,14 @@ test-versions: ## The same with every minor release of Kubernetes that is suppor
 .PHONY: test-recipes
 test-recipes: E2E_IMAGES += $(filter-out busybox,$(DEBIAN_IMAGES)) $(MODULE_IMAGES)
 test-recipes: ## Run every recipe on the local cluster, also those that take too long for CI.
-	$(MAKE) test-e2e LABELS='recipes && !faults' E2E_IMAGES='$(E2E_IMAGES)' GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v $(if $(FOCUS),-ginkgo.focus="$(FOCUS)")'
+	$(MAKE) test-e2e LABELS='recipes && !faults' E2E_IMAGES='$(E2E_IMAGES)' GOTESTFLAGS='$(GOTESTFLAGS) -timeout 90m -ginkgo.timeout 90m -ginkgo.v $(if $(FOCUS),-ginkgo.focus="$(FOCUS)")'
 
 # FOCUS=<regular expression> runs some of them.
 .PHONY: test-faults
 test-faults: export FAULTS_SOAK ?= 5m
 test-faults: E2E_IMAGES += zookeeper
 test-faults: ## Break nodes, managers, the control plane and objects of the local cluster during drains; FAULTS_SOAK is the time of the soak.
-	$(MAKE) test-e2e LABELS=faults E2E_IMAGES='$(E2E_IMAGES)' GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v $(if $(FOCUS),-ginkgo.focus="$(FOCUS)")'
+	$(MAKE) test-e2e LABELS=faults E2E_IMAGES='$(E2E_IMAGES)' GOTESTFLAGS='$(GOTESTFLAGS) -timeout 90m -ginkgo.timeout 90m -ginkgo.v $(if $(FOCUS),-ginkgo.focus="$(FOCUS)")'
 
 .PHONY: test-overlays
 test-overlays: ## Install every overlay and the Helm chart on the local cluster, and drain under each.
