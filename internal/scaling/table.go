@@ -297,6 +297,7 @@ var table = Table{
 		id: "leave-exhausted", when: leaveExhausted, stalls: func(*evidence) bool { return true }, looks: true, again: (*evidence).untilLook,
 		given:  "spec.retry.maxAttempts Jobs by which the member leaves have failed, or were deleted after they had started",
 		reason: drainv1alpha1.ReasonLeaveFailed, say: (*evidence).sayExhausted,
+		idle:  "further attempts follow, each after its delay",
 		after: func(e *evidence) *member { return e.highest },
 	},
 	{
