@@ -279,7 +279,7 @@ var _ = Describe("The schema", func() {
 	It("applies with plain kubectl apply, which keeps it in an annotation, and explains its fields", func() {
 		Expect(w.kubectl("kubectl apply -f " + filepath.Join("..", "..", "config", "crd", "bases"))).To(Succeed())
 		Expect(w.kubectl("kubectl explain drainpolicy.spec.suspend | tr -s ' \\n' ' ' | " +
-			"grep -F 'Running drains continue, and the status still reports orphaned ordinals. Defaults to false.'")).
+			"grep -F 'Running drains continue, and the status still reports orphaned ordinals.'")).
 			To(Succeed())
 	})
 
