@@ -101,7 +101,8 @@ const (
 )
 
 // Reasons of the Scaled condition. It can also have the reason of Ready for which nothing is scaled, and StatefulSetNotObserved,
-// WaitingForReadyReplicas, PodStillExists, StoppingJob, PodNotStarted or WriteRefused, which mean the same as for a drain.
+// WaitingForReadyReplicas, PodStillExists, StoppingJob, PodNotStarted or WriteRefused, which mean the same as for a drain. With
+// ClaimsStranded, the operator would not drain claims of the next ordinal.
 const (
 	// ReasonReplicasReached means that the StatefulSet has spec.replicas, and that no member leaves or joins again. The status is True.
 	ReasonReplicasReached = "ReplicasReached"

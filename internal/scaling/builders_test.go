@@ -51,6 +51,7 @@ type world struct {
 	set    *appsv1.StatefulSet
 	pods   map[string]*corev1.Pod
 	jobs   map[string]*batchv1.Job
+	claims []corev1.PersistentVolumeClaim
 	// drains are what the plan says of ordinals.
 	drains []plan.Drain
 	ready  plan.Condition
@@ -120,7 +121,7 @@ func (w *world) pod(ordinal int32) *corev1.Pod { return w.pods[fmt.Sprintf("web-
 
 // snapshot returns what a look shows; the caches lack the pods of the StatefulSet.
 func (w *world) snapshot(live bool) plan.Snapshot {
-	s := plan.Snapshot{Policy: w.policy, Rival: w.rival, Target: statefulset.Remembered(w.policy)}
+	s := plan.Snapshot{Policy: w.policy, Rival: w.rival, Claims: w.claims, Target: statefulset.Remembered(w.policy)}
 	if w.set != nil {
 		s.Target = statefulset.Of(w.set)
 	}

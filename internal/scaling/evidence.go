@@ -31,6 +31,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
 	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 	"github.com/statefulset-dev/drain-operator/internal/proof"
@@ -137,7 +138,7 @@ func observe(snapshot plan.Snapshot, drains *plan.Plan, past Past, now time.Time
 	}
 	e.drained = func(ordinal int32) bool {
 		d := drains.Drain(ordinal)
-		return d == nil || d.Over() && d.State != drainv1alpha1.DrainRetained
+		return len(e.undrainable(ordinal)) == 0 && (d == nil || d.Over() && d.State != drainv1alpha1.DrainRetained)
 	}
 	if e.live {
 		e.own = e.ownPods()
@@ -156,6 +157,24 @@ func observe(snapshot plan.Snapshot, drains *plan.Plan, past Past, now time.Time
 	}
 	e.findMembers(members)
 	return e
+}
+
+// undrainable returns the claims of an ordinal's pod that the operator does not drain, because their labels are not the StatefulSet's, or
+// another StatefulSet may own them.
+func (e *evidence) undrainable(ordinal int32) []string {
+	var names []string
+	used := e.Target.ClaimNames(ordinal)
+	for i := range e.Claims {
+		if !slices.Contains(used, e.Claims[i].Name) {
+			continue
+		}
+		switch _, _, verdict := claims.Belongs(&e.Claims[i], e.Target.Identity(), e.Others); verdict {
+		case claims.Stranded, claims.Ambiguous:
+			names = append(names, e.Claims[i].Name)
+		case claims.Own, claims.Foreign:
+		}
+	}
+	return names
 }
 
 // findSpare finds the Jobs of an ordinal that must not run, and what is evidence of nothing any more.
@@ -194,8 +213,8 @@ func (e *evidence) findMembers(members []*member) {
 			e.highest = m
 		case !e.Target.InRange(m.ordinal):
 		case noLeave(e):
-			// One that goes anyway is not missed.
-			if m.note != nil && m.ordinal < e.Target.Start+e.wanted {
+			// One that goes anyway is not missed. Without spec.replicas, none goes.
+			if m.note != nil && (unset(e) || m.ordinal < e.Target.Start+e.wanted) {
 				e.back = cmp.Or(e.back, m)
 			}
 		case m.note == nil && m.latest.over():
@@ -330,7 +349,10 @@ func (e *evidence) loosePod() *corev1.Pod {
 			if e.Rival != "" || !objects.LeavesStatefulSet(pod, e.Target.Name) {
 				continue
 			}
-		} else if slices.ContainsFunc(e.Jobs, func(job batchv1.Job) bool { return metav1.IsControlledBy(pod, &job) }) {
+		} else if slices.ContainsFunc(e.Jobs, func(job batchv1.Job) bool {
+			_, ours := e.ordinalOf(&job)
+			return ours && metav1.IsControlledBy(pod, &job)
+		}) {
 			continue
 		}
 		if loose == nil || loose.DeletionTimestamp != nil {
@@ -340,6 +362,16 @@ func (e *evidence) loosePod() *corev1.Pod {
 	return loose
 }
 
+// ordinalOf returns the ordinal whose member leaves or joins again by a Job, and whether the Job is one of this policy. Someone may have
+// removed its labels.
+func (e *evidence) ordinalOf(job *batchv1.Job) (ordinal int32, ours bool) {
+	if job.Labels[drainv1alpha1.RoleLabel] != drainv1alpha1.RoleLeave || !plan.Controls(e.Policy.UID, job) {
+		return 0, false
+	}
+	number, err := strconv.ParseInt(job.Labels[drainv1alpha1.OrdinalLabel], 10, 32)
+	return int32(number), err == nil
+}
+
 // members returns the ordinals that have Jobs by which members leave, or notes, the highest first.
 func (e *evidence) members() []*member {
 	byOrdinal := map[int32]*member{}
@@ -347,16 +379,13 @@ func (e *evidence) members() []*member {
 		byOrdinal[ordinal] = &member{ordinal: ordinal, note: &note}
 	}
 	for i := range e.Jobs {
-		if e.Jobs[i].Labels[drainv1alpha1.RoleLabel] != drainv1alpha1.RoleLeave || !plan.Controls(e.Policy.UID, &e.Jobs[i]) {
+		ordinal, ours := e.ordinalOf(&e.Jobs[i])
+		if !ours {
 			continue
 		}
-		ordinal, err := strconv.ParseInt(e.Jobs[i].Labels[drainv1alpha1.OrdinalLabel], 10, 32)
-		if err != nil {
-			continue
-		}
-		j, m := e.read(&e.Jobs[i]), byOrdinal[int32(ordinal)]
+		j, m := e.read(&e.Jobs[i]), byOrdinal[ordinal]
 		if m == nil {
-			m = &member{ordinal: int32(ordinal)}
+			m = &member{ordinal: ordinal}
 			byOrdinal[m.ordinal] = m
 		}
 		switch {
@@ -539,6 +568,8 @@ func pastOver(e *evidence) bool { return e.outside != nil }
 
 func unset(e *evidence) bool { return e.Policy.Spec.Replicas == nil }
 
+func leftBehind(e *evidence) bool { return unset(e) && e.back != nil }
+
 func tooFew(e *evidence) bool { return e.Target.Replicas < e.wanted }
 
 func goneOver(e *evidence) bool { return e.gone != nil }
@@ -622,6 +653,11 @@ func behind(e *evidence) bool { return e.Target.Behind() }
 // tooFewRemain reports whether the drain of the next ordinal would wait for replicas that are not there.
 func tooFewRemain(e *evidence) bool {
 	return e.Policy.Spec.WhenScaled != drainv1alpha1.WhenScaledRetain && e.Target.Replicas <= ptr.Deref(e.Policy.Spec.MinReadyReplicas, 1)
+}
+
+// strands reports whether the next ordinal has claims that would not be drained, although the policy asks for that.
+func strands(e *evidence) bool {
+	return e.Policy.Spec.WhenScaled != drainv1alpha1.WhenScaledRetain && len(e.undrainable(e.top)) > 0
 }
 
 // pastPods returns the pods of ordinals that are out of range, the highest first.

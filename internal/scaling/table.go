@@ -130,6 +130,13 @@ var table = Table{
 		reason: drainv1alpha1.ReasonScalingDown, say: (*evidence).sayForgetPast,
 	},
 	{
+		id: "left-behind", upholds: "S5", when: leftBehind, stalls: func(*evidence) bool { return true },
+		given:  "spec.replicas and spec.leave are unset, and a member has begun to leave",
+		reason: drainv1alpha1.ReasonMemberNotBack, say: (*evidence).sayLeftBehind,
+		rare: "no user of the simulation removes spec.replicas",
+		idle: "no user of the simulation removes spec.replicas",
+	},
+	{
 		id: "unset", when: unset,
 		given: "spec.replicas is unset",
 	},
@@ -265,6 +272,13 @@ var table = Table{
 		given:  "Fewer than spec.minReadyReplicas would remain, so the drain of the next ordinal could not start",
 		reason: drainv1alpha1.ReasonTooFewReplicas, say: (*evidence).sayTooFew,
 		idle: "one ordinal is lowered, and its drain waits for replicas that are not there",
+	},
+	{
+		id: "stranded", upholds: "S2", when: strands, stalls: func(*evidence) bool { return true },
+		given:  "The pod of the highest ordinal has claims that the operator does not drain, because of their labels",
+		reason: drainv1alpha1.ReasonClaimsStranded, say: (*evidence).sayStranded,
+		rare: "the StatefulSets of the simulation keep their selector",
+		idle: "the StatefulSets of the simulation keep their selector",
 	},
 	{
 		id: "await-past-pod", upholds: "S2", when: pastPod, again: soon, patience: stopPatience,
@@ -410,8 +424,9 @@ func (r *rule) apply(e *evidence) Decision {
 		d.Scaled.Reason, d.Scaled.Message = r.reason, r.say(e)
 	}
 	switch {
-	case d.Scaled.Reason == "" || e.Policy.Spec.Replicas == nil:
-		d.Scaled = plan.Condition{}
+	case d.Scaled.Reason == "":
+	case e.Policy.Spec.Replicas == nil:
+		// There is no such condition then; what stalls is said all the same.
 	case r.done:
 		d.Scaled.Status = metav1.ConditionTrue
 	default:

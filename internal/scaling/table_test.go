@@ -18,6 +18,7 @@ package scaling
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -86,6 +87,16 @@ func failedTimes(n string) func(*world, *batchv1.Job) {
 	return func(w *world, job *batchv1.Job) {
 		job.Annotations[drainv1alpha1.FailuresAnnotation] = n
 		w.note(job)
+	}
+}
+
+// claimOf gives the pod of an ordinal a claim with another label than the StatefulSet's selector has.
+func claimOf(ordinal int32, app string) func(*world) {
+	return func(w *world) {
+		w.set.Spec.VolumeClaimTemplates = []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "data"}}}
+		w.claims = append(w.claims, corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
+			Name: fmt.Sprintf("data-web-%d", ordinal), Namespace: "shop", Labels: map[string]string{"app": app},
+		}})
 	}
 }
 
@@ -375,11 +386,21 @@ var cases = map[string]struct {
 	"the drain of such an ordinal is over":                              {world: given(2, 1, withLeave, has(2, 1, leaves, succeeds)), rule: "drop-past", step: "DeleteJob", cached: true},
 	"members do not leave any more":                                     {world: given(3, 1, withLeave, has(2, 1, leaves, succeeds), removesLeave), rule: "stop-unasked", step: "DeleteJob", cached: true},
 	"the policy is being deleted while one leaves":                      {world: given(3, 1, withLeave, has(2, 1, leaves, runs), func(w *world) { w.policy.DeletionTimestamp = &metav1.Time{Time: noon} }), rule: "stop-unasked", step: "DeleteJob", cached: true},
-	"a suspended policy lets a member go on leaving":                    {world: given(3, 1, withLeave, has(2, 1, leaves, runs), suspends), rule: "suspended", cached: true},
-	"a suspended policy lets no member begin to join again":             {world: given(3, 3, withLeave, has(2, 1, leaves, succeeds), suspends), rule: "suspended", cached: true},
-	"a suspended policy lets no member run to join again":               {world: given(3, 3, withLeave, has(2, 1, rejoins), suspends), rule: "suspended", cached: true},
-	"a suspended policy lets a member go on joining again":              {world: given(3, 3, withLeave, has(2, 1, rejoins, runs), suspends), rule: "rejoining", cached: true},
-	"a suspended policy stops what must not run":                        {world: given(2, 1, withLeave, has(2, 1, leaves, runs), suspends), rule: "stop-past", step: "DeleteJob", cached: true},
+	"one has begun to leave, and the policy neither scales nor lets leave any more": {
+		world: given(3, 3, withLeave, has(2, 1, leaves, runs, vanishes), removesLeave, func(w *world) { w.policy.Spec.Replicas = nil }), rule: "left-behind", stalls: true, cached: true,
+	},
+	"the drain of such an ordinal is not over, because its claim is another's by its labels": {world: given(2, 2, withLeave, has(2, 1, leaves, runs, vanishes), claimOf(2, "other")), rule: "reached", cached: true},
+	"a claim of the next ordinal would not be drained":                                       {world: given(3, 1, claimOf(2, "other")), rule: "stranded", stalls: true, cached: true},
+	"a claim of the ordinal after the next would not be drained":                             {world: given(3, 1, claimOf(1, "other")), rule: "lower", step: "Lower", to: 2},
+	"a claim of the next ordinal would be kept anyway":                                       {world: given(3, 1, claimOf(2, "other"), func(w *world) { w.policy.Spec.WhenScaled = drainv1alpha1.WhenScaledRetain }), rule: "lower", step: "Lower", to: 2},
+	"a Job that runs has lost the label with its ordinal": {
+		world: given(3, 3, withLeave, has(2, 1, leaves, runs, func(_ *world, job *batchv1.Job) { delete(job.Labels, drainv1alpha1.OrdinalLabel) })), rule: "stop-loose-pod", step: "DeletePod", cached: true,
+	},
+	"a suspended policy lets a member go on leaving":        {world: given(3, 1, withLeave, has(2, 1, leaves, runs), suspends), rule: "suspended", cached: true},
+	"a suspended policy lets no member begin to join again": {world: given(3, 3, withLeave, has(2, 1, leaves, succeeds), suspends), rule: "suspended", cached: true},
+	"a suspended policy lets no member run to join again":   {world: given(3, 3, withLeave, has(2, 1, rejoins), suspends), rule: "suspended", cached: true},
+	"a suspended policy lets a member go on joining again":  {world: given(3, 3, withLeave, has(2, 1, rejoins, runs), suspends), rule: "rejoining", cached: true},
+	"a suspended policy stops what must not run":            {world: given(2, 1, withLeave, has(2, 1, leaves, runs), suspends), rule: "stop-past", step: "DeleteJob", cached: true},
 
 	"something else lowers again and again":     {world: given(2, 5, wrote(5, 3, 0)), rule: "contested", stalls: true, cached: true},
 	"something else raises again and again":     {world: given(5, 1, wrote(4, 3, 0)), rule: "contested", stalls: true, cached: true},
@@ -468,7 +489,9 @@ var free = map[[2]string]string{
 	{"await-acceptance", "await-drains"}:   bothWait,
 	{"await-drains", "await-controller"}:   bothWait,
 	{"await-controller", "too-few-remain"}: bothWait,
-	{"too-few-remain", "await-past-pod"}:   bothWait,
+	{"too-few-remain", "stranded"}:         bothWait,
+	{"stranded", "await-past-pod"}:         bothWait,
+	{"forget-past", "left-behind"}:         "each is of another ordinal",
 	{"await-past-pod", "await-ready"}:      bothWait,
 	{"lower", "lower-dead"}:                "one is without spec.leave, and the other one with it",
 	{"await-pod", "leave-exhausted"}:       bothWait,

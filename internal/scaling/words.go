@@ -150,6 +150,17 @@ func (e *evidence) sayCantRejoin() string {
 		e.name(e.back.ordinal), drainv1alpha1.MembersAnnotation)
 }
 
+func (e *evidence) sayLeftBehind() string {
+	return fmt.Sprintf("The member of pod %s has begun to leave, and spec.replicas and spec.leave are unset: set both, so that the member joins again, or remove the annotation %s of the policy when all members are back",
+		e.name(e.back.ordinal), drainv1alpha1.MembersAnnotation)
+}
+
+func (e *evidence) sayStranded() string {
+	names := e.undrainable(e.top)
+	return fmt.Sprintf("Not lowering the replicas: pod %s has %d claims that the operator would not drain, %q among them: add the labels of the StatefulSet's selector to them, or see status.strandedClaims",
+		e.name(e.top), len(names), names[0])
+}
+
 func (e *evidence) sayAwaitRejoin() string {
 	return fmt.Sprintf("Waiting for pod %s to exist, so that its member can join again; if it is not created, look at the events of the StatefulSet", e.name(e.back.ordinal))
 }
