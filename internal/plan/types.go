@@ -101,6 +101,24 @@ func (s Snapshot) About(ordinal int32) Snapshot {
 	return s
 }
 
+// Undrainable returns the claims of an ordinal's pod that the operator does not drain, because their labels are not those of the
+// StatefulSet's selector, or because another StatefulSet may own them.
+func (s *Snapshot) Undrainable(ordinal int32) []string {
+	var names []string
+	used := s.Target.ClaimNames(ordinal)
+	for i := range s.Claims {
+		if !slices.Contains(used, s.Claims[i].Name) {
+			continue
+		}
+		switch _, _, verdict := claims.Belongs(&s.Claims[i], s.Target.Identity(), s.Others); verdict {
+		case claims.Stranded, claims.Ambiguous:
+			names = append(names, s.Claims[i].Name)
+		case claims.Own, claims.Foreign:
+		}
+	}
+	return names
+}
+
 // Subject is what a preflight is about: all that a drain pod is made from.
 type Subject struct {
 	// TemplateHash is that of the snapshot.

@@ -31,7 +31,6 @@ import (
 	"k8s.io/utils/ptr"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
-	"github.com/statefulset-dev/drain-operator/internal/claims"
 	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 	"github.com/statefulset-dev/drain-operator/internal/proof"
@@ -138,7 +137,7 @@ func observe(snapshot plan.Snapshot, drains *plan.Plan, past Past, now time.Time
 	}
 	e.drained = func(ordinal int32) bool {
 		d := drains.Drain(ordinal)
-		return len(e.undrainable(ordinal)) == 0 && (d == nil || d.Over() && d.State != drainv1alpha1.DrainRetained)
+		return len(e.Undrainable(ordinal)) == 0 && (d == nil || d.Over() && d.State != drainv1alpha1.DrainRetained)
 	}
 	if e.live {
 		e.own = e.ownPods()
@@ -157,24 +156,6 @@ func observe(snapshot plan.Snapshot, drains *plan.Plan, past Past, now time.Time
 	}
 	e.findMembers(members)
 	return e
-}
-
-// undrainable returns the claims of an ordinal's pod that the operator does not drain, because their labels are not the StatefulSet's, or
-// another StatefulSet may own them.
-func (e *evidence) undrainable(ordinal int32) []string {
-	var names []string
-	used := e.Target.ClaimNames(ordinal)
-	for i := range e.Claims {
-		if !slices.Contains(used, e.Claims[i].Name) {
-			continue
-		}
-		switch _, _, verdict := claims.Belongs(&e.Claims[i], e.Target.Identity(), e.Others); verdict {
-		case claims.Stranded, claims.Ambiguous:
-			names = append(names, e.Claims[i].Name)
-		case claims.Own, claims.Foreign:
-		}
-	}
-	return names
 }
 
 // findSpare finds the Jobs of an ordinal that must not run, and what is evidence of nothing any more.
@@ -657,7 +638,7 @@ func tooFewRemain(e *evidence) bool {
 
 // strands reports whether the next ordinal has claims that would not be drained, although the policy asks for that.
 func strands(e *evidence) bool {
-	return e.Policy.Spec.WhenScaled != drainv1alpha1.WhenScaledRetain && len(e.undrainable(e.top)) > 0
+	return e.Policy.Spec.WhenScaled != drainv1alpha1.WhenScaledRetain && len(e.Undrainable(e.top)) > 0
 }
 
 // pastPods returns the pods of ordinals that are out of range, the highest first.

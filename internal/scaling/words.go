@@ -156,7 +156,7 @@ func (e *evidence) sayLeftBehind() string {
 }
 
 func (e *evidence) sayStranded() string {
-	names := e.undrainable(e.top)
+	names := e.Undrainable(e.top)
 	return fmt.Sprintf("Not lowering the replicas: pod %s has %d claims that the operator would not drain, %q among them: add the labels of the StatefulSet's selector to them, or see status.strandedClaims",
 		e.name(e.top), len(names), names[0])
 }
