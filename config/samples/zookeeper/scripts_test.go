@@ -75,9 +75,10 @@ func TestZooKeeperLeaves(t *testing.T) {
 func TestZooKeeperSetsACorruptArchiveAside(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(content []byte) []byte{
-		"empty":         func([]byte) []byte { return nil },
-		"half":          func(content []byte) []byte { return content[:len(content)/2] },
-		"a flipped bit": func(content []byte) []byte { content[len(content)/2] ^= 1; return content },
+		"empty": func([]byte) []byte { return nil },
+		"half":  func(content []byte) []byte { return content[:len(content)/2] },
+		// In the checksum at the end: in a run of zeros, another bit can mean the same.
+		"a flipped bit": func(content []byte) []byte { content[len(content)-8] ^= 1; return content },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
