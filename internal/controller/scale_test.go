@@ -343,6 +343,32 @@ func leavingStore(t *testing.T) (client.WithWatch, *batchv1.Job, *corev1.Pod) {
 	return cluster, job, pod
 }
 
+// TestAMemberThatIsOutCallsAPersonWithoutReplicas has a policy that neither scales nor lets members leave any more, and remembers one.
+func TestAMemberThatIsOutCallsAPersonWithoutReplicas(t *testing.T) {
+	all := scaledStore(3)
+	for _, object := range all {
+		if policy, ok := object.(*drainv1alpha1.DrainPolicy); ok {
+			policy.Spec.Replicas = nil
+			note := &scaling.Note{Job: 1, Action: drainv1alpha1.ActionLeave, Time: metav1.Unix(900, 0)}
+			if err := note.Set(policy, 2); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	cluster := fakeCluster(t, interceptor.Funcs{}, all...)
+	if err := reconcileStore(t, reconcilerOn(cluster)); err != nil {
+		t.Error(err)
+	}
+	conditions := read(t, cluster, "store", &drainv1alpha1.DrainPolicy{}).Status.Conditions
+	stalled := meta.FindStatusCondition(conditions, drainv1alpha1.ConditionStalled)
+	if stalled == nil || stalled.Status != metav1.ConditionTrue || stalled.Reason != drainv1alpha1.ReasonMemberNotBack || !strings.Contains(stalled.Message, "set both") {
+		t.Errorf("the condition Stalled is %+v", stalled)
+	}
+	if scaled := meta.FindStatusCondition(conditions, drainv1alpha1.ConditionScaled); scaled != nil {
+		t.Errorf("spec.replicas is unset, and the condition Scaled is %+v", scaled)
+	}
+}
+
 // TestAFightForTheReplicasCallsAPerson has something else set the replicas again, at once, each time when the operator has.
 func TestAFightForTheReplicasCallsAPerson(t *testing.T) {
 	cluster := fakeCluster(t, interceptor.Funcs{}, scaledStore(5)...)
