@@ -37,7 +37,7 @@ FEATURE_GATES ?=
 COVER ?= cover.out
 # Which end-to-end tests run, as a label filter of Ginkgo's.
 LABELS ?= !faults && !upgrade && !slow
-# Extra flags for every `go test` of the operator's module, e.g. GOTESTFLAGS='-run TestPlan -count=1'.
+# Extra flags for `go test`, e.g. GOTESTFLAGS='-run TestPlan -count=1'; `make test` runs the operator's unit tests only, then.
 GOTESTFLAGS ?=
 
 GO := go
@@ -147,8 +147,8 @@ workflows: ## Check the workflows of GitHub, and with shellcheck the commands in
 ##@ Test
 
 .PHONY: test
-test: ## Run the unit and envtest suites with the race detector.
-	KUBERNETES='$(KUBERNETES)' COVER='$(COVER)' GOTESTFLAGS='$(GOTESTFLAGS)' hack/test.sh
+test: ## Run the unit and envtest suites with the race detector. FOCUS=<regular expression> runs some specs of the integration suite only.
+	KUBERNETES='$(KUBERNETES)' COVER='$(COVER)' GOTESTFLAGS='$(GOTESTFLAGS)' FOCUS='$(FOCUS)' hack/test.sh
 
 # Without the race detector: a history's steps come one at a time, and it is several times faster so.
 .PHONY: sim

@@ -123,3 +123,6 @@ require (
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.2 // indirect
 )
+
+// Runs the integration suite in two processes; a tool of this module, so that it has the version of the library.
+tool github.com/onsi/ginkgo/v2/ginkgo

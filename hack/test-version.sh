@@ -18,7 +18,7 @@ one() { # RELEASE [FEATURE_GATES]
 	assets=$(KUBEBUILDER_ASSETS='' hack/envtest.sh "$release") || return
 	echo "=== Kubernetes $release${gates:+ with $gates}: integration suite, $("$assets/kube-apiserver" --version)"
 	# Without the race detector, which `make test` has: what differs here is the API server.
-	KUBEBUILDER_ASSETS=$assets go test -count=1 -timeout 20m ./test/integration -ginkgo.randomize-all || status=1
+	KUBEBUILDER_ASSETS=$assets go tool ginkgo run --procs=2 --timeout=20m --randomize-all ./test/integration || status=1
 	echo "=== Kubernetes $release${gates:+ with $gates}: drains on a cluster"
 	make cluster-down || return
 	make test-e2e KUBERNETES="$release" FEATURE_GATES="$gates" E2E_IMAGES='drain-operator datastore' LABELS='versions && !faults' || status=1

@@ -50,10 +50,10 @@ var unseen = []string{
 }
 
 // audit lets an API server that is about to start write down every request, and returns the file that it writes to.
-func audit(environment *envtest.Environment) string {
+func audit(environment *envtest.Environment, folder string) string {
 	GinkgoHelper()
-	folder := GinkgoT().TempDir()
-	policy, log := filepath.Join(folder, "policy.yaml"), filepath.Join(folder, "audit.log")
+	policy := filepath.Join(GinkgoT().TempDir(), "policy.yaml")
+	log := filepath.Join(folder, fmt.Sprintf("audit-%d.log", GinkgoParallelProcess()))
 	Expect(os.WriteFile(policy, []byte(auditPolicy), 0o600)).To(Succeed())
 	environment.ControlPlane.GetAPIServer().Configure().
 		Set("audit-policy-file", policy).Set("audit-log-path", log).Set("audit-log-maxsize", "2000")
@@ -61,13 +61,13 @@ func audit(environment *envtest.Environment) string {
 }
 
 // expectRightsUsed compares what the operator may do with what it did in all tests together.
-func expectRightsUsed(log string) {
+func expectRightsUsed(logs []string) {
 	GinkgoHelper()
 	if suite, _ := GinkgoConfiguration(); len(suite.FocusStrings)+len(suite.SkipStrings)+len(suite.FocusFiles) > 0 ||
 		suite.LabelFilter != "" {
 		return // Not all tests ran.
 	}
-	used := usedRights(log)
+	used := usedRights(logs)
 	var unused []string
 	for _, object := range kustomization("config/default") {
 		if !strings.HasSuffix(object.GetName(), "-manager-role") &&
@@ -95,11 +95,13 @@ func expectRightsUsed(log string) {
 }
 
 // usedRights returns what the operator asked for, in the form of expectRightsUsed.
-func usedRights(log string) map[string]bool {
+func usedRights(logs []string) map[string]bool {
 	GinkgoHelper()
 	used := map[string]bool{}
-	for _, request := range operatorRequests(log) {
-		used[fmt.Sprintf("%s %s/%s", request.Verb, request.ObjectRef.APIGroup, request.resource())] = true
+	for _, log := range logs {
+		for _, request := range operatorRequests(log) {
+			used[fmt.Sprintf("%s %s/%s", request.Verb, request.ObjectRef.APIGroup, request.resource())] = true
+		}
 	}
 	Expect(used).NotTo(BeEmpty())
 	return used

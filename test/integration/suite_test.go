@@ -54,8 +54,8 @@ var (
 	restConfig *rest.Config
 	// kubeConfig is the same for kubectl.
 	kubeConfig []byte
-	// auditLog is the file that the API server writes its requests to.
-	auditLog string
+	// auditLog is the file that the API server of this process writes its requests to, and auditLogs the folder of all of them.
+	auditLog, auditLogs string
 	// managers are the operator and what stands in for other controllers.
 	managers sync.WaitGroup
 	// operatorGate is what the operator's client goes through.
@@ -72,7 +72,9 @@ func TestIntegration(t *testing.T) {
 	RunSpecs(t, "Integration")
 }
 
-var _ = BeforeSuite(func() {
+// Every process of the suite has an API server of its own, and they share a folder for the audit logs.
+var _ = SynchronizedBeforeSuite(func() []byte { return []byte(GinkgoT().TempDir()) }, func(shared []byte) {
+	auditLogs = string(shared)
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		Fail("KUBEBUILDER_ASSETS is not set: run these tests with `make test`, which finds or builds kube-apiserver and etcd")
 	}
@@ -85,11 +87,10 @@ var _ = BeforeSuite(func() {
 		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
 	}
-	auditLog = audit(environment)
+	auditLog = audit(environment, auditLogs)
 	config, err := environment.Start()
 	Expect(err).NotTo(HaveOccurred(), "starting kube-apiserver and etcd")
 	DeferCleanup(func() { Expect(environment.Stop()).To(Succeed()) })
-	DeferCleanup(func() { expectRightsUsed(auditLog) })
 
 	k8s, err = client.New(config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
@@ -104,6 +105,15 @@ var _ = BeforeSuite(func() {
 	startStandIns(ctx, config)
 	install(ctx)
 	startOperator(ctx, as(operatorUser, serviceAccountGroups("drain-operator-system")...))
+})
+
+// The first process is here when the others have ended.
+var _ = SynchronizedAfterSuite(func() {}, func() {
+	logs, err := filepath.Glob(filepath.Join(auditLogs, "*.log"))
+	Expect(err).NotTo(HaveOccurred())
+	suite, _ := GinkgoConfiguration()
+	Expect(logs).To(HaveLen(suite.ParallelTotal))
+	expectRightsUsed(logs)
 })
 
 // startOperator runs the operator as cmd/manager does, but for the gate.
