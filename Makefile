@@ -147,7 +147,7 @@ workflows: ## Check the workflows of GitHub, and with shellcheck the commands in
 ##@ Test
 
 .PHONY: test
-test: ## Run the unit and envtest suites with the race detector. FOCUS=<regular expression> runs some specs of the integration suite only.
+test: ## Run the unit and envtest suites. FOCUS=<regular expression> runs some specs of the integration suite only.
 	KUBERNETES='$(KUBERNETES)' COVER='$(COVER)' GOTESTFLAGS='$(GOTESTFLAGS)' FOCUS='$(FOCUS)' hack/test.sh
 
 # Without the race detector: a history's steps come one at a time, and it is several times faster so.

@@ -94,7 +94,7 @@ func (c *apiClient) List(ctx context.Context, into client.ObjectList, options ..
 			if k == pods {
 				run.lookedOwn = w.store.version
 				if len(options) == 1 {
-					run.looked = w.store.version
+					run.looked, run.lookedAt = w.store.version, w.clock.now
 				}
 			}
 		}

@@ -46,6 +46,7 @@ const (
 	invariantParts    = "no claim of an ordinal is deleted before all of them are drained"
 	invariantStray    = "a Job without its lock is stopped"
 	invariantRead     = "only what was looked at is deleted, and once"
+	invariantFresh    = "a claim is deleted, or a drain let run, on a look that is younger than the claim's mark, and not old"
 	invariantWanted   = "no drain starts for an ordinal that is wanted"
 	invariantObserved = "no lock is taken before the StatefulSet controller has seen the spec"
 	invariantPolicy   = "a policy stays for as long as locks and Jobs of it can be seen"
@@ -186,7 +187,13 @@ func (w *world) checkUngated(r *run, pod *corev1.Pod) {
 	if last != nil && !last.ran && r.set != nil && r.set.DeletionTimestamp == nil && wanted(r.set, int32(number)) {
 		w.violate(invariantWanted, "pod %s was let run although ordinal %d was seen to be wanted", pod.Name, number)
 	}
-	w.checkStrangers(r, &container{claims: w.claimsOf(claimNames(&pod.Spec))}, pod.Name, "was let run")
+	claims := w.claimsOf(claimNames(&pod.Spec))
+	for _, uid := range claims {
+		if v := w.volumes[uid]; v != nil && v.marked > r.looked {
+			w.violate(invariantFresh, "pod %s was let run after a mark was written on claim %s, and what uses it was not looked at in between", pod.Name, uid)
+		}
+	}
+	w.checkStrangers(r, &container{claims: claims}, pod.Name, "was let run")
 }
 
 // attempt is a Job that the operator has decided to make.
@@ -263,6 +270,14 @@ func (w *world) afterOperatorDeletes(r *run, object client.Object, decided time.
 	if v == nil {
 		return
 	}
+	if age := decided.Sub(r.lookedAt); !r.lookedAt.IsZero() && age > lookLasts {
+		w.violate(invariantFresh, "the deletion of claim %s (%s) was decided %s after the look that it rests on", claim.Name, claim.UID, age)
+		return
+	}
+	if v.marked > r.looked {
+		w.violate(invariantFresh, "claim %s (%s) is deleted after a mark was written on it, and not looked at in between", claim.Name, claim.UID)
+		return
+	}
 	for _, record := range v.records {
 		if !w.excused(r, v, record.by) {
 			w.violate(invariantData, "claim %s (%s) is deleted with %d records on it; record %d is of pod %s", claim.Name, claim.UID, len(v.records), record.id, record.by.pod)
@@ -297,6 +312,9 @@ func (w *world) afterOperatorPatches(r *run, before, after client.Object) {
 	}
 	w.marked = claim.Name
 	v := w.volumes[claim.UID]
+	if v != nil {
+		v.marked = w.store.version
+	}
 	m := markOf(claim)
 	if v != nil && m.LockUID == "" && m.StatefulSetUID == "" && !m.Absent {
 		// It is void: the use that made it so is on record. A write that hung knows nothing of those who came since its look.
@@ -409,6 +427,9 @@ const (
 	unusedLag    = 10 * time.Second
 	maxUnusedLag = 10 * time.Minute
 )
+
+// lookLasts is how long after a look of all pods the deletion of a claim may be decided (maxLookAge in internal/controller).
+const lookLasts = 5 * time.Second
 
 // markLasts is how long after its mark a claim may be deleted. (Times in marks are in whole seconds.)
 const markLasts = time.Minute

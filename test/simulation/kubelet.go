@@ -162,6 +162,8 @@ type volume struct {
 	tolerated map[types.UID]bool
 	// restored says that a user has brought it back from a backup.
 	restored bool
+	// marked is the store's version at which the operator last wrote a mark on the claim.
+	marked int64
 }
 
 func newVolume() *volume {

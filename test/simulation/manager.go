@@ -65,6 +65,8 @@ type run struct {
 	// looked is the store's version at the latest list of all pods, and lookedOwn at the latest
 	// live list of any; a reconcile that doesn't look can't tell that there was no user.
 	looked, lookedOwn int64
+	// lookedAt is the time of the former, or zero.
+	lookedAt time.Time
 	// lookedLast is the store's version at the latest live list of pods or Jobs.
 	lookedLast int64
 	// standing holds what was read, by UID, and whether it was seen when it wasn't being deleted.

@@ -50,6 +50,8 @@ var (
 	ownAnyJob          = edit{planFile, "ok && (controls(p.Policy.UID, &p.Jobs[i]) || orphaned(&p.Jobs[i])) {", "ok {"}
 	ownAnyJobsPod      = edit{planFile, `return owner.Kind == "Job" && !p.forged[owner.UID]`, `return owner.Kind == "Job"`}
 	lockWithoutStay    = edit{lockFile, "Finalizers:      []string{drainv1alpha1.LockFinalizer},", ""}
+	freshForever       = edit{act, "(writes > 0 || seen.wrote) && r.Clock.Since(seen.taken) > maxFreshAge", "(writes > 0 || seen.wrote) && r.Clock.Since(seen.taken) > time.Hour"}
+	followForever      = edit{act, "!plan.FollowsOn(decision.Next) || r.Clock.Since(seen.taken) > maxLookAge),", "!plan.FollowsOn(decision.Next)),"}
 	markUnseenSpec     = edit{actions, "case e.Target.Excludes(e.number) && !behind(e):", "case e.Target.Excludes(e.number):"}
 )
 
@@ -82,8 +84,12 @@ var guards = []guard{
 	{name: "a look before a lock is taken", unneeded: "costs a slot: at a leader change, one more drain than spec.maxConcurrentDrains may run; the lock's name excludes everything else", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"TakeLock\": true,\n"}}},
 	{name: "a look before a Job is stopped", unneeded: "costs a drain: one that has just succeeded is stopped and repeated", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"DeleteJob\": true,\n"}}},
 	{name: "a look before the lock notes what is deleted", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"NoteDeletion\": true,\n"}}},
-	{name: "a look before a drain pod is ended", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"DeletePod\": true,\n"}}},
-	{name: "a look before the lock notes the Job", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"NoteJob\": true,\n"}}},
+	{name: "a look before a drain pod is ended", unneeded: "costs an attempt: a drain pod that may not run is ended as it is", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"DeletePod\": true,\n"}}},
+	{name: "a look before the lock notes the Job", unneeded: "the pod that it names is seen only by a look; narrows the time in which a pod that comes goes unseen", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"NoteJob\": true,\n"}}},
+	{name: "what must be fresh follows a write within a second of the look", unneeded: "backed up by the five seconds of every step; both away: see below", edits: []edit{freshForever}},
+	{name: "every step follows a write within five seconds of the look", unneeded: "backed up by the second of what must be fresh; both away: see below", edits: []edit{followForever}},
+	{name: "both of these", edits: []edit{freshForever, followForever}},
+	{name: "what must be fresh is not the first step after a slow look", unneeded: "a deletion seldom is: its note on the lock comes first; a mark that rests on such a look is looked at again before the deletion", edits: []edit{{act, "			return errOldLook\n", "			_ = errOldLook\n"}}},
 
 	// What the Job and the lock are made of.
 	{name: "the lock has the pod's name", edits: []edit{
