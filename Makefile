@@ -37,6 +37,11 @@ FEATURE_GATES ?=
 COVER ?= cover.out
 # Which end-to-end tests run, as a label filter of Ginkgo's.
 LABELS ?= !faults && !upgrade && !slow
+# The processes that share the end-to-end specs, the time that these may take, and further flags of Ginkgo. What a spec is about can be seen
+# while it runs only with one process.
+E2E_PROCS ?= 2
+E2E_TIMEOUT ?= 50m
+E2E_FLAGS ?=
 # Extra flags for `go test`, e.g. GOTESTFLAGS='-run TestPlan -count=1'; `make test` runs the operator's unit tests only, then.
 GOTESTFLAGS ?=
 
@@ -171,11 +176,12 @@ BUILD_E2E_IMAGES = $(patsubst %,sample-image-%,$(filter $(SAMPLE_IMAGES),$(E2E_I
 	$(patsubst %,debian-image-%,$(filter $(DEBIAN_IMAGES),$(E2E_IMAGES))) $(patsubst %,module-image-%,$(filter $(MODULE_IMAGES),$(E2E_IMAGES)))
 
 .PHONY: test-e2e
-test-e2e: $(BUILT_HELM) cluster-up plugin image $(BUILD_E2E_IMAGES) ## Run the end-to-end suite on the local cluster, and leave the cluster up.
+test-e2e: $(BUILT_HELM) cluster-up plugin image $(BUILD_E2E_IMAGES) ## Run the end-to-end suite on the local cluster, and leave the cluster up. FOCUS=<regular expression> runs some of it.
 	$(MAKE) cluster-load IMAGE='$(E2E_IMAGES:%=$(CURDIR)/dist/images/%.tar)'
 	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig $(MAKE) apply IMG=$(LOCAL_IMG)
 	KUBECONFIG=$(CURDIR)/.cluster/kubeconfig PATH="$$($(CLUSTER) binaries kubectl):$$PATH" HELM='$(HELM)' \
-		$(GO) test ./test/e2e/... -tags e2e -v -timeout 50m -count=1 $(GOTESTFLAGS) -args -ginkgo.label-filter='$(LABELS)'
+		$(GO) tool ginkgo run --tags=e2e --procs=$(E2E_PROCS) --timeout=$(E2E_TIMEOUT) --label-filter='$(LABELS)' $(if $(FOCUS),--focus='$(FOCUS)') \
+		$(E2E_FLAGS) ./test/e2e
 
 # Another cluster is taken down first, and this one at the end.
 .PHONY: test-version
@@ -190,24 +196,24 @@ test-versions: ## The same with every minor release of Kubernetes that is suppor
 .PHONY: test-recipes
 test-recipes: E2E_IMAGES += $(filter-out busybox,$(DEBIAN_IMAGES)) $(MODULE_IMAGES)
 test-recipes: ## Run every recipe on the local cluster, also those that take too long for CI.
-	$(MAKE) test-e2e LABELS='recipes && !faults' E2E_IMAGES='$(E2E_IMAGES)' GOTESTFLAGS='$(GOTESTFLAGS) -timeout 90m -ginkgo.timeout 90m -ginkgo.v $(if $(FOCUS),-ginkgo.focus="$(FOCUS)")'
+	$(MAKE) test-e2e LABELS='recipes && !faults' E2E_IMAGES='$(E2E_IMAGES)' E2E_TIMEOUT=90m E2E_PROCS=1 E2E_FLAGS='$(E2E_FLAGS) -v'
 
 # FOCUS=<regular expression> runs some of them.
 .PHONY: test-faults
 test-faults: export FAULTS_SOAK ?= 5m
 test-faults: E2E_IMAGES += zookeeper
 test-faults: ## Break nodes, managers, the control plane and objects of the local cluster during drains; FAULTS_SOAK is the time of the soak.
-	$(MAKE) test-e2e LABELS=faults E2E_IMAGES='$(E2E_IMAGES)' GOTESTFLAGS='$(GOTESTFLAGS) -timeout 90m -ginkgo.timeout 90m -ginkgo.v $(if $(FOCUS),-ginkgo.focus="$(FOCUS)")'
+	$(MAKE) test-e2e LABELS=faults E2E_IMAGES='$(E2E_IMAGES)' E2E_TIMEOUT=90m E2E_PROCS=1 E2E_FLAGS='$(E2E_FLAGS) -v'
 
 .PHONY: test-overlays
 test-overlays: ## Install every overlay and the Helm chart on the local cluster, and drain under each.
-	$(MAKE) test-e2e LABELS=overlays E2E_IMAGES='drain-operator datastore' GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v'
+	$(MAKE) test-e2e LABELS=overlays E2E_IMAGES='drain-operator datastore' E2E_PROCS=1 E2E_FLAGS='$(E2E_FLAGS) -v'
 
 # RECORD_SERIES=<file> also writes the series of the run.
 .PHONY: test-monitoring
 test-monitoring: export RECORD_SERIES ?=
 test-monitoring: ## Let a real Prometheus scrape the operator on the local cluster, evaluate the alerts, and run the queries of the dashboard.
-	$(MAKE) test-e2e LABELS=monitoring E2E_IMAGES='drain-operator datastore' GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v'
+	$(MAKE) test-e2e LABELS=monitoring E2E_IMAGES='drain-operator datastore' E2E_PROCS=1 E2E_FLAGS='$(E2E_FLAGS) -v'
 
 .PHONY: record-series
 record-series: ## Record the series of a real run for the tests of the alerts.
@@ -218,7 +224,7 @@ E2E_DATASTORE := SAMPLE_IMAGES=datastore DEBIAN_IMAGES=
 
 .PHONY: test-removal
 test-removal: ## Remove the operator during drains in every order, and free what is left, on the local cluster.
-	$(MAKE) test-e2e LABELS=removal $(E2E_DATASTORE) GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v $(if $(FOCUS),-ginkgo.focus="$(FOCUS)")'
+	$(MAKE) test-e2e LABELS=removal $(E2E_DATASTORE) E2E_PROCS=1 E2E_FLAGS='$(E2E_FLAGS) -v'
 
 # RECORD=<folder> also writes what the old version has in the cluster, for internal/objects/testdata.
 FROM ?= $(shell git describe --tags --abbrev=0 2>/dev/null || git rev-parse --short HEAD~1)
@@ -226,7 +232,7 @@ FROM ?= $(shell git describe --tags --abbrev=0 2>/dev/null || git rev-parse --sh
 test-upgrade: ## Upgrade from the commit FROM (the last tag, or else the previous commit) and back during drains, on the local cluster.
 	hack/build-from.sh '$(FROM)'
 	UPGRADE_FROM=$(CURDIR)/dist/from.yaml RECORD='$(abspath $(RECORD))' $(MAKE) test-e2e LABELS=upgrade $(E2E_DATASTORE) \
-		E2E_IMAGES='drain-operator datastore drain-operator-from' GOTESTFLAGS='$(GOTESTFLAGS) -ginkgo.v'
+		E2E_IMAGES='drain-operator datastore drain-operator-from' E2E_PROCS=1 E2E_FLAGS='$(E2E_FLAGS) -v'
 
 # BENCH has further flags: make bench BENCH='-scenarios burst,one -sizes 10,50'. BENCH='-help' lists them.
 BENCH_RESULTS := test/bench/results

@@ -91,17 +91,22 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(err).NotTo(HaveOccurred())
 
 	Eventually(ctx, operatorIsReady(ctx)).Should(Succeed(), "the operator must run before the tests; `make deploy` installs it")
-	DeferCleanup(func(ctx SpecContext) {
-		Eventually(ctx, func(g Gomega) {
-			var left corev1.NamespaceList
-			g.Expect(cluster.List(ctx, &left, client.HasLabels{namespaceLabel})).To(Succeed())
-			names := make([]string, 0, len(left.Items))
-			for _, ns := range left.Items {
-				names = append(names, ns.Name)
-			}
-			g.Expect(names).To(BeEmpty())
-		}).WithTimeout(2*time.Minute).Should(Succeed(), "every namespace can be deleted, whatever was going on in it")
-	}, NodeTimeout(3*time.Minute))
+}, NodeTimeout(3*time.Minute))
+
+// The first process is here when the others have ended.
+var _ = SynchronizedAfterSuite(func() {}, func(ctx SpecContext) {
+	if cluster == nil {
+		return // BeforeSuite found none.
+	}
+	Eventually(ctx, func(g Gomega) {
+		var left corev1.NamespaceList
+		g.Expect(cluster.List(ctx, &left, client.HasLabels{namespaceLabel})).To(Succeed())
+		names := make([]string, 0, len(left.Items))
+		for _, ns := range left.Items {
+			names = append(names, ns.Name)
+		}
+		g.Expect(names).To(BeEmpty())
+	}).WithTimeout(2*time.Minute).Should(Succeed(), "every namespace can be deleted, whatever was going on in it")
 }, NodeTimeout(3*time.Minute))
 
 func operatorIsReady(ctx context.Context) func(Gomega) {
