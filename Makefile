@@ -231,7 +231,7 @@ FROM ?= $(shell git describe --tags --abbrev=0 2>/dev/null || git rev-parse --sh
 .PHONY: test-upgrade
 test-upgrade: ## Upgrade from the commit FROM (the last tag, or else the previous commit) and back during drains, on the local cluster.
 	hack/build-from.sh '$(FROM)'
-	UPGRADE_FROM=$(CURDIR)/dist/from.yaml RECORD='$(abspath $(RECORD))' $(MAKE) test-e2e LABELS=upgrade $(E2E_DATASTORE) \
+	UPGRADE_FROM=$(CURDIR)/dist/from.yaml RECORD='$(RECORD)' $(MAKE) test-e2e LABELS=upgrade $(E2E_DATASTORE) \
 		E2E_IMAGES='drain-operator datastore drain-operator-from' E2E_PROCS=1 E2E_FLAGS='$(E2E_FLAGS) -v'
 
 # BENCH has further flags: make bench BENCH='-scenarios burst,one -sizes 10,50'. BENCH='-help' lists them.

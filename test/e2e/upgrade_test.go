@@ -265,6 +265,10 @@ var _ = Describe("An upgrade", Label("upgrade"), Serial, func() {
 		w.scale(ctx, 2)
 		w.expectDrain(ctx, 2, drainv1alpha1.DrainWaiting, drainv1alpha1.ReasonWaitingForSlot)
 		if folder := os.Getenv("RECORD"); folder != "" {
+			// It is relative to where make runs, and a test runs in its package.
+			if !filepath.IsAbs(folder) {
+				folder = filepath.Join(top, folder)
+			}
 			w.record(ctx, folder)
 		}
 		var phases map[string]string
