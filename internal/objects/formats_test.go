@@ -283,6 +283,7 @@ func texts() map[string]string {
 		"deletions":              plan.DeletionNote{"data-web-2": "7", "logs-web-2": "8"}.String(),
 		"name of a Job":          plan.JobName("web", "policy", 2, "lock", []types.UID{"b", "a"}, 3),
 		"name of a Job, cut":     plan.JobName(strings.Repeat("web", 20), "policy", 2, "lock", []types.UID{"a"}, 1),
+		"name of a Job, leave":   LeaveName("web", "policy", Leave{Ordinal: 2, Number: 3, Action: drainv1alpha1.ActionLeave, PodUID: "pod"}),
 		"receipt":                plan.Receipt("job"),
 		"fields of a mark":       fields(claims.Mark{}),
 		"fields of an attempt":   fields(plan.Attempt{}),

@@ -19,6 +19,7 @@ package scaling
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -62,5 +63,19 @@ func TestNotesThatCantBeReadAreAnError(t *testing.T) {
 		if notes, err := NotesOf(policy); err == nil {
 			t.Errorf("%s is read as %v", text, notes)
 		}
+	}
+}
+
+// TestNoteIsWrittenAsBefore holds the text that other versions read. docs/upgrade.md has the rule for a change.
+func TestNoteIsWrittenAsBefore(t *testing.T) {
+	policy := &drainv1alpha1.DrainPolicy{}
+	noon := metav1.NewTime(time.Date(2026, time.August, 1, 12, 0, 0, 0, time.UTC))
+	note := &Note{Job: 2, Action: drainv1alpha1.ActionLeave, Failures: 1, Template: "hash", Time: noon}
+	if err := note.Set(policy, 3); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"3":{"job":2,"action":"leave","failures":1,"template":"hash","time":"2026-08-01T12:00:00Z"}}`
+	if got := policy.Annotations["drain.statefulset.dev/members"]; got != want {
+		t.Errorf("the annotation is\n%s\nbut other versions expect\n%s", got, want)
 	}
 }
