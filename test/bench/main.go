@@ -65,7 +65,9 @@ func parse(args []string) (*options, error) {
 	o := &options{scenarios: list(scenario.Names())}
 	o.bench.Binary.Env = []string{"GOMEMLIMIT=224MiB"}
 	o.bench.Binary.Args = []string{"--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address=0"}
-	o.bench.Manifests = []string{"config/crd/bases/drain.statefulset.dev_drainpolicies.yaml", "config/rbac/role.yaml"}
+	o.bench.Manifests = []string{
+		"config/crd/bases/drain.statefulset.dev_drainpolicies.yaml", "config/crd/bases/drain.statefulset.dev_drainrecords.yaml", "config/rbac/role.yaml",
+	}
 	o.plan = scenario.DefaultPlan()
 
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)

@@ -23,11 +23,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
@@ -84,7 +86,7 @@ func (a *Applier) Apply(ctx context.Context, file []byte) error {
 }
 
 func (a *Applier) create(ctx context.Context, object *unstructured.Unstructured) error {
-	client, err := a.clientFor(object)
+	client, err := a.clientFor(ctx, object)
 	if err != nil {
 		return err
 	}
@@ -92,8 +94,8 @@ func (a *Applier) create(ctx context.Context, object *unstructured.Unstructured)
 	return ignoreExists(err)
 }
 
-func (a *Applier) clientFor(object *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
-	mapping, err := a.mapping(object)
+func (a *Applier) clientFor(ctx context.Context, object *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
+	mapping, err := a.mapping(ctx, object)
 	if err != nil {
 		return nil, err
 	}
@@ -103,13 +105,19 @@ func (a *Applier) clientFor(object *unstructured.Unstructured) (dynamic.Resource
 	return a.client.Resource(mapping.Resource), nil
 }
 
-func (a *Applier) mapping(object *unstructured.Unstructured) (*meta.RESTMapping, error) {
+// mapping waits for a CRD that was created a moment ago.
+func (a *Applier) mapping(ctx context.Context, object *unstructured.Unstructured) (mapping *meta.RESTMapping, err error) {
 	kind := object.GroupVersionKind()
-	mapping, err := a.mapper.RESTMapping(kind.GroupKind(), kind.Version)
-	if meta.IsNoMatchError(err) {
-		// A CRD that was created a moment ago.
-		a.mapper.Reset()
+	waited := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) {
 		mapping, err = a.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+		if meta.IsNoMatchError(err) {
+			a.mapper.Reset()
+			return false, nil
+		}
+		return true, nil
+	})
+	if err == nil {
+		err = waited
 	}
 	return mapping, err
 }
@@ -120,7 +128,7 @@ func (a *Applier) Patch(ctx context.Context, document, patch []byte) error {
 	if err := yaml.Unmarshal(document, &object.Object); err != nil {
 		return err
 	}
-	client, err := a.clientFor(object)
+	client, err := a.clientFor(ctx, object)
 	if err != nil {
 		return err
 	}
