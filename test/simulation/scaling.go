@@ -224,7 +224,8 @@ func (w *world) afterOperatorForgets(r *run, before, after *drainv1alpha1.DrainP
 	}
 }
 
-// undrained returns a claim of an ordinal that was to be seen and on which something is that a pod of the StatefulSet wrote, or "".
+// undrained returns a claim of an ordinal that was to be seen and on which something is that a pod of the StatefulSet wrote which was to be
+// seen too, or "".
 func (w *world) undrained(r *run, ordinal int32) string {
 	for _, claim := range list[*corev1.PersistentVolumeClaim](w.store) {
 		_, number, _ := cutOrdinal(claim.Name)
@@ -233,7 +234,7 @@ func (w *world) undrained(r *run, ordinal int32) string {
 			continue
 		}
 		for _, record := range v.records {
-			if record.by.role == roleSet && !w.excused(r, v, record.by) {
+			if record.by.role == roleSet && record.by.created <= r.looked && !w.excused(r, v, record.by) {
 				return claim.Name
 			}
 		}
