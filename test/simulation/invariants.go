@@ -189,7 +189,7 @@ func (w *world) checkUngated(r *run, pod *corev1.Pod) {
 	}
 	claims := w.claimsOf(claimNames(&pod.Spec))
 	for _, uid := range claims {
-		if v := w.volumes[uid]; v != nil && v.marked > r.looked {
+		if v := w.volumes[uid]; v != nil && v.markedBy == r.number && v.marked > r.looked {
 			w.violate(invariantFresh, "pod %s was let run after a mark was written on claim %s, and what uses it was not looked at in between", pod.Name, uid)
 		}
 	}
@@ -274,7 +274,7 @@ func (w *world) afterOperatorDeletes(r *run, object client.Object, decided time.
 		w.violate(invariantFresh, "the deletion of claim %s (%s) was decided %s after the look that it rests on", claim.Name, claim.UID, age)
 		return
 	}
-	if v.marked > r.looked {
+	if v.markedBy == r.number && v.marked > r.looked {
 		w.violate(invariantFresh, "claim %s (%s) is deleted after a mark was written on it, and not looked at in between", claim.Name, claim.UID)
 		return
 	}
@@ -313,7 +313,7 @@ func (w *world) afterOperatorPatches(r *run, before, after client.Object) {
 	w.marked = claim.Name
 	v := w.volumes[claim.UID]
 	if v != nil {
-		v.marked = w.store.version
+		v.marked, v.markedBy = w.store.version, r.number
 	}
 	m := markOf(claim)
 	if v != nil && m.LockUID == "" && m.StatefulSetUID == "" && !m.Absent {

@@ -162,8 +162,9 @@ type volume struct {
 	tolerated map[types.UID]bool
 	// restored says that a user has brought it back from a backup.
 	restored bool
-	// marked is the store's version at which the operator last wrote a mark on the claim.
-	marked int64
+	// marked is the store's version at which the operator last wrote a mark on the claim, and markedBy the reconcile that did.
+	marked   int64
+	markedBy int
 }
 
 func newVolume() *volume {

@@ -58,8 +58,10 @@ type manager struct {
 // run is a reconcile that is under way. It stands before each of its calls until the scheduler lets it
 // go on, so exactly one thing happens at a time.
 type run struct {
-	next func() (*call, bool)
-	stop func()
+	// number tells it from others.
+	number int
+	next   func() (*call, bool)
+	stop   func()
 	// pending is the call that it stands before.
 	pending *call
 	// looked is the store's version at the latest list of all pods, and lookedOwn at the latest
@@ -127,7 +129,8 @@ func (m *manager) start(policy string) { m.begin(m.reconciler.Reconcile, policy)
 func (m *manager) startAnnotations() { m.begin(m.annotations.Reconcile, setName) }
 
 func (m *manager) begin(reconcile func(context.Context, ctrl.Request) (ctrl.Result, error), name string) {
-	r := &run{policy: name, looked: math.MaxInt64, lookedOwn: math.MaxInt64, standing: map[types.UID]bool{}, held: map[types.UID]bool{}, skip: map[types.UID]bool{}, policies: map[types.UID]*drainv1alpha1.DrainPolicy{}}
+	m.world.runs++
+	r := &run{number: m.world.runs, policy: name, looked: math.MaxInt64, lookedOwn: math.MaxInt64, standing: map[types.UID]bool{}, held: map[types.UID]bool{}, skip: map[types.UID]bool{}, policies: map[types.UID]*drainv1alpha1.DrainPolicy{}}
 	m.run = r
 	r.next, r.stop = iter.Pull(func(yield func(*call) bool) {
 		defer func() {

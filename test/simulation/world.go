@@ -77,6 +77,8 @@ type world struct {
 	clock   *clock
 	store   *store
 	cache   *managerCache
+	// runs counts the reconciles.
+	runs int
 
 	managers [2]*manager
 	hanging  []*call
