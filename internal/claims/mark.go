@@ -131,6 +131,9 @@ func (m *Mark) Void() Mark {
 	return Mark{ClaimUID: m.ClaimUID, JobUID: m.JobUID, Job: m.Job, Attempts: m.Attempts, Time: m.Time, Outcome: m.Outcome}
 }
 
+// IsVoid reports whether nothing can make the mark hold.
+func (m *Mark) IsVoid() bool { return m.LockUID == "" && m.StatefulSetUID == "" && !m.Absent }
+
 // String returns the annotation's value.
 func (m Mark) String() string {
 	m.Time = metav1.NewTime(m.Time.UTC().Truncate(time.Second))

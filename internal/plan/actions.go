@@ -57,6 +57,7 @@ var (
 	markClaim          = &action{"MarkClaim", (*evidence).mark}
 	renewMark          = &action{"RenewMark", (*evidence).renew}
 	voidMark           = &action{"VoidMark", func(e *evidence) Step { return e.void(firstStaying(e.held)) }}
+	voidKept           = &action{"VoidMark", func(e *evidence) Step { return e.void(e.revivable()) }}
 	voidRerun          = &action{"VoidMark", func(e *evidence) Step { return e.void(e.rerunClaim()) }}
 	voidUnread         = &action{"VoidMark", (*evidence).voidUnread}
 	release            = &action{"release", func(e *evidence) Step { return e.release(e.lock, e.user != nil || e.unread) }}

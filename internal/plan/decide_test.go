@@ -371,6 +371,11 @@ func TestDecideWithoutLock(t *testing.T) {
 			deleteClaims, func(w *world) { w.claim("data", 2, markedAt(4)); w.lock(5) }),
 		"the mark of a claim in use is voided": waits(drainv1alpha1.ReasonClaimInUse,
 			func(w *world) { w.claim("data", 2, markedAt(3)); w.pod("debug", "data-web-2") }).says(`"debug"`).next("VoidMark"),
+		"a mark that is out of date is voided on a claim in use: a renewal that hangs would make it hold again": waits(
+			drainv1alpha1.ReasonClaimInUse, func(w *world) { w.claim("data", 2, markedAt(2)); w.pod("debug", "data-web-2") }).
+			says(`"debug"`).next("VoidMark"),
+		"a mark that is void is not voided once more on a claim in use": waits(drainv1alpha1.ReasonClaimInUse,
+			func(w *world) { w.claim("data", 2, markedBy(claims.Mark{})); w.pod("debug", "data-web-2") }).after(recheck),
 		"the mark of a claim in use is voided also if its use is reported": waits(drainv1alpha1.ReasonClaimInUse,
 			func(w *world) {
 				w.claim("data", 2, markedBy(claims.Mark{StatefulSetUID: setUID, Generation: 3, UnusedSince: &noon}),

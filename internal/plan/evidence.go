@@ -587,8 +587,22 @@ func through(e *evidence) bool { return e.succeeded || len(e.held) == len(e.clai
 
 func kept(e *evidence) bool { return len(e.held) == len(e.claims) }
 
-// usedOrphan reports the same of an orphan that this policy drains.
-func usedOrphan(e *evidence) bool { return usedMarked(e) && !outranked(e) && !policyDeleted(e) }
+// revivable returns the first claim that is to stay and whose mark is not void, or nil. The mark need not hold: one that names an older
+// generation holds again when a renewal arrives that hung.
+func (e *evidence) revivable() *corev1.PersistentVolumeClaim {
+	for i := range e.claims {
+		claim := &e.claims[i]
+		if mark := e.markOn(claim); claim.DeletionTimestamp == nil && mark != nil && !mark.IsVoid() {
+			return claim
+		}
+	}
+	return nil
+}
+
+// usedOrphan reports whether such a claim of an orphan that this policy drains is used by a pod.
+func usedOrphan(e *evidence) bool {
+	return e.user != nil && !e.inRange && e.revivable() != nil && !outranked(e) && !policyDeleted(e)
+}
 
 // keptBehind reports whether a mark names another generation than the StatefulSet's present one. It is renewed before the
 // next one comes.

@@ -91,8 +91,8 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayUsed,
 	},
 	{
-		id: "void-kept", upholds: "I7", in: unlocked, when: usedOrphan, then: voidMark,
-		given: "A pod uses a claim whose mark holds, and this policy drains the StatefulSet",
+		id: "void-kept", upholds: "I7", in: unlocked, when: usedOrphan, then: voidKept,
+		given: "A pod uses a claim whose mark is not void, though it may not hold now, and this policy drains the StatefulSet",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayUsed,
 	},
 	{
