@@ -106,9 +106,9 @@ var guards = []guard{
 	{name: "the Job's name as evidence", edits: []edit{{planFile, "if attempt == 0 || orphaned(job) || job.Name != p.jobName(e, attempt) {", "if attempt == 0 {"}}},
 
 	// The mark.
-	{name: "the mark names its claim", edits: []edit{{markFile, "if !ok || mark.ClaimUID != claim.UID {", "if !ok {"}}},
+	{name: "the mark names its claim", about: "tampering", edits: []edit{{markFile, "if !ok || mark.ClaimUID != claim.UID {", "if !ok {"}}},
 	{name: "the generation rule", edits: []edit{{markFile, "return generation == m.Generation || generation == m.Generation+1", "return generation >= m.Generation"}}},
-	{name: "the mark names its StatefulSet", edits: []edit{{markFile, `set == "" || m.StatefulSetUID != set`, `set == ""`}}},
+	{name: "the mark names its StatefulSet", about: "StatefulSets that come again", edits: []edit{{markFile, `set == "" || m.StatefulSetUID != set`, `set == ""`}}},
 	{name: "the mark names its lock", edits: []edit{{markFile, `return m != nil && lock != "" && m.LockUID == lock`, `return m != nil && lock != ""`}}},
 	{name: "the Unused time of the mark", edits: []edit{{markFile, "return m.UnusedSince.Equal(since)", "return since == nil || true"}}},
 	{name: "marks don't hold while the claim is in use", edits: []edit{{markFile, `	if !known {

@@ -118,6 +118,8 @@ type guard struct {
 	edits []edit
 	// about is the profile whose histories are tried, and no others: what this one is for is rare in the mixture. Empty for the mixture.
 	about string
+	// rare says that it is seldom needed there too, so it is tried in three times as many.
+	rare bool
 	// liveness says that it keeps no promise about data and writers, but lets things come to rest.
 	liveness bool
 	// unneeded says why the simulation can't miss it, and is empty if it must.
@@ -162,7 +164,7 @@ func scalingRules() []guard {
 		if row.Rule == "unset" {
 			about = "" // In those histories spec.replicas is always set.
 		}
-		list = append(list, guard{name: row.Rule, what: row.Given, drops: []string{row.Rule}, about: about, liveness: true, unneeded: row.Idle})
+		list = append(list, guard{name: row.Rule, what: row.Given, drops: []string{row.Rule}, about: about, rare: row.Rare != "", liveness: true, unneeded: row.Idle})
 	}
 	return list
 }
@@ -216,8 +218,11 @@ func (g *guard) row(r result) string {
 
 // budget is a sixth for what is known not to be missed: that it is missed after all shows early or by chance.
 func (g *guard) budget() int {
-	if g.unneeded != "" {
+	switch {
+	case g.unneeded != "":
 		return *seeds / 6
+	case g.rare:
+		return *seeds * 3
 	}
 	return *seeds
 }
