@@ -599,9 +599,22 @@ func (e *evidence) revivable() *corev1.PersistentVolumeClaim {
 	return nil
 }
 
-// usedOrphan reports whether such a claim of an orphan that this policy drains is used by a pod.
+// usedByOther reports whether a pod uses a claim that is neither of the ordinal's Jobs nor the StatefulSet's own. While that one was to be
+// there, the generation went on by more than one, so no renewal that was decided before holds after it.
+func (e *evidence) usedByOther() bool {
+	return slices.ContainsFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool {
+		return slices.ContainsFunc(e.users[claim.Name], func(pod *corev1.Pod) bool {
+			owner := metav1.GetControllerOfNoCopy(pod)
+			return !e.controls(pod) && (owner == nil || owner.UID != e.Target.UID)
+		})
+	})
+}
+
+// usedOrphan reports whether a claim whose mark holds is used, or by another pod one whose mark may hold again, of an orphan that this
+// policy drains.
 func usedOrphan(e *evidence) bool {
-	return e.user != nil && !e.inRange && e.revivable() != nil && !outranked(e) && !policyDeleted(e)
+	used := usedMarked(e) || !e.inRange && e.usedByOther() && e.revivable() != nil
+	return used && !outranked(e) && !policyDeleted(e)
 }
 
 // keptBehind reports whether a mark names another generation than the StatefulSet's present one. It is renewed before the

@@ -92,7 +92,7 @@ var protocol = Protocol{
 	},
 	{
 		id: "void-kept", upholds: "I7", in: unlocked, when: usedOrphan, then: voidKept,
-		given: "A pod uses a claim whose mark is not void, though it may not hold now, and this policy drains the StatefulSet",
+		given: "A pod uses a claim whose mark holds, or one that is not the StatefulSet's uses a claim whose mark is not void, and this policy drains the StatefulSet",
 		state: drainv1alpha1.DrainWaiting, reason: drainv1alpha1.ReasonClaimInUse, say: (*evidence).sayUsed,
 	},
 	{
