@@ -24,7 +24,7 @@ export KUBEBUILDER_ASSETS
 echo "envtest: $("$KUBEBUILDER_ASSETS/kube-apiserver" --version) in $KUBEBUILDER_ASSETS"
 
 # The race detector has nothing to watch in packages without code of their own, whose tests read documents and manifests or run scripts, nor
-# in these, where one goroutine at a time runs; it makes them ten times slower.
+# in these, where one goroutine runs at a time, but for histories of the simulation side by side; it makes them ten times slower.
 sequential='/(internal/plan|internal/scaling|test/simulation)$'
 raced=() plain=()
 while read -r package files; do
@@ -41,6 +41,9 @@ if [[ -z "${FOCUS:-}" ]]; then
 	suite "unit tests, with the race detector" go test -race -timeout 10m -coverprofile=cover.raced.out "${flags[@]}" "${raced[@]}"
 	suite "unit tests of what is sequential" go test -covermode=atomic -timeout 10m -coverprofile=cover.plain.out "${flags[@]}" "${plain[@]}"
 	profiles+=(cover.raced.out cover.plain.out)
+	if ((${#flags[@]} == 0)); then
+		suite "histories side by side, with the race detector" go test -race -timeout 10m ./test/simulation -run TestPromisesHold -sim.seeds=30
+	fi
 fi
 if ((${#flags[@]} == 0)); then
 	# What it exercises lies in other packages. Its specs wait more than they work, so two processes share them, each with an API server of its
