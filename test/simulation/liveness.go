@@ -39,7 +39,7 @@ import (
 // rounds is how often everything gets a turn after the faults have stopped, and quietRounds
 // after how many without a change nothing more is expected.
 const (
-	rounds      = 120
+	rounds      = 240
 	quietRounds = 4
 	// keptJobs is how many finished Jobs are kept for their logs.
 	keptJobs  = 10
