@@ -202,6 +202,8 @@ type attempt struct {
 	made          time.Time
 	// ran says that a pod of it has run.
 	ran bool
+	// late is when a Job came late that may take its place, or zero.
+	late time.Time
 }
 
 // checkBackoff asserts that a drain isn't repeated in haste, whatever has become of the last attempt: under one lock, from
@@ -213,8 +215,10 @@ func (w *world) checkBackoff(r *run, job *batchv1.Job, decided time.Time) {
 	w.made[lock]++
 	last, repeated := w.attempts[lock]
 	if repeated && !decided.After(last.made) {
-		// It comes late, and may be the one whose pods run.
-		now.ran = last.ran
+		// It comes late, and may be the one whose pods run. Until one does, it counts for nothing.
+		if now.ran = last.ran; last.ran {
+			now.late, now.made = now.made, last.made
+		}
 		w.attempts[lock] = now
 		return
 	}

@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -424,6 +425,9 @@ func (w *world) startPod(pod *corev1.Pod) {
 		job := owner(w.store, pod)
 		if last := w.attempts[c.lock]; last != nil && job != nil && last.job == job.Name {
 			last.ran = true
+			if !last.late.IsZero() {
+				last.made, last.late = last.late, time.Time{}
+			}
 		}
 		c.trusting = job != nil && job.Annotations[drainv1alpha1.ProofAnnotation] == string(drainv1alpha1.ProofExitCode)
 	}
