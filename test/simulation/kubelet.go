@@ -115,6 +115,8 @@ type container struct {
 	beside     bool
 	besideExit int
 	restarts   int32
+	// unmounting is for how many turns the kubelet has unmounted its volumes.
+	unmounting int
 	// shown says that the API server knows of the present containers.
 	shown   bool
 	evicted eviction
@@ -228,6 +230,9 @@ func (w *world) runPod(pod *corev1.Pod) {
 		if pod.DeletionTimestamp != nil {
 			if c != nil {
 				c.end(137)
+				if c.unmounting++; c.unmounting <= w.unmounts {
+					return
+				}
 			}
 			w.endPod(pod)
 		}

@@ -82,6 +82,7 @@ func (w *world) begin() {
 	if w.stubborn {
 		w.patience = 4
 	}
+	w.unmounts = c.pick(4) * c.pick(2)
 	w.templates = []string{"data"}
 	if w.outOfTen(w.overlap) {
 		w.templates = []string{overlapTemplate}

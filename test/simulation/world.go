@@ -51,6 +51,9 @@ type options struct {
 	templates []string
 	// patience is how often containers have to be told to end.
 	patience int
+	// unmounts is how many turns the kubelet takes to unmount the volumes of a pod that has ended. Until then it does not delete the pod
+	// (SyncTerminatedPod in kubernetes/pkg/kubelet/kubelet.go).
+	unmounts int
 	// docile says that drains exit 0 when they are told to end, as many a program does.
 	docile bool
 	// eager says that a lock whose creation hangs is made as soon as a pod is gone.
