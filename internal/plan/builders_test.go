@@ -241,6 +241,11 @@ func bornAfterTheLock(claim *corev1.PersistentVolumeClaim) {
 	claim.CreationTimestamp = metav1.NewTime(noon.Add(30 * time.Second))
 }
 
+func bornWithTheLock(claim *corev1.PersistentVolumeClaim) {
+	claim.UID = "new"
+	claim.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute))
+}
+
 func unusedSince(status corev1.ConditionStatus, since metav1.Time) func(*corev1.PersistentVolumeClaim) {
 	return func(claim *corev1.PersistentVolumeClaim) {
 		claim.Status.Conditions = []corev1.PersistentVolumeClaimCondition{{

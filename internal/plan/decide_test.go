@@ -1397,6 +1397,13 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 				w.claim("logs", 2, markedUnder(2))
 				w.lock(2)
 			}).next("DeleteClaim").checked(deletes("logs-web-2")),
+		"a claim of the lock's own second may be older than the lock": draining(
+			drainv1alpha1.ReasonReleasingLock, deleteClaims, scaledUp, func(w *world) {
+				w.templates("data", "logs")
+				w.claim("data", 2, bornWithTheLock)
+				w.claim("logs", 2, markedUnder(2))
+				w.lock(2)
+			}).next("ReleaseMark"),
 		"a claim whose mark is void is drained again": draining(drainv1alpha1.ReasonLocked,
 			deleteClaims, drained(unusedSince(corev1.ConditionTrue, noon))).next("StartJob"),
 	})
