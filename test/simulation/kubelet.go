@@ -515,6 +515,9 @@ func (w *world) drain(c *container) {
 		v.drained = true
 		v.users = slices.DeleteFunc(v.users, func(user *container) bool { return !user.live })
 	}
+	if pod := get[*corev1.Pod](w.store, c.pod); w.hurried && pod != nil {
+		w.marked = claimNames(&pod.Spec)[0]
+	}
 }
 
 func (w *world) setPhase(pod *corev1.Pod, phase corev1.PodPhase) {

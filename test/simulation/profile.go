@@ -148,8 +148,10 @@ type profile struct {
 	slow bool
 	// scaled is how often of 10 times the policy has spec.replicas, and leaves how often it has spec.leave then.
 	scaled, leaves int
-	// nosy is in how many of 100 cases a claim that is marked is looked at by a user at once.
-	nosy int
+	// nosy is in how many of 100 cases a claim that is marked is looked at by a user at once, and hurried says that one is that a drain has
+	// just emptied, too.
+	nosy    int
+	hurried bool
 }
 
 // allAtOnce is what its name says.
@@ -266,10 +268,10 @@ var profiles = []profile{
 	},
 	{
 		name: "drains that are told to end", often: 2, steps: 40,
-		takes:  but(brisk, takeUser, 24, takeKubelets, 8),
+		takes:  but(brisk, takeUser, 24, takeKubelets, 20, takeJobs, 20, takeOperator, 20, takeDrain, 16, takeWhile, 12, takeKubernetes, 3),
 		users:  [actions]int{doScale: 40, doEndDrain: 60, doDeleteJob: 4},
 		late:   []string{"patch pods", "patch persistentvolumeclaims"},
-		unused: 5, twoTemplates: 3, retain: 5, wait: 7, prompt: true, most: 3, fickle: 5, sloth: 30,
+		unused: 2, twoTemplates: 3, retain: 5, wait: 7, prompt: true, most: 3, fickle: 5, sloth: 30, exitCode: 7,
 	},
 	{
 		name: "looks at what is kept", often: 5, steps: 40,
@@ -448,6 +450,38 @@ var profiles = []profile{
 		late:   []string{"scale statefulsets", "scale statefulsets", "create jobs", "create jobs", "patch pods", "delete jobs"},
 		turn:   []action{doScalePolicy, doScalePolicy, doDeletePod},
 		unused: 3, twoTemplates: 1, retain: 7, wait: 6, prompt: true, most: 1, fickle: 25, sloth: 40, scaled: 10, leaves: 9, cruel: 3, limited: 2, stubborn: true,
+	},
+	{
+		name: "strangers on what is to be deleted", often: 3, steps: 40,
+		takes:  but(brisk, takeUser, 20, takeLate, 8),
+		users:  [actions]int{doScale: 50, doDebug: 30, doVisit: 10, doWhenDrained: 16},
+		late:   []string{"patch pods", "patch pods", "patch persistentvolumeclaims"},
+		unused: 0, twoTemplates: 1, retain: 5, wait: 8, prompt: true, most: 1, fickle: 5, sloth: 50, nosy: 70, hurried: true,
+	},
+	{
+		name: "policies that go while strangers look", often: 2, steps: 40,
+		takes:  but(brisk, takeUser, 20, takeLate, 16),
+		users:  [actions]int{doScale: 40, doStripPolicy: 12, doCreatePolicy: 24, doDebug: 30},
+		late:   []string{"patch persistentvolumeclaims", "delete pods"},
+		turn:   []action{doStripPolicy},
+		unused: 0, twoTemplates: 3, retain: 9, wait: 8, prompt: true, most: 1, fickle: 5, sloth: 50, nosy: 50,
+	},
+	{
+		name: "gates that a webhook strips", often: 2, steps: 40,
+		takes:  but(brisk, takeUser, 20, takeLate, 10, takeKubelets, 8, takeDrain, 8),
+		users:  [actions]int{doScale: 50, doDebug: 20, doDeleteJob: 8, doDeletePod: 4},
+		late:   []string{"create jobs", "create jobs", "delete jobs"},
+		unused: 5, twoTemplates: 2, retain: 5, wait: 5, prompt: true, most: 2, fickle: 10, sloth: 30,
+		hooks: []mutation{stripGate}, hooked: 5,
+	},
+	{
+		name: "Jobs that are gone before they run", often: 2, steps: 60,
+		takes:  but(brisk, takeTime, 8, takeUser, 14, takeLate, 14),
+		users:  [actions]int{doScale: 30, doDeleteJob: 30, doTemplate: 5},
+		late:   []string{"patch pods"},
+		turn:   []action{doDeleteJob},
+		unused: 1, twoTemplates: 1, retain: 4, wait: 8, prompt: true, most: 2, fickle: 2, sloth: 30, nosy: 90, hurried: true,
+		odd: 3, cruel: 8,
 	},
 	{
 		name: "annotations", often: 3, steps: 50,

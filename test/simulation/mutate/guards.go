@@ -52,7 +52,14 @@ var (
 	lockWithoutStay    = edit{lockFile, "Finalizers:      []string{drainv1alpha1.LockFinalizer},", ""}
 	freshForever       = edit{act, "(writes > 0 || seen.wrote) && r.Clock.Since(seen.taken) > maxFreshAge", "(writes > 0 || seen.wrote) && r.Clock.Since(seen.taken) > time.Hour"}
 	followForever      = edit{act, "!plan.FollowsOn(decision.Next) || r.Clock.Since(seen.taken) > maxLookAge),", "!plan.FollowsOn(decision.Next)),"}
-	markUnseenSpec     = edit{actions, "case e.Target.Excludes(e.number) && !behind(e):", "case e.Target.Excludes(e.number):"}
+	makeWithoutGate    = edit{buildJob, "template.Spec.SchedulingGates = append(template.Spec.SchedulingGates, corev1.PodSchedulingGate{Name: drainv1alpha1.DrainSchedulingGate})", ""}
+	answerWithoutGate  = []edit{
+		{proofFile, "return !gated(&job.Spec.Template.Spec) }", "return job == nil }"},
+		{proofFile, "	if gated(spec) {\n		return nil", "	if spec != nil {\n		return nil"},
+	}
+	deleteWhileReleasing = edit{evidence, ` && skipped(e) == "" && !released(e)`, ` && skipped(e) == ""`}
+	releaseHeld          = edit{markFile, `m.LockUID, m.ReleasedUID = "", lock`, "m.ReleasedUID = lock"}
+	markUnseenSpec       = edit{actions, "case e.Target.Excludes(e.number) && !behind(e):", "case e.Target.Excludes(e.number):"}
 )
 
 // guards are what keeps the promises beside the rules of the protocol, each with what takes it away.
@@ -99,7 +106,8 @@ var guards = []guard{
 	}},
 	{name: "the lock's finalizer", edits: []edit{lockWithoutStay}},
 	{name: "the lock's finalizer, and a lock that lacks it is discarded", edits: []edit{lockWithoutStay}, drops: []string{"discard-lock"}},
-	{name: "the drain pod's gate", edits: []edit{{buildJob, "template.Spec.SchedulingGates = append(template.Spec.SchedulingGates, corev1.PodSchedulingGate{Name: drainv1alpha1.DrainSchedulingGate})", ""}}},
+	{name: "the drain pod's gate", unneeded: "the answer to the dry run lacks it then, and no drain starts; both away: see below", edits: []edit{makeWithoutGate}},
+	{name: "the drain pod's gate, and its being there in the answer to a dry run", edits: append([]edit{makeWithoutGate}, answerWithoutGate...)},
 	{name: "podReplacementPolicy Failed", unneeded: "backed up by letting one pod run at a time; both away: see below", edits: []edit{replaceAtOnce, acceptAnyReplacer}},
 	{name: "the lock's UID in the Job's name", edits: []edit{{objects, `fmt.Fprintf(hash, "%s/%d/%s/%d", policy, ordinal, lock, attempt)`, `fmt.Fprintf(hash, "%s/%d/%d", policy, ordinal, attempt)`}}},
 	{name: "the claims' UIDs in the Job's name", edits: []edit{{objects, `fmt.Fprintf(hash, "/%s", uid)`, `_ = uid`}}},
@@ -126,28 +134,29 @@ var guards = []guard{
 	{name: "nothing is marked while another pod uses a claim", edits: []edit{{marks, "	if e.user != nil {\n		return fmt.Sprintf(\"pod %q uses", "	if e.user != nil && e == nil {\n		return fmt.Sprintf(\"pod %q uses"}}},
 	{name: "the lock names each pod before it is ungated", unneeded: "needs two lists of one look that are apart, and a Job deleted in between; unit rows and the invariants' test hold it", edits: []edit{{evidence, "|| noted[drainv1alpha1.PodAnnotation] != string(e.run.gated.UID))", "|| e == nil)"}}},
 	{name: "a release writes to the claims that a deletion was noted of", unneeded: "needs a StatefulSet that changes its selector while a deletion hangs; stories deletion-lands-after-rename and -discard hold it", edits: []edit{{actions, "kept := slices.Concat(e.claims, e.notedElsewhere(lock))", "kept := slices.Clone(e.claims)"}}},
-	{name: "a mark that is void makes its Job void", edits: []edit{{marks, "mark != nil && mark.JobUID == e.job.UID {", "mark == nil && e == nil {"}}},
-	{name: "a void mark names the Job of the present lock", edits: []edit{{actions, "	if e.job != nil {\n		void.Job", "	if e == nil {\n		void.Job"}}},
+	{name: "a mark that is void makes its Job void", about: "strangers on what is to be deleted", edits: []edit{{marks, "mark != nil && mark.JobUID == e.job.UID {", "mark == nil && e == nil {"}}},
+	{name: "a void mark names the Job of the present lock", about: "strangers on what is to be deleted", edits: []edit{{actions, "	if e.job != nil {\n		void.Job", "	if e == nil {\n		void.Job"}}},
 	{name: "a mark is void when the lock is released while another pod uses the claim", about: "strangers while drains are called off", edits: []edit{{actions, "return e.release(e.lock, e.user != nil || e.unread)", "return e.release(e.lock, e.unread)"}}},
-	{name: "a mark is void when an abandoned lock is released", edits: []edit{{actions, "return e.release(e.lock, true)", "return e.release(e.lock, false)"}}},
+	{name: "a mark is void when an abandoned lock is released", about: "policies that go while strangers look", edits: []edit{{actions, "return e.release(e.lock, true)", "return e.release(e.lock, false)"}}},
 	{name: "writing to kept claims before a release", edits: []edit{{actions, "if mark == nil || mark.ReleasedUID == lock.UID ||", "if mark != nil ||"}, {actions, "			*mark = e.voided(mark)", "			_ = mark"}}},
 	{name: "a claim is deleted only under the lock that it was drained under", edits: []edit{{marks, "	if e.mayDelete {\n		return false", "	if e == nil {\n		return false"}}},
 	{name: "a claim is deleted on a mark of the last minute only", edits: []edit{{marks, "e.now.Sub(mark.Time.Time).Abs() > markLasts", "e.now.Sub(mark.Time.Time).Abs() > 10000*markLasts"}}},
 	{name: "a mark of an attempt that failed is void", edits: []edit{{marks, "return !refuted(e, mark) && !markExpired(e, claim)", "return !markExpired(e, claim)"}}},
-	{name: "nothing is deleted under a lock whose release has begun", edits: []edit{{evidence, ` && skipped(e) == "" && !released(e)`, ` && skipped(e) == ""`}}},
+	{name: "nothing is deleted under a lock whose release has begun", unneeded: "backed up: what a release has written to bears no mark that holds, and is drained again first; both away: see below", edits: []edit{deleteWhileReleasing}},
+	{name: "a mark holds no longer once a release has written to it, and nothing is deleted under such a lock", about: "releases that come late while the policy is edited", edits: []edit{deleteWhileReleasing, releaseHeld}},
 	{name: "nothing is deleted under a lock that is being deleted", edits: []edit{{evidence, `e.lock.DeletionTimestamp == nil && skipped(e) == ""`, `skipped(e) == ""`}}},
 	{name: "a claim to be left alone is not deleted", edits: []edit{{evidence, `e.lock.DeletionTimestamp == nil && skipped(e) == ""`, `e.lock.DeletionTimestamp == nil`}}},
 	{name: "all claims of an ordinal are drained before one is deleted", edits: []edit{{evidence, "return e.mayDelete && len(e.held) > 0 && restIsNew(e)", "return e.mayDelete && len(e.held) > 0"}}},
-	{name: "a claim is new only if the lock is older", edits: []edit{{marks, "!holds(e, &claim) && !claim.CreationTimestamp.After(e.lock.CreationTimestamp.Time)", "!holds(e, &claim) && claim.CreationTimestamp.Before(&e.lock.CreationTimestamp)"}}},
+	{name: "a claim is new only if the lock is older", unneeded: "needs a claim that comes with data in the second in which the lock is created; a unit row holds it", edits: []edit{{marks, "!holds(e, &claim) && !claim.CreationTimestamp.After(e.lock.CreationTimestamp.Time)", "!holds(e, &claim) && claim.CreationTimestamp.Before(&e.lock.CreationTimestamp)"}}},
 
 	// What a success must prove.
-	{name: "the success of a pod that was told to end isn't believed", edits: []edit{{proofFile, "case pod.DeletionTimestamp != nil:", `case pod.Name == "":`}}},
+	{name: "the success of a pod that was told to end isn't believed", about: "drains that are told to end", edits: []edit{{proofFile, "case pod.DeletionTimestamp != nil:", `case pod.Name == "":`}}},
 	{name: "a pod with DisruptionTarget isn't believed", edits: []edit{{proofFile, `case disrupted(pod) != "":`, `case disrupted(pod) == "never":`}}},
 	{name: "the receipt", edits: []edit{{proofFile, `want.Receipt == "" || !strings.HasSuffix(message, want.Receipt) {`, `message == "never" {`}}},
 	{name: "all claims are mounted", edits: []edit{{proofFile, "	mounted := map[string]bool{}\n", "	mounted := map[string]bool{}\n	if spec != nil {\n		return nil\n	}\n"}}},
 	{name: "sidecars' mounts don't count", edits: []edit{{proofFile, "if !sidecar(&spec.InitContainers[i]) {", "if spec != nil {"}}},
 	{name: "no probes when exit codes are believed", edits: []edit{{proofFile, "		true, probes,", "		true, deadline,"}}},
-	{name: "no limits of local storage when exit codes are believed", edits: []edit{{proofFile, "		true, sizeLimits,", "		true, deadline,"}}},
+	{name: "no limits of local storage when exit codes are believed", about: "templates that are not what they should be", edits: []edit{{proofFile, "		true, sizeLimits,", "		true, deadline,"}}},
 	{name: "drain pods have a grace period", edits: []edit{{proofFile, "		false, zeroGracePeriod,", "		true, deadline,"}}},
 	{name: "the StatefulSet's pods have a grace period", edits: []edit{{planFile, "case p.Target.ZeroGracePeriod():", "case p == nil:"}}},
 	{name: "the pods of a StatefulSet that is gone had a grace period", edits: []edit{{words, "if p.Target.ZeroGracePeriod() {", "if p == nil {"}}},
@@ -156,10 +165,7 @@ var guards = []guard{
 		{preflight, "; len(problems) > 0 {\n		return \"A webhook changes", "; len(problems) > 1000 {\n		return \"A webhook changes"},
 		{preflight, "; len(problems) > 0 {\n		return \"A webhook or a LimitRange changes the drain", "; len(problems) > 1000 {\n		return \"A webhook or a LimitRange changes the drain"},
 	}},
-	{name: "the gate is there in the answer to a dry run", edits: []edit{
-		{proofFile, "return !gated(&job.Spec.Template.Spec) }", "return job == nil }"},
-		{proofFile, "	if gated(spec) {\n		return nil", "	if spec != nil {\n		return nil"},
-	}},
+	{name: "the gate is there in the answer to a dry run", about: "gates that a webhook strips", edits: answerWithoutGate},
 	{name: "a pod is looked at before it is ungated", edits: []edit{ungateUnseen}},
 	{name: "the pod that succeeded is looked at", unneeded: "backed up by the look before it is ungated, since a pod's spec doesn't change; both away: see below", edits: []edit{believeAnyPod}},
 	{name: "a pod is looked at before it is ungated, and the pod that succeeded", edits: []edit{ungateUnseen, believeAnyPod}},
@@ -170,7 +176,7 @@ var guards = []guard{
 	{name: "a Job is the policy's by its controller, and a pod of a forged Job is a stranger", edits: []edit{ownAnyJob, ownAnyJobsPod}},
 	{name: "a Job without a controller proves nothing", edits: []edit{{planFile, "if attempt == 0 || orphaned(job) || job.Name", "if attempt == 0 || job.Name"}}},
 	{name: "a pod that only bears the operator's labels uses the claims", edits: []edit{{evidence, "			if !e.controls(pod) {\n", "			if pod.Labels[drainv1alpha1.RoleLabel] != drainv1alpha1.RoleDrain {\n"}}},
-	{name: "a Job of an earlier attempt than the lock's proves nothing", edits: []edit{{evidence, "e.failure == nil && e.attempt >= e.last.Number", "e.failure == nil"}}},
+	{name: "a Job of an earlier attempt than the lock's proves nothing", about: "Jobs that are gone before they run", edits: []edit{{evidence, "e.failure == nil && e.attempt >= e.last.Number", "e.failure == nil"}}},
 
 	// How often a drain is repeated, and who hears of it.
 	{name: "attempts outlive their Jobs", edits: []edit{{attempts, "	if !ok {\n		return Attempt{}, true", "	if ok || !ok {\n		return Attempt{}, true"}}},
