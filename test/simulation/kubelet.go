@@ -230,7 +230,8 @@ func (w *world) runPod(pod *corev1.Pod) {
 		if pod.DeletionTimestamp != nil {
 			if c != nil {
 				c.end(137)
-				if c.unmounting++; c.unmounting <= w.unmounts {
+				c.unmounting++
+				if c.unmounting <= w.unmounts {
 					return
 				}
 			}
