@@ -381,6 +381,13 @@ func TestDecideWithoutLock(t *testing.T) {
 					pod.OwnerReferences = []metav1.OwnerReference{{Kind: "StatefulSet", Name: "web", UID: setUID, Controller: new(true)}}
 				})
 			}).after(recheck),
+		"a mark that is out of date is voided on a claim that a pod of another name uses, although it names the StatefulSet as its owner": waits(
+			drainv1alpha1.ReasonClaimInUse, func(w *world) {
+				w.claim("data", 2, markedAt(2))
+				w.pod("web-x2", "data-web-2", func(pod *corev1.Pod) {
+					pod.OwnerReferences = []metav1.OwnerReference{{Kind: "StatefulSet", Name: "web", UID: setUID, Controller: new(true)}}
+				})
+			}).says(`"web-x2"`).next("VoidMark"),
 		"a mark that is void is not voided once more on a claim in use": waits(drainv1alpha1.ReasonClaimInUse,
 			func(w *world) { w.claim("data", 2, markedBy(claims.Mark{})); w.pod("debug", "data-web-2") }).after(recheck),
 		"the mark of a claim in use is voided also if its use is reported": waits(drainv1alpha1.ReasonClaimInUse,

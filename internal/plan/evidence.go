@@ -599,13 +599,14 @@ func (e *evidence) revivable() *corev1.PersistentVolumeClaim {
 	return nil
 }
 
-// usedByOther reports whether a pod uses a claim that is neither of the ordinal's Jobs nor the StatefulSet's own. While that one was to be
-// there, the generation went on by more than one, so no renewal that was decided before holds after it.
+// usedByOther reports whether a pod uses a claim that is neither of the ordinal's Jobs nor the StatefulSet's own for the ordinal. While that
+// one was to be there, the generation went on by more than one, so no renewal that was decided before holds after it. Any other pod can name
+// the StatefulSet as its owner, and the StatefulSet controller ignores it.
 func (e *evidence) usedByOther() bool {
 	return slices.ContainsFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool {
 		return slices.ContainsFunc(e.users[claim.Name], func(pod *corev1.Pod) bool {
 			owner := metav1.GetControllerOfNoCopy(pod)
-			return !e.controls(pod) && (owner == nil || owner.UID != e.Target.UID)
+			return !e.controls(pod) && (owner == nil || owner.UID != e.Target.UID || pod.Name != e.Target.PodName(e.number))
 		})
 	})
 }
