@@ -236,7 +236,9 @@ var _ = Describe("ZooKeeper from five members to one", Label("recipes", "slow"),
 
 	It("by the StatefulSet loses its majority, until it is scaled up again", SpecTimeout(zkTimeout), func(ctx SpecContext) {
 		e := w.startEnsemble(ctx, "zookeeper")
-		znodes := fillZooKeeper(e.connect(0))
+		conn := e.connect(0)
+		e.expectMembers(ctx, conn, 0, 1, 2, 3, 4) // Until then, those that joined elect a leader once more.
+		znodes := fillZooKeeper(conn)
 		var written []string
 		reader := visit(ctx, readAll(e.connect(4, 3, 2, 1, 0), znodes))
 		writer := visit(ctx, writeMore(e.connect(3, 2, 1, 0), &written))
@@ -262,7 +264,7 @@ var _ = Describe("ZooKeeper from five members to one", Label("recipes", "slow"),
 		Expect(writer.stall).To(BeNumerically(">", zkElection), "clients must notice, or the comparison is worth nothing")
 		seen("scaled up again after %.0f s without a majority; %d writes acknowledged", lost.Seconds(), len(written))
 		e = w.ensemble(ctx, 0, 1, 2)
-		conn := e.connect(0, 1, 2)
+		conn = e.connect(0, 1, 2)
 		e.expectMembers(ctx, conn, 0, 1, 2)
 		for _, ordinal := range []int32{0, 1, 2} {
 			e.expectZnodes(ctx, ordinal, znodes)

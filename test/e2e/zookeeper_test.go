@@ -306,6 +306,7 @@ var _ = Describe("ZooKeeper", Label("recipes", "slow"), func() {
 		})
 		e := w.ensemble(ctx, 0, 1, 2, 3, 4)
 		conn := e.connect(0, 1, 2)
+		e.expectMembers(ctx, conn, 0, 1, 2, 3, 4)
 		znodes := fillZooKeeper(conn)
 		reader := visit(ctx, readAll(e.connect(4, 3, 2, 1, 0), znodes))
 
