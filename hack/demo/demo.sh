@@ -94,6 +94,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 build_images() { make image sample-image-datastore >"$work/images" 2>&1; }
+install_operator() { make apply >"$work/apply" 2>&1; }
 
 k() { kubectl --namespace "$namespace" "$@"; }
 # krun shows a command as a person types it who has set the namespace for good, as the end of the demo tells.
@@ -152,7 +153,9 @@ run make cluster-load IMAGE='dist/images/drain-operator.tar dist/images/datastor
 KUBECONFIG=$PWD/.cluster/kubeconfig
 export KUBECONFIG
 PATH=$(go run -C test/infrastructure ./cluster binaries kubectl):$PATH
-run make apply
+# The store starts while the operator does.
+show make apply
+in_background install_operator
 cluster_ready=yes
 if kubectl get namespace "$namespace" >/dev/null 2>&1; then
 	say 'Removing what an earlier demo left'
@@ -160,7 +163,14 @@ if kubectl get namespace "$namespace" >/dev/null 2>&1; then
 fi
 
 say 'A store of three replicas, each with a volume of its own, and a policy for those that leave'
+kubectl wait crd/drainpolicies.drain.statefulset.dev --for=create --timeout="$patience" >/dev/null
+kubectl wait crd/drainpolicies.drain.statefulset.dev --for=condition=Established --timeout="$patience" >/dev/null
 run kubectl apply -k hack/demo
+wait "${background[0]}" || {
+	cat "$work/apply" >&2
+	fail 'the operator could not be installed'
+}
+background=()
 krun wait drainpolicy/datastore --for=condition=Ready --timeout="$patience"
 krun rollout status statefulset/datastore --timeout="$patience"
 echo
