@@ -95,6 +95,10 @@ trap 'exit 143' TERM
 
 build_images() { make image sample-image-datastore >"$work/images" 2>&1; }
 install_operator() { make apply >"$work/apply" 2>&1; }
+not_installed() {
+	cat "$work/apply" >&2
+	fail 'the operator could not be installed'
+}
 
 k() { kubectl --namespace "$namespace" "$@"; }
 # krun shows a command as a person types it who has set the namespace for good, as the end of the demo tells.
@@ -163,13 +167,11 @@ if kubectl get namespace "$namespace" >/dev/null 2>&1; then
 fi
 
 say 'A store of three replicas, each with a volume of its own, and a policy for those that leave'
-kubectl wait crd/drainpolicies.drain.statefulset.dev --for=create --timeout="$patience" >/dev/null
-kubectl wait crd/drainpolicies.drain.statefulset.dev --for=condition=Established --timeout="$patience" >/dev/null
+crd=crd/drainpolicies.drain.statefulset.dev
+kubectl wait "$crd" --for=create --timeout="$patience" >/dev/null || not_installed
+kubectl wait "$crd" --for=condition=Established --timeout="$patience" >/dev/null || not_installed
 run kubectl apply -k hack/demo
-wait "${background[0]}" || {
-	cat "$work/apply" >&2
-	fail 'the operator could not be installed'
-}
+wait "${background[0]}" || not_installed
 background=()
 krun wait drainpolicy/datastore --for=condition=Ready --timeout="$patience"
 krun rollout status statefulset/datastore --timeout="$patience"
