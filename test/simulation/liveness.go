@@ -66,6 +66,9 @@ func (w *world) settleKubernetes() {
 	w.sets.step(w.choices)
 	w.jobs.step(w.choices)
 	w.stepScheduler()
+	if w.impatient > 0 && c.chance(w.impatient) {
+		w.discardUnderDrain()
+	}
 	w.stepKubelets()
 	w.garbage.step(w.choices)
 	w.protectClaims()
@@ -78,7 +81,7 @@ func (w *world) settleKubernetes() {
 // settle stops all faults, lets everything come to rest, and asserts what must then be so.
 func (w *world) settle() {
 	w.note("the faults stop")
-	w.target, w.patience, w.sets.blind, w.jobs.stuck, w.cruel = "", 0, 0, 0, 0
+	w.target, w.patience, w.sets.blind, w.jobs.stuck, w.cruel, w.impatient = "", 0, 0, 0, 0, 0
 	w.managers[0].asleep, w.managers[1].asleep = 0, 0
 	for _, m := range w.managers {
 		m.finish()

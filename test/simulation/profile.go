@@ -152,6 +152,8 @@ type profile struct {
 	// just emptied, too.
 	nosy    int
 	hurried bool
+	// impatient is in how many of 100 cases a user deletes the claim of a drain pod that has not started on its node yet.
+	impatient int
 }
 
 // allAtOnce is what its name says.
@@ -285,7 +287,7 @@ var profiles = []profile{
 		takes:  but(brisk, takeNodes, 5, takeJobs, 14, takeKubelets, 10, takeGarbage, 6, takeUser, 20, takeLate, 4),
 		users:  [actions]int{doScale: 30, doDeletePod: 30, doDeleteJob: 20, doDeleteClaim: 5, doTemplate: 4},
 		late:   []string{"create jobs", "delete jobs", "patch pods"},
-		unused: 6, twoTemplates: 3, retain: 5, wait: 6, prompt: true, most: 1, fickle: 5, sloth: 30, slowRetry: 5,
+		unused: 6, twoTemplates: 3, retain: 5, wait: 6, prompt: true, most: 1, fickle: 5, sloth: 30, slowRetry: 5, impatient: 10,
 	},
 	{
 		name: "releases that come late and deletions in the meantime", often: 7, steps: 20,

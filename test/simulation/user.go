@@ -90,7 +90,7 @@ func (w *world) begin() {
 	if w.outOfTen(w.twoTemplates) {
 		w.templates = append(w.templates, "logs")
 	}
-	w.cruel = w.profile.cruel
+	w.cruel, w.impatient = w.profile.cruel, w.profile.impatient
 	w.graceless = w.outOfTen(w.profile.graceless)
 	w.annotated = w.outOfTen(w.profile.annotated)
 	w.lagging = w.outOfTen(w.profile.lags)
@@ -603,9 +603,7 @@ func (w *world) debugWith(claim string, forged map[string]string) string {
 // deleteClaim is the user's own loss. Some don't wait for the pods that hold the claim.
 func (w *world) deleteClaim() {
 	if claim, ok := some(w, everything[*corev1.PersistentVolumeClaim]); ok {
-		w.note("user: deletes claim %s", claim.Name)
-		w.discarded[claim.UID] = true
-		_ = w.store.delete(claims, claim.Name, deletion{})
+		w.discard(claim)
 		if w.choices.chance(30) {
 			w.note("user: strips the finalizer of claim %s", claim.Name)
 			update(w.store, claim.Name, func(claim *corev1.PersistentVolumeClaim) { claim.Finalizers = nil })
@@ -614,6 +612,25 @@ func (w *world) deleteClaim() {
 			}
 		}
 	}
+}
+
+// discardUnderDrain has a user delete a claim of a drain pod that has a node and has not started.
+func (w *world) discardUnderDrain() {
+	pod, ok := some(w, func(pod *corev1.Pod) bool {
+		return isDrain(pod) && pod.Spec.NodeName != "" && pod.DeletionTimestamp == nil && w.containers[pod.UID] == nil
+	})
+	if !ok {
+		return
+	}
+	if claim := get[*corev1.PersistentVolumeClaim](w.store, claimNames(&pod.Spec)[0]); claim != nil {
+		w.discard(claim)
+	}
+}
+
+func (w *world) discard(claim *corev1.PersistentVolumeClaim) {
+	w.note("user: deletes claim %s", claim.Name)
+	w.discarded[claim.UID] = true
+	_ = w.store.delete(claims, claim.Name, deletion{})
 }
 
 // stripLock takes a lock away from under the operator, which nothing can be said about but that

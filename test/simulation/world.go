@@ -60,6 +60,8 @@ type options struct {
 	eager bool
 	// cruel is in how many of 100 cases a kubelet ends what was not told to end.
 	cruel int
+	// impatient is the profile's, until the faults stop.
+	impatient int
 	// graceless says that the pods of the StatefulSet have no grace period.
 	graceless bool
 	// unusedLag is how far the reports of Unused are behind.

@@ -72,7 +72,7 @@ var guards = []guard{
 	{name: "UID test in the removal of the lock's finalizer", edits: []edit{{act, `		{"op": "test", "path": "/metadata/uid", "value": lock.UID},
 `, ""}}},
 	{name: "optimistic lock of a mark", edits: []edit{{act, "client.MergeFromWithOptions(step.Claim.DeepCopy(), client.MergeFromWithOptimisticLock{})", "client.MergeFrom(step.Claim.DeepCopy())"}}},
-	{name: "optimistic lock of a note", about: "pods, Jobs and nodes that are taken away", edits: []edit{{act, "client.MergeFromWithOptions(lock, client.MergeFromWithOptimisticLock{})", "client.MergeFrom(lock)"}}},
+	{name: "optimistic lock of a note", about: "drains that the kubelet ends", rare: true, edits: []edit{{act, "client.MergeFromWithOptions(lock, client.MergeFromWithOptimisticLock{})", "client.MergeFrom(lock)"}}},
 	{name: "optimistic lock of the ungating", unneeded: "a lock is released only when no drain pod is left, gated or not; kept because the patch names the whole list of gates, and others may have taken theirs off", edits: []edit{{act, "client.MergeFromWithOptions(pod, client.MergeFromWithOptimisticLock{})", "client.MergeFrom(pod)"}}},
 	{name: "UID precondition of a Job's deletion", edits: []edit{{act, "client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationForeground)", "client.PropagationPolicy(metav1.DeletePropagationForeground)"}, {act, "	uid := job.UID\n", ""}}},
 	{name: "foreground deletion of Jobs", unneeded: "backed up by the rules that await drain pods; all away: see below", edits: []edit{deleteInBackground}},
@@ -146,7 +146,7 @@ var guards = []guard{
 	{name: "a mark holds no longer once a release has written to it, and nothing is deleted under such a lock", about: "releases that come late while the policy is edited", edits: []edit{deleteWhileReleasing, releaseHeld}},
 	{name: "nothing is deleted under a lock that is being deleted", edits: []edit{{evidence, `e.lock.DeletionTimestamp == nil && skipped(e) == ""`, `skipped(e) == ""`}}},
 	{name: "a claim to be left alone is not deleted", edits: []edit{{evidence, `e.lock.DeletionTimestamp == nil && skipped(e) == ""`, `e.lock.DeletionTimestamp == nil`}}},
-	{name: "all claims of an ordinal are drained before one is deleted", edits: []edit{{evidence, "return e.mayDelete && len(e.held) > 0 && restIsNew(e)", "return e.mayDelete && len(e.held) > 0"}}},
+	{name: "all claims of an ordinal are drained before one is deleted", about: "strangers", edits: []edit{{evidence, "return e.mayDelete && len(e.held) > 0 && restIsNew(e)", "return e.mayDelete && len(e.held) > 0"}}},
 	{name: "a claim is new only if the lock is older", unneeded: "needs a claim that comes with data in the second in which the lock is created; a unit row holds it", edits: []edit{{marks, "!holds(e, &claim) && !claim.CreationTimestamp.After(e.lock.CreationTimestamp.Time)", "!holds(e, &claim) && claim.CreationTimestamp.Before(&e.lock.CreationTimestamp)"}}},
 
 	// What a success must prove.
@@ -155,7 +155,7 @@ var guards = []guard{
 	{name: "the receipt", edits: []edit{{proofFile, `want.Receipt == "" || !strings.HasSuffix(message, want.Receipt) {`, `message == "never" {`}}},
 	{name: "all claims are mounted", edits: []edit{{proofFile, "	mounted := map[string]bool{}\n", "	mounted := map[string]bool{}\n	if spec != nil {\n		return nil\n	}\n"}}},
 	{name: "sidecars' mounts don't count", edits: []edit{{proofFile, "if !sidecar(&spec.InitContainers[i]) {", "if spec != nil {"}}},
-	{name: "no probes when exit codes are believed", edits: []edit{{proofFile, "		true, probes,", "		true, deadline,"}}},
+	{name: "no probes when exit codes are believed", about: "webhooks", rare: true, edits: []edit{{proofFile, "		true, probes,", "		true, deadline,"}}},
 	{name: "no limits of local storage when exit codes are believed", about: "templates that are not what they should be", edits: []edit{{proofFile, "		true, sizeLimits,", "		true, deadline,"}}},
 	{name: "drain pods have a grace period", edits: []edit{{proofFile, "		false, zeroGracePeriod,", "		true, deadline,"}}},
 	{name: "the StatefulSet's pods have a grace period", edits: []edit{{planFile, "case p.Target.ZeroGracePeriod():", "case p == nil:"}}},
@@ -173,7 +173,7 @@ var guards = []guard{
 	// Who is who.
 	{name: "a Job is the policy's by its controller", unneeded: "backed up by the next one, whose pods are strangers; both away: see below", edits: []edit{ownAnyJob}},
 	{name: "a pod of a forged Job is a stranger", unneeded: "backed up by the one before, which makes the Job no evidence; both away: see below", edits: []edit{ownAnyJobsPod}},
-	{name: "a Job is the policy's by its controller, and a pod of a forged Job is a stranger", edits: []edit{ownAnyJob, ownAnyJobsPod}},
+	{name: "a Job is the policy's by its controller, and a pod of a forged Job is a stranger", about: "forged labels and Jobs", edits: []edit{ownAnyJob, ownAnyJobsPod}},
 	{name: "a Job without a controller proves nothing", edits: []edit{{planFile, "if attempt == 0 || orphaned(job) || job.Name", "if attempt == 0 || job.Name"}}},
 	{name: "a pod that only bears the operator's labels uses the claims", edits: []edit{{evidence, "			if !e.controls(pod) {\n", "			if pod.Labels[drainv1alpha1.RoleLabel] != drainv1alpha1.RoleDrain {\n"}}},
 	{name: "a Job of an earlier attempt than the lock's proves nothing", about: "Jobs that are gone before they run", edits: []edit{{evidence, "e.failure == nil && e.attempt >= e.last.Number", "e.failure == nil"}}},
@@ -182,7 +182,7 @@ var guards = []guard{
 	{name: "attempts outlive their Jobs", edits: []edit{{attempts, "	if !ok {\n		return Attempt{}, true", "	if ok || !ok {\n		return Attempt{}, true"}}},
 	{name: "a Job that is gone after its pod was ungated has failed", edits: []edit{{attempts, `case e.lock.Annotations[drainv1alpha1.JobAnnotation] != "" && len(e.held) < len(e.claims):`, `case e.lock.Annotations[drainv1alpha1.JobAnnotation] == "never":`}}},
 	{name: "looks at unused claims follow one another closely", edits: []edit{{evidence, "passed >= e.lookEvery() && passed <= unusedLag", "passed >= e.lookEvery()"}}},
-	{name: "each attempt allows the reports of Unused more time", about: "reports of use that come late or not at all", liveness: true, edits: []edit{{marks, "i < late && lag < maxUnusedLag", "i < 0 && lag < maxUnusedLag"}}},
+	{name: "each attempt allows the reports of Unused more time", unneeded: "the drain is repeated until a report happens to come in time; unit rows hold how long each attempt waits", about: "reports of use that come late or not at all", liveness: true, edits: []edit{{marks, "i < late && lag < maxUnusedLag", "i < 0 && lag < maxUnusedLag"}}},
 	{name: "a drain that fails three times in a row stalls", liveness: true, edits: []edit{{status, "d.pending() && d.Failures >= stalledAttempts && !settling[d.Reason]", "d == nil"}}},
 	{name: "a drain that waits for too long stalls", liveness: true, edits: []edit{{status, "	case !due.IsZero():\n", "	case d == nil:\n"}}},
 
