@@ -109,7 +109,7 @@ func (r *Reconciler) look(ctx context.Context, cached plan.Snapshot, ordinals ..
 	return live, unsettled, err
 }
 
-// listPods returns all pods of a policy's namespace, or only those with the policy's label.
+// listPods returns all pods of a policy's namespace that can decide anything, or only those with the policy's label.
 func (r *Reconciler) listPods(ctx context.Context, policy *drainv1alpha1.DrainPolicy, all bool) ([]corev1.Pod, error) {
 	if all {
 		pods, err := r.pods.list(ctx, r.Live, policy.Namespace)

@@ -19,12 +19,18 @@ package controller
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
 
 // sideBySide is how many requests a reconcile makes at the same time.
@@ -62,7 +68,7 @@ var errListEnded = errors.New("the list of pods did not end")
 // listTimeout ends a list that hangs. It is no reconcile's own: others wait for it too.
 const listTimeout = 30 * time.Second
 
-// podLists lists the pods of namespaces for several looks at once. A look gets a list that began after the look did, so the
+// podLists lists the pods of namespaces, but for those that decide nothing, for several looks at once. A look gets a list that began after the look did, so the
 // list is as good as its own. While one list is under way, those who come wait for the next: at most one per namespace is
 // under way, however many policies drain there. What it returns must not be changed.
 type podLists struct {
@@ -79,7 +85,7 @@ type podList struct {
 	err  error
 }
 
-// list returns all pods of a namespace.
+// list returns the pods of a namespace, but for those that decide nothing.
 func (l *podLists) list(ctx context.Context, reader client.Reader, namespace string) ([]corev1.Pod, error) {
 	l.mu.Lock()
 	if l.next == nil {
@@ -109,10 +115,51 @@ func (l *podLists) list(ctx context.Context, reader client.Reader, namespace str
 	}()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), listTimeout)
 	defer cancel()
-	var list corev1.PodList
-	mine.err = reader.List(ctx, &list, client.InNamespace(namespace))
-	mine.pods = list.Items
+	mine.pods, mine.err = listPages(ctx, reader, namespace)
 	return mine.pods, mine.err
+}
+
+// podsPerPage is how many pods one answer of a list has at most. Only those are decoded at the same time, whatever else runs in the namespace.
+const podsPerPage = 1000
+
+// listPages lists the pods of a namespace that can decide anything. The first page is as consistent a read as a list without pages is
+// (ShouldDelegateList in apiserver/pkg/storage/cacher/delegator), and all others show its resourceVersion, so they are one look. The API
+// server refuses a page (410, Expired) when it can't give that version any more.
+func listPages(ctx context.Context, reader client.Reader, namespace string) ([]corev1.Pod, error) {
+	var pods []corev1.Pod
+	for next := ""; ; {
+		var page corev1.PodList
+		if err := reader.List(ctx, &page, client.InNamespace(namespace), client.Limit(podsPerPage), client.Continue(next)); err != nil {
+			return nil, err
+		}
+		for i := range page.Items {
+			if pod := &page.Items[i]; !decidesNothing(pod) {
+				pod.ManagedFields = nil
+				pods = append(pods, *pod)
+			}
+		}
+		if next = page.Continue; next == "" {
+			return pods, nil
+		}
+	}
+}
+
+// decidesNothing reports whether a pod is a Deployment's or a DaemonSet's, and no rule asks for it: it uses no claim, bears none of the
+// operator's labels, and has no name that an ordinal could have. A namespace can have very many of them.
+func decidesNothing(pod *corev1.Pod) bool {
+	owner := metav1.GetControllerOfNoCopy(pod)
+	if owner == nil || owner.APIVersion != appsv1.SchemeGroupVersion.String() || (owner.Kind != "ReplicaSet" && owner.Kind != "DaemonSet") {
+		return false
+	}
+	for key := range pod.Labels {
+		if strings.HasPrefix(key, drainv1alpha1.GroupVersion.Group+"/") {
+			return false
+		}
+	}
+	if slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.PersistentVolumeClaim != nil || v.Ephemeral != nil }) {
+		return false
+	}
+	return strings.Trim(pod.Name[strings.LastIndex(pod.Name, "-")+1:], "0123456789") != ""
 }
 
 func (p *podList) wait(ctx context.Context) ([]corev1.Pod, error) {

@@ -17,16 +17,22 @@ limitations under the License.
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
 
 // slowLister takes a second for each list of pods, and gives each another pod.
@@ -160,4 +166,86 @@ func TestAPodListThatPanicsIsNoEmptyOne(t *testing.T) {
 		<-time.After(time.Minute)
 		synctest.Wait()
 	})
+}
+
+// pagedLister has pages of pods, and fails instead of one that is named "expired".
+type pagedLister struct {
+	client.Reader
+	pages [][]corev1.Pod
+	limit int64
+}
+
+var errExpired = errors.New("the continue token has expired")
+
+func (l *pagedLister) List(_ context.Context, list client.ObjectList, options ...client.ListOption) error {
+	var asked client.ListOptions
+	asked.ApplyOptions(options)
+	l.limit = asked.Limit
+	at, _ := strconv.Atoi(asked.Continue)
+	if l.pages[at] == nil {
+		return errExpired
+	}
+	pods := list.(*corev1.PodList)
+	pods.Items = l.pages[at]
+	if at+1 < len(l.pages) {
+		pods.Continue = strconv.Itoa(at + 1)
+	}
+	return nil
+}
+
+func TestPodListsHaveAllPagesOrNone(t *testing.T) {
+	named := func(name string) corev1.Pod {
+		return corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubelet"}}}}
+	}
+	lister := &pagedLister{pages: [][]corev1.Pod{{named("a"), named("b")}, {}, {named("c")}}}
+	pods, err := (&podLists{}).list(t.Context(), lister, "ns")
+	if err != nil || len(pods) != 3 || pods[2].Name != "c" || pods[2].ManagedFields != nil {
+		t.Errorf("the list is %v, error %v; want a, b and c without managed fields", pods, err)
+	}
+	if lister.limit != podsPerPage {
+		t.Errorf("pages have up to %d pods, want %d", lister.limit, podsPerPage)
+	}
+	lister.pages[1] = nil
+	if pods, err := (&podLists{}).list(t.Context(), lister, "ns"); !errors.Is(err, errExpired) || pods != nil {
+		t.Errorf("a list whose second page can't be had is %v, error %v; want nothing and the error", pods, err)
+	}
+}
+
+func TestPodsThatDecideNothing(t *testing.T) {
+	for name, tc := range map[string]struct {
+		pod  string
+		edit func(*corev1.Pod)
+		want bool
+	}{
+		"a Deployment's": {want: true},
+		"a DaemonSet's":  {edit: func(p *corev1.Pod) { p.OwnerReferences[0].Kind = "DaemonSet" }, want: true},
+		"one with a ConfigMap": {want: true, edit: func(p *corev1.Pod) {
+			p.Spec.Volumes = []corev1.Volume{{VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{}}}}
+		}},
+		"one with a claim": {edit: func(p *corev1.Pod) {
+			p.Spec.Volumes = []corev1.Volume{{VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data-web-1"}}}}
+		}},
+		"one with an ephemeral claim": {edit: func(p *corev1.Pod) {
+			p.Spec.Volumes = []corev1.Volume{{VolumeSource: corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{}}}}
+		}},
+		"one with a label of the operator": {edit: func(p *corev1.Pod) { p.Labels = map[string]string{drainv1alpha1.RoleLabel: drainv1alpha1.RoleLeave} }},
+		"one named like an ordinal":        {pod: "web-24567"},
+		"one named like a number":          {pod: "24567"},
+		"a Job's":                          {edit: func(p *corev1.Pod) { p.OwnerReferences[0].APIVersion, p.OwnerReferences[0].Kind = "batch/v1", "Job" }},
+		"a StatefulSet's":                  {edit: func(p *corev1.Pod) { p.OwnerReferences[0].Kind = "StatefulSet" }},
+		"a ReplicaSet's of another group":  {edit: func(p *corev1.Pod) { p.OwnerReferences[0].APIVersion = "example.org/v1" }},
+		"one whose owner is no controller": {edit: func(p *corev1.Pod) { p.OwnerReferences[0].Controller = nil }},
+		"one without an owner":             {edit: func(p *corev1.Pod) { p.OwnerReferences = nil }},
+	} {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+			Name:            cmp.Or(tc.pod, "front-7d4b9-x2x4z"),
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "front-7d4b9", Controller: ptr.To(true)}},
+		}}
+		if tc.edit != nil {
+			tc.edit(pod)
+		}
+		if decidesNothing(pod) != tc.want {
+			t.Errorf("%s: decides nothing: %t, want %t", name, !tc.want, tc.want)
+		}
+	}
 }

@@ -179,6 +179,22 @@ var _ = Describe("A drain", func() {
 		w.runningJob(1)
 	})
 
+	It("sees who uses the claim among more pods than one answer of a list has", func() {
+		w.statefulSet(2)
+		w.policy()
+		Eventually(w.condition(drainv1alpha1.ConditionReady)).Should(Equal("True/Accepted"))
+		for i := range 1001 {
+			// The API server lists them before the StatefulSet's.
+			w.podOfDeployment(fmt.Sprintf("front-%d-x", i))
+		}
+		stranger := w.ownPod(7)
+		w.scale(1)
+		Eventually(w.drain(1)).Should(Equal("Waiting/ClaimInUse"))
+		Expect(w.lock(1)).To(BeNil())
+		Expect(k8s.Delete(w.ctx, stranger, client.GracePeriodSeconds(0))).To(Succeed())
+		w.runningJob(1)
+	})
+
 	It("waits for replicas that can take the data, unless it needs none", func() {
 		w.statefulSet(2)
 		w.policy()
@@ -429,6 +445,14 @@ func (w *world) ownPod(ordinal int) *corev1.Pod {
 	}}
 	Expect(k8s.Create(w.ctx, pod)).To(Succeed())
 	return pod
+}
+
+// podOfDeployment creates a pod as a Deployment has them.
+func (w *world) podOfDeployment(name string) {
+	GinkgoHelper()
+	pod := &corev1.Pod{ObjectMeta: w.meta(name), Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "front", Image: "front"}}}}
+	pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "front", UID: "front", Controller: ptr.To(true)}}
+	Expect(k8s.Create(w.ctx, pod)).To(Succeed())
 }
 
 var _ = Describe("Safety", func() {

@@ -93,7 +93,9 @@ func (c *apiClient) List(ctx context.Context, into client.ObjectList, options ..
 			}
 			if k == pods {
 				run.lookedOwn = w.store.version
-				if len(options) == 1 {
+				var how client.ListOptions
+				how.ApplyOptions(options)
+				if how.LabelSelector == nil {
 					run.looked, run.lookedAt = w.store.version, w.clock.now
 				}
 			}
