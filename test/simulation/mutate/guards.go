@@ -183,8 +183,8 @@ var guards = []guard{
 	{name: "a Job that is gone after its pod was ungated has failed", edits: []edit{{attempts, `case e.lock.Annotations[drainv1alpha1.JobAnnotation] != "" && len(e.held) < len(e.claims):`, `case e.lock.Annotations[drainv1alpha1.JobAnnotation] == "never":`}}},
 	{name: "looks at unused claims follow one another closely", edits: []edit{{evidence, "passed >= e.lookEvery() && passed <= unusedLag", "passed >= e.lookEvery()"}}},
 	{name: "each attempt allows the reports of Unused more time", unneeded: "the drain is repeated until a report happens to come in time; unit rows hold how long each attempt waits", about: "reports of use that come late or not at all", liveness: true, edits: []edit{{marks, "i < late && lag < maxUnusedLag", "i < 0 && lag < maxUnusedLag"}}},
-	{name: "a drain that fails three times in a row stalls", liveness: true, edits: []edit{{status, "d.pending() && d.Failures >= stalledAttempts && !settling[d.Reason]", "d == nil"}}},
-	{name: "a drain that waits for too long stalls", liveness: true, edits: []edit{{status, "	case !due.IsZero():\n", "	case d == nil:\n"}}},
+	{name: "a drain that fails three times in a row stalls", liveness: true, edits: []edit{{status, "d.pending() && d.Failures >= stalledAttempts && !settling[d.Reason]", "d.pending() && d.Failures < 0"}}},
+	{name: "a drain that waits for too long stalls", liveness: true, edits: []edit{{status, "	case !due.IsZero():\n", "	case d.Failures < 0:\n"}}},
 
 	// What is let run.
 	{name: "one drain pod at a time is let run", unneeded: "backed up by podReplacementPolicy; both away: see below", edits: []edit{ungateBesideOthers}},
