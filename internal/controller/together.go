@@ -119,6 +119,15 @@ func (l *podLists) list(ctx context.Context, reader client.Reader, namespace str
 	return mine.pods, mine.err
 }
 
+func (p *podList) wait(ctx context.Context) ([]corev1.Pod, error) {
+	select {
+	case <-p.done:
+		return p.pods, p.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // podsPerPage is how many pods one answer of a list has at most. Only those are decoded at the same time, whatever else runs in the namespace.
 const podsPerPage = 1000
 
@@ -160,13 +169,4 @@ func decidesNothing(pod *corev1.Pod) bool {
 		return false
 	}
 	return strings.Trim(pod.Name[strings.LastIndex(pod.Name, "-")+1:], "0123456789") != ""
-}
-
-func (p *podList) wait(ctx context.Context) ([]corev1.Pod, error) {
-	select {
-	case <-p.done:
-		return p.pods, p.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }

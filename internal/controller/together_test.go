@@ -168,7 +168,7 @@ func TestAPodListThatPanicsIsNoEmptyOne(t *testing.T) {
 	})
 }
 
-// pagedLister has pages of pods, and fails instead of one that is named "expired".
+// pagedLister has pages of pods. A page that is nil can't be had.
 type pagedLister struct {
 	client.Reader
 	pages [][]corev1.Pod
