@@ -80,7 +80,7 @@ func (r *Reconciler) look(ctx context.Context, cached plan.Snapshot, ordinals ..
 	}
 	locked := standing == len(ordinals)
 	var jobs batchv1.JobList
-	var pods []corev1.Pod
+	var listed []corev1.Pod
 	// When only locks are left to release, the operator's own pods are enough, however many others the namespace has.
 	all := !locked || len(live.Claims) > 0
 	if err := r.together(
@@ -88,7 +88,7 @@ func (r *Reconciler) look(ctx context.Context, cached plan.Snapshot, ordinals ..
 			return failedList(r.Live.List(ctx, &jobs, ownLabels(policy), client.InNamespace(policy.Namespace)), "Jobs")
 		},
 		func() (err error) {
-			pods, err = r.listPods(ctx, policy, all)
+			listed, err = r.listPods(ctx, policy, all)
 			return err
 		},
 		// Before a lock is taken, a rival is read live, like all else that forbids that: a cache may not have seen an older policy
@@ -104,7 +104,7 @@ func (r *Reconciler) look(ctx context.Context, cached plan.Snapshot, ordinals ..
 		return live, nil, err
 	}
 	live.Jobs = jobs.Items
-	live.Pods, unsettled = settled(pods, locks, live, ordinals)
+	live.Pods, unsettled = settled(live.Concerned(listed), locks, live, ordinals)
 	err = r.readNoted(ctx, &live, ordinals)
 	return live, unsettled, err
 }
@@ -162,11 +162,9 @@ func readOne[T client.Object](ctx context.Context, reader client.Reader, namespa
 	}
 }
 
-// settled returns a list of pods with the locks as they were read before it, and the ordinals whose lock is another one, or
-// was not read.
+// settled puts the locks as they were read before a list of pods into it, and returns it with the ordinals whose lock is another
+// one, or was not read.
 func settled(pods []corev1.Pod, locks map[string]*corev1.Pod, live plan.Snapshot, ordinals []int32) ([]corev1.Pod, []int32) {
-	// Other reconciles have the same list.
-	pods = slices.Clone(pods)
 	listed := map[string]types.UID{}
 	for i := range pods {
 		if lock := locks[pods[i].Name]; lock != nil && lock.UID == pods[i].UID {

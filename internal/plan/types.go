@@ -71,6 +71,25 @@ type Snapshot struct {
 	Made types.UID
 }
 
+// Concerned returns those of a namespace's pods that can decide anything about the policy, in a slice of its own: the policy's pods
+// by label or owner, those with a name that an ordinal of the StatefulSet can have, and those that use a claim of the snapshot.
+func (s *Snapshot) Concerned(pods []corev1.Pod) []corev1.Pod {
+	held := make(map[string]bool, len(s.Claims))
+	for i := range s.Claims {
+		held[s.Claims[i].Name] = true
+	}
+	var concerned []corev1.Pod
+	for i := range pods {
+		pod := &pods[i]
+		uses := func(volume corev1.Volume) bool { return held[claimOf(pod, &volume)] }
+		if strings.HasPrefix(pod.Name, s.Target.Name+"-") || pod.Labels[drainv1alpha1.PolicyUIDLabel] == string(s.Policy.UID) ||
+			controls(s.Policy.UID, pod) || slices.ContainsFunc(pod.Spec.Volumes, uses) {
+			concerned = append(concerned, *pod)
+		}
+	}
+	return concerned
+}
+
 // About returns what of a snapshot is about one ordinal: its own claims, pods and Jobs, the users of those claims, claims of
 // which it is not clear whose they are, and all locks, which count as slots. Which ordinals are about to take a lock is not in
 // it, so no lock is taken by it.

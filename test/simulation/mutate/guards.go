@@ -36,6 +36,7 @@ const (
 	setFile  = "internal/statefulset/target.go"
 	status   = "internal/plan/status.go"
 	steps    = "internal/plan/step.go"
+	types    = "internal/plan/types.go"
 	words    = "internal/plan/words.go"
 )
 
@@ -87,6 +88,7 @@ var guards = []guard{
 	{name: "a lock that came or went during the look makes it good for nothing", unneeded: "backed up: a Job counts only under the lock in its name, and a mark names the generation that the look saw", about: "looks that stall", edits: []edit{{look, "if listed[name] != read {", "if listed[name] != read && live.Policy == nil {"}}},
 	{name: "a lock is as it was before the Jobs and pods were listed", unneeded: "backed up: a list of pods that shows a later lock shows the drain pod too that it names", about: "looks that stall", edits: []edit{{look, "			pods[i] = *lock\n", "			_ = lock\n"}}},
 	{name: "a look that finds claims lists all pods", edits: []edit{{look, "all := !locked || len(live.Claims) > 0", "all := !locked"}}},
+	{name: "a look shows the users of the claims", edits: []edit{{types, "controls(s.Policy.UID, pod) || slices.ContainsFunc(pod.Spec.Volumes, uses) {", "controls(s.Policy.UID, pod) || held[pod.Name] {"}, {types, "		uses := func(volume corev1.Volume) bool { return held[claimOf(pod, &volume)] }\n		if strings", "		if strings"}}},
 	{name: "a rival is read live before a lock is taken", unneeded: "two policies can't hold one lock; costs a drain by the policy that gives way", edits: []edit{{look, "			if locked {\n", "			if locked || !all || all {\n"}}},
 	{name: "a look before a lock is taken", unneeded: "costs a slot: at a leader change, one more drain than spec.maxConcurrentDrains may run; the lock's name excludes everything else", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"TakeLock\": true,\n"}}},
 	{name: "a look before a Job is stopped", unneeded: "costs a drain: one that has just succeeded is stopped and repeated", edits: []edit{{steps, "var followsOn = map[string]bool{\n", "var followsOn = map[string]bool{\n	\"DeleteJob\": true,\n"}}},
