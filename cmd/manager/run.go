@@ -57,6 +57,9 @@ func run(ctx context.Context, o *options) error {
 	}
 	config.QPS, config.Burst = float32(o.qps), o.burst
 	config.UserAgent = "drain-operator/" + version
+	// Lists of pods are large and many. Compressing them takes the API server more time than a cluster's network does, which is why
+	// the kube-controller-manager doesn't ask for it either.
+	config.DisableCompression = true
 
 	cluster, err := newCluster(config, o)
 	if err != nil {

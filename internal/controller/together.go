@@ -143,8 +143,7 @@ func listPages(ctx context.Context, reader client.Reader, namespace string) ([]c
 		}
 		for i := range page.Items {
 			if pod := &page.Items[i]; !decidesNothing(pod) {
-				pod.ManagedFields = nil
-				pods = append(pods, *pod)
+				pods = append(pods, *trimmed(pod))
 			}
 		}
 		if next = page.Continue; next == "" {
@@ -160,13 +159,32 @@ func decidesNothing(pod *corev1.Pod) bool {
 	if owner == nil || owner.APIVersion != appsv1.SchemeGroupVersion.String() || (owner.Kind != "ReplicaSet" && owner.Kind != "DaemonSet") {
 		return false
 	}
-	for key := range pod.Labels {
-		if strings.HasPrefix(key, drainv1alpha1.GroupVersion.Group+"/") {
-			return false
-		}
+	if labelled(pod) {
+		return false
 	}
 	if slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.PersistentVolumeClaim != nil || v.Ephemeral != nil }) {
 		return false
 	}
 	return strings.Trim(pod.Name[strings.LastIndex(pod.Name, "-")+1:], "0123456789") != ""
+}
+
+// labelled reports whether a pod bears a label of the operator's.
+func labelled(pod *corev1.Pod) bool {
+	for key := range pod.Labels {
+		if strings.HasPrefix(key, drainv1alpha1.GroupVersion.Group+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// trimmed takes out of a pod what no rule reads: nobody asks what runs in a pod without the operator's labels, only who it is, which
+// claims it uses, what holds it back, and whether it has ended.
+func trimmed(pod *corev1.Pod) *corev1.Pod {
+	pod.ManagedFields = nil
+	if !labelled(pod) {
+		pod.Spec.Containers, pod.Spec.InitContainers, pod.Spec.EphemeralContainers = nil, nil, nil
+		pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses, pod.Status.EphemeralContainerStatuses = nil, nil, nil
+	}
+	return pod
 }

@@ -249,3 +249,26 @@ func TestPodsThatDecideNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestPodsAreTrimmed(t *testing.T) {
+	whole := corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "web-2", ManagedFields: []metav1.ManagedFieldsEntry{{}}},
+		Spec: corev1.PodSpec{
+			Volumes:         []corev1.Volume{{Name: "data"}},
+			SchedulingGates: []corev1.PodSchedulingGate{{Name: "example.org/queue"}},
+			InitContainers:  []corev1.Container{{Name: "init"}}, Containers: []corev1.Container{{Name: "main"}},
+		},
+		Status: corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{{Name: "main"}}},
+	}
+	other := trimmed(whole.DeepCopy())
+	if len(other.ManagedFields)+len(other.Spec.InitContainers)+len(other.Spec.Containers)+len(other.Status.ContainerStatuses) > 0 {
+		t.Errorf("a pod without the operator's labels keeps what nobody reads: %+v", other)
+	}
+	if len(other.Spec.Volumes) != 1 || len(other.Spec.SchedulingGates) != 1 || other.Status.Phase != corev1.PodRunning {
+		t.Errorf("a pod without the operator's labels lost what rules read: %+v", other)
+	}
+	whole.Labels = map[string]string{drainv1alpha1.PolicyUIDLabel: "uid"}
+	if own := trimmed(whole.DeepCopy()); len(own.Spec.InitContainers) != 1 || len(own.Spec.Containers) != 1 || len(own.Status.ContainerStatuses) != 1 {
+		t.Errorf("a pod with a label of the operator's lost its containers: %+v", own)
+	}
+}
