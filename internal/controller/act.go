@@ -56,6 +56,7 @@ func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Pl
 		var err error
 		seen, err = r.lookFor(ctx, snapshot, left)
 		if err != nil {
+			learned.failed(left, err)
 			errs = append(errs, fmt.Errorf("looking at ordinals %d: %w", left, err))
 			// What a look that failed lacks may be there: it is good for nothing.
 			seen = liveLook{}
@@ -81,6 +82,9 @@ func (r *Reconciler) act(ctx context.Context, snapshot plan.Snapshot, p *plan.Pl
 			case late[i]:
 				rest = append(rest, ordinal)
 			case failed[i] != nil:
+				if errors.Is(failed[i], errOldLook) {
+					learned.failed(left[i:i+1], failed[i])
+				}
 				errs = append(errs, fmt.Errorf("ordinal %d: %w", ordinal, failed[i]))
 			}
 		}
@@ -114,6 +118,21 @@ func (l *lessons) learn(decision *plan.Drain, answer client.Object, quiet bool) 
 	}
 	if !quiet {
 		l.plan.Replace(l.snapshot, *decision, l.clock.Now())
+	}
+}
+
+// failed adds to what the status says of some ordinals that a look at them was good for nothing. Without it, the status only names the
+// step that waits for the look.
+func (l *lessons) failed(ordinals []int32, err error) {
+	if classify(err) != plan.Lost {
+		return
+	}
+	for _, ordinal := range ordinals {
+		if drain := l.plan.Drain(ordinal); drain != nil {
+			waits := *drain
+			waits.Message = fmt.Sprintf("%s; not yet, because a look failed: %v", drain.Message, err)
+			l.learn(&waits, nil, false)
+		}
 	}
 }
 
@@ -175,8 +194,9 @@ const maxLookAge = 5 * time.Second
 // it has a look of its own.
 const maxFreshAge = time.Second
 
-// errOldLook is what becomes of a step that must not rest on a look that took longer than that.
-var errOldLook = fmt.Errorf("%w: the look took longer than %s", errChanged, maxLookAge)
+// errOldLook is what becomes of a step that must not rest on a look that took longer than that. The next look may take as long, so
+// it follows with backoff.
+var errOldLook = fmt.Errorf("the look at the cluster took longer than %s, so the API server is slow, or the namespace has very many pods", maxLookAge)
 
 // mustBeFresh reports whether a step rests on no other pod having used a claim lately, which no precondition holds before
 // Kubernetes reports such a use on the claim.

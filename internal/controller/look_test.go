@@ -293,6 +293,29 @@ func TestNoClaimIsMarkedOrDeletedOnAnOldLook(t *testing.T) {
 	}
 }
 
+// TestTheStatusSaysThatLooksAreTooOld has an API server that always takes six seconds to list the pods.
+func TestTheStatusSaysThatLooksAreTooOld(t *testing.T) {
+	_, _, all := drainedStore(drainv1alpha1.WhenDrainedDelete)
+	cluster := fakeCluster(t, interceptor.Funcs{}, all...)
+	r := reconcilerOn(cluster)
+	r.Order = inOrder
+	r.Live = interceptor.NewClient(cluster, interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, l client.ObjectList, options ...client.ListOption) error {
+		if _, pods := l.(*corev1.PodList); pods {
+			pass(t, r, 6*time.Second)
+		}
+		return c.List(ctx, l, options...)
+	}})
+	for range 3 {
+		if err := reconcileStore(t, r); !errors.Is(err, errOldLook) {
+			t.Errorf("the reconcile ends with %v, want an error, for which the next one waits longer each time", err)
+		}
+	}
+	status := read(t, cluster, "store", &drainv1alpha1.DrainPolicy{}).Status
+	if len(status.Drains) != 1 || !strings.Contains(status.Drains[0].Message, "not yet, because a look failed: the look at the cluster took longer than 5s") {
+		t.Errorf("the status says %+v, want that looks take too long", status.Drains)
+	}
+}
+
 // TestNoClaimIsDeletedThatAPodHasComeToUse has the write of the mark, or of the note on the lock, hang for four seconds, in which a
 // pod comes that uses the claim.
 func TestNoClaimIsDeletedThatAPodHasComeToUse(t *testing.T) {

@@ -216,6 +216,8 @@ func TestAReadThatFailsIsShownInReady(t *testing.T) {
 			want := fmt.Sprintf("%s/%s: ", kept.Status, kept.Reason)
 			if got := conditionOf(t, cluster, drainv1alpha1.ConditionDrained); !tc.live && got != want {
 				t.Errorf("Drained is %s, want %s, which was known last", got, want)
+			} else if tc.live && classify(tc.err) == plan.Lost && !strings.Contains(got, "not yet, because a look failed: listing pods: no answer") {
+				t.Errorf("Drained is %s, want what keeps the drain waiting", got)
 			}
 			if writes > 1 {
 				t.Errorf("the status is written %d times for two reconciles that see the same", writes)

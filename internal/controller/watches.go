@@ -33,6 +33,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -221,6 +222,13 @@ func stripMeta(object metav1.Object) metav1.ObjectMeta {
 	}
 }
 
+// firstRetry and longestRetry bound how long a policy waits after a request that failed, twice as long after each one in a row. The
+// default goes up to 17 minutes, and drains should go on soon after an API server is back.
+const (
+	firstRetry   = 5 * time.Millisecond
+	longestRetry = time.Minute
+)
+
 // SetupWithManager registers the indexes and watches. Concurrency is the number of policies
 // that are reconciled at the same time.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, concurrency int) error {
@@ -243,7 +251,10 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, con
 		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.policiesOfClaim), builder.WithPredicates(changed(claimEssence))).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(policyOf)).
 		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(policyOf)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, ReconciliationTimeout: reconcileTimeout}).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: concurrency, ReconciliationTimeout: reconcileTimeout,
+			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, longestRetry),
+		}).
 		Complete(r)
 }
 
