@@ -26,6 +26,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -104,6 +105,17 @@ func outcome(ctx context.Context, next time.Duration, errs ...error) (ctrl.Resul
 	default:
 		return ctrl.Result{}, err
 	}
+}
+
+// priority returns the priority with which a policy is reconciled again. Drains that have begun come before those that haven't: with too
+// many under way at once, each is looked at too seldom, and Kubernetes is too late with its reports. What failed has no priority, so
+// that a policy whose requests hang keeps no other from its turn.
+func priority(p *plan.Plan, err error) *int {
+	begun := slices.ContainsFunc(p.Drains, func(d plan.Drain) bool { return d.Lock != nil })
+	if begun && err == nil {
+		return ptr.To(1)
+	}
+	return ptr.To(0)
 }
 
 // soonest returns the shortest of some times; 0 is none.

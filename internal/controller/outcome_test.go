@@ -29,6 +29,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -127,6 +128,24 @@ func TestOutcomeOfARefusalLooksAgainEarlierIfSomethingIsDue(t *testing.T) {
 	}
 }
 
+func TestDrainsThatHaveBegunGoFirst(t *testing.T) {
+	waiting, begun := plan.Drain{Ordinal: 1}, plan.Drain{Ordinal: 2, Lock: &corev1.Pod{}}
+	for name, tc := range map[string]struct {
+		drains []plan.Drain
+		err    error
+		want   int
+	}{
+		"nothing to drain":                      {},
+		"no drain has begun":                    {drains: []plan.Drain{waiting}},
+		"a drain has begun":                     {drains: []plan.Drain{waiting, begun}, want: 1},
+		"a drain has begun and a request fails": {drains: []plan.Drain{begun}, err: context.DeadlineExceeded},
+	} {
+		if got := priority(&plan.Plan{Drains: tc.drains}, tc.err); got == nil || *got != tc.want {
+			t.Errorf("%s: priority %v, want %d", name, ptr.Deref(got, -1), tc.want)
+		}
+	}
+}
+
 // request is for the policy of fullPolicy.
 var request = ctrl.Request{NamespacedName: client.ObjectKey{Namespace: "shop", Name: "store"}}
 
@@ -206,7 +225,7 @@ func TestAReadThatFailsIsShownInReady(t *testing.T) {
 			}
 			for range 2 {
 				result, err := r.Reconcile(t.Context(), request)
-				if result != tc.wantResult || (err != nil) != (tc.wantResult == ctrl.Result{}) {
+				if result.RequeueAfter != tc.wantResult.RequeueAfter || (err != nil) != (tc.wantResult == ctrl.Result{}) {
 					t.Errorf("the reconcile ends with %+v and %v, want %+v", result, err, tc.wantResult)
 				}
 			}

@@ -107,7 +107,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	err = errors.Join(err, scaled)
 	showRefusals(&next, errors.Join(err, abandoned))
 	statusAfter, reported := r.report(ctx, policy, set, &next)
-	return outcome(ctx, soonest(next.RetryAfter(), next.ScaleAfter, abandonedAfter, statusAfter), err, abandoned, reported)
+	result, err := outcome(ctx, soonest(next.RetryAfter(), next.ScaleAfter, abandonedAfter, statusAfter), err, abandoned, reported)
+	result.Priority = priority(&next, err)
+	return result, err
 }
 
 // report writes the status that a plan makes, or returns the time after which to write it.
