@@ -51,7 +51,7 @@ const (
 	// control plane that has too much to do.
 	lookFirst = 2 * time.Second
 	lookAgain = 6 * time.Second
-	maxLooks  = 6
+	maxLooks  = 50
 	// noticeLag is how long a mark waits for the kube-controller-manager to report the drain's own use of a claim. Of 100 drains
 	// at once on a busy machine, those that it reported after the Job's end came within a second, and some never did.
 	noticeLag = 3 * time.Second
