@@ -34,9 +34,6 @@ import (
 	"github.com/statefulset-dev/drain-operator/test/infrastructure/cluster/process"
 )
 
-// ticks is the number of clock ticks in a second of /proc/<pid>/stat, which is 100 on every architecture that Go runs Linux on.
-const ticks = 100
-
 // Binary is what runs under test.
 type Binary struct {
 	File string
@@ -84,30 +81,8 @@ func (a *Agent) Check() error {
 
 // CPU returns the processor time that the operator has used so far.
 func (a *Agent) CPU() (time.Duration, error) {
-	content, err := os.ReadFile(a.proc("stat"))
-	if err != nil {
-		return 0, err
-	}
-	return cpu(string(content))
-}
-
-// cpu returns the sum of utime and stime.
-func cpu(stat string) (time.Duration, error) {
-	// The second field is the program's name in parentheses and may hold anything.
-	_, after, found := strings.Cut(stat[max(0, strings.LastIndexByte(stat, ')')):], " ")
-	fields := strings.Fields(after)
-	if !found || len(fields) < 13 {
-		return 0, fmt.Errorf("unexpected /proc/<pid>/stat %q", stat)
-	}
-	var sum int64
-	for _, field := range fields[11:13] {
-		n, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		sum += n
-	}
-	return time.Duration(sum) * time.Second / ticks, nil
+	used, err := a.cluster.Processors()
+	return used[a.record.Name], err
 }
 
 // ResetPeak makes PeakMemory start from the present use.

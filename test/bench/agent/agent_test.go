@@ -18,20 +18,7 @@ package agent
 
 import (
 	"testing"
-	"time"
 )
-
-func TestCPU(t *testing.T) {
-	stat := "4711 (a ) program) S 1 4711 4711 0 -1 4194560 100 0 0 0 250 75 0 0 20 0 9 0 12345 0 0"
-	if got, err := cpu(stat); err != nil || got != 3250*time.Millisecond {
-		t.Errorf("got %s, %v, want 3.25s", got, err)
-	}
-	for _, stat := range []string{"", "1 (x) S 1", "no parenthesis at all"} {
-		if _, err := cpu(stat); err == nil {
-			t.Errorf("%q has no error", stat)
-		}
-	}
-}
 
 func TestKibibytes(t *testing.T) {
 	status := "Name:\tmanager\nVmHWM:\t   65536 kB\nVmRSS:\t   32768 kB\n"

@@ -28,7 +28,7 @@ import (
 // Markdown returns the tables of results. All results have their rows in the same tables.
 func Markdown(all []*Results) string {
 	var b strings.Builder
-	for _, section := range []func(*strings.Builder, []*Results){writeRuns, writeDrains, writeKinds, writeTenants, writeRest, writeTimeline} {
+	for _, section := range []func(*strings.Builder, []*Results){writeRuns, writeDrains, writeProcessors, writeKinds, writeTenants, writeRest, writeTimeline} {
 		section(&b, all)
 	}
 	return b.String()
@@ -75,6 +75,36 @@ func writeDrains(b *strings.Builder, all []*Results) {
 				perDrain(o.Requests.Writes, n)+least, perDrain(o.Requests.StatusWrites, n), perDrain(o.Requests.Events, n),
 				perDrain(o.Requests.LiveLooks, n), perDrain(o.Requests.Gets, n),
 				seconds(o.JobDelay.P50)+" / "+seconds(o.JobDelay.P99), seconds(o.CPUSeconds), fmt.Sprintf("%.0f", o.PeakMiB))
+		}
+	}
+}
+
+// writeProcessors says how much processor time a drain takes, of the operator and of all others that have work with it.
+func writeProcessors(b *strings.Builder, all []*Results) {
+	rows := slices.DeleteFunc(gather(all, "burst"), func(r measured) bool { return r.m.Operator.Processors == nil || r.m.Bare == nil })
+	if len(rows) == 0 {
+		return
+	}
+	programs := map[string]bool{}
+	for _, r := range rows {
+		for program := range r.m.Operator.Processors {
+			programs[program] = true
+		}
+	}
+	names := slices.Sorted(maps.Keys(programs))
+	heading(b, "Processor time of a drain in ms, with many StatefulSets of one namespace at once", append([]string{"N (orphans)", "drained by", "all programs"}, names...)...)
+	for _, r := range rows {
+		for _, by := range []struct {
+			agent string
+			run   *Run
+		}{{r.run.Label, r.m.Operator}, {"bare client", r.m.Bare}} {
+			cells, sum := []string{}, 0.0
+			for _, name := range names {
+				millis := 1000 * by.run.Processors[name] / float64(max(1, r.m.Orphans()))
+				sum += millis
+				cells = append(cells, fmt.Sprintf("%.0f", millis))
+			}
+			row(b, append([]string{size(&r.m.Shape), by.agent, fmt.Sprintf("%.0f", sum)}, cells...)...)
 		}
 	}
 }

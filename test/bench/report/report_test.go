@@ -70,8 +70,8 @@ func results(label string) *Results {
 			Operator: &Run{Seconds: operator, Requests: audit.Counts{Writes: 28 * sets, LiveLooks: 14 * sets, Kinds: []audit.Count{
 				{Kind: audit.Kind{Verb: "list", Resource: "pods", Selector: "of a namespace", Code: 200}, Requests: 14 * sets},
 				{Kind: audit.Kind{Verb: "create", Resource: "jobs", DryRun: true, Code: 403}, Requests: sets},
-			}}, PeakMiB: 80.4},
-			Bare: &Run{Seconds: bare, Requests: audit.Counts{Writes: 14 * sets}},
+			}}, PeakMiB: 80.4, Processors: map[string]float64{"operator": operator / 4, "kube-apiserver": operator}},
+			Bare: &Run{Seconds: bare, Requests: audit.Counts{Writes: 14 * sets}, Processors: map[string]float64{"kube-apiserver": bare}},
 		}
 	}
 	return &Results{
@@ -96,6 +96,9 @@ func TestMarkdown(t *testing.T) {
 		"| 10 (20) | after | 8.0 | 2.0 | 4.0 | 14.0 (7) |",
 		"| list pods of a namespace | 7.00 | 7.00 |",
 		"| create jobs, dry run, 403 | 0.50 | 0.50 |",
+		"| N (orphans) | drained by | all programs | kube-apiserver | operator |",
+		"| 100 (200) | after | 419 | 335 | 84 |",
+		"| 100 (200) | bare client | 75 | 75 | 0 |",
 		"50 policies, 99 writes a second",
 		"| at rest | before | 10000 / 30000 / 500 / 50000 | 60.0 | 0 | 150 |",
 		"     1.5  operator  create pods web-1\n     2.2            pod web-1 is gated\n",

@@ -100,6 +100,8 @@ type Run struct {
 	CPUSeconds float64 `json:"cpuSeconds,omitempty"`
 	PeakMiB    float64 `json:"peakMiB,omitempty"`
 	RestMiB    float64 `json:"restMiB,omitempty"`
+	// Processors are the seconds of processor time that each process took in a burst, by its name.
+	Processors map[string]float64 `json:"processors,omitempty"`
 }
 
 // Moment is a line of a timeline.

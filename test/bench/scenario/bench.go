@@ -186,6 +186,10 @@ func (s *session) burst(ctx context.Context, sets []workload.Set, user string, r
 	defer tracker.Stop()
 	limited, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
+	before, err := s.cluster.Processors()
+	if err != nil {
+		return nil, nil, time.Time{}, err
+	}
 	start := time.Now()
 	if err := s.workload.Scale(limited, sets); err != nil {
 		return nil, tracker, start, err
@@ -204,6 +208,14 @@ func (s *session) burst(ctx context.Context, sets []workload.Set, user string, r
 	run := &report.Run{Seconds: end.Sub(start).Seconds(), JobDelay: report.QuantilesOf(delays)}
 	if err := sleep(ctx, aftermath); err != nil {
 		return nil, tracker, start, err
+	}
+	after, err := s.cluster.Processors()
+	if err != nil {
+		return nil, tracker, start, err
+	}
+	run.Processors = map[string]float64{}
+	for name, used := range after {
+		run.Processors[name] = (used - before[name]).Seconds()
 	}
 	requests, err := audit.Window(s.cluster.AuditLog(), start, end.Add(aftermath))
 	run.Requests = audit.Sum(about(requests, sets), user)
