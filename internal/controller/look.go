@@ -57,7 +57,7 @@ func (r *Reconciler) look(ctx context.Context, cached plan.Snapshot, ordinals ..
 	// The preflight is carried over: dry runs go through webhooks, and the rest of the look would grow old meanwhile. It names
 	// what it is about, and the planner starts nothing on an answer about another template or StatefulSet than this look sees.
 	// No promise rests on it. The planner looks at each drain pod again before it is ungated and when it has succeeded.
-	live = plan.Snapshot{Policy: policy, Managed: annotation.IsManaged(policy), Preflight: cached.Preflight}
+	live = plan.Snapshot{Policy: policy, Managed: annotation.IsManaged(policy), Preflight: cached.Preflight, Lag: cached.Lag}
 
 	// The locks come first. The Job of each pod that a lock names is older than that version of the lock, so the list of Jobs
 	// shows it, unless it was deleted. A pod that is ungated later changes the lock, and a release of this version fails.

@@ -65,6 +65,7 @@ type Reconciler struct {
 	own        ownWrites
 	reports    reports
 	pasts      pasts
+	lateness   lateness
 }
 
 // +kubebuilder:rbac:groups=drain.statefulset.dev,resources=drainpolicies,verbs=get;list;watch;patch
@@ -101,7 +102,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	snapshot.Preflight = r.preflight(ctx, snapshot)
 	snapshot.Progress = r.Progress.Of(snapshot.Pods)
+	snapshot.Lag = r.lateness.recall(r.Clock.Now())
 	next := r.protocol().Make(snapshot, r.Clock.Now())
+	r.lateness.note(next.Lag, r.Clock.Now())
 	policy, err = r.act(ctx, snapshot, &next)
 	policy, scaled := r.scale(ctx, snapshot, policy, set, &next)
 	err = errors.Join(err, scaled)

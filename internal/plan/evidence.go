@@ -554,14 +554,33 @@ func (e *evidence) unnoticed() *corev1.PersistentVolumeClaim {
 	return nil
 }
 
-// noticedBy returns the time until which a report of the drain's own use is waited for: twice as long after each one that came
-// too late.
+// lag returns how late Kubernetes is, or was, to report a claim as unused after the Job had ended; 0 if that is not known. Where it has
+// reported, both times are the kube-controller-manager's.
+func (e *evidence) lag() (lag time.Duration) {
+	if e.job == nil || finished(e.job) == nil {
+		return 0
+	}
+	ended := finished(e.job).LastTransitionTime.Time
+	for i := range e.claims {
+		since, known := claims.UnusedSince(&e.claims[i])
+		switch {
+		case !known && e.now.Sub(ended) <= maxLag:
+			lag = max(lag, e.now.Sub(ended))
+		case since != nil && !e.planner.ahead(since.Time):
+			lag = max(lag, min(since.Sub(ended), maxLag))
+		}
+	}
+	return lag
+}
+
+// noticedBy returns the time until which a report of the drain's own use is waited for: longer by how late Kubernetes is elsewhere, and
+// twice as long after each report that came too late.
 func (e *evidence) noticedBy() time.Time {
 	late := e.last.Late
 	for i := range e.claims {
 		late = max(late, e.repeats(&e.claims[i]))
 	}
-	return finished(e.job).LastTransitionTime.Add(doubled(noticeLag, late))
+	return finished(e.job).LastTransitionTime.Add(doubled(noticeLag, late) + e.Lag)
 }
 
 func undrainedClaimGoing(e *evidence) bool {

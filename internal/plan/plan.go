@@ -55,6 +55,9 @@ const (
 	// noticeLag is how long a mark waits for the kube-controller-manager to report the drain's own use of a claim. Of 100 drains
 	// at once on a busy machine, those that it reported after the Job's end came within a second, and some never did.
 	noticeLag = 3 * time.Second
+	// maxLag is the longest by which a mark waits longer because Kubernetes was late elsewhere. A claim that it has not reported for
+	// longer than that may never be reported, and shows nothing.
+	maxLag = 30 * time.Second
 	// markLasts is how long after a mark its claim may be deleted. That follows within a second, unless the operator is away or the
 	// deletion is refused. A pod that uses the claim meanwhile is noticed by the kube-controller-manager, unless that is away too.
 	markLasts = time.Minute
@@ -113,6 +116,7 @@ func (protocol Protocol) Make(snapshot Snapshot, now time.Time) Plan {
 		if takes {
 			slots = append(slots, e.number)
 		}
+		plan.Lag = max(plan.Lag, e.lag())
 		plan.Finalizer = plan.Finalizer || e.lock != nil || takes || e.busy() || drain.Rule == "discard-lock"
 		if drain.State != "" {
 			plan.Drains = append(plan.Drains, drain)

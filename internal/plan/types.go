@@ -65,6 +65,8 @@ type Snapshot struct {
 	Preflight Preflight
 	// Progress is what is known of running pods, by their UIDs. It is shown, and decides nothing.
 	Progress map[types.UID]Progress
+	// Lag is how late Kubernetes was lately, at most, to report claims as unused, as other drains showed. It makes a mark wait longer.
+	Lag time.Duration
 	// Taken is when a live look began; zero for what the caches show.
 	Taken metav1.Time
 	// Made is the UID of the pod that was created as a lock since the rest was read, or empty.
@@ -191,6 +193,8 @@ type Plan struct {
 	PreflightAfter time.Duration
 	// Finalizer reports whether the policy needs its finalizer: a lock is held or about to be.
 	Finalizer bool
+	// Lag is how late Kubernetes is to report claims as unused, as the drains of the policy show it; 0 if they show nothing.
+	Lag time.Duration
 
 	// Target is the StatefulSet that the plan is about.
 	Target statefulset.Target
