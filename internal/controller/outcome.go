@@ -26,7 +26,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -107,15 +106,28 @@ func outcome(ctx context.Context, next time.Duration, errs ...error) (ctrl.Resul
 	}
 }
 
-// priority returns the priority with which a policy is reconciled again. Drains that have begun come before those that haven't: with too
-// many under way at once, each is looked at too seldom, and Kubernetes is too late with its reports. What failed has no priority, so
-// that a policy whose requests hang keeps no other from its turn.
-func priority(p *plan.Plan, err error) *int {
-	begun := slices.ContainsFunc(p.Drains, func(d plan.Drain) bool { return d.Lock != nil })
-	if begun && err == nil {
-		return ptr.To(1)
+// turnKept is how long a policy with priority stays in the queue at least. An event finds it there, and it keeps its priority: the
+// handlers of events know none.
+const turnKept = time.Minute
+
+// prioritized returns what a reconcile ends in with the priority of the next one. Drains that have succeeded come first, because looks at
+// them must not be far apart while Kubernetes is late, and those that have begun before those that haven't: the fewer are under way at
+// once, the less late Kubernetes is. What failed has no priority, so that a policy whose requests hang keeps no other from its turn.
+func prioritized(result ctrl.Result, p *plan.Plan, err error) ctrl.Result {
+	priority := 0
+	for i := range p.Drains {
+		switch d := &p.Drains[i]; {
+		case err != nil || d.Lock == nil:
+		case d.Succeeded:
+			priority = 2
+		default:
+			priority = max(priority, 1)
+		}
 	}
-	return ptr.To(0)
+	if result.Priority = &priority; priority > 0 {
+		result.RequeueAfter = soonest(result.RequeueAfter, turnKept)
+	}
+	return result
 }
 
 // soonest returns the shortest of some times; 0 is none.

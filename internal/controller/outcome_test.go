@@ -130,18 +130,26 @@ func TestOutcomeOfARefusalLooksAgainEarlierIfSomethingIsDue(t *testing.T) {
 
 func TestDrainsThatHaveBegunGoFirst(t *testing.T) {
 	waiting, begun := plan.Drain{Ordinal: 1}, plan.Drain{Ordinal: 2, Lock: &corev1.Pod{}}
+	succeeded := plan.Drain{Ordinal: 3, Lock: &corev1.Pod{}, Succeeded: true}
 	for name, tc := range map[string]struct {
 		drains []plan.Drain
+		after  time.Duration
 		err    error
-		want   int
+
+		wantPriority int
+		wantAfter    time.Duration
 	}{
 		"nothing to drain":                      {},
-		"no drain has begun":                    {drains: []plan.Drain{waiting}},
-		"a drain has begun":                     {drains: []plan.Drain{waiting, begun}, want: 1},
+		"no drain has begun":                    {drains: []plan.Drain{waiting}, after: time.Hour, wantAfter: time.Hour},
+		"a drain has begun":                     {drains: []plan.Drain{waiting, begun}, after: time.Second, wantPriority: 1, wantAfter: time.Second},
+		"a drain waits for an event":            {drains: []plan.Drain{begun}, wantPriority: 1, wantAfter: turnKept},
+		"a drain waits for long":                {drains: []plan.Drain{begun}, after: time.Hour, wantPriority: 1, wantAfter: turnKept},
+		"a drain has succeeded":                 {drains: []plan.Drain{succeeded, begun}, after: time.Second, wantPriority: 2, wantAfter: time.Second},
 		"a drain has begun and a request fails": {drains: []plan.Drain{begun}, err: context.DeadlineExceeded},
 	} {
-		if got := priority(&plan.Plan{Drains: tc.drains}, tc.err); got == nil || *got != tc.want {
-			t.Errorf("%s: priority %v, want %d", name, ptr.Deref(got, -1), tc.want)
+		got := prioritized(ctrl.Result{RequeueAfter: tc.after}, &plan.Plan{Drains: tc.drains}, tc.err)
+		if got.Priority == nil || *got.Priority != tc.wantPriority || got.RequeueAfter != tc.wantAfter {
+			t.Errorf("%s: priority %v after %s, want %d after %s", name, ptr.Deref(got.Priority, -1), got.RequeueAfter, tc.wantPriority, tc.wantAfter)
 		}
 	}
 }

@@ -111,8 +111,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	showRefusals(&next, errors.Join(err, abandoned))
 	statusAfter, reported := r.report(ctx, policy, set, &next)
 	result, err := outcome(ctx, soonest(next.RetryAfter(), next.ScaleAfter, abandonedAfter, statusAfter), err, abandoned, reported)
-	result.Priority = priority(&next, err)
-	return result, err
+	return prioritized(result, &next, err), err
 }
 
 // report writes the status that a plan makes, or returns the time after which to write it.

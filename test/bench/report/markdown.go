@@ -254,7 +254,7 @@ func gather(all []*Results, scenario string) []measured {
 // size says how many sets of how many orphans a row is about.
 func size(shape *Shape) string {
 	text := fmt.Sprintf("%d (%d)", shape.Sets, shape.Orphans())
-	if shape.Scenario == "ordinals" {
+	if shape.Concurrency > 1 {
 		text += fmt.Sprintf(", %d at once", shape.Concurrency)
 	}
 	if shape.Foreign > 0 {
