@@ -106,6 +106,12 @@ func outcome(ctx context.Context, next time.Duration, errs ...error) (ctrl.Resul
 	}
 }
 
+// The priorities of policies in the queue, beside 0.
+const (
+	priorityBegun     = 1
+	prioritySucceeded = 2
+)
+
 // turnKept is how long a policy with priority stays in the queue at least. An event finds it there, and it keeps its priority: the
 // handlers of events know none.
 const turnKept = time.Minute
@@ -119,9 +125,9 @@ func prioritized(result ctrl.Result, p *plan.Plan, err error) ctrl.Result {
 		switch d := &p.Drains[i]; {
 		case err != nil || d.Lock == nil:
 		case d.Succeeded:
-			priority = 2
+			priority = prioritySucceeded
 		default:
-			priority = max(priority, 1)
+			priority = max(priority, priorityBegun)
 		}
 	}
 	if result.Priority = &priority; priority > 0 {

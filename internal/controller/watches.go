@@ -34,11 +34,13 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -250,12 +252,34 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, con
 		Watches(&appsv1.StatefulSet{}, handler.EnqueueRequestsFromMapFunc(r.policiesOfSet), builder.WithPredicates(changed(setEssence))).
 		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.policiesOfClaim), builder.WithPredicates(changed(claimEssence))).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(policyOf)).
-		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(policyOf)).
+		Watches(&batchv1.Job{}, jobEvents()).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: concurrency, ReconciliationTimeout: reconcileTimeout,
 			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, longestRetry),
 		}).
 		Complete(r)
+}
+
+// jobEvents returns the handler of events of Jobs. A drain that has succeeded is looked at before all others (prioritized), and its
+// Job's end is the first to tell of it.
+func jobEvents() handler.EventHandler {
+	enqueue := handler.EnqueueRequestsFromMapFunc(policyOf)
+	update := func(ctx context.Context, e event.UpdateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+		if queue, ok := queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok && complete(e.ObjectNew) {
+			queue.AddWithOpts(priorityqueue.AddOpts{Priority: ptr.To(prioritySucceeded)}, policyOf(ctx, e.ObjectNew)...)
+			return
+		}
+		enqueue.Update(ctx, e, queue)
+	}
+	return handler.Funcs{CreateFunc: enqueue.Create, UpdateFunc: update, DeleteFunc: enqueue.Delete, GenericFunc: enqueue.Generic}
+}
+
+// complete reports whether an object is a Job that has succeeded.
+func complete(object client.Object) bool {
+	job, ok := object.(*batchv1.Job)
+	return ok && slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
+		return c.Type == batchv1.JobComplete && c.Status == corev1.ConditionTrue
+	})
 }
 
 // AddIndexes registers the indexes that the reconciler reads by.

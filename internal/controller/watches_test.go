@@ -24,12 +24,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/annotation"
@@ -265,5 +269,29 @@ func TestPatchesFromTheCacheChangeNothingElse(t *testing.T) {
 				t.Errorf("%s, %s: patch (-want +got):\n%s", name, change, diff)
 			}
 		}
+	}
+}
+
+func TestJobsThatSucceededAreLookedAtFirst(t *testing.T) {
+	job := func(condition batchv1.JobConditionType) *batchv1.Job {
+		job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "x", Annotations: map[string]string{drainv1alpha1.PolicyAnnotation: string(condition)}}}
+		job.Status.Conditions = []batchv1.JobCondition{{Type: condition, Status: corev1.ConditionTrue}}
+		return job
+	}
+	queue := priorityqueue.New[reconcile.Request]("test")
+	defer queue.ShutDown()
+	running, failed, succeeded := job(batchv1.JobSuspended), job(batchv1.JobFailed), job(batchv1.JobComplete)
+	for _, now := range []*batchv1.Job{running, failed, succeeded} {
+		before := now.DeepCopy()
+		before.ResourceVersion = "1"
+		jobEvents().Update(t.Context(), event.UpdateEvent{ObjectOld: before, ObjectNew: now}, queue)
+	}
+	want := map[string]int{string(batchv1.JobSuspended): 0, string(batchv1.JobFailed): 0, string(batchv1.JobComplete): prioritySucceeded}
+	for range 3 {
+		request, priority, _ := queue.GetWithPriority()
+		if wanted, known := want[request.Name]; !known || priority != wanted {
+			t.Errorf("the policy of a Job that is %s has priority %d, want %d", request.Name, priority, wanted)
+		}
+		delete(want, request.Name)
 	}
 }
