@@ -74,7 +74,7 @@ func parse(args []string) (*options, error) {
 	flags.Var(&o.scenarios, "scenarios", "what to measure, separated by commas: "+strings.Join(scenario.Names(), ", "))
 	flags.Var((*ints)(&o.plan.Sizes), "sizes", "numbers of StatefulSets of the bursts")
 	flags.Var((*ints)(&o.plan.Ordinals), "ordinals", "numbers of ordinals of the one StatefulSet in the scenario ordinals")
-	flags.Float64Var(&o.plan.Scale, "scale", 1, "factor for the numbers of objects of steady, restart and foreign")
+	flags.Float64Var(&o.plan.Scale, "scale", 1, "factor for the numbers of objects of defaults, foreign, tenants, steady and restart")
 	flags.IntVar(&o.repeat, "repeat", 1, "how often each measurement is made; the fastest one counts")
 	flags.BoolVar(&o.bench.WithBare, "bare", true, "measure the bare client too")
 

@@ -139,11 +139,14 @@ func (r *Request) Write() bool {
 // Status reports whether the request writes the status of a custom resource, as an operator does to report.
 func (r *Request) Status() bool { return r.Write() && r.Subresource == "status" }
 
-// LiveLook reports whether the request lists pods as they are now. A list that fills a cache has a resourceVersion of 0, or
-// comes in pages.
+// LiveLook reports whether the request lists pods as they are now, or a page of them. A list that fills a cache has a resourceVersion
+// of 0, or comes in the pages of client-go.
 func (r *Request) LiveLook() bool {
-	return r.Verb == "list" && r.Resource == "pods" && r.Query.Get("resourceVersion") != "0" && !r.Query.Has("limit")
+	return r.Verb == "list" && r.Resource == "pods" && r.Query.Get("resourceVersion") != "0" && r.Query.Get("limit") != cachePage
 }
+
+// cachePage is the size of the pages in which client-go fills a cache (defaultPageSize in its tools/pager).
+const cachePage = "500"
 
 // Selector returns how a list is selected, for a table.
 func (r *Request) Selector() string {

@@ -103,6 +103,7 @@ func TestLiveLook(t *testing.T) {
 		"labelSelector=a%3Db":             true,
 		"resourceVersion=0":               false,
 		"limit=500&continue=x":            false,
+		"limit=1000":                      true,
 		"resourceVersion=&labelSelector=": true,
 	} {
 		values, err := url.ParseQuery(query)

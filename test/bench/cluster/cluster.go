@@ -59,6 +59,8 @@ type Options struct {
 	Source string
 	// Nodes is the number of fake nodes.
 	Nodes int
+	// DefaultLimits leaves the controllers of Kubernetes their own client-side limits.
+	DefaultLimits bool
 	// Report receives messages about what takes long.
 	Report func(format string, args ...any)
 }
@@ -101,7 +103,7 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{Folder: state, programs: folder}
-	if err := c.start(ctx, options.Nodes); err != nil {
+	if err := c.start(ctx, options); err != nil {
 		return nil, errors.Join(err, c.Stop(ctx))
 	}
 	return c, nil
@@ -201,7 +203,7 @@ func ClientConfig(file string) (*rest.Config, error) {
 	return config, nil
 }
 
-func (c *Cluster) start(ctx context.Context, nodes int) error {
+func (c *Cluster) start(ctx context.Context, options Options) error {
 	ports, err := freePorts(5)
 	if err != nil {
 		return err
@@ -231,7 +233,11 @@ func (c *Cluster) start(ctx context.Context, nodes int) error {
 	}); err != nil {
 		return err
 	}
-	if err := c.startControllers(ports[3], ports[4]); err != nil {
+	limits := raisedLimits
+	if options.DefaultLimits {
+		limits = defaultLimits
+	}
+	if err := c.startControllers(ports[3], ports[4], limits); err != nil {
 		return err
 	}
 	kubelets, err := ClientConfig(c.file("kubelets.kubeconfig"))
@@ -244,12 +250,12 @@ func (c *Cluster) start(ctx context.Context, nodes int) error {
 	}
 	ctx, c.stopReaping = context.WithCancel(ctx)
 	reap(ctx, client)
-	for n := range nodes {
+	for n := range options.Nodes {
 		if err := c.await(ctx, func(ctx context.Context) error { return createNode(ctx, c.Client, n) }); err != nil {
 			return err
 		}
 	}
-	return c.await(ctx, func(ctx context.Context) error { return nodesReady(ctx, c.Client, nodes) })
+	return c.await(ctx, func(ctx context.Context) error { return nodesReady(ctx, c.Client, options.Nodes) })
 }
 
 // certificates makes the keys, certificates and kubeconfigs of all components.
@@ -313,7 +319,7 @@ func (c *Cluster) startServer(etcd, peer, port int) error {
 }
 
 // startControllers starts what works through the API server.
-func (c *Cluster) startControllers(managerPort, schedulerPort int) error {
+func (c *Cluster) startControllers(managerPort, schedulerPort int, limits limits) error {
 	flags := func(name string, port int) []string {
 		file := c.file(name + ".kubeconfig")
 		return []string{
@@ -328,15 +334,14 @@ func (c *Cluster) startControllers(managerPort, schedulerPort int) error {
 		"--service-account-private-key-file="+c.file("pki", "service-account.key"),
 		"--use-service-account-credentials=true",
 		"--allocate-node-cidrs=false",
-		// Its own limit of 20 would be all that a burst measures.
-		"--kube-api-qps=500", "--kube-api-burst=1000",
+		fmt.Sprintf("--kube-api-qps=%d", limits.manager), fmt.Sprintf("--kube-api-burst=%d", limits.managerBurst),
 	)
 	if _, err := c.Run(name, "", nil, c.managerArgs...); err != nil {
 		return err
 	}
 	name = "kube-scheduler"
 	config := c.file("kube-scheduler.yaml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, schedulerConfig, c.file(name+".kubeconfig")), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, schedulerConfig, c.file(name+".kubeconfig"), limits.scheduler, limits.schedulerBurst), 0o600); err != nil {
 		return err
 	}
 	if _, err := c.Run(name, "", nil, append(flags(name, schedulerPort), "--config="+config)...); err != nil {

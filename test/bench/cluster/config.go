@@ -31,15 +31,25 @@ rules:
 - level: None
 `
 
-// schedulerConfig raises the scheduler's client-side limit, as that of the controllers.
+// limits are client-side limits in requests a second.
+type limits struct{ manager, managerBurst, scheduler, schedulerBurst int }
+
+// raisedLimits are so high that the API server is what limits a burst, and defaultLimits those of Kubernetes
+// (SetDefaults_KubeControllerManagerConfiguration and SetDefaults_KubeSchedulerConfiguration).
+var (
+	raisedLimits  = limits{500, 1000, 1000, 2000}
+	defaultLimits = limits{20, 30, 50, 100}
+)
+
+// schedulerConfig sets the scheduler's client-side limit.
 const schedulerConfig = `apiVersion: kubescheduler.config.k8s.io/v1
 kind: KubeSchedulerConfiguration
 leaderElection:
   leaderElect: false
 clientConnection:
   kubeconfig: %s
-  qps: 1000
-  burst: 2000
+  qps: %d
+  burst: %d
 `
 
 // kwokConfig says how the fake nodes behave.

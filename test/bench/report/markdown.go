@@ -50,6 +50,7 @@ var sections = []struct {
 }{
 	{"one", "One drain on a quiet cluster"},
 	{"burst", "Many StatefulSets of one namespace at once"},
+	{"defaults", "Many StatefulSets of one namespace at once, with the default limits of Kubernetes' controllers"},
 	{"spread", "Many StatefulSets in fifty namespaces at once"},
 	{"foreign", "Beside pods of others in the namespace"},
 	{"ordinals", "One StatefulSet with many ordinals"},

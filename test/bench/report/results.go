@@ -70,6 +70,8 @@ type Shape struct {
 	Idle     int `json:"idle,omitempty"`
 	Claims   int `json:"claims,omitempty"`
 	Policies int `json:"policies,omitempty"`
+	// DefaultLimits says that the controllers of Kubernetes have their own client-side limits.
+	DefaultLimits bool `json:"defaultLimits,omitempty"`
 	// Flood is the number of writes a second of another tenant.
 	Flood int `json:"flood,omitempty"`
 }

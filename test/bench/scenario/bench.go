@@ -76,10 +76,10 @@ type session struct {
 	operator *agent.Agent
 }
 
-// session starts a cluster. The caller must close it.
-func (b *Bench) session(ctx context.Context) (*session, error) {
+// session starts a cluster for measurements of a shape. The caller must close it.
+func (b *Bench) session(ctx context.Context, shape report.Shape) (*session, error) {
 	c, err := cluster.Start(ctx, cluster.Options{
-		Source: filepath.Join(b.Top, "test", "infrastructure", "cluster", "binaries"), Nodes: b.Nodes, Report: b.Report,
+		Source: filepath.Join(b.Top, "test", "infrastructure", "cluster", "binaries"), Nodes: b.Nodes, DefaultLimits: shape.DefaultLimits, Report: b.Report,
 	})
 	if err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ func (b *Bench) One(ctx context.Context, shape report.Shape) ([]report.Measureme
 }
 
 func (b *Bench) drain(ctx context.Context, shape report.Shape, record bool) (all []report.Measurement, err error) {
-	s, err := b.session(ctx)
+	s, err := b.session(ctx, shape)
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,7 @@ const KubernetesVersion = cluster.KubernetesVersion
 const (
 	one      = "one"
 	burst    = "burst"
+	defaults = "defaults"
 	spread   = "spread"
 	foreign  = "foreign"
 	ordinals = "ordinals"
@@ -41,7 +42,9 @@ const (
 
 // Names returns the names of the scenarios, in the order in which they run. Steady measures a restart too, which needs the same
 // objects.
-func Names() []string { return []string{one, burst, spread, foreign, ordinals, tenants, steady} }
+func Names() []string {
+	return []string{one, burst, defaults, spread, foreign, ordinals, tenants, steady}
+}
 
 // Plan holds the sizes of the scenarios.
 type Plan struct {
@@ -49,7 +52,7 @@ type Plan struct {
 	Sizes []int
 	// Ordinals are the numbers of ordinals of one StatefulSet.
 	Ordinals []int
-	// Scale is a factor for the numbers of all objects in the scenarios foreign, tenants and steady.
+	// Scale is a factor for the numbers of all objects in the scenarios defaults, foreign, tenants and steady.
 	Scale float64
 	// Concurrency is spec.maxConcurrentDrains where a scenario does not say another number.
 	Concurrency int
@@ -85,6 +88,9 @@ func (p Plan) Scenarios(b *Bench, names []string) []Scenario {
 			for _, shape.Sets = range p.Sizes {
 				all = append(all, Scenario{shape, b.Burst})
 			}
+		case defaults:
+			shape.Sets, shape.DefaultLimits = p.scaled(50), true
+			all = append(all, Scenario{shape, b.Burst})
 		case foreign:
 			shape.Sets, shape.Foreign = p.scaled(50), p.scaled(3000)
 			all = append(all, Scenario{shape, b.Burst})

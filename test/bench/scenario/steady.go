@@ -30,7 +30,7 @@ import (
 
 // Steady watches the operator at rest on a large cluster, and then restarts it.
 func (b *Bench) Steady(ctx context.Context, shape report.Shape) (m []report.Measurement, err error) {
-	s, err := b.session(ctx)
+	s, err := b.session(ctx, shape)
 	if err != nil {
 		return nil, err
 	}

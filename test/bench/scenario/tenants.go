@@ -33,7 +33,7 @@ import (
 // Tenants drains the sets of one tenant, first alone and then while another tenant keeps changing its policies and claims, each
 // of which makes the operator look at them.
 func (b *Bench) Tenants(ctx context.Context, shape report.Shape) (m []report.Measurement, err error) {
-	s, err := b.session(ctx)
+	s, err := b.session(ctx, shape)
 	if err != nil {
 		return nil, err
 	}
