@@ -1155,8 +1155,11 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 		"the mark waits for the report of the drain's own use": draining(drainv1alpha1.ReasonMarkingClaims,
 			completed, justNow, unnoticed).says(`that it used claim "data-web-2"`).after(noticeLag - 2*time.Second),
 		"the mark waits longer by how late Kubernetes is elsewhere": draining(drainv1alpha1.ReasonMarkingClaims,
-			completed, func(w *world) { w.Lag = 20 * time.Second; justNow(w); unnoticed(w) }).
-			says(`that it used claim "data-web-2"`).after(noticeLag + 18*time.Second),
+			completed, func(w *world) { w.Lag = 4 * time.Second; justNow(w); unnoticed(w) }).
+			says(`that it used claim "data-web-2"`).after(noticeLag + 2*time.Second),
+		"the mark waits no longer than a report is believed": draining(drainv1alpha1.ReasonMarkingClaims,
+			completed, func(w *world) { w.Lag = 9 * time.Second; justNow(w); unnoticed(w) }).
+			says(`that it used claim "data-web-2"`).after(unusedLag - 2*time.Second),
 		"a mark that is due waits no longer because Kubernetes is late elsewhere": draining(drainv1alpha1.ReasonMarkingClaims,
 			completed, func(w *world) { w.Lag = 20 * time.Second }).next("MarkClaim"),
 		"the mark waits twice as long after a report that came too late under the lock": draining(drainv1alpha1.ReasonMarkingClaims,
@@ -1424,25 +1427,26 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 // TestLag is about what the drains of a policy show of how late Kubernetes is.
 func TestLag(t *testing.T) {
 	reported := func(status corev1.ConditionStatus, after time.Duration) func(*world) {
-		return func(w *world) { unusedSince(status, metav1.NewTime(noon.Add(after)))(&w.Claims[0]) }
+		return func(w *world) { unusedSince(status, metav1.NewTime(now.Add(after-20*time.Second)))(&w.Claims[0]) }
+	}
+	over := func(ago time.Duration) func(*world) {
+		return func(w *world) { w.Jobs[0].Status.Conditions[0].LastTransitionTime = metav1.NewTime(now.Add(-ago)) }
 	}
 	for name, tc := range map[string]struct {
 		build func(*world)
 		want  time.Duration
 	}{
 		"the report came seven seconds after the Job's end": {reported(corev1.ConditionTrue, 7*time.Second), 7 * time.Second},
-		"the report came very late":                         {reported(corev1.ConditionTrue, 50*time.Second), maxLag},
+		"the report came very late":                         {reported(corev1.ConditionTrue, 15*time.Second), unusedLag},
 		"the report is from before the drain":               {reported(corev1.ConditionTrue, -time.Hour), 0},
 		"the report is from a clock that is wrong":          {reported(corev1.ConditionTrue, time.Hour), 0},
-		"there has been no report for nine seconds": {func(w *world) {
-			reported(corev1.ConditionFalse, 0)(w)
-			w.Jobs[0].Status.Conditions[0].LastTransitionTime = metav1.NewTime(now.Add(-9 * time.Second))
-		}, 9 * time.Second},
-		"there has been no report for a minute, so there may never be one": {reported(corev1.ConditionFalse, 0), 0},
-		"the cluster has no such reports":                                  {func(w *world) { w.Claims[0].Status.Conditions = nil }, 0},
-		"the drain goes on":                                                {func(w *world) { reported(corev1.ConditionFalse, 0)(w); w.Jobs[0].Status.Conditions = nil }, 0},
+		"there has been no report":                          {reported(corev1.ConditionFalse, 0), unusedLag},
+		"there has been no report for nine seconds":         {all(reported(corev1.ConditionFalse, 0), over(9*time.Second)), 9 * time.Second},
+		"the Job ended long ago":                            {all(reported(corev1.ConditionTrue, 7*time.Second), over(lagShown+time.Second)), 0},
+		"the cluster has no such reports":                   {func(w *world) { w.Claims[0].Status.Conditions = nil }, 0},
+		"the drain goes on":                                 {func(w *world) { reported(corev1.ConditionFalse, 0)(w); w.Jobs[0].Status.Conditions = nil }, 0},
 	} {
-		w := given(lockedOrphan, func(w *world) { w.job(2, 3, complete); w.drainPod(2, ended(0, "moved 12 records")) }, tc.build)
+		w := given(lockedOrphan, func(w *world) { w.job(2, 3, complete); w.drainPod(2, ended(0, "moved 12 records")) }, over(20*time.Second), tc.build)
 		if p := Make(w.snapshot(), now); p.Lag != tc.want {
 			t.Errorf("%s: late by %s, want %s", name, p.Lag, tc.want)
 		}

@@ -561,26 +561,30 @@ func (e *evidence) lag() (lag time.Duration) {
 		return 0
 	}
 	ended := finished(e.job).LastTransitionTime.Time
+	if e.now.Sub(ended) > lagShown {
+		return 0
+	}
 	for i := range e.claims {
 		since, known := claims.UnusedSince(&e.claims[i])
 		switch {
-		case !known && e.now.Sub(ended) <= maxLag:
+		case !known:
 			lag = max(lag, e.now.Sub(ended))
 		case since != nil && !e.planner.ahead(since.Time):
-			lag = max(lag, min(since.Sub(ended), maxLag))
+			lag = max(lag, since.Sub(ended))
 		}
 	}
-	return lag
+	return min(lag, unusedLag)
 }
 
 // noticedBy returns the time until which a report of the drain's own use is waited for: longer by how late Kubernetes is elsewhere, and
-// twice as long after each report that came too late.
+// twice as long after each report that came too late. Nobody looks at the pods meanwhile, so it is no longer than a report that comes
+// is believed.
 func (e *evidence) noticedBy() time.Time {
 	late := e.last.Late
 	for i := range e.claims {
 		late = max(late, e.repeats(&e.claims[i]))
 	}
-	return finished(e.job).LastTransitionTime.Add(doubled(noticeLag, late) + e.Lag)
+	return finished(e.job).LastTransitionTime.Add(min(doubled(noticeLag, late)+e.Lag, doubled(unusedLag, late)))
 }
 
 func undrainedClaimGoing(e *evidence) bool {

@@ -55,9 +55,8 @@ const (
 	// noticeLag is how long a mark waits for the kube-controller-manager to report the drain's own use of a claim. Of 100 drains
 	// at once on a busy machine, those that it reported after the Job's end came within a second, and some never did.
 	noticeLag = 3 * time.Second
-	// maxLag is the longest by which a mark waits longer because Kubernetes was late elsewhere. A claim that it has not reported for
-	// longer than that may never be reported, and shows nothing.
-	maxLag = 30 * time.Second
+	// lagShown is how long after its end a Job shows how late Kubernetes is. A claim that has not been reported by then may never be.
+	lagShown = 30 * time.Second
 	// markLasts is how long after a mark its claim may be deleted. That follows within a second, unless the operator is away or the
 	// deletion is refused. A pod that uses the claim meanwhile is noticed by the kube-controller-manager, unless that is away too.
 	markLasts = time.Minute
