@@ -202,7 +202,7 @@ var errOldLook = fmt.Errorf("the look at the cluster took longer than %s, so the
 // Kubernetes reports such a use on the claim.
 func mustBeFresh(step plan.Step) bool {
 	switch step := step.(type) {
-	case plan.DeleteClaim:
+	case plan.DeleteClaim, plan.NoteUnused:
 		return true
 	case plan.WriteMark:
 		return step.Purpose == plan.MarkClaim
