@@ -118,12 +118,13 @@ const turnKept = time.Minute
 
 // prioritized returns what a reconcile ends in with the priority of the next one. Drains that have succeeded come first, because looks at
 // them must not be far apart while Kubernetes is late, and those that have begun before those that haven't: the fewer are under way at
-// once, the less late Kubernetes is. What failed has no priority, so that a policy whose requests hang keeps no other from its turn.
+// once, the less late Kubernetes is. What failed or was refused has no priority, so that a policy whose requests hang keeps no other from
+// its turn.
 func prioritized(result ctrl.Result, p *plan.Plan, err error) ctrl.Result {
 	priority := 0
 	for i := range p.Drains {
 		switch d := &p.Drains[i]; {
-		case err != nil || d.Lock == nil:
+		case classify(err) > plan.Conflict || d.Lock == nil || d.State == drainv1alpha1.DrainBlocked:
 		case d.Succeeded:
 			priority = prioritySucceeded
 		default:

@@ -139,13 +139,16 @@ func TestDrainsThatHaveBegunGoFirst(t *testing.T) {
 		wantPriority int
 		wantAfter    time.Duration
 	}{
-		"nothing to drain":                      {},
-		"no drain has begun":                    {drains: []plan.Drain{waiting}, after: time.Hour, wantAfter: time.Hour},
-		"a drain has begun":                     {drains: []plan.Drain{waiting, begun}, after: time.Second, wantPriority: 1, wantAfter: time.Second},
-		"a drain waits for an event":            {drains: []plan.Drain{begun}, wantPriority: 1, wantAfter: turnKept},
-		"a drain waits for long":                {drains: []plan.Drain{begun}, after: time.Hour, wantPriority: 1, wantAfter: turnKept},
-		"a drain has succeeded":                 {drains: []plan.Drain{succeeded, begun}, after: time.Second, wantPriority: 2, wantAfter: time.Second},
-		"a drain has begun and a request fails": {drains: []plan.Drain{begun}, err: context.DeadlineExceeded},
+		"nothing to drain":                        {},
+		"no drain has begun":                      {drains: []plan.Drain{waiting}, after: time.Hour, wantAfter: time.Hour},
+		"a drain has begun":                       {drains: []plan.Drain{waiting, begun}, after: time.Second, wantPriority: 1, wantAfter: time.Second},
+		"a drain waits for an event":              {drains: []plan.Drain{begun}, wantPriority: 1, wantAfter: turnKept},
+		"a drain waits for long":                  {drains: []plan.Drain{begun}, after: time.Hour, wantPriority: 1, wantAfter: turnKept},
+		"a drain has succeeded":                   {drains: []plan.Drain{succeeded, begun}, after: time.Second, wantPriority: 2, wantAfter: time.Second},
+		"a drain's lock meets a conflict":         {drains: []plan.Drain{begun}, err: errChanged, wantPriority: 1, wantAfter: turnKept},
+		"a drain has begun and a read is refused": {drains: []plan.Drain{begun}, err: forbidden},
+		"a drain's Job is refused":                {drains: []plan.Drain{{Lock: &corev1.Pod{}, State: drainv1alpha1.DrainBlocked}}},
+		"a drain has begun and a request fails":   {drains: []plan.Drain{begun}, err: context.DeadlineExceeded},
 	} {
 		got := prioritized(ctrl.Result{RequeueAfter: tc.after}, &plan.Plan{Drains: tc.drains}, tc.err)
 		if got.Priority == nil || *got.Priority != tc.wantPriority || got.RequeueAfter != tc.wantAfter {

@@ -110,8 +110,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	err = errors.Join(err, scaled)
 	showRefusals(&next, errors.Join(err, abandoned))
 	statusAfter, reported := r.report(ctx, policy, set, &next)
-	result, err := outcome(ctx, soonest(next.RetryAfter(), next.ScaleAfter, abandonedAfter, statusAfter), err, abandoned, reported)
-	return prioritized(result, &next, err), err
+	err = errors.Join(err, abandoned, reported)
+	result, failed := outcome(ctx, soonest(next.RetryAfter(), next.ScaleAfter, abandonedAfter, statusAfter), err)
+	return prioritized(result, &next, err), failed
 }
 
 // report writes the status that a plan makes, or returns the time after which to write it.
