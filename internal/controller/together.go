@@ -159,7 +159,7 @@ func decidesNothing(pod *corev1.Pod) bool {
 	if owner == nil || owner.APIVersion != appsv1.SchemeGroupVersion.String() || (owner.Kind != "ReplicaSet" && owner.Kind != "DaemonSet") {
 		return false
 	}
-	if labelled(pod) {
+	if labeled(pod) {
 		return false
 	}
 	if slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.PersistentVolumeClaim != nil || v.Ephemeral != nil }) {
@@ -168,8 +168,8 @@ func decidesNothing(pod *corev1.Pod) bool {
 	return strings.Trim(pod.Name[strings.LastIndex(pod.Name, "-")+1:], "0123456789") != ""
 }
 
-// labelled reports whether a pod bears a label of the operator's.
-func labelled(pod *corev1.Pod) bool {
+// labeled reports whether a pod bears a label of the operator's.
+func labeled(pod *corev1.Pod) bool {
 	for key := range pod.Labels {
 		if strings.HasPrefix(key, drainv1alpha1.GroupVersion.Group+"/") {
 			return true
@@ -178,11 +178,11 @@ func labelled(pod *corev1.Pod) bool {
 	return false
 }
 
-// trimmed takes out of a pod what no rule reads: nobody asks what runs in a pod without the operator's labels, only who it is, which
+// trimmed takes out of a pod what no rule reads: of a pod without the operator's labels, rules don't ask what runs in it, only who it is, which
 // claims it uses, what holds it back, and whether it has ended.
 func trimmed(pod *corev1.Pod) *corev1.Pod {
 	pod.ManagedFields = nil
-	if !labelled(pod) {
+	if !labeled(pod) {
 		pod.Spec.Containers, pod.Spec.InitContainers, pod.Spec.EphemeralContainers = nil, nil, nil
 		pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses, pod.Status.EphemeralContainerStatuses = nil, nil, nil
 	}

@@ -262,7 +262,7 @@ func TestPodsAreTrimmed(t *testing.T) {
 	}
 	other := trimmed(whole.DeepCopy())
 	if len(other.ManagedFields)+len(other.Spec.InitContainers)+len(other.Spec.Containers)+len(other.Status.ContainerStatuses) > 0 {
-		t.Errorf("a pod without the operator's labels keeps what nobody reads: %+v", other)
+		t.Errorf("a pod without the operator's labels keeps what no rule reads: %+v", other)
 	}
 	if len(other.Spec.Volumes) != 1 || len(other.Spec.SchedulingGates) != 1 || other.Status.Phase != corev1.PodRunning {
 		t.Errorf("a pod without the operator's labels lost what rules read: %+v", other)

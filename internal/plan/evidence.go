@@ -577,7 +577,7 @@ func (e *evidence) lag() (lag time.Duration) {
 }
 
 // noticedBy returns the time until which a report of the drain's own use is waited for: longer by how late Kubernetes is elsewhere, and
-// twice as long after each report that came too late. Nobody looks at the pods meanwhile, so it is no longer than a report that comes
+// twice as long after each report that came too late. The operator doesn't look at the pods meanwhile, so it is no longer than a report that comes
 // is believed.
 func (e *evidence) noticedBy() time.Time {
 	late := e.last.Late
