@@ -25,8 +25,8 @@ import (
 const latenessForgotten = time.Minute
 
 // lateness remembers how late Kubernetes was at most, in the last minute, to report that a claim is unused after its drain. The
-// kube-controller-manager takes claims one after another, so all drains have to wait alike. It only makes marks wait longer; what is
-// forgotten costs a second drain.
+// kube-controller-manager takes claims one after another, so all drains have to wait alike. It only makes marks wait longer, and the
+// planner bounds that, because the operator doesn't look at the pods meanwhile. What is forgotten costs a second drain.
 type lateness struct {
 	mu   sync.Mutex
 	lag  time.Duration
