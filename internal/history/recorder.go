@@ -94,14 +94,16 @@ func (r *Recorder) SetupWithManager(mgr ctrl.Manager) error {
 			return []attempt{{types.NamespacedName{Namespace: object.GetNamespace(), Name: owner.Name}, owner.UID}}
 		})).
 		WatchesRawSource(source.TypedFunc[attempt](func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[attempt]) error {
-			attempts, err := r.resume(ctx)
-			if err != nil {
-				// Records that say Running are not worth a manager that does not start.
-				ctrl.LoggerFrom(ctx).Info("Cannot look for records of attempts that went on before", "why", err.Error())
-			}
-			for _, attempt := range attempts {
-				queue.Add(attempt)
-			}
+			// The workers don't wait for this list: a drain that ends meanwhile may take its Job with it.
+			go func() {
+				attempts, err := r.resume(ctx)
+				if err != nil {
+					ctrl.LoggerFrom(ctx).Info("Cannot look for records of attempts that went on before", "why", err.Error())
+				}
+				for _, attempt := range attempts {
+					queue.Add(attempt)
+				}
+			}()
 			return nil
 		})).
 		WithOptions(controller.TypedOptions[attempt]{
