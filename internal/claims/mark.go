@@ -70,8 +70,8 @@ type Mark struct {
 
 	// Job is the name of that Job. Like Outcome, it is for people; nothing is decided by it.
 	Job string `json:"job"`
-	// Time is when the mark was written, to the second, by the clock of the manager that wrote it. A claim is deleted only soon
-	// after that, and an ordinal whose mark became void is not drained again at once.
+	// Time is when the mark was written, to the second, by the clock of the manager that wrote it; or when the drain ended, if that was long
+	// before. A claim is deleted only soon after that, and an ordinal whose mark became void is not drained again at once.
 	Time metav1.Time `json:"time"`
 	// Outcome is what the drain said at its end, at most 512 bytes of it.
 	Outcome string `json:"outcome,omitempty"`

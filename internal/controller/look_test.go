@@ -316,6 +316,36 @@ func TestTheStatusSaysThatLooksAreTooOld(t *testing.T) {
 	}
 }
 
+// TestNoLookIsNotedAsOfAnEarlierTime has Kubernetes report a drained claim as used still, and an API server that lists the pods six seconds after
+// it was asked. The lock is to remember of no look that it showed the claim unused before that.
+func TestNoLookIsNotedAsOfAnEarlierTime(t *testing.T) {
+	for name, tc := range map[string]struct {
+		takes time.Duration
+		noted bool
+	}{"fast": {time.Second, true}, "slow": {maxLookAge + time.Second, false}} {
+		t.Run(name, func(t *testing.T) {
+			_, claim, all := drainedStore(drainv1alpha1.WhenDrainedDelete)
+			claim.Status.Conditions = []corev1.PersistentVolumeClaimCondition{{Type: corev1.PersistentVolumeClaimUnused, Status: corev1.ConditionFalse}}
+			cluster := fakeCluster(t, interceptor.Funcs{}, all...)
+			r := reconcilerOn(cluster)
+			r.Order = inOrder
+			r.Live = interceptor.NewClient(cluster, interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, l client.ObjectList, options ...client.ListOption) error {
+				if _, pods := l.(*corev1.PodList); pods {
+					pass(t, r, tc.takes)
+				}
+				return c.List(ctx, l, options...)
+			}})
+			if err := reconcileStore(t, r); err != nil && !errors.Is(err, errOldLook) {
+				t.Fatal(err)
+			}
+			lock := read(t, cluster, "store-2", &corev1.Pod{})
+			if noted := strings.Contains(lock.Annotations[drainv1alpha1.AttemptAnnotation], "seenUnused"); noted != tc.noted {
+				t.Errorf("the lock remembers %s", lock.Annotations[drainv1alpha1.AttemptAnnotation])
+			}
+		})
+	}
+}
+
 // TestNoClaimIsDeletedThatAPodHasComeToUse has the write of the mark, or of the note on the lock, hang for four seconds, in which a
 // pod comes that uses the claim.
 func TestNoClaimIsDeletedThatAPodHasComeToUse(t *testing.T) {

@@ -79,7 +79,7 @@ func (e *evidence) mark() Step {
 	mark := claims.Mark{
 		ClaimUID: claim.UID, LockUID: e.lock.UID, JobUID: e.job.UID, UnusedSince: since,
 		Job: e.job.Name, Attempts: e.attempt, Repeats: e.repeats(&claim),
-		Time: metav1.NewTime(e.now), Outcome: e.outcome,
+		Time: metav1.NewTime(e.markTime()), Outcome: e.outcome,
 	}
 	switch {
 	case !e.Target.Exists():

@@ -541,6 +541,10 @@ func TestDecideAboutALateReport(t *testing.T) {
 		"so many looks are enough": draining(marking, completed, used, over(time.Minute), seen(58*sec, 7*sec, maxLooks)).after(recheck),
 		"the claims are marked if the report comes soon after a look": draining(marking, completed, over(20*sec), seen(18*sec, 8*sec, 2), reported(sec)).
 			next("MarkClaim"),
+		"the minute in which claims are marked that are to be deleted begins with the last look": draining(marking, completed, deleteClaims,
+			over(300*sec), seen(298*sec, 70*sec, maxLooks), reported(72*sec)).next("MarkClaim"),
+		"claims are not marked later than that to be deleted": unproven(completed, deleteClaims, over(300*sec), seen(298*sec, 71*sec, maxLooks), reported(72*sec)).
+			says("within 70 s"),
 		"a report that comes long after the last look is not believed": unproven(
 			completed, over(40*sec), seen(38*sec, 20*sec, 2), reported(sec)).says("late to report"),
 		"a first look alone gives a report no more time": unproven(completed, over(20*sec), seen(8*sec, 8*sec, 1), reported(sec)),
@@ -1094,6 +1098,14 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			}
 		}
 	}
+	marksAsOf := func(ago time.Duration) func(*testing.T, *world, *Drain) {
+		return func(t *testing.T, _ *world, d *Drain) {
+			t.Helper()
+			if mark := as[WriteMark](d.Next).Mark; !mark.Time.Equal(ptr.To(metav1.NewTime(now.Add(-ago)))) {
+				t.Errorf("the mark is to be of %s, want %s ago", mark.Time, ago)
+			}
+		}
+	}
 	deletes := func(names ...string) func(*testing.T, *world, *Drain) {
 		return func(t *testing.T, _ *world, d *Drain) {
 			t.Helper()
@@ -1113,6 +1125,9 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 	// justNow lets the Job end two seconds ago, and unnoticed reports the claim as unused since before its pod ended.
 	justNow := func(w *world) {
 		w.Jobs[0].Status.Conditions[0].LastTransitionTime = metav1.NewTime(now.Add(-2 * time.Second))
+	}
+	endedAgo := func(ago time.Duration) func(*world) {
+		return func(w *world) { w.Jobs[0].Status.Conditions[0].LastTransitionTime = metav1.NewTime(now.Add(-ago)) }
 	}
 	justBefore := metav1.NewTime(noon.Add(-time.Second))
 	unnoticed := func(w *world) { unusedSince(corev1.ConditionTrue, justBefore)(&w.Claims[0]) }
@@ -1224,6 +1239,32 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 			completed, func(w *world) {
 				unusedSince(corev1.ConditionTrue, metav1.NewTime(noon.Add(unusedLag+time.Second)))(&w.Claims[0])
 			}),
+		"claims that are to be deleted are marked for a minute, and for as long as a report may take": draining(drainv1alpha1.ReasonMarkingClaims,
+			completed, deleteClaims, endedAgo(70*time.Second)).next("MarkClaim"),
+		"claims that are to be deleted and could not be marked for longer are drained again": unproven("within 70 s of the end of Job",
+			completed, deleteClaims, endedAgo(71*time.Second)),
+		"claims that are to be deleted are drained again if the clocks are far apart": unproven("within 70 s of the end of Job",
+			completed, deleteClaims, endedAgo(-71*time.Second)),
+		"those of an ordinal back in range are not drained again, but kept": draining(drainv1alpha1.ReasonReleasingLock,
+			completed, deleteClaims, scaledUp, endedAgo(71*time.Second)).says("within 70 s of the end of Job").next("DeleteLock"),
+		"after two drains that came too late they may take as much longer as a report": draining(drainv1alpha1.ReasonMarkingClaims,
+			completed, deleteClaims, late(2), endedAgo(100*time.Second)).next("MarkClaim"),
+		"after two drains that came too late they may take no longer than that": unproven("within 100 s of the end of Job",
+			completed, deleteClaims, late(2), endedAgo(101*time.Second)),
+		"claims that are kept are marked whenever the operator comes to it": draining(drainv1alpha1.ReasonMarkingClaims,
+			completed, endedAgo(time.Hour)).next("MarkClaim").checked(marksAsOf(time.Hour)),
+		"a mark that comes in time names the time at which it is written": draining(drainv1alpha1.ReasonMarkingClaims,
+			completed, endedAgo(70*time.Second)).next("MarkClaim").checked(marksAsOf(0)),
+		"a claim that was kept and marked late is not deleted": unproven("could not be deleted within 60 s", completed, deleteClaims,
+			endedAgo(2*time.Minute), func(w *world) {
+				markedBy(claims.Mark{LockUID: lockUID(2), JobUID: w.Jobs[0].UID, Attempts: 3})(&w.Claims[0])
+				markedAgo(2*time.Minute)(&w.Claims[0])
+			}),
+		"claims that are to be deleted await the StatefulSet controller": draining(drainv1alpha1.ReasonStatefulSetNotObserved,
+			completed, deleteClaims, notObserved, endedAgo(time.Hour)),
+		"claims that are to be deleted await the report that they are unused": draining(drainv1alpha1.ReasonMarkingClaims,
+			completed, deleteClaims, endedAgo(time.Hour), func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }).
+			says(`"data-web-2" as unused`).after(recheck),
 		"a claim is deleted while its mark is young": draining(drainv1alpha1.ReasonDeletingClaims, completed, deleteClaims, func(w *world) {
 			markedUnder(2)(&w.Claims[0])
 			markedAgo(markLasts)(&w.Claims[0])

@@ -580,11 +580,17 @@ func (e *evidence) lag() (lag time.Duration) {
 // twice as long after each report that came too late. The operator doesn't look at the pods meanwhile, so it is no longer than a report that comes
 // is believed.
 func (e *evidence) noticedBy() time.Time {
+	late := e.late()
+	return finished(e.job).LastTransitionTime.Add(min(doubled(noticeLag, late)+e.Lag, doubled(unusedLag, late)))
+}
+
+// late returns after how many drains in a row Kubernetes was too late to report that the claims are unused, or the operator to mark them.
+func (e *evidence) late() int32 {
 	late := e.last.Late
 	for i := range e.claims {
 		late = max(late, e.repeats(&e.claims[i]))
 	}
-	return finished(e.job).LastTransitionTime.Add(min(doubled(noticeLag, late)+e.Lag, doubled(unusedLag, late)))
+	return late
 }
 
 func undrainedClaimGoing(e *evidence) bool {

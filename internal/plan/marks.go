@@ -172,6 +172,31 @@ func (e *evidence) usedLate() string {
 	return ""
 }
 
+// markBy returns how long after the Job's end, or after the last look that showed the claims unused, they can be marked so that they may be
+// deleted. A pod that comes and goes later than that may leave no trace.
+func (e *evidence) markBy() time.Duration { return markLasts + doubled(unusedLag, e.late()) }
+
+func (e *evidence) tooLateToDelete() bool { return e.now.Sub(e.lastLook()).Abs() > e.markBy() }
+
+// markLate returns that claims which are to be deleted could not be marked in time, or "". What has not been reported yet is waited for first.
+func (e *evidence) markLate() string {
+	awaited := e.unreported() != nil || e.Target.Excludes(e.number) && behind(e)
+	if !e.mayDelete || awaited || !e.tooLateToDelete() || !slices.ContainsFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool { return awaitsMark(e, &claim) }) {
+		return ""
+	}
+	return fmt.Sprintf("the claims were not marked as drained within %.0f s of the end of Job %q, so a pod may have used one since; find what kept the operator from it",
+		e.markBy().Seconds(), e.job.Name)
+}
+
+// markTime returns the time that a mark is to name. Claims that are kept can be marked late, and spec.whenDrained can change under the lock:
+// such a mark is too old from the start for a deletion.
+func (e *evidence) markTime() time.Time {
+	if e.tooLateToDelete() {
+		return e.lastLook()
+	}
+	return e.now
+}
+
 // doubled returns what is allowed for a report that came too late some times in a row: twice as long after each, up to maxUnusedLag.
 func doubled(lag time.Duration, late int32) time.Duration {
 	for i := int32(0); i < late && lag < maxUnusedLag; i++ {

@@ -259,6 +259,21 @@ var talesOfFaults = []tale{
 		s.goOn()
 		return s
 	}},
+	{"away-before-mark", `
+		The operator is away when the drain ends. A pod uses the claim and is gone before the operator is back. This Kubernetes does not report
+		such a use. The drain is too long ago to delete the claim on it.
+		Nothing is lost: the ordinal is drained once more.
+	`, func() *story {
+		s := orphanedOrdinals(deleteClaims, 2)
+		s.until("says that Job 1 is Complete")
+		s.debug("data-web-2")
+		s.debugEnds()
+		s.passes(10 * time.Minute)
+		s.goOn()
+		s.passes(30 * time.Second)
+		s.goOn()
+		return s
+	}},
 	{"controller-deletes-lock", `
 		The StatefulSet controller deletes pod web-2 by name, by a cache in which that is still its own. It is the lock
 		by now. The finalizer keeps it while the drain runs. Under a lock that is going nothing is deleted,

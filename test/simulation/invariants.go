@@ -270,6 +270,7 @@ func (w *world) afterOperatorDeletes(r *run, object client.Object, decided time.
 	if age := decided.Sub(mark.Time.Time); age > markLasts+time.Second {
 		w.violate(invariantDelete, "claim %s was marked %s before its deletion was decided", claim.Name, age)
 	}
+	w.checkMarkedSoon(claim, mark)
 	v := w.volumes[claim.UID]
 	if v == nil {
 		return
@@ -452,9 +453,24 @@ func rememberedOn(lock client.Object) (attempt remembered) {
 	return attempt
 }
 
+// checkMarkedSoon asserts that a claim which is deleted was marked soon after its drain, or after a look that showed it unused since: a pod that
+// used it later than that may have left no trace.
+func (w *world) checkMarkedSoon(claim *corev1.PersistentVolumeClaim, m mark) {
+	job := w.complete[m.JobUID]
+	if job == nil {
+		return
+	}
+	// The first look may come unusedLag after the Job's end, and times in annotations are in whole seconds.
+	latest := w.latestReport(claim, job, m.Repeats).Add(unusedLag + markLasts + 2*time.Second)
+	if m.Time.After(latest) {
+		w.violate(invariantDelete, "claim %s is deleted, and was marked %s after the end of Job %s", claim.Name, m.Time.Sub(job.Status.CompletionTime.Time), job.Name)
+	}
+}
+
 // latestReport is until when a claim that a Job drained may be reported as unused and still count as not used by another pod.
-// It may take as much longer as looks have shown meanwhile that no pod uses it.
-func (w *world) latestReport(claim *corev1.PersistentVolumeClaim, job *batchv1.Job) time.Time {
+// It may take as much longer as looks have shown meanwhile that no pod uses it. The drain may have been repeated late times because of late reports
+// under earlier locks.
+func (w *world) latestReport(claim *corev1.PersistentVolumeClaim, job *batchv1.Job, late int) time.Time {
 	_, ordinal, _ := cutOrdinal(claim.Name)
 	var attempt remembered
 	if lock := get[*corev1.Pod](w.store, lockName(ordinal)); lock != nil {
@@ -464,7 +480,7 @@ func (w *world) latestReport(claim *corev1.PersistentVolumeClaim, job *batchv1.J
 	if number := strconv.Itoa(attempt.Number); job.Labels[drainv1alpha1.AttemptLabel] == number {
 		watched = max(0, attempt.SeenUnused.Sub(attempt.UnusedFrom.Time))
 	}
-	for ; attempt.Late > 0 && lag < maxUnusedLag; attempt.Late-- {
+	for late = max(late, attempt.Late); late > 0 && lag < maxUnusedLag; late-- {
 		lag *= 2
 	}
 	return job.Status.CompletionTime.Add(min(lag, maxUnusedLag) + watched)
@@ -503,7 +519,7 @@ func (w *world) tolerate(claim *corev1.PersistentVolumeClaim, v *volume) {
 	since := claim.Status.Conditions[0].LastTransitionTime
 	// One that is gone was there when the mark was decided.
 	for _, job := range w.complete {
-		if !slices.Contains(claimNames(&job.Spec.Template.Spec), claim.Name) || since.After(w.latestReport(claim, job)) {
+		if !slices.Contains(claimNames(&job.Spec.Template.Spec), claim.Name) || since.After(w.latestReport(claim, job, 0)) {
 			continue
 		}
 		for _, user := range v.users {
@@ -518,8 +534,9 @@ func (w *world) tolerate(claim *corev1.PersistentVolumeClaim, v *volume) {
 // mark is what matters of the annotation that says that a claim is drained.
 type mark struct {
 	ClaimUID, LockUID, StatefulSetUID types.UID
+	JobUID                            types.UID
 	Generation                        int64
-	Attempts                          int
+	Attempts, Repeats                 int
 	Absent                            bool
 	UnusedSince                       *metav1.Time
 	Time                              metav1.Time
