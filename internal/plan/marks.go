@@ -184,7 +184,7 @@ func (e *evidence) markLate() string {
 	if !e.mayDelete || awaited || !e.tooLateToDelete() || !slices.ContainsFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool { return awaitsMark(e, &claim) }) {
 		return ""
 	}
-	return fmt.Sprintf("the claims were not marked as drained within %.0f s of the end of Job %q, so a pod may have used one since; find what kept the operator from it",
+	return fmt.Sprintf("the claims were not marked as drained within %.0f s of the end of Job %q, so a pod may have used one since; find what kept the operator from it, or what refuses the mark",
 		e.markBy().Seconds(), e.job.Name)
 }
 
