@@ -17,7 +17,6 @@ limitations under the License.
 package plan
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,7 +56,7 @@ type Attempt struct {
 	// while it isn't known to have.
 	Failed *metav1.Time `json:"failed,omitempty"`
 	// Late counts the attempts under this lock that were not believed only because Kubernetes reported their claims as
-	// unused too late, or because the operator could not mark them in time. Each of them allows the report twice as long.
+	// unused too late. Each of them allows the report twice as long.
 	Late int32 `json:"late,omitempty"`
 	// UnusedFrom and SeenUnused are when the operator first and last saw that no pod used the claims, while Kubernetes was late to
 	// report that. Each such look came at most unusedLag after the one before, and the first one after the end of the Job. Nil if
@@ -149,10 +148,11 @@ func failure(e *evidence) *Attempt {
 	}
 	doubt := e.doubt()
 	if doubt == "" {
-		if doubt = cmp.Or(e.usedLate(), e.markLate()); doubt == "" {
+		if doubt = e.usedLate(); doubt != "" {
+			this.Late++
+		} else if doubt = e.markLate(); doubt == "" {
 			return nil
 		}
-		this.Late++
 	}
 	this.fail(e.now, drainv1alpha1.ReasonNotProven, doubt)
 	return &this

@@ -1242,7 +1242,12 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 		"claims that are to be deleted are marked for a minute, and for as long as a report may take": draining(drainv1alpha1.ReasonMarkingClaims,
 			completed, deleteClaims, endedAgo(70*time.Second)).next("MarkClaim"),
 		"claims that are to be deleted and could not be marked for longer are drained again": unproven("within 70 s of the end of Job",
-			completed, deleteClaims, endedAgo(71*time.Second)),
+			completed, deleteClaims, endedAgo(71*time.Second)).checked(func(t *testing.T, _ *world, d *Drain) {
+			t.Helper()
+			if late := as[NoteAttempt](d.Next).Attempt.Late; late != 0 {
+				t.Errorf("the lock is to remember %d late reports, and none was late", late)
+			}
+		}),
 		"claims that are to be deleted are drained again if the clocks are far apart": unproven("within 70 s of the end of Job",
 			completed, deleteClaims, endedAgo(-71*time.Second)),
 		"those of an ordinal back in range are not drained again, but kept": draining(drainv1alpha1.ReasonReleasingLock,

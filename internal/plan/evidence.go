@@ -584,7 +584,7 @@ func (e *evidence) noticedBy() time.Time {
 	return finished(e.job).LastTransitionTime.Add(min(doubled(noticeLag, late)+e.Lag, doubled(unusedLag, late)))
 }
 
-// late returns after how many drains in a row Kubernetes was too late to report that the claims are unused, or the operator to mark them.
+// late returns after how many drains in a row Kubernetes was too late to report that the claims are unused.
 func (e *evidence) late() int32 {
 	late := e.last.Late
 	for i := range e.claims {

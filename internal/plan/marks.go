@@ -173,7 +173,7 @@ func (e *evidence) usedLate() string {
 }
 
 // markBy returns how long after the Job's end, or after the last look that showed the claims unused, they can be marked so that they may be
-// deleted. A pod that comes and goes later than that may leave no trace.
+// deleted. A pod that comes and goes later than that may leave no trace. It is longer only where Kubernetes reports uses, and does so late.
 func (e *evidence) markBy() time.Duration { return markLasts + doubled(unusedLag, e.late()) }
 
 func (e *evidence) tooLateToDelete() bool { return e.now.Sub(e.lastLook()).Abs() > e.markBy() }
@@ -184,7 +184,7 @@ func (e *evidence) markLate() string {
 	if !e.mayDelete || awaited || !e.tooLateToDelete() || !slices.ContainsFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool { return awaitsMark(e, &claim) }) {
 		return ""
 	}
-	return fmt.Sprintf("the claims were not marked as drained within %.0f s of the end of Job %q, so a pod may have used one since; find what kept the operator from it, or what refuses the mark",
+	return fmt.Sprintf("the claims were not marked as drained within %.0f s of the end of Job %q, so a pod may have used one since; find what kept the operator from it, what refuses the mark, or whose clock is wrong",
 		e.markBy().Seconds(), e.job.Name)
 }
 
