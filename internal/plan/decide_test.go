@@ -681,11 +681,22 @@ func TestDecideAboutStrays(t *testing.T) {
 			t.Errorf("Job %v is to be deleted, want %q, UID %q", job, w.Jobs[0].Name, w.Jobs[0].UID)
 		}
 	}
+	letRun := func(pod string) func(*world) {
+		return func(w *world) {
+			w.lock(2, func(lock *corev1.Pod) { metav1.SetMetaDataAnnotation(&lock.ObjectMeta, drainv1alpha1.PodAnnotation, pod) })
+		}
+	}
 	tests := map[string]decision{
 		"a gated pod that lost its Job is deleted beside a Job under way: each would wait for the other": stops(lockedOrphan,
 			func(w *world) { w.job(2, 1); w.drainPod(2, gated, ownerlessPod); w.drainPod(2, gated) }).next("DeletePod"),
 		"a running pod that lost its Job is a user beside a Job under way": wants(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonClaimInUse,
 			lockedOrphan, func(w *world) { w.job(2, 1); w.drainPod(2, running, ownerlessPod); w.drainPod(2, gated) }).after(recheck),
+		"a pod that was let run and lost its Job and its labels keeps the lock": stops(orphan, scaledUp, letRun("uid-of-bare"),
+			func(w *world) { w.pod("bare", "data-web-2") }).says(`Waiting for drain pod "bare"`),
+		"such a pod keeps it also while a finished Job is there": stops(orphan, scaledUp, letRun("uid-of-bare"),
+			func(w *world) { w.job(2, 1, failed); w.pod("bare", "data-web-2") }).says(`Waiting for drain pod "bare"`),
+		"another pod does not keep the lock": wants(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonReleasingLock, orphan, scaledUp,
+			letRun("uid-of-another"), func(w *world) { w.pod("bare", "data-web-2") }).next("DeleteLock"),
 		"a Job without its lock is deleted": stops(orphan, func(w *world) { w.job(2, 1) }).
 			says("without the lock").next("DeleteJob"),
 		"a Job without its lock is deleted also when its ordinal is back in range": stops(orphan,

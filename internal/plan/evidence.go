@@ -175,6 +175,24 @@ func (e *evidence) findStrays() {
 			e.strayPod = pod
 		}
 	}
+	if underway := e.job != nil && finished(e.job) == nil; e.strayPod == nil && !underway {
+		e.strayPod = e.bare()
+	}
+}
+
+// bare returns the pod that was let run last under the lock, if it uses the claims still and has lost both its owner and its labels; or nil.
+func (e *evidence) bare() *corev1.Pod {
+	if e.user == nil || e.lock == nil {
+		return nil
+	}
+	for i := range e.claims {
+		for _, pod := range e.users[e.claims[i].Name] {
+			if string(pod.UID) == e.lock.Annotations[drainv1alpha1.PodAnnotation] && !e.controls(pod) {
+				return pod
+			}
+		}
+	}
+	return nil
 }
 
 // phase returns which part of the protocol the ordinal is in.
@@ -253,7 +271,8 @@ func strayJob(e *evidence) bool { return e.stray != nil }
 func strayPod(e *evidence) bool { return e.strayPod != nil }
 
 func endableStrayPod(e *evidence) bool {
-	return e.strayPod != nil && e.strayPod.DeletionTimestamp == nil && (orphaned(e.strayPod) || e.controls(e.strayPod))
+	return e.strayPod != nil && e.strayPod.DeletionTimestamp == nil && (orphaned(e.strayPod) || e.controls(e.strayPod)) &&
+		e.strayPod.Labels[drainv1alpha1.PolicyUIDLabel] != "" // The operator's rights end with its labels.
 }
 
 func jobHoldsGoingClaim(e *evidence) bool {
