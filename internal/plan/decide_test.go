@@ -1276,8 +1276,8 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 				markedBy(claims.Mark{LockUID: lockUID(2), JobUID: w.Jobs[0].UID, Attempts: 3})(&w.Claims[0])
 				markedAgo(2*time.Minute)(&w.Claims[0])
 			}),
-		"claims that are to be deleted await the StatefulSet controller": draining(drainv1alpha1.ReasonStatefulSetNotObserved,
-			completed, deleteClaims, notObserved, endedAgo(time.Hour)),
+		"the mark of claims that are to be deleted waits for no StatefulSet controller": draining(drainv1alpha1.ReasonMarkingClaims,
+			completed, deleteClaims, notObserved).next("MarkClaim").checked(marks(claims.Mark{})),
 		"claims that are to be deleted await the report that they are unused": draining(drainv1alpha1.ReasonMarkingClaims,
 			completed, deleteClaims, endedAgo(time.Hour), func(w *world) { unusedSince(corev1.ConditionFalse, noon)(&w.Claims[0]) }).
 			says(`"data-web-2" as unused`).after(recheck),

@@ -455,8 +455,10 @@ func unmarked(e *evidence) bool {
 		})
 }
 
+// unmarkedBehind reports whether the mark of claims that are to be kept can't name the StatefulSet's generation yet. Those that are to be deleted
+// need none, and the operator would not look at the pods meanwhile.
 func unmarkedBehind(e *evidence) bool {
-	return unmarked(e) && e.Target.Excludes(e.number) && !policyDeleted(e) && behind(e)
+	return unmarked(e) && !e.mayDelete && e.Target.Excludes(e.number) && !policyDeleted(e) && behind(e)
 }
 
 // unmarkedInUse reports whether Kubernetes does not report a claim as unused yet.

@@ -178,10 +178,9 @@ func (e *evidence) markBy() time.Duration { return markLasts + doubled(unusedLag
 
 func (e *evidence) tooLateToDelete() bool { return e.now.Sub(e.lastLook()).Abs() > e.markBy() }
 
-// markLate returns that claims which are to be deleted could not be marked in time, or "". What has not been reported yet is waited for first.
+// markLate returns that claims which are to be deleted could not be marked in time, or "". A report that has not come yet is waited for first.
 func (e *evidence) markLate() string {
-	awaited := e.unreported() != nil || e.Target.Excludes(e.number) && behind(e)
-	if !e.mayDelete || awaited || !e.tooLateToDelete() || !slices.ContainsFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool { return awaitsMark(e, &claim) }) {
+	if !e.mayDelete || e.unreported() != nil || !e.tooLateToDelete() || !slices.ContainsFunc(e.claims, func(claim corev1.PersistentVolumeClaim) bool { return awaitsMark(e, &claim) }) {
 		return ""
 	}
 	return fmt.Sprintf("the claims were not marked as drained within %.0f s of the end of Job %q, so a pod may have used one since; find what kept the operator from it, what refuses the mark, or whose clock is wrong",

@@ -281,7 +281,7 @@ var protocol = Protocol{
 	},
 	{
 		id: "mark-awaits-controller", upholds: "I7", in: locked, when: unmarkedBehind,
-		given: "The attempt succeeded, and the StatefulSet controller has not observed the present spec",
+		given: "The attempt succeeded, the claims are to be kept, and the StatefulSet controller has not observed the present spec",
 		idle:  "the mark names no generation then, and holds no longer than the lock",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStatefulSetNotObserved, say: (*evidence).sayBehind,
 	},
