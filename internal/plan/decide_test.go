@@ -208,6 +208,10 @@ func TestDecideWithoutLock(t *testing.T) {
 		"a pending claim that names a volume is drained": starting.when(func(w *world) {
 			w.claim("data", 2, withoutVolume, func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "restored" })
 		}),
+		"a missing claim blocks the deletion of those that are drained": blocked(drainv1alpha1.ReasonClaimMissing,
+			deleteClaims, func(w *world) { w.templates("data", "logs"); w.claim("data", 2, markedAt(4)) }).says("delete them if no pod has used them since"),
+		"a missing claim does not keep those that are drained and kept from that": wants(drainv1alpha1.DrainDrained, drainv1alpha1.ReasonClaimsKept,
+			func(w *world) { w.templates("data", "logs"); w.claim("data", 2, markedAt(4)) }),
 		"a missing claim blocks its ordinal": blocked(drainv1alpha1.ReasonClaimMissing,
 			func(w *world) { w.templates("data", "logs"); w.claim("data", 2) }).says(`"logs-web-2"`),
 		"a claim that is being deleted blocks its ordinal": blocked(drainv1alpha1.ReasonClaimTerminating,

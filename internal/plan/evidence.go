@@ -689,9 +689,9 @@ func keptForGood(e *evidence) bool {
 }
 
 // keptForNow reports whether claims that are drained and kept are to be deleted by now, and can't be drained once more for
-// that yet, under a lock.
+// that yet, under a lock. Without all of its claims the ordinal never can, and a person has to know.
 func keptForNow(e *evidence) bool {
-	return kept(e) && (anyOf(unasked)(e) || notAccepted(e) || young(e) || drainedBefore(e) || fewReplicas(e))
+	return kept(e) && !claimMissing(e) && (anyOf(unasked)(e) || notAccepted(e) || young(e) || drainedBefore(e) || fewReplicas(e))
 }
 
 // unasked is why no drain of an orphan starts, whatever the time and the replicas.

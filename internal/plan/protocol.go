@@ -384,7 +384,7 @@ var protocol = Protocol{
 	},
 	{
 		id: "kept-for-now", in: unlocked, when: keptForNow, again: (*evidence).untilAsked,
-		given: "Every claim's mark holds, and the drain that must precede their deletion can't start: a rule from `skipped` to `few-replicas` applies",
+		given: "Every claim's mark holds, and the drain that must precede their deletion can't start: a rule from `skipped` to `few-replicas` applies, other than `claim-missing`",
 		idle:  "the rule that it waits for applies instead, and says Waiting instead of Drained",
 		state: drainv1alpha1.DrainDrained, reason: drainv1alpha1.ReasonClaimsKept, say: (*evidence).sayKept,
 	},

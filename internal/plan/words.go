@@ -153,6 +153,9 @@ func (e *evidence) tellReady() (reason, message string) {
 }
 
 func (e *evidence) sayMissing() string {
+	if kept(e) {
+		return fmt.Sprintf("Claim %q does not exist, so the others can't be drained once more for their deletion; they were drained, so delete them if no pod has used them since", e.missing())
+	}
 	return fmt.Sprintf("Claim %q does not exist; restore it, or annotate the others with %s: \"true\"", e.missing(), drainv1alpha1.SkipAnnotation)
 }
 
