@@ -687,7 +687,9 @@ func TestDecideAboutStrays(t *testing.T) {
 	}
 	letRun := func(pod string) func(*world) {
 		return func(w *world) {
-			w.lock(2, func(lock *corev1.Pod) { metav1.SetMetaDataAnnotation(&lock.ObjectMeta, drainv1alpha1.PodAnnotation, pod) })
+			w.lock(2, func(lock *corev1.Pod) {
+				metav1.SetMetaDataAnnotation(&lock.ObjectMeta, drainv1alpha1.PodAnnotation, pod)
+			})
 		}
 	}
 	tests := map[string]decision{
@@ -1278,7 +1280,7 @@ func TestDecideAboutACompleteJob(t *testing.T) {
 		"a claim that was kept and marked late is not deleted": unproven("could not be deleted within 60 s", completed, deleteClaims,
 			endedAgo(2*time.Minute), func(w *world) {
 				markedBy(claims.Mark{LockUID: lockUID(2), JobUID: w.Jobs[0].UID, Attempts: 3})(&w.Claims[0])
-				markedAgo(2*time.Minute)(&w.Claims[0])
+				markedAgo(2 * time.Minute)(&w.Claims[0])
 			}),
 		"the mark of claims that are to be deleted waits for no StatefulSet controller": draining(drainv1alpha1.ReasonMarkingClaims,
 			completed, deleteClaims, notObserved).next("MarkClaim").checked(marks(claims.Mark{})),

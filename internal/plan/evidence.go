@@ -123,6 +123,9 @@ func (e *evidence) observe(p *planner) {
 	}
 	e.succeeded = e.job != nil && finished(e.job) != nil && e.failure == nil && e.attempt >= e.last.Number
 	e.findStrays()
+	if e.strayPod == nil && e.phase() == locked {
+		e.strayPod = e.bare()
+	}
 	e.outcome = newestOutcome(e.pods)
 	if len(e.held) > 0 {
 		e.outcome = cmp.Or(e.outcome, e.markOn(&e.held[0]).Outcome)
@@ -175,16 +178,10 @@ func (e *evidence) findStrays() {
 			e.strayPod = pod
 		}
 	}
-	if underway := e.job != nil && finished(e.job) == nil; e.strayPod == nil && !underway {
-		e.strayPod = e.bare()
-	}
 }
 
 // bare returns the pod that was let run last under the lock, if it uses the claims still and has lost both its owner and its labels; or nil.
 func (e *evidence) bare() *corev1.Pod {
-	if e.user == nil || e.lock == nil {
-		return nil
-	}
 	for i := range e.claims {
 		for _, pod := range e.users[e.claims[i].Name] {
 			if string(pod.UID) == e.lock.Annotations[drainv1alpha1.PodAnnotation] && !e.controls(pod) {
