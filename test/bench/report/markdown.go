@@ -110,9 +110,12 @@ func writeProcessors(b *strings.Builder, all []*Results) {
 	}
 }
 
-// writeKinds counts the requests of the largest burst that all results have.
+// writeKinds counts the requests of the largest burst that all results with bursts have.
 func writeKinds(b *strings.Builder, all []*Results) {
 	rows := gather(all, "burst")
+	all = slices.DeleteFunc(slices.Clone(all), func(run *Results) bool {
+		return !slices.ContainsFunc(rows, func(r measured) bool { return r.run == run })
+	})
 	var largest Shape
 	for _, r := range rows {
 		if shared := slices.DeleteFunc(slices.Clone(rows), func(o measured) bool { return o.m.Shape != r.m.Shape }); len(shared) == len(all) && r.m.Sets > largest.Sets {
