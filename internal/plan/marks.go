@@ -172,11 +172,12 @@ func (e *evidence) usedLate() string {
 	return ""
 }
 
-// markBy returns how long after the Job's end, or after the last look that showed the claims unused, they can be marked so that they may be
+// markWithin returns how long after the Job's end, or after the last look that showed the claims unused, they can be marked so that they may be
 // deleted. A pod that comes and goes later than that may leave no trace. It is longer only where Kubernetes reports uses, and does so late.
-func (e *evidence) markBy() time.Duration { return markLasts + doubled(unusedLag, e.late()) }
+func (e *evidence) markWithin() time.Duration { return markLasts + doubled(unusedLag, e.late()) }
 
-func (e *evidence) tooLateToDelete() bool { return e.now.Sub(e.lastLook()).Abs() > e.markBy() }
+// tooLateToDelete reports whether that time is over, so that a mark which is written now is no reason to delete a claim.
+func (e *evidence) tooLateToDelete() bool { return e.now.Sub(e.lastLook()).Abs() > e.markWithin() }
 
 // markLate returns that claims which are to be deleted could not be marked in time, or "". A report that has not come yet is waited for first.
 func (e *evidence) markLate() string {
@@ -184,7 +185,7 @@ func (e *evidence) markLate() string {
 		return ""
 	}
 	return fmt.Sprintf("the claims were not marked as drained within %.0f s of the end of Job %q, so a pod may have used one since; find what kept the operator from it, what refuses the mark, or whose clock is wrong",
-		e.markBy().Seconds(), e.job.Name)
+		e.markWithin().Seconds(), e.job.Name)
 }
 
 // markTime returns the time that a mark is to name. Claims that are kept can be marked late, and spec.whenDrained can change under the lock:

@@ -143,7 +143,7 @@ var guards = []guard{
 	{name: "writing to kept claims before a release", edits: []edit{{actions, "if mark == nil || mark.ReleasedUID == lock.UID ||", "if mark != nil ||"}, {actions, "			*mark = e.voided(mark)", "			_ = mark"}}},
 	{name: "a claim is deleted only under the lock that it was drained under", edits: []edit{{marks, "	if e.mayDelete {\n		return false", "	if e == nil {\n		return false"}}},
 	{name: "a claim is deleted on a mark of the last minute only", edits: []edit{{marks, "e.now.Sub(mark.Time.Time).Abs() > markLasts", "e.now.Sub(mark.Time.Time).Abs() > 10000*markLasts"}}},
-	{name: "a claim that is to be deleted is marked soon after its drain", edits: []edit{{marks, "return e.now.Sub(e.lastLook()).Abs() > e.markBy()", "return e == nil"}}},
+	{name: "a claim that is to be deleted is marked soon after its drain", edits: []edit{{marks, "return e.now.Sub(e.lastLook()).Abs() > e.markWithin()", "return e == nil"}}},
 	{name: "a mark of an attempt that failed is void", edits: []edit{{marks, "return !refuted(e, mark) && !markExpired(e, claim)", "return !markExpired(e, claim)"}}},
 	{name: "nothing is deleted under a lock whose release has begun", unneeded: "backed up: what a release has written to bears no mark that holds, and is drained again first; both away: see below", edits: []edit{deleteWhileReleasing}},
 	{name: "a mark holds no longer once a release has written to it, and nothing is deleted under such a lock", about: "releases that come late while the policy is edited", edits: []edit{deleteWhileReleasing, releaseHeld}},
