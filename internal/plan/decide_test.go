@@ -698,9 +698,9 @@ func TestDecideAboutStrays(t *testing.T) {
 		"a running pod that lost its Job is a user beside a Job under way": wants(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonClaimInUse,
 			lockedOrphan, func(w *world) { w.job(2, 1); w.drainPod(2, running, ownerlessPod); w.drainPod(2, gated) }).after(recheck),
 		"a pod that was let run and lost its Job and its labels keeps the lock": stops(orphan, scaledUp, letRun("uid-of-bare"),
-			func(w *world) { w.pod("bare", "data-web-2") }).says(`Waiting for drain pod "bare"`),
+			func(w *world) { w.pod("bare", "data-web-2") }).says(`Waiting for drain pod "bare"`).after(recheck),
 		"such a pod keeps it also while a finished Job is there": stops(orphan, scaledUp, letRun("uid-of-bare"),
-			func(w *world) { w.job(2, 1, failed); w.pod("bare", "data-web-2") }).says(`Waiting for drain pod "bare"`),
+			func(w *world) { w.job(2, 1, failed); w.pod("bare", "data-web-2") }).says(`Waiting for drain pod "bare"`).after(recheck),
 		"another pod does not keep the lock": wants(drainv1alpha1.DrainDraining, drainv1alpha1.ReasonReleasingLock, orphan, scaledUp,
 			letRun("uid-of-another"), func(w *world) { w.pod("bare", "data-web-2") }).next("DeleteLock"),
 		"a Job without its lock is deleted": stops(orphan, func(w *world) { w.job(2, 1) }).

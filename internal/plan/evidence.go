@@ -180,7 +180,8 @@ func (e *evidence) findStrays() {
 	}
 }
 
-// bare returns the pod that was let run last under the lock, if it uses the claims still and has lost both its owner and its labels; or nil.
+// bare returns the pod that was let run last under the lock, if it uses the claims still and no Job of the ordinal is its owner; or nil. It may
+// have lost its labels, too.
 func (e *evidence) bare() *corev1.Pod {
 	for i := range e.claims {
 		for _, pod := range e.users[e.claims[i].Name] {
@@ -269,7 +270,18 @@ func strayPod(e *evidence) bool { return e.strayPod != nil }
 
 func endableStrayPod(e *evidence) bool {
 	return e.strayPod != nil && e.strayPod.DeletionTimestamp == nil && (orphaned(e.strayPod) || e.controls(e.strayPod)) &&
-		e.strayPod.Labels[drainv1alpha1.PolicyUIDLabel] != "" // The operator's rights end with its labels.
+		!bared(e.strayPod) // The operator's rights end with its labels.
+}
+
+// bared reports whether a pod has lost the labels by which the caches hold it.
+func bared(pod *corev1.Pod) bool { return pod.Labels[drainv1alpha1.PolicyUIDLabel] == "" }
+
+// untilBareLook returns the time after which to look again at a stray pod that the caches don't hold, because it lost its labels; else 0.
+func (e *evidence) untilBareLook() time.Duration {
+	if bared(e.strayPod) {
+		return soon(e)
+	}
+	return 0
 }
 
 func jobHoldsGoingClaim(e *evidence) bool {

@@ -139,7 +139,7 @@ var protocol = Protocol{
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayStrayPod,
 	},
 	{
-		id: "await-stray-pod", upholds: "I2, I4", in: anywhere, when: strayPod,
+		id: "await-stray-pod", upholds: "I2, I4", in: anywhere, when: strayPod, again: (*evidence).untilBareLook,
 		given: "Such a pod is being deleted, or another controller owns it",
 		state: drainv1alpha1.DrainDraining, reason: drainv1alpha1.ReasonStoppingJob, say: (*evidence).sayStrayPodGoing,
 	},
