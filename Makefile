@@ -425,7 +425,7 @@ clean: ## Remove what was built here; the local cluster and the cache outside th
 $(GOLANGCI_LINT): hack/tools/golangci-lint/go.mod hack/tools/golangci-lint/go.sum hack/tools/golangci-lint/main.go
 	@echo "Building golangci-lint with the Kubernetes linters (a few minutes, once)"
 	@v="$$($(GO) list -C hack/tools/golangci-lint -m -f '{{.Version}}' github.com/golangci/golangci-lint/v2)" && \
-		CGO_ENABLED=0 $(GO) build -C hack/tools/golangci-lint -trimpath -ldflags "-s -w -X main.version=$${v#v}" -o $@ .
+		$(GO) build -C hack/tools/golangci-lint -ldflags "-s -w -X main.version=$${v#v}" -o $@ .
 
 # With the flags of "go tool", with which test/chart runs helm, so that Go's cache serves both.
 $(CURDIR)/bin/helm: hack/tools/helm/go.mod hack/tools/helm/go.sum

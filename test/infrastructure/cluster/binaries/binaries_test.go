@@ -23,11 +23,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -183,9 +185,14 @@ func newStore(t *testing.T) (*Store, *atomic.Int32) {
 	downloads.client.Transport = roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no network") })
 	return &Store{
 		folder: t.TempDir(), modules: ".", goos: "linux", goarch: "amd64", kubernetes: Newest(), downloads: downloads, report: t.Logf,
-		build: func(_ context.Context, _, target string, p Program) error {
+		build: func(_ context.Context, _, folder string, programs []Program) error {
 			builds.Add(1)
-			return os.WriteFile(target, []byte(p.Name), 0o755)
+			for _, p := range programs {
+				if err := os.WriteFile(filepath.Join(folder, p.Name), []byte(p.Name), 0o755); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}, &builds
 }
@@ -214,6 +221,24 @@ func TestEnsureBuildsWhatCannotBeDownloaded(t *testing.T) {
 	}
 }
 
+// What is built together compiles once what it shares, and the machine doesn't idle while a program is linked.
+func TestEnsureBuildsTheProgramsOfAModuleTogether(t *testing.T) {
+	s, builds := newStore(t)
+	names := []string{"etcd", "kube-apiserver", "kubectl", "kubelet"}
+	folder, err := s.Ensure(t.Context(), names...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if got, err := os.ReadFile(filepath.Join(folder, name)); err != nil || string(got) != name {
+			t.Errorf("%s: got %q, %v", name, got, err)
+		}
+	}
+	if got := builds.Load(); got != 2 {
+		t.Errorf("built %d times, want once for etcd and once for Kubernetes", got)
+	}
+}
+
 func TestEnsureAtOnceBuildsOnce(t *testing.T) {
 	s, builds := newStore(t)
 	var group sync.WaitGroup
@@ -232,8 +257,8 @@ func TestEnsureAtOnceBuildsOnce(t *testing.T) {
 
 func TestEnsureLeavesNothingOfAFailedBuild(t *testing.T) {
 	s, _ := newStore(t)
-	s.build = func(_ context.Context, _, target string, _ Program) error {
-		if err := os.WriteFile(target, []byte("half"), 0o755); err != nil {
+	s.build = func(_ context.Context, _, folder string, programs []Program) error {
+		if err := os.WriteFile(filepath.Join(folder, programs[0].Name), []byte("half"), 0o755); err != nil {
 			return err
 		}
 		return errors.New("compiler says no")
@@ -319,10 +344,56 @@ func TestCatalogueMatchesModules(t *testing.T) {
 		if want := required[program.module]; !strings.HasSuffix(want, " "+program.Version) || !strings.Contains(string(goMod), "\t"+want) {
 			t.Errorf("%s: %s/go.mod doesn't require %q", program.Name, program.module, want)
 		}
-		if !strings.Contains(string(goMod), program.importPath+"\n") {
+		if program.importPath != "." && !strings.Contains(string(goMod), program.importPath+"\n") {
 			t.Errorf("%s: %s/go.mod has no tool %s", program.Name, program.module, program.importPath)
 		}
 	}
+}
+
+// What two modules need in the same version is compiled once for both.
+func TestCoreDNSSharesItsModulesWithKubernetes(t *testing.T) {
+	kubernetes, coredns := versionsIn(t, filepath.Join("kubernetes", Newest().Minor)), versionsIn(t, "coredns")
+	shared := 0
+	for path, version := range coredns {
+		if theirs, both := kubernetes[path]; both {
+			shared++
+			if version != theirs {
+				t.Errorf("coredns/go.mod has %s %s, Kubernetes %s: run go get in its folder, or replace it there if Kubernetes' is older", path, version, theirs)
+			}
+		}
+	}
+	if shared == 0 {
+		t.Error("they share no module")
+	}
+}
+
+// versionsIn returns the versions of the modules that a folder's go.mod requires, with what it replaces them by.
+func versionsIn(t *testing.T, folder string) map[string]string {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "go", "mod", "edit", "-json")
+	command.Dir = folder
+	output, err := command.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	type module struct{ Path, Version string }
+	var file struct {
+		Require []module
+		Replace []struct{ Old, New module }
+	}
+	if err := json.Unmarshal(output, &file); err != nil {
+		t.Fatal(err)
+	}
+	versions := map[string]string{}
+	for _, m := range file.Require {
+		versions[m.Path] = m.Version
+	}
+	for _, r := range file.Replace {
+		if _, required := versions[r.Old.Path]; required {
+			versions[r.Old.Path] = r.New.Version
+		}
+	}
+	return versions
 }
 
 func TestFindKubernetes(t *testing.T) {

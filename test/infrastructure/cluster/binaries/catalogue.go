@@ -94,7 +94,7 @@ var others = []Program{
 	containerd("containerd"),
 	containerd("containerd-shim-runc-v2"),
 	containerd("ctr"),
-	{Name: "coredns", Version: CoreDNSVersion, release: corednsRelease, module: "coredns", importPath: "github.com/coredns/coredns"},
+	{Name: "coredns", Version: CoreDNSVersion, release: corednsRelease, module: "coredns", importPath: "."},
 	// Fake nodes, for the benchmark. Always built: its release has no checksums, and a Go module has.
 	{Name: "kwok", Version: KwokVersion, module: "kwok", importPath: "sigs.k8s.io/kwok/cmd/kwok"},
 	// The project's own: no release anywhere, always built. Their version is what their source hashes to.
