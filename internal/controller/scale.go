@@ -288,5 +288,5 @@ func (r *Reconciler) scaling() scaling.Table {
 	if r.Scaling != nil {
 		return r.Scaling
 	}
-	return scaling.Rules()
+	return scalingRules
 }
