@@ -63,22 +63,26 @@ func writeDrains(b *strings.Builder, all []*Results) {
 			continue
 		}
 		heading(b, section.title, "N (orphans)", "run", "operator s", "bare s", "ratio", "writes a drain (bare)", "of them status", "events a drain",
-			"live looks a drain", "GETs a drain", "pod gone → Job created, p50 / p99 s", "operator CPU s", "peak RSS MiB")
+			"live looks a drain", "GETs a drain", "pod gone → Job created, p50 / p99 s (bare)", "operator CPU s", "peak RSS MiB")
 		for _, r := range rows {
 			m := r.m
 			o, n := m.Operator, float64(max(1, m.Orphans()))
-			bare, ratio, least := "", "", ""
+			bare, ratio, least, soonest := "", "", "", ""
 			if m.Bare != nil {
 				bare, ratio = seconds(m.Bare.Seconds), fmt.Sprintf("%.1f", m.Ratio())
 				least = fmt.Sprintf(" (%.0f)", float64(m.Bare.Requests.Writes)/n)
+				soonest = " (" + delay(m.Bare) + ")"
 			}
 			row(b, size(&m.Shape), r.run.Label, seconds(o.Seconds), bare, ratio,
 				perDrain(o.Requests.Writes, n)+least, perDrain(o.Requests.StatusWrites, n), perDrain(o.Requests.Events, n),
 				perDrain(o.Requests.LiveLooks, n), perDrain(o.Requests.Gets, n),
-				seconds(o.JobDelay.P50)+" / "+seconds(o.JobDelay.P99), seconds(o.CPUSeconds), fmt.Sprintf("%.0f", o.PeakMiB))
+				delay(o)+soonest, seconds(o.CPUSeconds), fmt.Sprintf("%.0f", o.PeakMiB))
 		}
 	}
 }
+
+// delay is how long orphans waited for their Jobs.
+func delay(r *Run) string { return seconds(r.JobDelay.P50) + " / " + seconds(r.JobDelay.P99) }
 
 // writeProcessors says how much processor time a drain takes, of the operator and of all others that have work with it.
 func writeProcessors(b *strings.Builder, all []*Results) {
@@ -183,7 +187,7 @@ func writeTenants(b *strings.Builder, all []*Results) {
 		if r.m.Flood > 0 {
 			flood = fmt.Sprintf("%d policies, %s", r.m.Policies, r.m.Note)
 		}
-		row(b, size(&r.m.Shape), r.run.Label, flood, seconds(o.Seconds), seconds(o.JobDelay.P50)+" / "+seconds(o.JobDelay.P99),
+		row(b, size(&r.m.Shape), r.run.Label, flood, seconds(o.Seconds), delay(o),
 			seconds(o.CPUSeconds), fmt.Sprintf("%.0f", o.PeakMiB))
 	}
 }
