@@ -22,10 +22,18 @@ mkdir "$tmp/objects"
 export GIT_OBJECT_DIRECTORY=$tmp/objects GIT_ALTERNATE_OBJECT_DIRECTORIES=$objects
 
 step() { # NAME COMMAND…
-	local name=$1 start=$SECONDS before after
+	local name=$1 start=$SECONDS before after status
 	shift
 	before=$(snapshot)
-	if ! "$@" >"$tmp/log" 2>&1; then
+	# Not as the condition of an if: a function in it would go on after a command that failed, whatever set -e says.
+	set +e
+	(
+		set -e
+		"$@"
+	) >"$tmp/log" 2>&1
+	status=$?
+	set -e
+	if ((status)); then
 		cat "$tmp/log"
 		failed+=("$name: failed")
 	fi

@@ -229,3 +229,25 @@ func TestTheWorkflowRunsEveryTarget(t *testing.T) {
 		t.Errorf("the workflow differs from .ci/targets (-want +got):\n%s", diff)
 	}
 }
+
+// A function that is the condition of an if goes on after a command that failed, so the last one alone would count.
+func TestAStepOfVerifyFailsWithAnyOfItsCommands(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(top, "hack", "verify.sh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, _, found := strings.Cut(string(text), "\nshell_scripts() {")
+	if !found {
+		t.Fatal("hack/verify.sh has no function shell_scripts behind the function step")
+	}
+	head = strings.Replace(head, `cd "$(dirname "${BASH_SOURCE[0]}")/.."`, "", 1)
+	for body, want := range map[string]string{"true; true": "0", "false; true": "1", "true; false": "1"} {
+		command := exec.CommandContext(t.Context(), "bash", "-c", head+"\nsome_check() { "+body+"; }\nstep some some_check\necho \"failed: ${#failed[@]}\"")
+		command.Dir = top
+		output, err := command.CombinedOutput()
+		if err != nil || !strings.HasSuffix(string(output), "failed: "+want+"\n") {
+			t.Errorf("with the commands %q, not %s step failed: %v\n%s", body, want, err, output)
+		}
+	}
+}
