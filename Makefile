@@ -243,7 +243,7 @@ bench: build bench-program ## Measure what drains cost, beside a client that mak
 
 .PHONY: bench-docs
 bench-docs: bench-program ## Write the results of the benchmark in test/bench/results into docs/performance.md.
-	bin/bench -render '$(wildcard $(BENCH_RESULTS)/before.json $(BENCH_RESULTS)/after.json $(BENCH_RESULTS)/later.json)'
+	bin/bench -render '$(wildcard $(BENCH_RESULTS)/before.json $(BENCH_RESULTS)/after.json $(BENCH_RESULTS)/later.json $(BENCH_RESULTS)/full.json)'
 
 .PHONY: bench-program
 bench-program:

@@ -37,8 +37,10 @@ import (
 )
 
 const (
-	// quiet is how long the operator must have sent no request until it counts as idle.
-	quiet = 3 * time.Second
+	// quiet is how long the operator must have sent no request until it counts as idle, and atRest the processor time that it may use between
+	// two looks, of which the kernel counts hundredths of a second.
+	quiet  = 3 * time.Second
+	atRest = 30 * time.Millisecond
 	// aftermath is how long requests are counted after the last drain: the last status is written then.
 	aftermath = 2 * time.Second
 )
@@ -147,10 +149,12 @@ func (s *session) stopOperator(ctx context.Context) error {
 	return operator.Stop(ctx)
 }
 
-// idle waits until the operator has sent requests, and none for a while. It returns the time of the last one.
+// idle waits until the operator has sent requests, and has neither sent one nor worked for a while: what it lists at its start can take longer
+// than that to read. It returns the time of the last request.
 func (s *session) idle(ctx context.Context, since time.Time) (time.Time, error) {
 	var last time.Time
 	var size int64
+	var used time.Duration
 	changed := time.Now()
 	err := wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, 10*time.Minute, true, func(context.Context) (bool, error) {
 		if err := errors.Join(s.cluster.Check(), s.operator.Check()); err != nil {
@@ -160,9 +164,14 @@ func (s *session) idle(ctx context.Context, since time.Time) (time.Time, error) 
 		if err != nil {
 			return false, err
 		}
-		if info.Size() != size {
+		now, err := s.operator.CPU()
+		if err != nil {
+			return false, err
+		}
+		if info.Size() != size || now-used > atRest {
 			size, changed = info.Size(), time.Now()
 		}
+		used = now
 		return size > 0 && time.Since(changed) > quiet, nil
 	})
 	if err != nil {
