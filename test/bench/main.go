@@ -63,7 +63,7 @@ type options struct {
 
 func parse(args []string) (*options, error) {
 	o := &options{scenarios: list(scenario.Names())}
-	o.bench.Binary.Env = []string{"GOMEMLIMIT=224MiB"}
+	o.bench.Binary.Env = []string{"GOMEMLIMIT=224MiB", "GOGC=60"}
 	o.bench.Binary.Args = []string{"--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address=0"}
 	o.bench.Manifests = []string{
 		"config/crd/bases/drain.statefulset.dev_drainpolicies.yaml", "config/crd/bases/drain.statefulset.dev_drainrecords.yaml", "config/rbac/role.yaml",
@@ -80,7 +80,7 @@ func parse(args []string) (*options, error) {
 
 	flags.StringVar(&o.bench.Binary.File, "binary", "bin/manager", "operator under test")
 	flags.Var((*words)(&o.bench.Binary.Args), "args", "its arguments, separated by spaces")
-	flags.Var((*words)(&o.bench.Binary.Env), "env", "its environment beside KUBECONFIG, NAME=value separated by spaces; config/manager sets the same GOMEMLIMIT")
+	flags.Var((*words)(&o.bench.Binary.Env), "env", "its environment beside KUBECONFIG, NAME=value separated by spaces; config/manager sets the same")
 	flags.StringVar(&o.policy, "policy", "", "file with a template of the object that makes the operator drain a StatefulSet; empty for a DrainPolicy")
 	flags.Var((*list)(&o.bench.Manifests), "manifests", "files of its CRDs and of its ClusterRole manager-role")
 	flags.StringVar(&o.bench.Binary.Profiles, "profile", "", "folder for CPU and heap profiles; needs --pprof-bind-address among -args")
