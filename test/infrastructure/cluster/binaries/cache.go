@@ -140,8 +140,8 @@ func (s *Store) file(p Program) string {
 	return filepath.Join(s.folder, fmt.Sprintf("%s-%s-%s-%s", p.Name, p.Version, s.goos, s.goarch), p.Name)
 }
 
-// get downloads programs, and builds those that can't be downloaded. They are sorted by name: so are the locks, and two runs never wait for
-// each other.
+// get downloads programs, and builds those that can't be downloaded. They are sorted by name, so each run takes the locks in the
+// same order, and no two runs can wait for one another forever.
 func (s *Store) get(ctx context.Context, programs []Program) error {
 	var locks []func()
 	defer func() {
