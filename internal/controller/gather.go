@@ -156,12 +156,12 @@ func readTemplate(snapshot *plan.Snapshot, set *appsv1.StatefulSet) {
 	snapshot.TemplateHash = objects.TemplateHash(policy, &snapshot.Template, snapshot.Target)
 }
 
-// gatherRival looks for an older policy for the same StatefulSet.
+// gatherRival looks for an older policy for the same StatefulSet. Of the others, it only reads what names and dates them.
 func gatherRival(ctx context.Context, reader client.Reader, snapshot *plan.Snapshot) error {
 	policy := snapshot.Policy
 	var list drainv1alpha1.DrainPolicyList
 	if err := reader.List(ctx, &list, client.InNamespace(policy.Namespace),
-		client.MatchingFields{statefulSetIndex: policy.Spec.StatefulSetRef.Name}); err != nil {
+		client.MatchingFields{statefulSetIndex: policy.Spec.StatefulSetRef.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return failedRead(err, "listing the policies for StatefulSet %q", policy.Spec.StatefulSetRef.Name)
 	}
 	oldest := slices.MinFunc(append(list.Items, *policy), func(a, b drainv1alpha1.DrainPolicy) int {

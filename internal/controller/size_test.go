@@ -68,8 +68,8 @@ func TestCachedObjectsAreSmall(t *testing.T) {
 		strip  func(any) (any, error)
 		atMost uint64
 	}{
-		"StatefulSet":           {set, func() any { return &appsv1.StatefulSet{} }, stripSet, 4000},
-		"PersistentVolumeClaim": {claim, func() any { return &corev1.PersistentVolumeClaim{} }, stripClaim, 2250},
+		"StatefulSet":           {set, func() any { return &appsv1.StatefulSet{} }, new(setStripper).strip, 3150},
+		"PersistentVolumeClaim": {claim, func() any { return &corev1.PersistentVolumeClaim{} }, new(claimStripper).strip, 860},
 		"DrainPolicy":           {policy, func() any { return &drainv1alpha1.DrainPolicy{} }, stripPolicy, 5700},
 	} {
 		t.Run(name, func(t *testing.T) {
