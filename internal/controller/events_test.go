@@ -17,13 +17,21 @@ limitations under the License.
 package controller
 
 import (
+	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 )
@@ -108,11 +116,66 @@ func TestTransitionsTellEachThingOnce(t *testing.T) {
 			if n.eventType != corev1.EventTypeNormal && n.eventType != corev1.EventTypeWarning || n.action == "" {
 				t.Errorf("the event %+v would be refused", n)
 			}
+			if want := map[bool]string{true: "status.drains{2}"}[n.action == "Drain"]; n.part != want {
+				t.Errorf("the event %+v is about %q of the policy, want %q", n, n.part, want)
+			}
 		}
 		if s := strings.Join(got, ", "); s != step.want {
 			t.Errorf("from %v to %v: told %q, want %q", previous, step.is, s, step.want)
 		}
 		previous = step.is
+	}
+}
+
+// sink is where client-go's recorder writes events to. It hands their notes on, by the kind of what they are about.
+type sink chan string
+
+func (s sink) Create(_ context.Context, event *eventsv1.Event) (*eventsv1.Event, error) {
+	s <- event.Regarding.Kind + ": " + event.Note
+	return event, nil
+}
+
+func (s sink) Update(_ context.Context, event *eventsv1.Event) (*eventsv1.Event, error) {
+	return nil, fmt.Errorf("event %q is updated", event.Name)
+}
+
+func (s sink) Patch(_ context.Context, event *eventsv1.Event, patch []byte) (*eventsv1.Event, error) {
+	s <- fmt.Sprintf("the event with the note %q is patched: %s", event.Note, patch)
+	return event, nil
+}
+
+// TestEachOrdinalHasEventsOfItsOwn tells of two drains that a status shows to be over at the same time, through the recorder that the manager has.
+func TestEachOrdinalHasEventsOfItsOwn(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	written := make(sink, 10)
+	broadcaster := events.NewBroadcaster(written)
+	defer broadcaster.Shutdown()
+	if err := broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {
+		t.Fatal(err)
+	}
+	r := &Reconciler{Recorder: broadcaster.NewRecorder(fakeCluster(t, interceptor.Funcs{}).Scheme(), "drain-operator")}
+	status := func(state drainv1alpha1.DrainState) (s drainv1alpha1.DrainPolicyStatus) {
+		for ordinal := int32(1); ordinal <= 2; ordinal++ {
+			s.Drains = append(s.Drains, drainv1alpha1.DrainStatus{Ordinal: &ordinal, State: state, Message: fmt.Sprintf("moved %d", ordinal)})
+		}
+		return s
+	}
+	r.announce(fullPolicy(), fullSet(), status(drainv1alpha1.DrainDraining), status(drainv1alpha1.DrainDrained))
+
+	var got []string
+	for range 4 {
+		select {
+		case one := <-written:
+			got = append(got, one)
+		case <-time.After(time.Minute):
+			t.Fatalf("only these events were written: %q", got)
+		}
+	}
+	slices.Sort(got)
+	want := []string{"DrainPolicy: Ordinal 1: moved 1", "DrainPolicy: Ordinal 2: moved 2", "StatefulSet: Ordinal 1: moved 1", "StatefulSet: Ordinal 2: moved 2"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
 

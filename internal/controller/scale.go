@@ -239,7 +239,7 @@ func (r *Reconciler) writeScale(ctx context.Context, target statefulset.Target, 
 // again.
 func (r *Reconciler) tellScaled(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, decision *scaling.Decision) {
 	if _, scales := scaling.Replicas(decision.Next); scales {
-		r.tellBoth(policy, set, notice{corev1.EventTypeNormal, decision.Scaled.Reason, "Scale", decision.Scaled.Message})
+		r.notify(policy, set, notice{eventType: corev1.EventTypeNormal, reason: decision.Scaled.Reason, action: "Scale", message: decision.Scaled.Message})
 	}
 	step, starts := decision.Next.(scaling.StartJob)
 	if !starts {
@@ -250,8 +250,9 @@ func (r *Reconciler) tellScaled(policy *drainv1alpha1.DrainPolicy, set *appsv1.S
 	if step.Leave.Action == drainv1alpha1.ActionRejoin {
 		what, action = "joins again", "Rejoin"
 	}
-	r.tellBoth(policy, set, notice{corev1.EventTypeNormal, decision.Scaled.Reason, action, fmt.Sprintf("The member of pod %q %s by Job %q (attempt %d)",
-		step.Target.PodName(step.Leave.Ordinal), what, objects.LeaveName(step.Target.Name, policy.UID, step.Leave), step.Leave.Failures+1)})
+	message := fmt.Sprintf("The member of pod %q %s by Job %q (attempt %d)",
+		step.Target.PodName(step.Leave.Ordinal), what, objects.LeaveName(step.Target.Name, policy.UID, step.Leave), step.Leave.Failures+1)
+	r.notify(policy, set, notice{eventType: corev1.EventTypeNormal, reason: decision.Scaled.Reason, action: action, message: message})
 }
 
 // tellEnded tells them once that an attempt of a member is over, and counts it.
@@ -267,20 +268,11 @@ func (r *Reconciler) tellEnded(policy *drainv1alpha1.DrainPolicy, set *appsv1.St
 	key := metrics.KeyOf(policy)
 	if attempt.Failed != "" {
 		r.Metrics.MemberFailed(key, attempt.Action, attempt.Failed)
-		r.tellBoth(policy, set, notice{corev1.EventTypeWarning, failed, action, attempt.Message})
+		r.notify(policy, set, notice{eventType: corev1.EventTypeWarning, reason: failed, action: action, message: attempt.Message})
 		return
 	}
 	r.Metrics.MemberSucceeded(key, attempt.Action, attempt.Took)
-	r.tellBoth(policy, set, notice{corev1.EventTypeNormal, reason, action, attempt.Message})
-}
-
-// tellBoth makes an event on the policy and one on the StatefulSet.
-func (r *Reconciler) tellBoth(policy *drainv1alpha1.DrainPolicy, set *appsv1.StatefulSet, n notice) {
-	if set == nil {
-		return
-	}
-	r.Recorder.Eventf(policy, set, n.eventType, n.reason, n.action, "%s", clip(n.message))
-	r.Recorder.Eventf(set, policy, n.eventType, n.reason, n.action, "%s", clip(n.message))
+	r.notify(policy, set, notice{eventType: corev1.EventTypeNormal, reason: reason, action: action, message: attempt.Message})
 }
 
 // scaling returns the rules to scale by.
