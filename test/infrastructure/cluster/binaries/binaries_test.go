@@ -26,11 +26,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/parser"
+	"go/token"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -364,6 +368,39 @@ func TestCoreDNSSharesItsModulesWithKubernetes(t *testing.T) {
 	}
 	if shared == 0 {
 		t.Error("they share no module")
+	}
+}
+
+// TestCoreDNSHasThePluginsOfTheCorefile holds the program to the file that the local cluster starts it with.
+func TestCoreDNSHasThePluginsOfTheCorefile(t *testing.T) {
+	manifests, err := os.ReadFile(filepath.Join("..", "addons", "manifests.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, corefile, found := strings.Cut(string(manifests), "Corefile: |\n    .:53 {\n")
+	corefile, _, closed := strings.Cut(corefile, "\n    }\n")
+	if !found || !closed {
+		t.Fatal("no server block found in the Corefile")
+	}
+	var want []string
+	for _, line := range regexp.MustCompile(`(?m)^ {8}([a-z]+)`).FindAllStringSubmatch(corefile, -1) {
+		// The one directive that has another name than its package.
+		want = append(want, strings.Replace(line[1], "prometheus", "metrics", 1))
+	}
+	program, err := parser.ParseFile(token.NewFileSet(), filepath.Join("coredns", "main.go"), nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, imported := range program.Imports {
+		if plugin, is := strings.CutPrefix(strings.Trim(imported.Path.Value, `"`), "github.com/coredns/coredns/plugin/"); is {
+			got = append(got, plugin)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if len(want) == 0 || !slices.Equal(got, want) {
+		t.Errorf("the program has the plugins %v, the Corefile names %v", got, want)
 	}
 }
 
