@@ -34,6 +34,7 @@ import (
 
 	drainv1alpha1 "github.com/statefulset-dev/drain-operator/api/v1alpha1"
 	"github.com/statefulset-dev/drain-operator/internal/annotation"
+	"github.com/statefulset-dev/drain-operator/internal/claims"
 	"github.com/statefulset-dev/drain-operator/internal/objects"
 	"github.com/statefulset-dev/drain-operator/internal/plan"
 	"github.com/statefulset-dev/drain-operator/internal/statefulset"
@@ -217,9 +218,9 @@ func TestCacheHoldsNoTemplateThatIsTooLarge(t *testing.T) {
 	if small := cached(t, stripPolicy, fullPolicy()); small.Annotations[drainv1alpha1.TemplateTooLargeAnnotation] != "" {
 		t.Error("a small template is called too large")
 	}
-	claims := fullPolicy()
-	metav1.SetMetaDataAnnotation(&claims.ObjectMeta, drainv1alpha1.TemplateTooLargeAnnotation, "forged")
-	if forged := cached(t, stripPolicy, claims); forged.Annotations[drainv1alpha1.TemplateTooLargeAnnotation] != "" {
+	named := fullPolicy()
+	metav1.SetMetaDataAnnotation(&named.ObjectMeta, drainv1alpha1.TemplateTooLargeAnnotation, "forged")
+	if forged := cached(t, stripPolicy, named); forged.Annotations[drainv1alpha1.TemplateTooLargeAnnotation] != "" {
 		t.Error("what others write into the annotation is believed")
 	}
 	set := fullSet()
@@ -266,6 +267,34 @@ func TestPatchesFromTheCacheChangeNothingElse(t *testing.T) {
 				t.Errorf("%s, %s: patch (-want +got):\n%s", name, change, diff)
 			}
 		}
+	}
+}
+
+// TestCacheHoldsWhenAClaimWasUsed compares what the planner reads of a claim's conditions.
+func TestCacheHoldsWhenAClaimWasUsed(t *testing.T) {
+	resizing := corev1.PersistentVolumeClaimCondition{Type: corev1.PersistentVolumeClaimResizing, Status: corev1.ConditionTrue, Message: "grows"}
+	unused := func(status corev1.ConditionStatus) corev1.PersistentVolumeClaimCondition {
+		return corev1.PersistentVolumeClaimCondition{
+			Type: corev1.PersistentVolumeClaimUnused, Status: status, LastTransitionTime: metav1.Unix(5, 0), Reason: "NoPods", Message: "no pod uses it",
+		}
+	}
+	for name, conditions := range map[string][]corev1.PersistentVolumeClaimCondition{
+		"no condition": nil, "another": {resizing}, "unused": {resizing, unused(corev1.ConditionTrue)}, "in use": {unused(corev1.ConditionFalse), resizing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			full := &corev1.PersistentVolumeClaim{Status: corev1.PersistentVolumeClaimStatus{Conditions: conditions}}
+			kept := cached(t, new(claimStripper).strip, full.DeepCopy())
+			since, known := claims.UnusedSince(full)
+			keptSince, keptKnown := claims.UnusedSince(kept)
+			if !since.Equal(keptSince) || known != keptKnown {
+				t.Errorf("unused since %v, known: %t; in the cache since %v, known: %t", since, known, keptSince, keptKnown)
+			}
+			for _, c := range kept.Status.Conditions {
+				if c.Type != corev1.PersistentVolumeClaimUnused || c.Message != "" {
+					t.Errorf("the cache holds %+v", c)
+				}
+			}
+		})
 	}
 }
 
